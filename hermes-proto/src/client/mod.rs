@@ -1,0 +1,802 @@
+//! The Hermes protocol: frames in, frames out.
+
+mod backoff;
+mod heartbeat;
+mod outbox;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use core::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::SeedableRng;
+use serde::Serialize;
+use serde::de::{Deserialize, IgnoredAny};
+
+use self::heartbeat::{Heartbeat, Verdict};
+use self::outbox::{Admission, Outbox, Refusal};
+use crate::close::{Stage, code};
+use crate::message::{self, Message};
+use crate::{
+    Action, Actions, CloseReason, Config, ConfigError, ConnId, DropReason, Event, Frame, Input,
+    MessageId, Session, Text, Timestamp, Url,
+};
+
+/// What enters a client once, from the world outside.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Start {
+    /// All randomness there will be: masks, keys, jitter. Draw it from the operating system
+    /// (RFC 6455 §10.3); fix it in a test. Two clients must not share one.
+    pub seed: [u8; 32],
+    /// The wall clock at the epoch of the [`Timestamp`]s, in milliseconds since 1970, for
+    /// [`Session::saved_at`].
+    pub unix_ms: u64,
+    /// The session that was saved last, to be resumed.
+    pub session: Option<Session>,
+}
+
+impl Start {
+    /// A start without a session.
+    pub fn new(seed: [u8; 32], unix_ms: u64) -> Self {
+        Start { seed, unix_ms, session: None }
+    }
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start")
+            .field("unix_ms", &self.unix_ms)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Not connected, and not about to be.
+    Idle,
+    /// A connection is being made.
+    Connecting {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A connection is open.
+    Open {
+        /// The connection.
+        conn: ConnId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A connection is in its closing handshake.
+    Closing {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// Waiting for the next attempt.
+    Waiting {
+        /// When it begins.
+        until: Timestamp,
+        /// Which one it is, from 1, since a connection was last stable.
+        attempt: u32,
+    },
+    /// Given up, until the next `connect`.
+    Failed,
+}
+
+/// What a client has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that were opened.
+    pub opened: u64,
+    /// Text and binary messages received.
+    pub received: u64,
+    /// Of those: JSON without a route.
+    pub unhandled: u64,
+    /// Of those: texts that are not JSON, and binary messages.
+    pub malformed: u64,
+    /// Messages of the application that the operating system took whole.
+    pub flushed: u64,
+    /// Messages of the application that were dropped.
+    pub dropped: u64,
+}
+
+/// A message that could not be taken. It is in here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The outbox is full, and its policy is to refuse. Try again when it has drained.
+    #[error("the outbox is full; wait until it has drained, or raise outbox_max_messages or outbox_max_bytes")]
+    Full(Text),
+    /// No outbox of this size can ever take it.
+    #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
+    TooLarge(Text),
+    /// Not JSON.
+    #[error("the message is not JSON: {1}")]
+    NotJson(Text, String),
+    /// The value's `Serialize` failed; there is no text.
+    #[error("the message can't be written as JSON: {0}")]
+    Serialize(String),
+}
+
+impl SendError {
+    /// The message's text.
+    pub fn into_text(self) -> Option<Text> {
+        match self {
+            SendError::Full(text) | SendError::TooLarge(text) | SendError::NotJson(text, _) => {
+                Some(text)
+            }
+            SendError::Serialize(_) => None,
+        }
+    }
+}
+
+/// A Hermes client on top of a WebSocket that the host brings: frames in, frames out.
+///
+/// A host with only a byte stream uses an [`Endpoint`](crate::Endpoint). The
+/// [crate's documentation](crate) has the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    config: Arc<Config>,
+    url: Url,
+    start: StartSecret,
+    session: Option<Session>,
+    /// The latest time seen.
+    now: Timestamp,
+    /// What the host's timer is set to.
+    armed: Option<Timestamp>,
+    /// Whether the application wants to be connected. Not a phase: it may change in any.
+    wanted: bool,
+    phase: Phase,
+    /// Reconnects since a connection was last stable.
+    attempts: u32,
+    /// How many connections were named.
+    named: u64,
+    outbox: Outbox,
+    stats: Stats,
+}
+
+/// Seed and clock, withheld from `Debug`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct StartSecret {
+    seed: [u8; 32],
+    unix_ms: u64,
+}
+
+impl fmt::Debug for StartSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Start({} ms)", self.unix_ms)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Idle,
+    Connecting { conn: ConnId, deadline: Timestamp, stage: Stage },
+    Open(Link),
+    Closing { link: Link, why: CloseReason, code: Option<u16>, deadline: Timestamp },
+    Waiting { until: Timestamp },
+    Failed,
+}
+
+/// A connection that is, or was, open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Link {
+    conn: ConnId,
+    since: Timestamp,
+    /// Frames sent.
+    seq: u64,
+    heartbeat: Option<Heartbeat>,
+}
+
+/// Where actions go: a queue, or the layer below.
+pub(crate) trait Sink {
+    fn push(&mut self, action: Action);
+}
+
+impl Sink for Actions {
+    fn push(&mut self, action: Action) {
+        self.push_back(action);
+    }
+}
+
+/// Commands.
+impl Client {
+    /// A client that is not connected.
+    ///
+    /// A session of another origin than the URL's is kept from the gateway.
+    ///
+    /// # Errors
+    ///
+    /// Where a setting can't be.
+    pub fn new(config: impl Into<Arc<Config>>, start: Start) -> Result<Self, ConfigError> {
+        let config = config.into();
+        let url = config.validate()?;
+        let Start { seed, unix_ms, session } = start;
+        let session = session.map(|mut session| {
+            session.origin.get_or_insert_with(|| url.origin().to_string());
+            session
+        });
+        Ok(Client {
+            config,
+            url,
+            start: StartSecret { seed, unix_ms },
+            session,
+            now: Timestamp::ZERO,
+            armed: None,
+            wanted: false,
+            phase: Phase::Idle,
+            attempts: 0,
+            named: 0,
+            outbox: Outbox::default(),
+            stats: Stats::default(),
+        })
+    }
+
+    /// Makes a connection and keeps it: [`Input::Connect`].
+    pub fn connect(&mut self, now: Timestamp, out: &mut Actions) {
+        self.handle(now, Input::Connect, out);
+    }
+
+    /// Closes the connection and stays away: [`Input::Disconnect`]. The outbox keeps what was not
+    /// sent.
+    pub fn disconnect(&mut self, now: Timestamp, out: &mut Actions) {
+        self.handle(now, Input::Disconnect, out);
+    }
+
+    /// Sends a message as JSON, now or as soon as there is a connection: [`Input::Send`].
+    ///
+    /// # Errors
+    ///
+    /// Where the outbox can't take it. The error has the message's text, and nothing has changed.
+    pub fn send<T: Serialize + ?Sized>(
+        &mut self,
+        now: Timestamp,
+        message: &T,
+        out: &mut Actions,
+    ) -> Result<MessageId, SendError> {
+        let text = to_text(message)?;
+        self.send_via(now, text, out)
+    }
+
+    /// Sends JSON text as it is. Otherwise as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and where the text is not JSON.
+    pub fn send_text(
+        &mut self,
+        now: Timestamp,
+        text: impl Into<Text>,
+        out: &mut Actions,
+    ) -> Result<MessageId, SendError> {
+        let text = checked_json(text.into())?;
+        self.send_via(now, text, out)
+    }
+
+    /// Forgets the session: [`Input::ClearSession`].
+    pub fn clear_session(&mut self, now: Timestamp, out: &mut Actions) {
+        self.handle(now, Input::ClearSession, out);
+    }
+
+    /// The only door: one input in, any number of actions out. It can't fail and never panics.
+    pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Actions) {
+        self.handle_via(now, input, out);
+    }
+}
+
+/// What there is to know.
+impl Client {
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The gateway.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Where the client is.
+    pub fn state(&self) -> State {
+        match &self.phase {
+            Phase::Idle => State::Idle,
+            Phase::Connecting { conn, .. } => State::Connecting { conn: *conn },
+            Phase::Open(link) => State::Open { conn: link.conn, since: link.since },
+            Phase::Closing { link, .. } => State::Closing { conn: link.conn },
+            Phase::Waiting { until } => State::Waiting { until: *until, attempt: self.attempts + 1 },
+            Phase::Failed => State::Failed,
+        }
+    }
+
+    /// The one live connection, if there is one.
+    pub fn conn(&self) -> Option<ConnId> {
+        match &self.phase {
+            Phase::Connecting { conn, .. } => Some(*conn),
+            Phase::Open(link) | Phase::Closing { link, .. } => Some(link.conn),
+            Phase::Idle | Phase::Waiting { .. } | Phase::Failed => None,
+        }
+    }
+
+    /// What the host's timer is to be set to: what the latest [`Action::ArmTimer`] said.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.armed
+    }
+
+    /// The session, for the gateway that issued it.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// Messages in the outbox: accepted, and not yet taken by the operating system.
+    pub fn outbox_len(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Bytes of message text in the outbox.
+    pub fn outbox_bytes(&self) -> usize {
+        self.outbox.bytes()
+    }
+
+    /// Whether a message of `bytes` would be taken now, and none dropped for it.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        matches!(self.outbox.admit(bytes, &self.config), Ok(Admission::Take))
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The randomness for connection `conn`: the same for the same seed, whatever came before.
+    pub(crate) fn rng(&self, conn: ConnId, purpose: Purpose) -> ChaCha12Rng {
+        let mut rng = ChaCha12Rng::from_seed(self.start.seed);
+        rng.set_stream(conn.0.wrapping_mul(2) + purpose as u64);
+        rng
+    }
+}
+
+/// What randomness is for; each purpose has a stream of its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Jitter = 0,
+    #[cfg(feature = "ws")]
+    WebSocket = 1,
+}
+
+/// The machine.
+impl Client {
+    pub(crate) fn handle_via(&mut self, now: Timestamp, input: Input, out: &mut impl Sink) {
+        if input.conn().is_some_and(|conn| self.conn() != Some(conn)) {
+            return;
+        }
+        self.tick(now);
+        match input {
+            Input::Connect => self.on_connect(out),
+            Input::Disconnect => self.on_disconnect(out),
+            Input::Send(text) => self.on_send(text, out),
+            Input::ClearSession => {
+                self.session = None;
+                out.push(Action::PersistSession(None));
+            }
+            Input::Opened { .. } => self.on_opened(out),
+            Input::Received { payload, .. } => self.on_frame(payload, out),
+            Input::Flushed { up_to, .. } => self.on_flushed(up_to, out),
+            Input::Closing { reason, .. } => self.on_closing(not_ours(reason)),
+            Input::Closed { reason, .. } => self.on_closed(not_ours(reason), out),
+            // Its alarm is spent, whether or not anything is due.
+            Input::TimerFired => self.armed = None,
+        }
+        self.settle(out);
+    }
+
+    /// Accepts a message that is known to be JSON, or hands it back.
+    pub(crate) fn send_via(
+        &mut self,
+        now: Timestamp,
+        text: Text,
+        out: &mut impl Sink,
+    ) -> Result<MessageId, SendError> {
+        let admission = match self.outbox.admit(text.len(), &self.config) {
+            Ok(admission) => admission,
+            Err(Refusal::Full) => return Err(SendError::Full(text)),
+            Err(Refusal::TooLarge) => return Err(SendError::TooLarge(text)),
+        };
+        self.tick(now);
+        let id = self.accept(text, admission, out);
+        self.settle(out);
+        Ok(id)
+    }
+
+    /// The transport below a WebSocket to come is up: from here on the upgrade is waited for.
+    #[cfg(feature = "ws")]
+    pub(crate) fn upgrading(&mut self, now: Timestamp, out: &mut impl Sink) {
+        self.tick(now);
+        if let Phase::Connecting { deadline, stage, .. } = &mut self.phase {
+            *deadline = self.now + self.config.upgrade_timeout;
+            *stage = Stage::Upgrade;
+        }
+        self.settle(out);
+    }
+
+    /// Bytes came from the live connection, though perhaps not a whole frame yet.
+    #[cfg(feature = "ws")]
+    pub(crate) fn heard(&mut self, now: Timestamp) {
+        self.tick(now);
+        if let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &mut self.phase {
+            heartbeat.heard(self.now);
+        }
+    }
+
+    /// Time does not run backwards here, nor into the range where adding a duration saturates.
+    fn tick(&mut self, now: Timestamp) {
+        const LATEST: Timestamp = Timestamp::from_micros(u64::MAX / 2);
+        self.now = self.now.max(now.min(LATEST));
+    }
+
+    fn on_connect(&mut self, out: &mut impl Sink) {
+        let was_wanted = core::mem::replace(&mut self.wanted, true);
+        match self.phase {
+            Phase::Idle | Phase::Failed => {
+                self.attempts = 0;
+                self.open(out);
+            }
+            Phase::Waiting { .. } => {
+                self.attempts = self.attempts.saturating_add(1);
+                self.open(out);
+            }
+            // Remembered; `on_closed` opens the next one.
+            Phase::Closing { .. } if !was_wanted => self.attempts = 0,
+            Phase::Connecting { .. } | Phase::Open(_) | Phase::Closing { .. } => {}
+        }
+    }
+
+    fn on_disconnect(&mut self, out: &mut impl Sink) {
+        self.wanted = false;
+        match core::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Connecting { conn, .. } => {
+                out.push(Action::Close { conn, code: None });
+                self.ended(conn, code::ABNORMAL, CloseReason::Requested, out);
+            }
+            Phase::Open(link) => {
+                out.push(Action::Close { conn: link.conn, code: Some(code::NORMAL) });
+                self.begin_closing(link, CloseReason::Requested);
+            }
+            closing @ Phase::Closing { .. } => self.phase = closing,
+            Phase::Idle | Phase::Waiting { .. } | Phase::Failed => {}
+        }
+    }
+
+    fn on_send(&mut self, text: Text, out: &mut impl Sink) {
+        let text = match checked_json(text) {
+            Ok(text) => text,
+            Err(error) => return self.drop_unnamed(error, DropReason::NotJson, out),
+        };
+        match self.outbox.admit(text.len(), &self.config) {
+            Ok(admission) => {
+                self.accept(text, admission, out);
+            }
+            Err(Refusal::Full) => {
+                self.drop_unnamed(SendError::Full(text), DropReason::OutboxFull, out);
+            }
+            Err(Refusal::TooLarge) => {
+                self.drop_unnamed(SendError::TooLarge(text), DropReason::TooLarge, out);
+            }
+        }
+    }
+
+    fn drop_unnamed(&mut self, error: SendError, reason: DropReason, out: &mut impl Sink) {
+        self.stats.dropped += 1;
+        let text = error.into_text().unwrap_or_default();
+        out.push(Action::Emit(Event::Dropped { id: None, text, reason }));
+    }
+
+    fn accept(&mut self, text: Text, admission: Admission, out: &mut impl Sink) -> MessageId {
+        let id = self.outbox.next_id();
+        let reason = DropReason::OutboxFull;
+        match admission {
+            Admission::DropNew => {
+                self.stats.dropped += 1;
+                out.push(Action::Emit(Event::Dropped { id: Some(id), text, reason }));
+                return id;
+            }
+            Admission::MakeRoom => {
+                while let Some((id, text)) = self.outbox.make_room(text.len(), &self.config) {
+                    self.stats.dropped += 1;
+                    out.push(Action::Emit(Event::Dropped { id: Some(id), text, reason }));
+                }
+            }
+            Admission::Take => {}
+        }
+        self.outbox.push(id, text);
+        self.pump(out);
+        id
+    }
+
+    fn on_opened(&mut self, out: &mut impl Sink) {
+        let Phase::Connecting { conn, .. } = self.phase else { return };
+        self.stats.opened += 1;
+        let heartbeat = Heartbeat::new(self.now, &self.config);
+        self.phase = Phase::Open(Link { conn, since: self.now, seq: 0, heartbeat });
+        if let Some(resume) = self.session_resume() {
+            self.send_frame(Frame::Text(resume), out);
+        }
+        self.pump(out);
+        out.push(Action::Emit(Event::Connected { conn, url: self.url.clone() }));
+    }
+
+    /// The session's first frame. Only the origin that issued the token gets it.
+    fn session_resume(&self) -> Option<Text> {
+        let session = self.session.as_ref()?;
+        if session.origin.as_deref() != Some(self.url.origin()) {
+            return None;
+        }
+        #[derive(Serialize)]
+        #[serde(tag = "type", rename = "session-resume")]
+        struct Resume<'a> {
+            token: &'a str,
+        }
+        to_text(&Resume { token: &session.token }).ok()
+    }
+
+    fn on_frame(&mut self, frame: Frame, out: &mut impl Sink) {
+        match &mut self.phase {
+            // What arrives during our closing handshake was sent to us all the same.
+            Phase::Open(link) | Phase::Closing { link, .. } => {
+                if let Some(heartbeat) = &mut link.heartbeat {
+                    heartbeat.heard(self.now);
+                }
+            }
+            _ => return,
+        }
+        match frame {
+            Frame::Text(text) => self.on_text(text, out),
+            Frame::Binary(_) => {
+                self.stats.received += 1;
+                self.malformed(frame, "a binary message".into(), out);
+            }
+            Frame::Ping(_) | Frame::Pong(_) => {}
+        }
+    }
+
+    fn on_text(&mut self, text: Text, out: &mut impl Sink) {
+        self.stats.received += 1;
+        let message = match message::route(text) {
+            Ok(message) => message,
+            Err((text, error)) => {
+                return self.malformed(Frame::Text(text), error.to_string().into(), out);
+            }
+        };
+        let event = match message {
+            Message::SessionInit(init) => {
+                if let Some((token, client_id)) = init.session() {
+                    let saved_at = self.start.unix_ms.saturating_add(self.now.as_millis());
+                    let origin = Some(self.url.origin().to_string());
+                    let session = Session { token, client_id, saved_at, origin };
+                    self.session = Some(session.clone());
+                    out.push(Action::PersistSession(Some(session)));
+                }
+                Event::SessionInit(init)
+            }
+            Message::Chat(chat) => Event::Chat(chat),
+            Message::StatusUpdate(update) => Event::StatusUpdate(update),
+            Message::PrNotification(notification) => Event::PrNotification(notification),
+            Message::PlayerJoined(player) => Event::PlayerJoined(player),
+            Message::PlayerLeft(player) => Event::PlayerLeft(player),
+            Message::Unhandled(unhandled) => {
+                self.stats.unhandled += 1;
+                Event::Unhandled(unhandled)
+            }
+        };
+        out.push(Action::Emit(event));
+    }
+
+    fn malformed(&mut self, frame: Frame, error: Text, out: &mut impl Sink) {
+        self.stats.malformed += 1;
+        out.push(Action::Emit(Event::Malformed { frame, error }));
+    }
+
+    fn on_flushed(&mut self, up_to: u64, out: &mut impl Sink) {
+        let (Phase::Open(link) | Phase::Closing { link, .. }) = &self.phase else { return };
+        let before = self.outbox.len();
+        self.outbox.flushed(up_to.min(link.seq));
+        self.stats.flushed += (before - self.outbox.len()) as u64;
+        self.pump(out);
+    }
+
+    fn on_closing(&mut self, reason: CloseReason) {
+        match core::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Open(link) => self.begin_closing(link, reason),
+            Phase::Closing { link, why, code: _, deadline } => {
+                // The peer's answer to our own Close frame.
+                let code = Some(reason.code());
+                self.phase = Phase::Closing { link, why, code, deadline };
+            }
+            other => self.phase = other,
+        }
+    }
+
+    fn on_closed(&mut self, reason: CloseReason, out: &mut impl Sink) {
+        match core::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Connecting { conn, .. } => self.ended(conn, reason.code(), reason, out),
+            Phase::Open(link) => {
+                self.was_open(&link);
+                self.ended(link.conn, reason.code(), reason, out);
+            }
+            Phase::Closing { link, why, code, .. } => {
+                self.was_open(&link);
+                let code = code.unwrap_or_else(|| reason.code());
+                self.ended(link.conn, code, why, out);
+            }
+            other => self.phase = other,
+        }
+    }
+
+    /// Mints a name and asks for a connection under it.
+    fn open(&mut self, out: &mut impl Sink) {
+        self.named += 1;
+        let conn = ConnId(self.named);
+        let deadline = self.now + self.config.connect_timeout;
+        self.phase = Phase::Connecting { conn, deadline, stage: Stage::Connect };
+        out.push(Action::Open { conn, url: self.url.clone() });
+    }
+
+    fn begin_closing(&mut self, link: Link, why: CloseReason) {
+        let deadline = self.now + self.config.close_timeout;
+        let code = match &why {
+            CloseReason::Requested => None,
+            other => Some(other.code()),
+        };
+        self.phase = Phase::Closing { link, why, code, deadline };
+    }
+
+    /// Books what an open connection leaves behind.
+    fn was_open(&mut self, link: &Link) {
+        if self.now - link.since >= self.config.stable_after {
+            self.attempts = 0;
+        }
+        self.outbox.rewind();
+    }
+
+    /// A connection is gone. Decides what comes next, and says both.
+    fn ended(&mut self, conn: ConnId, code: u16, reason: CloseReason, out: &mut impl Sink) {
+        enum Next {
+            Stay,
+            Open,
+            Wait(Timestamp),
+            Fail,
+        }
+        // We closed it, and were then asked for a new one.
+        let asked_again = self.wanted && reason == CloseReason::Requested;
+        let next = if !self.wanted {
+            Next::Stay
+        } else if asked_again {
+            Next::Open
+        } else if self.config.max_attempts.is_some_and(|most| self.attempts >= most) {
+            Next::Fail
+        } else {
+            let rng = || self.rng(conn, Purpose::Jitter);
+            Next::Wait(self.now + backoff::delay(&self.config, self.attempts, rng))
+        };
+        let retry_at = match next {
+            Next::Open => Some(self.now),
+            Next::Wait(until) => Some(until),
+            Next::Stay | Next::Fail => None,
+        };
+        out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
+        match next {
+            Next::Stay => self.phase = Phase::Idle,
+            Next::Open => self.open(out),
+            Next::Wait(until) => self.phase = Phase::Waiting { until },
+            Next::Fail => {
+                self.phase = Phase::Failed;
+                self.wanted = false;
+                out.push(Action::Emit(Event::Failed { attempts: self.attempts }));
+            }
+        }
+    }
+
+    /// Hands over what the window allows.
+    fn pump(&mut self, out: &mut impl Sink) {
+        while let Phase::Open(link) = &mut self.phase {
+            let window = self.config.unflushed_max_bytes;
+            let Some(text) = self.outbox.hand_over(link.seq + 1, window) else { return };
+            self.send_frame(Frame::Text(text), out);
+        }
+    }
+
+    fn send_frame(&mut self, payload: Frame, out: &mut impl Sink) {
+        let Phase::Open(link) = &mut self.phase else { return };
+        link.seq += 1;
+        out.push(Action::Send { conn: link.conn, seq: link.seq, payload });
+    }
+
+    /// Ends every call: does what is due, and keeps the timer in step.
+    fn settle(&mut self, out: &mut impl Sink) {
+        // Each turn moves the deadline into the future, since no duration is zero.
+        while self.next_deadline().is_some_and(|due| due <= self.now) {
+            self.on_deadline(out);
+        }
+        let deadline = self.next_deadline();
+        if self.armed != deadline {
+            self.armed = deadline;
+            out.push(Action::ArmTimer(deadline));
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Connecting { deadline, .. } | Phase::Closing { deadline, .. } => Some(*deadline),
+            Phase::Waiting { until } => Some(*until),
+            Phase::Open(link) => link.heartbeat.as_ref().map(Heartbeat::deadline),
+            Phase::Idle | Phase::Failed => None,
+        }
+    }
+
+    fn on_deadline(&mut self, out: &mut impl Sink) {
+        let now = self.now;
+        match core::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Connecting { conn, stage, .. } => {
+                out.push(Action::Close { conn, code: None });
+                self.ended(conn, code::ABNORMAL, CloseReason::Timeout { stage }, out);
+            }
+            Phase::Closing { link, why, code, .. } => {
+                out.push(Action::Close { conn: link.conn, code: None });
+                self.was_open(&link);
+                self.ended(link.conn, code.unwrap_or(code::ABNORMAL), why, out);
+            }
+            Phase::Waiting { .. } => {
+                self.attempts = self.attempts.saturating_add(1);
+                self.open(out);
+            }
+            Phase::Open(mut link) => match link.heartbeat.as_mut().map(|beat| beat.check(now)) {
+                None | Some(Verdict::Alive) => self.phase = Phase::Open(link),
+                Some(Verdict::Ping) => {
+                    let payload = ping_payload(&link);
+                    self.phase = Phase::Open(link);
+                    self.send_frame(Frame::Ping(payload), out);
+                }
+                Some(Verdict::Dead) => {
+                    out.push(Action::Close { conn: link.conn, code: None });
+                    self.was_open(&link);
+                    let reason = CloseReason::Timeout { stage: Stage::Heartbeat };
+                    self.ended(link.conn, code::ABNORMAL, reason, out);
+                }
+            },
+            quiet @ (Phase::Idle | Phase::Failed) => self.phase = quiet,
+        }
+    }
+}
+
+/// Only this machine can know that the application wanted the end; from a host it is a loss.
+fn not_ours(reason: CloseReason) -> CloseReason {
+    if reason == CloseReason::Requested { CloseReason::lost() } else { reason }
+}
+
+/// Names the connection and the frames before it, so that two Pings never look alike.
+fn ping_payload(link: &Link) -> Bytes {
+    let mut payload = BytesMut::with_capacity(16);
+    payload.put_u64(link.conn.0);
+    payload.put_u64(link.seq);
+    payload.freeze()
+}
+
+fn to_text<T: Serialize + ?Sized>(message: &T) -> Result<Text, SendError> {
+    match serde_json::to_string(message) {
+        Ok(json) => Ok(Text::from(json)),
+        Err(error) => Err(SendError::Serialize(format!("{error}"))),
+    }
+}
+
+fn checked_json(text: Text) -> Result<Text, SendError> {
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    let checked = IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end());
+    match checked {
+        Ok(()) => Ok(text),
+        Err(error) => Err(SendError::NotJson(text, error.to_string())),
+    }
+}

@@ -1,0 +1,228 @@
+//! Why a connection ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Text;
+
+/// Close codes with a meaning here (RFC 6455 §7.4.1). Codes are plain `u16`: a peer may send any.
+pub mod code {
+    /// Normal closure: what [`Client::disconnect`](crate::Client::disconnect) sends.
+    pub const NORMAL: u16 = 1000;
+    /// A protocol error.
+    pub const PROTOCOL: u16 = 1002;
+    /// Never on the wire: the peer's Close frame had no code.
+    pub const NO_STATUS: u16 = 1005;
+    /// Never on the wire: the connection ended without a Close frame.
+    pub const ABNORMAL: u16 = 1006;
+    /// Data that is not what its frame says, such as text that is not UTF-8.
+    pub const INVALID_DATA: u16 = 1007;
+    /// A message too large to process.
+    pub const TOO_LARGE: u16 = 1009;
+}
+
+/// Why a connection ended, or never came to be.
+///
+/// Texts are for people; they never hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "cause", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The application called [`disconnect`](crate::Client::disconnect).
+    #[error("the application disconnected")]
+    Requested,
+    /// The peer sent a Close frame (RFC 6455 §5.5.1).
+    #[error("the gateway closed with code {code}{}{text}", if text.is_empty() { "" } else { ": " })]
+    Peer {
+        /// The frame's code, [`code::NO_STATUS`] where it had none.
+        code: u16,
+        /// The frame's reason.
+        #[serde(default)]
+        text: Text,
+    },
+    /// The transport ended without a Close frame.
+    #[error("the connection was lost{}{text}", if text.is_empty() { "" } else { ": " })]
+    Lost {
+        /// What the operating system said, if anything.
+        #[serde(default)]
+        text: Text,
+    },
+    /// The gateway's name has no address.
+    #[error("the gateway's name could not be resolved: {text}")]
+    Resolve {
+        /// What the resolver said.
+        text: Text,
+    },
+    /// No address of the gateway took the connection.
+    #[error("could not connect: {text}")]
+    Connect {
+        /// What the operating system said, for each address tried.
+        text: Text,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS failed: {text}")]
+    Tls {
+        /// What was wrong.
+        text: Text,
+    },
+    /// The gateway answered the upgrade request with an HTTP status other than 101.
+    #[error("the gateway answered the upgrade with HTTP status {status}")]
+    Http {
+        /// The status.
+        status: u16,
+    },
+    /// The gateway's answer to the upgrade request was not a WebSocket handshake (RFC 6455 §4.1).
+    #[error("the upgrade failed: {error}")]
+    Upgrade {
+        /// What was wrong with it.
+        error: UpgradeError,
+    },
+    /// The peer broke the WebSocket protocol.
+    #[error("the gateway broke the protocol: {violation}")]
+    Protocol {
+        /// The rule it broke.
+        violation: Violation,
+    },
+    /// Nothing happened in time.
+    #[error("timed out: {stage}")]
+    Timeout {
+        /// What was waited for.
+        stage: Stage,
+    },
+}
+
+impl CloseReason {
+    /// The close code that goes with the reason, as a browser's `CloseEvent` would have it, with
+    /// one difference: a violation has the code that Hermes failed the connection with, where a
+    /// browser says 1006.
+    pub fn code(&self) -> u16 {
+        match self {
+            CloseReason::Requested => code::NORMAL,
+            CloseReason::Peer { code, .. } => *code,
+            CloseReason::Protocol { violation } => violation.code(),
+            _ => code::ABNORMAL,
+        }
+    }
+
+    /// A loss without more to say.
+    pub fn lost() -> Self {
+        CloseReason::Lost { text: Text::new() }
+    }
+}
+
+/// What was waited for when time ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// The connection ([`Config::connect_timeout`](crate::Config::connect_timeout)).
+    #[error("no connection")]
+    Connect,
+    /// The answer to the upgrade request
+    /// ([`Config::upgrade_timeout`](crate::Config::upgrade_timeout)).
+    #[error("no answer to the upgrade request")]
+    Upgrade,
+    /// The end of the closing handshake ([`Config::close_timeout`](crate::Config::close_timeout)).
+    #[error("no end to the closing handshake")]
+    Close,
+    /// Any byte after a heartbeat's Ping
+    /// ([`Config::heartbeat_timeout`](crate::Config::heartbeat_timeout)).
+    #[error("no byte after a heartbeat")]
+    Heartbeat,
+}
+
+/// What was wrong with the answer to the upgrade request (RFC 6455 §4.1, §4.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// Not an HTTP/1.1 response.
+    #[error("the answer is not an HTTP/1.1 response")]
+    NotHttp,
+    /// More bytes of header than [`Config::max_header_bytes`](crate::Config::max_header_bytes).
+    #[error("the answer's header is larger than max_header_bytes")]
+    HeaderTooLarge,
+    /// `Upgrade` is not exactly `websocket`.
+    #[error("the answer has no `Upgrade: websocket`")]
+    NoUpgrade,
+    /// `Connection` has no token `upgrade`.
+    #[error("the answer has no `Connection: Upgrade`")]
+    NoConnectionUpgrade,
+    /// `Sec-WebSocket-Accept` is missing or not the digest of the key that was sent.
+    #[error("the answer's Sec-WebSocket-Accept does not match the request's key")]
+    AcceptMismatch,
+    /// `Sec-WebSocket-Extensions` names an extension that was not asked for.
+    #[error("the answer has an extension that was not asked for")]
+    UnexpectedExtension,
+    /// `Sec-WebSocket-Protocol` names a subprotocol that was not asked for, or several.
+    #[error("the answer has a subprotocol that was not asked for")]
+    UnexpectedSubprotocol,
+}
+
+/// A rule of RFC 6455 that the peer broke, or a limit that it exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Violation {
+    /// A reserved bit without an extension that gives it a meaning (§5.2).
+    #[error("a reserved bit is set")]
+    ReservedBit,
+    /// A reserved opcode (§5.2).
+    #[error("opcode {opcode:#x} is reserved")]
+    ReservedOpcode {
+        /// The opcode.
+        opcode: u8,
+    },
+    /// A masked frame from a server (§5.1).
+    #[error("a frame from the gateway is masked")]
+    Masked,
+    /// A length not in its shortest form, or with the top bit set (§5.2).
+    #[error("a frame's length is not in its shortest form")]
+    BadLength,
+    /// A control frame in fragments (§5.5).
+    #[error("a control frame is fragmented")]
+    FragmentedControl,
+    /// A control frame with more than 125 bytes (§5.5).
+    #[error("a control frame has more than 125 bytes")]
+    ControlTooLong,
+    /// A continuation frame with nothing to continue (§5.4).
+    #[error("a continuation frame has nothing to continue")]
+    UnexpectedContinuation,
+    /// A new message in the midst of a fragmented one (§5.4).
+    #[error("a new message began inside a fragmented one")]
+    ExpectedContinuation,
+    /// A text or a close reason that is not UTF-8 (§5.6, §8.1).
+    #[error("a text is not UTF-8")]
+    InvalidUtf8,
+    /// A Close frame with one byte (§5.5.1).
+    #[error("a Close frame has a single byte")]
+    CloseTooShort,
+    /// A Close frame with a code that must not be sent (§7.4).
+    #[error("close code {code} must not be sent")]
+    BadCloseCode {
+        /// The code.
+        code: u16,
+    },
+    /// A frame above [`Config::max_frame_bytes`](crate::Config::max_frame_bytes).
+    #[error("a frame of {bytes} bytes is larger than max_frame_bytes")]
+    FrameTooLarge {
+        /// The frame's payload length.
+        bytes: u64,
+    },
+    /// A message above [`Config::max_message_bytes`](crate::Config::max_message_bytes).
+    #[error("a message of at least {bytes} bytes is larger than max_message_bytes")]
+    MessageTooLarge {
+        /// The length known when the limit was exceeded.
+        bytes: u64,
+    },
+}
+
+impl Violation {
+    /// The close code with which the connection is failed (§7.4.1).
+    pub fn code(&self) -> u16 {
+        match self {
+            Violation::InvalidUtf8 => code::INVALID_DATA,
+            Violation::FrameTooLarge { .. } | Violation::MessageTooLarge { .. } => code::TOO_LARGE,
+            _ => code::PROTOCOL,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What travels between a client and a WebSocket.
+
+use bytes::Bytes;
+
+use crate::Text;
+
+/// A WebSocket message or control frame (RFC 6455 §5.4, §5.5), reassembled and unmasked.
+///
+/// A Close frame is not among them: a connection's end is an
+/// [`Input::Closing`](crate::Input::Closing) or an [`Input::Closed`](crate::Input::Closed).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Frame {
+    /// A text message: what the Hermes gateway speaks.
+    Text(Text),
+    /// A binary message. The gateway has no use for one; it becomes an event of its own.
+    Binary(Bytes),
+    /// A Ping, with at most 125 bytes. Whoever receives one answers with a Pong; a host's
+    /// WebSocket usually does that by itself and may or may not hand the Ping on.
+    Ping(Bytes),
+    /// A Pong, with at most 125 bytes.
+    Pong(Bytes),
+}
+
+impl Frame {
+    /// The payload's length in bytes, without any framing.
+    pub fn len(&self) -> usize {
+        match self {
+            Frame::Text(text) => text.len(),
+            Frame::Binary(data) | Frame::Ping(data) | Frame::Pong(data) => data.len(),
+        }
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl core::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Frame::Text(text) => f.debug_tuple("Text").field(text).finish(),
+            Frame::Binary(data) => write!(f, "Binary({} bytes)", data.len()),
+            Frame::Ping(data) => f.debug_tuple("Ping").field(data).finish(),
+            Frame::Pong(data) => f.debug_tuple("Pong").field(data).finish(),
+        }
+    }
+}

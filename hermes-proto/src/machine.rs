@@ -1,0 +1,153 @@
+//! The vocabulary that a machine and its host share: what goes in, what comes out.
+
+use alloc::collections::VecDeque;
+use core::fmt;
+
+use crate::{CloseReason, Event, Frame, Session, Text, Timestamp, Url};
+
+/// The name of a connection, unique for the life of its client.
+///
+/// [`Action::Open`] mints one; each input about a connection carries one. An input for a
+/// connection that has ended changes nothing at all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+impl fmt::Debug for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// The name of a message that the outbox accepted: 1, 2, 3 … in the order of acceptance, unique
+/// for the life of its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub u64);
+
+/// What goes into a machine.
+///
+/// `P` is a received payload: a [`Frame`] for a [`Client`](crate::Client), `&[u8]` for an
+/// [`Endpoint`](crate::Endpoint).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Input<P = Frame> {
+    /// The application wants to be connected. Does nothing where it is, or is about to be.
+    Connect,
+    /// The application wants to be disconnected, until the next `Connect`.
+    Disconnect,
+    /// The application sends a message: JSON text. Where the outbox can't take it, it comes back
+    /// as an [`Event::Dropped`]; the `send` methods hand it back as an error instead.
+    Send(Text),
+    /// The application forgets the session.
+    ClearSession,
+    /// The connection is up: the WebSocket is open, or for an `Endpoint` the transport is.
+    Opened {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// Something arrived.
+    Received {
+        /// The connection.
+        conn: ConnId,
+        /// What arrived.
+        payload: P,
+    },
+    /// The operating system has taken all that was sent, up to here.
+    Flushed {
+        /// The connection.
+        conn: ConnId,
+        /// The highest [`seq`](Action::Send::seq) of which every byte was taken. For an
+        /// `Endpoint` that is the number of bytes taken since the transport opened.
+        up_to: u64,
+    },
+    /// The closing handshake has begun (a browser's `readyState` is 2): what is sent from here on
+    /// will not be read. For hosts that learn of it; an `Endpoint` sees it by itself.
+    Closing {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The connection is gone, or could not be made. Nothing more comes from it.
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// Why, as far as the host knows.
+        reason: CloseReason,
+    },
+    /// The timer that [`Action::ArmTimer`] armed fired. Early, late or twice does no harm.
+    TimerFired,
+}
+
+impl<P> Input<P> {
+    /// The connection that the input is about, if it is about one.
+    pub fn conn(&self) -> Option<ConnId> {
+        match self {
+            Input::Opened { conn }
+            | Input::Received { conn, .. }
+            | Input::Flushed { conn, .. }
+            | Input::Closing { conn, .. }
+            | Input::Closed { conn, .. } => Some(*conn),
+            _ => None,
+        }
+    }
+}
+
+/// What a machine asks of its host. To be done in the order in which they come.
+///
+/// `P` is a payload to send: a [`Frame`] for a [`Client`](crate::Client), [`Transmit`] for an
+/// [`Endpoint`](crate::Endpoint).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action<P = Frame> {
+    /// Make a connection to `url`, and report it [opened](Input::Opened) or
+    /// [closed](Input::Closed). The one before it, if any, has ended.
+    Open {
+        /// The name that its inputs carry.
+        conn: ConnId,
+        /// Where to.
+        url: Url,
+    },
+    /// Send this, behind all that was to be sent before, and report it
+    /// [flushed](Input::Flushed).
+    Send {
+        /// The connection, which is open.
+        conn: ConnId,
+        /// What `Flushed` reports: 1, 2, 3 … on each connection; for an `Endpoint` the number of
+        /// bytes since the transport opened.
+        seq: u64,
+        /// What to send.
+        payload: P,
+    },
+    /// Fire the timer at this time, in place of whatever was armed; `None` disarms it.
+    ArmTimer(Option<Timestamp>),
+    /// Tell the application.
+    Emit(Event),
+    /// Save this session in place of any older one; `None` clears. A failure is the host's to
+    /// report.
+    PersistSession(Option<Session>),
+    /// End the connection.
+    Close {
+        /// The connection.
+        conn: ConnId,
+        /// `Some`: begin the closing handshake (RFC 6455 §7.1.2) with this code, behind all that
+        /// was to be sent, and report [`Closed`](Input::Closed) when it is gone. `None`: drop it
+        /// at once, sending nothing more; its name is dead already. An `Endpoint` only ever says
+        /// `None`.
+        code: Option<u16>,
+    },
+}
+
+/// The payload of an [`Endpoint`](crate::Endpoint)'s [`Action::Send`]: the bytes themselves wait
+/// in [`transmit`](crate::Endpoint::transmit).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Transmit;
+
+/// The queue into which a machine puts its actions. The host owns it, names it at each call, and
+/// empties it from the front.
+pub type Actions<P = Frame> = VecDeque<Action<P>>;

@@ -1,0 +1,418 @@
+//! What the gateway says: JSON objects with a `type`, routed without being taken apart.
+//!
+//! A message is read once. Of the fields that the protocol documents only the places in the text
+//! are kept; an accessor decodes a field when it is asked for. So the event is small, costs no
+//! allocation, and has the whole object as it arrived.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::Text;
+
+/// The fields that the protocol documents, beside `type`. Each message type has two.
+const FIELDS: [&str; 10] =
+    ["token", "clientId", "text", "sender", "status", "agent", "action", "pr", "id", "name"];
+
+/// A message from the gateway, or at least JSON.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Object {
+    json: Text,
+    /// The places of the type's documented fields (of `type` itself, for [`Unhandled`]).
+    fields: [Span; 2],
+}
+
+/// Where a JSON value is in its text. Empty where there is none.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// The place of `value`, which is a part of `text`.
+    fn of(value: &str, text: &str) -> Span {
+        let start = value.as_ptr() as usize - text.as_ptr() as usize;
+        match (u32::try_from(start), u32::try_from(start + value.len())) {
+            (Ok(start), Ok(end)) => Span { start, end },
+            // Beyond 4 GiB; no limit that anybody sets gets there.
+            _ => Span::default(),
+        }
+    }
+}
+
+impl Object {
+    fn field(&self, index: usize) -> Option<Cow<'_, str>> {
+        decode(self.raw(index)?)
+    }
+
+    /// The field as JSON.
+    fn raw(&self, index: usize) -> Option<&str> {
+        let Span { start, end } = self.fields[index];
+        (start < end).then(|| &self.json[start as usize..end as usize])
+    }
+}
+
+/// A string's content; the JSON text of any other value; nothing for `null`.
+fn decode(raw: &str) -> Option<Cow<'_, str>> {
+    let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return (raw != "null").then_some(Cow::Borrowed(raw));
+    };
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    // As bytes, since JSON can spell half a surrogate pair, which UTF-8 can't.
+    struct Lossy;
+    impl Visitor<'_> for Lossy {
+        type Value = String;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(raw);
+    deserializer.deserialize_bytes(Lossy).ok().map(Cow::Owned)
+}
+
+/// A routed message.
+pub(crate) enum Message {
+    SessionInit(SessionInit),
+    Chat(Chat),
+    StatusUpdate(StatusUpdate),
+    PrNotification(PrNotification),
+    PlayerJoined(PlayerJoined),
+    PlayerLeft(PlayerLeft),
+    Unhandled(Unhandled),
+}
+
+/// Reads `json` and finds its route.
+///
+/// # Errors
+///
+/// Where the text is not JSON. It comes back.
+pub(crate) fn route(json: Text) -> Result<Message, (Text, serde_json::Error)> {
+    let envelope = match Envelope::read(&json) {
+        Ok(envelope) => envelope,
+        Err(error) => return Err((json, error)),
+    };
+    // A type spelt with escapes is rare; it alone costs an allocation.
+    let kind = envelope.kind.filter(|kind| kind.starts_with('"')).and_then(decode);
+    let place = |name: &str| {
+        let index = FIELDS.iter().position(|field| *field == name);
+        index.and_then(|index| envelope.fields[index]).map(|raw| Span::of(raw, &json))
+    };
+    let spans =
+        |first: &str, second: &str| [first, second].map(|name| place(name).unwrap_or_default());
+
+    let (fields, make): (_, fn(Object) -> Message) = match kind.as_deref() {
+        Some("session-init") => {
+            (spans("token", "clientId"), |object| Message::SessionInit(SessionInit(object)))
+        }
+        Some("chat" | "chat-message") => {
+            (spans("text", "sender"), |object| Message::Chat(Chat(object)))
+        }
+        Some("status-update") => {
+            (spans("status", "agent"), |object| Message::StatusUpdate(StatusUpdate(object)))
+        }
+        Some("pr-notification") => {
+            (spans("action", "pr"), |object| Message::PrNotification(PrNotification(object)))
+        }
+        Some("player-joined") => {
+            (spans("id", "name"), |object| Message::PlayerJoined(PlayerJoined(object)))
+        }
+        Some("player-left") => {
+            (spans("id", "name"), |object| Message::PlayerLeft(PlayerLeft(object)))
+        }
+        _ => {
+            let kind = envelope.kind.map(|raw| Span::of(raw, &json)).unwrap_or_default();
+            ([kind, Span::default()], |object| Message::Unhandled(Unhandled(object)))
+        }
+    };
+    Ok(make(Object { json, fields }))
+}
+
+/// The documented fields of a JSON object, as raw JSON. Where a name comes twice the last one
+/// counts, as with `JSON.parse`.
+#[derive(Default)]
+struct Envelope<'a> {
+    kind: Option<&'a str>,
+    fields: [Option<&'a str>; FIELDS.len()],
+}
+
+impl<'a> Envelope<'a> {
+    fn read(json: &'a str) -> Result<Self, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let is_object = json.trim_ascii_start().starts_with('{');
+        let envelope = if is_object {
+            deserializer.deserialize_map(EnvelopeVisitor)?
+        } else {
+            IgnoredAny::deserialize(&mut deserializer)?;
+            Envelope::default()
+        };
+        deserializer.end()?;
+        Ok(envelope)
+    }
+}
+
+struct EnvelopeVisitor;
+
+impl<'de> Visitor<'de> for EnvelopeVisitor {
+    type Value = Envelope<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut envelope = Envelope::default();
+        while let Some(key) = map.next_key::<Key>()? {
+            match key {
+                Key::Type => envelope.kind = Some(map.next_value::<&RawValue>()?.get()),
+                Key::Field(index) => {
+                    envelope.fields[index] = Some(map.next_value::<&RawValue>()?.get());
+                }
+                Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+enum Key {
+    Type,
+    Field(usize),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            // As bytes, since a name may spell half a surrogate pair; none of ours does.
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<Key, E> {
+                Ok(match FIELDS.iter().position(|field| field.as_bytes() == name) {
+                    _ if name == b"type" => Key::Type,
+                    Some(index) => Key::Field(index),
+                    None => Key::Other,
+                })
+            }
+        }
+        deserializer.deserialize_bytes(KeyVisitor)
+    }
+}
+
+/// Declares the type of a message with its two documented fields.
+macro_rules! message {
+    ($(#[$doc:meta])* $name:ident { $(#[$first_doc:meta])* $first:ident, $(#[$second_doc:meta])* $second:ident }) => {
+        $(#[$doc])*
+        ///
+        /// A field is a string's content, the JSON text of any other value, or `None` where it is
+        /// missing or `null`: an odd type is no reason to lose a message.
+        #[derive(Clone, PartialEq, Eq, Hash)]
+        pub struct $name(Object);
+
+        impl $name {
+            $(#[$first_doc])*
+            pub fn $first(&self) -> Option<Cow<'_, str>> {
+                self.0.field(0)
+            }
+
+            $(#[$second_doc])*
+            pub fn $second(&self) -> Option<Cow<'_, str>> {
+                self.0.field(1)
+            }
+
+            /// The whole object as it arrived, valid JSON.
+            pub fn json(&self) -> &Text {
+                &self.0.json
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.0.json).finish()
+            }
+        }
+    };
+}
+
+message! {
+    /// `session-init`: the gateway issued a session, or confirmed the one that was resumed.
+    SessionInit {
+        /// The secret that resumes the session.
+        token,
+        /// Who the gateway says we are.
+        client_id
+    }
+}
+
+message! {
+    /// `chat` or `chat-message`.
+    Chat {
+        /// What was said.
+        text,
+        /// Who said it.
+        sender
+    }
+}
+
+message! {
+    /// `status-update`: what an agent is doing.
+    StatusUpdate {
+        /// The status.
+        status,
+        /// The agent.
+        agent
+    }
+}
+
+message! {
+    /// `pr-notification`: something happened to a pull request.
+    PrNotification {
+        /// What happened.
+        action,
+        /// The pull request; often an object, and then JSON text.
+        pr
+    }
+}
+
+message! {
+    /// `player-joined`.
+    PlayerJoined {
+        /// Who.
+        id,
+        /// By what name.
+        name
+    }
+}
+
+message! {
+    /// `player-left`.
+    PlayerLeft {
+        /// Who.
+        id,
+        /// By what name.
+        name
+    }
+}
+
+/// Valid JSON that has no route: an unknown `type`, none, or not even an object.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Unhandled(Object);
+
+impl Unhandled {
+    /// The `type`: a string's content, or the JSON text of any other value.
+    pub fn kind(&self) -> Option<Cow<'_, str>> {
+        self.0.field(0)
+    }
+
+    /// The whole value as it arrived, valid JSON.
+    pub fn json(&self) -> &Text {
+        &self.0.json
+    }
+}
+
+impl fmt::Debug for Unhandled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unhandled").field(&self.0.json).finish()
+    }
+}
+
+impl SessionInit {
+    /// The token and client id to keep, if there is a token: as the reference, a string that is
+    /// not empty.
+    pub(crate) fn session(&self) -> Option<(String, Option<String>)> {
+        let string = |index| {
+            let raw = self.0.raw(index).filter(|raw| raw.starts_with('"'))?;
+            decode(raw).map(Cow::into_owned)
+        };
+        let token = string(0).filter(|token| !token.is_empty())?;
+        Some((token, string(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unhandled(json: &str) -> Unhandled {
+        match route(json.into()) {
+            Ok(Message::Unhandled(unhandled)) => unhandled,
+            _ => panic!("{json} is handled"),
+        }
+    }
+
+    fn chat(json: &str) -> Chat {
+        match route(json.into()) {
+            Ok(Message::Chat(chat)) => chat,
+            _ => panic!("{json} is no chat"),
+        }
+    }
+
+    #[test]
+    fn fields_are_decoded_where_they_are() {
+        let message = chat(r#" {"sender":null,"text":"a \"b\" \u00e9","type":"chat","x":[1,{}]} "#);
+        assert_eq!(message.text().unwrap(), "a \"b\" \u{e9}");
+        assert_eq!(message.sender(), None);
+        assert!(matches!(chat(r#"{"type":"chat","text":"plain"}"#).text(), Some(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn odd_types_and_twice_given_names_are_as_in_javascript() {
+        assert_eq!(chat(r#"{"type":"chat-message","text":42}"#).text().unwrap(), "42");
+        assert_eq!(chat(r#"{"type":1,"text":1,"type":"chat","text":"2"}"#).text().unwrap(), "2");
+        assert_eq!(chat(r#"{"\u0074ype":"ch\u0061t","text":"x"}"#).text().unwrap(), "x");
+        assert_eq!(chat(r#"{"type":"chat","text":"\ud800!"}"#).text().unwrap().pop_last(), '!');
+        assert_eq!(chat(r#"{"\ud800":1,"type":"chat"}"#).text(), None);
+    }
+
+    trait PopLast {
+        fn pop_last(self) -> char;
+    }
+
+    impl PopLast for Cow<'_, str> {
+        fn pop_last(self) -> char {
+            self.into_owned().pop().unwrap()
+        }
+    }
+
+    #[test]
+    fn json_without_a_route_is_unhandled() {
+        for json in ["null", "1e999", "[1,2]", "\"chat\"", "{}", r#"{"type":null}"#] {
+            assert_eq!(unhandled(json).kind(), None, "{json}");
+        }
+        assert_eq!(unhandled(r#"{"type":"later"}"#).kind().unwrap(), "later");
+        assert_eq!(unhandled(r#"{"type":["chat"]}"#).kind().unwrap(), r#"["chat"]"#);
+    }
+
+    #[test]
+    fn what_is_not_json_is_an_error() {
+        for text in ["", " ", "{", "{} x", "{'a':1}", r#"{"type":"chat"}}"#, "nul", "[1,]"] {
+            assert!(route(text.into()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_needs_a_string_for_a_token() {
+        let session = |json: &str| match route(json.into()) {
+            Ok(Message::SessionInit(init)) => init.session(),
+            _ => panic!("{json} is no session-init"),
+        };
+        for token in ["5", "\"\"", "null", "{}"] {
+            assert_eq!(session(&alloc::format!(r#"{{"type":"session-init","token":{token}}}"#)), None);
+        }
+        let (token, id) = session(r#"{"type":"session-init","token":"t","clientId":"c"}"#).unwrap();
+        assert_eq!((token.as_str(), id.as_deref()), ("t", Some("c")));
+    }
+}

@@ -1,0 +1,194 @@
+//! Shared UTF-8 text.
+
+use alloc::string::String;
+use core::fmt;
+use core::ops::Deref;
+
+use bytes::{Bytes, BytesMut};
+use bytes_utils::{Str, StrMut};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Immutable UTF-8 text in a shared buffer: a clone or a slice costs a reference count.
+///
+/// Received texts are slices of the chunk that was read from the network, so a text that is kept
+/// for long keeps that chunk (at most what the adapter reads at once) alive; `as_str().to_owned()`
+/// cuts it loose.
+///
+/// `Debug` shows the text, unless it may hold a session token; then it shows the length alone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Text(Str);
+
+impl Text {
+    /// A text without a character.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same memory, without the promise that it is UTF-8.
+    pub fn into_bytes(self) -> Bytes {
+        self.0.into_inner()
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Text(Str::from(text))
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Text(Str::from(text))
+    }
+}
+
+/// Validates once and shares the memory.
+impl TryFrom<Bytes> for Text {
+    type Error = core::str::Utf8Error;
+
+    fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
+        Str::from_inner(bytes).map(Text).map_err(|error| error.utf8_error())
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `\u` could spell the key in escapes. Withholding too much does no harm.
+        if self.contains("token") || self.contains("\\u") {
+            write!(f, "[{} bytes withheld: may hold a token]", self.len())
+        } else {
+            fmt::Debug::fmt(self.as_str(), f)
+        }
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Text::from)
+    }
+}
+
+/// Text under construction, in a chunk from which one [`Text`] after the other is cut.
+///
+/// All that goes in is `&str`, so nothing is validated again on the way out. The chunk's memory is
+/// used again once all texts cut from it are gone.
+#[derive(Default)]
+pub(crate) struct TextBuf(StrMut);
+
+impl TextBuf {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        TextBuf(StrMut::from_inner(BytesMut::with_capacity(bytes)).unwrap_or_default())
+    }
+
+    pub(crate) fn push_str(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All text pushed since the last cut.
+    pub(crate) fn cut(&mut self) -> Text {
+        Text(self.0.split_built().freeze())
+    }
+}
+
+/// So that JSON can be written straight into the chunk.
+impl fmt::Write for TextBuf {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push_str(text);
+        Ok(())
+    }
+}
+
+impl Clone for TextBuf {
+    fn clone(&self) -> Self {
+        let mut copy = TextBuf::with_capacity(self.len());
+        copy.push_str(&self.0);
+        copy
+    }
+}
+
+impl PartialEq for TextBuf {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl Eq for TextBuf {}
+
+impl fmt::Debug for TextBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TextBuf({} bytes)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn debug_withholds_what_may_be_a_token() {
+        for text in [r#"{"token":"s3cret"}"#, "{\"\\u0074oken\":\"s3cret\"}"] {
+            assert!(!format!("{:?}", Text::from(text)).contains("s3cret"));
+        }
+        assert_eq!(format!("{:?}", Text::from("hi")), "\"hi\"");
+    }
+
+    #[test]
+    fn cuts_share_a_chunk_and_reuse_it() {
+        let mut buffer = TextBuf::with_capacity(64);
+        buffer.push_str("one");
+        let one = buffer.cut();
+        buffer.push_str("two");
+        let two = buffer.cut();
+        assert_eq!((one.as_str(), two.as_str()), ("one", "two"));
+        assert_eq!(one.as_ptr() as usize + 3, two.as_ptr() as usize);
+    }
+}

@@ -1,0 +1,185 @@
+//! Gateway addresses.
+
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use fluent_uri::Uri;
+
+use crate::Text;
+
+/// A gateway's URL (RFC 6455 §3): `ws://` or `wss://`, a host, and perhaps a port, path and query.
+///
+/// Parsed and checked once, in [`Config`](crate::Config); scheme and host are lower case.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Url {
+    text: Text,
+    secure: bool,
+    host: Text,
+    port: u16,
+    /// Where path and query begin in `text`.
+    path: usize,
+}
+
+impl Url {
+    /// Parses a URL.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the URL, and what to write instead.
+    pub fn parse(input: &str) -> Result<Self, UrlError> {
+        let uri = Uri::parse(input).map_err(|_| UrlError::Syntax)?;
+        let secure = match uri.scheme().as_str().to_ascii_lowercase().as_str() {
+            "ws" => false,
+            "wss" => true,
+            _ => return Err(UrlError::Scheme),
+        };
+        let authority = uri.authority().ok_or(UrlError::NoHost)?;
+        if authority.host().is_empty() {
+            return Err(UrlError::NoHost);
+        }
+        if authority.has_userinfo() {
+            return Err(UrlError::Userinfo);
+        }
+        if uri.fragment().is_some() {
+            return Err(UrlError::Fragment);
+        }
+        let default_port = if secure { 443 } else { 80 };
+        let port = match authority.port_to_u16() {
+            Ok(Some(0)) | Err(_) => return Err(UrlError::Port),
+            Ok(port) => port.unwrap_or(default_port),
+        };
+
+        let host = authority.host().to_ascii_lowercase();
+        let mut text = String::from(if secure { "wss://" } else { "ws://" });
+        text.push_str(&host);
+        if port != default_port {
+            text.push(':');
+            text.push_str(&port.to_string());
+        }
+        let path = text.len();
+        text.push_str(if uri.path().is_empty() { "/" } else { uri.path().as_str() });
+        if let Some(query) = uri.query() {
+            text.push('?');
+            text.push_str(query.as_str());
+        }
+        Ok(Url { text: text.into(), secure, host: host.into(), port, path })
+    }
+
+    /// The whole URL.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the scheme is `wss`.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The host: a name, an IPv4 address, or an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, 80 or 443 where the URL has none.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Path and query, what the request line asks for.
+    pub fn path_and_query(&self) -> &str {
+        &self.text[self.path..]
+    }
+
+    /// Host, and port where it is not the scheme's default: the `Host` header.
+    pub fn authority(&self) -> &str {
+        let scheme = if self.secure { "wss://" } else { "ws://" };
+        &self.text[scheme.len()..self.path]
+    }
+
+    /// Scheme, host and port: what a session is bound to.
+    pub fn origin(&self) -> &str {
+        &self.text[..self.path]
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Shows the query's length in place of the query, which is where tokens are put.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text.split_once('?') {
+            Some((head, query)) => write!(f, "{head}?[{} bytes]", query.len()),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// What is wrong with a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Not a URI (RFC 3986).
+    #[error(
+        "not a URL; write ws://host:port/path, with anything but ASCII percent-encoded, \
+         and a name that is not ASCII in its xn-- form"
+    )]
+    Syntax,
+    /// A scheme other than `ws` and `wss`.
+    #[error("the scheme must be ws or wss")]
+    Scheme,
+    /// No host.
+    #[error("the host is missing")]
+    NoHost,
+    /// A name or password before the host.
+    #[error("credentials don't belong in the URL; put an Authorization header into `headers`")]
+    Userinfo,
+    /// A port that is not between 1 and 65535.
+    #[error("the port must be between 1 and 65535")]
+    Port,
+    /// A fragment (RFC 6455 §3 forbids one).
+    #[error("a WebSocket URL must not have a #fragment")]
+    Fragment,
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn parts() {
+        let url = Url::parse("WS://Example.COM:80?x=1").unwrap();
+        assert_eq!(url.as_str(), "ws://example.com/?x=1");
+        assert_eq!(url.authority(), "example.com");
+        assert_eq!(url.path_and_query(), "/?x=1");
+        assert_eq!(url.origin(), "ws://example.com");
+        assert_eq!(format!("{url:?}"), "ws://example.com/?[3 bytes]");
+
+        let url = Url::parse("wss://[::1]:8443/a/b").unwrap();
+        assert_eq!((url.host(), url.port(), url.is_secure()), ("[::1]", 8443, true));
+        assert_eq!(url.authority(), "[::1]:8443");
+    }
+
+    #[test]
+    fn errors() {
+        for (text, error) in [
+            ("nonsense", UrlError::Syntax),
+            ("ws://a b/", UrlError::Syntax),
+            ("ws://h\u{e9}/", UrlError::Syntax),
+            ("http://a/", UrlError::Scheme),
+            ("ws:a", UrlError::NoHost),
+            ("ws:///a", UrlError::NoHost),
+            ("ws://u:p@a/", UrlError::Userinfo),
+            ("ws://a:0/", UrlError::Port),
+            ("ws://a:65536/", UrlError::Port),
+            ("ws://a/#f", UrlError::Fragment),
+        ] {
+            assert_eq!(Url::parse(text), Err(error), "{text}");
+        }
+    }
+}
