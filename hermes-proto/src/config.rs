@@ -298,7 +298,7 @@ mod millis {
     pub(super) fn serialize<S: Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Error> {
         let micros = value.as_micros();
         match u64::try_from(micros / 1_000) {
-            Ok(millis) if micros % 1_000 == 0 => s.serialize_u64(millis),
+            Ok(millis) if micros.is_multiple_of(1_000) => s.serialize_u64(millis),
             _ => s.serialize_f64(micros as f64 / 1_000.0),
         }
     }

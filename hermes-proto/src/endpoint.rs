@@ -1,4 +1,286 @@
-//! Stub.
-/// Stub
-#[derive(Debug)]
-pub struct Endpoint;
+//! Client and WebSocket stacked: bytes in, bytes out.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use serde::Serialize;
+
+use crate::client::{Purpose, Sink};
+use crate::{
+    Action, Actions, Client, Config, ConfigError, ConnId, Frame, Input, MessageId, SendError,
+    Start, Text, Timestamp, Transmit, ws,
+};
+
+/// A Hermes client on top of a byte stream that the host brings: a [`Client`] and a
+/// [`ws::Connection`] stacked.
+///
+/// It speaks the same vocabulary, about transports in place of WebSockets:
+/// [`Opened`](Input::Opened) says that the stream (TCP, TLS) is up, [`Received`](Input::Received)
+/// brings what was read off it, and [`Action::Send`] says that [`transmit`](Self::transmit) has
+/// something to write. A partial write is no trouble:
+///
+/// ```no_run
+/// # use std::io::Write;
+/// # fn write(endpoint: &mut hermes_proto::Endpoint, now: hermes_proto::Timestamp,
+/// #     socket: &mut std::net::TcpStream,
+/// #     actions: &mut hermes_proto::Actions<hermes_proto::Transmit>) -> std::io::Result<()> {
+/// while !endpoint.transmit().is_empty() {
+///     let n = socket.write(endpoint.transmit())?;
+///     endpoint.transmitted(now, n, actions);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    client: Client,
+    config: Arc<Config>,
+    wire: Wire,
+}
+
+/// The live connection's WebSocket, once the transport is up, and its books.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Wire {
+    ws: Option<ws::Connection>,
+    /// Where each of the client's frames that is not flushed ends, in bytes since the transport
+    /// opened.
+    ends: VecDeque<u64>,
+    /// The client's last frame that is flushed.
+    flushed: u64,
+    /// The bytes that an [`Action::Send`] has spoken of.
+    announced: u64,
+}
+
+/// Commands.
+impl Endpoint {
+    /// As [`Client::new`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`].
+    pub fn new(config: impl Into<Arc<Config>>, start: Start) -> Result<Self, ConfigError> {
+        let config = config.into();
+        let client = Client::new(Arc::clone(&config), start)?;
+        Ok(Endpoint { client, config, wire: Wire::default() })
+    }
+
+    /// As [`Client::connect`].
+    pub fn connect(&mut self, now: Timestamp, out: &mut Actions<Transmit>) {
+        self.handle(now, Input::Connect, out);
+    }
+
+    /// As [`Client::disconnect`].
+    pub fn disconnect(&mut self, now: Timestamp, out: &mut Actions<Transmit>) {
+        self.handle(now, Input::Disconnect, out);
+    }
+
+    /// As [`Client::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub fn send<T: Serialize + ?Sized>(
+        &mut self,
+        now: Timestamp,
+        message: &T,
+        out: &mut Actions<Transmit>,
+    ) -> Result<MessageId, SendError> {
+        self.client.send_via(now, crate::client::to_text(message)?, &mut self.wire.over(out))
+    }
+
+    /// As [`Client::send_text`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_text`].
+    pub fn send_text(
+        &mut self,
+        now: Timestamp,
+        text: impl Into<Text>,
+        out: &mut Actions<Transmit>,
+    ) -> Result<MessageId, SendError> {
+        let text = crate::client::checked_json(text.into())?;
+        self.client.send_via(now, text, &mut self.wire.over(out))
+    }
+
+    /// As [`Client::clear_session`].
+    pub fn clear_session(&mut self, now: Timestamp, out: &mut Actions<Transmit>) {
+        self.handle(now, Input::ClearSession, out);
+    }
+
+    /// What is to be written to the transport: one contiguous buffer, empty when there is
+    /// nothing.
+    pub fn transmit(&self) -> &[u8] {
+        self.wire.ws.as_ref().map_or(&[], ws::Connection::transmit)
+    }
+
+    /// The operating system took the first `n` bytes of [`transmit`](Self::transmit).
+    pub fn transmitted(&mut self, now: Timestamp, n: usize, out: &mut Actions<Transmit>) {
+        if let (Some(conn), Some(ws)) = (self.client.conn(), &self.wire.ws) {
+            let up_to = ws.taken().saturating_add(n as u64);
+            self.handle(now, Input::Flushed { conn, up_to }, out);
+        }
+    }
+
+    /// The only door: one input in, any number of actions out. It can't fail and never panics.
+    pub fn handle(&mut self, now: Timestamp, input: Input<&[u8]>, out: &mut Actions<Transmit>) {
+        if input.conn().is_some_and(|conn| self.client.conn() != Some(conn)) {
+            return;
+        }
+        let Endpoint { client, config, wire } = self;
+        let frame_input = match input {
+            Input::Connect => Input::Connect,
+            Input::Disconnect => Input::Disconnect,
+            Input::Send(text) => Input::Send(text),
+            Input::ClearSession => Input::ClearSession,
+            Input::TimerFired => Input::TimerFired,
+            Input::Opened { conn } => {
+                if wire.ws.is_none() {
+                    let rng = client.rng(conn, Purpose::WebSocket);
+                    wire.ws = Some(ws::Connection::start(Arc::clone(config), client.url(), rng));
+                    client.upgrading(now, &mut wire.over(out));
+                    wire.announce(conn, out);
+                }
+                return;
+            }
+            Input::Received { conn, payload } => {
+                client.heard(now, &mut wire.over(out));
+                return self.on_bytes(now, conn, payload, out);
+            }
+            Input::Flushed { conn, up_to } => {
+                let up_to = wire.on_flushed(up_to);
+                wire.announce(conn, out);
+                Input::Flushed { conn, up_to }
+            }
+            // The WebSocket in here knows better.
+            Input::Closing { .. } => return,
+            Input::Closed { conn, reason } => {
+                *wire = Wire::default();
+                Input::Closed { conn, reason }
+            }
+        };
+        client.handle_via(now, frame_input, &mut wire.over(out));
+    }
+}
+
+/// What there is to know.
+impl Endpoint {
+    /// The client: its state, session, outbox and counters.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// As [`Client::deadline`].
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.client.deadline()
+    }
+
+    /// The subprotocol that the gateway chose for the live connection.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.wire.ws.as_ref().and_then(ws::Connection::subprotocol)
+    }
+}
+
+impl Endpoint {
+    fn on_bytes(
+        &mut self,
+        now: Timestamp,
+        conn: ConnId,
+        mut bytes: &[u8],
+        out: &mut Actions<Transmit>,
+    ) {
+        let Endpoint { client, wire, .. } = self;
+        while let Some(event) = wire.ws.as_mut().and_then(|ws| ws.receive(&mut bytes)) {
+            // Pongs and Close frames that the WebSocket wrote by itself.
+            wire.announce(conn, out);
+            let input = match event {
+                ws::Event::Open => Input::Opened { conn },
+                ws::Event::Frame(payload) => Input::Received { conn, payload },
+                ws::Event::Closing(reason) => Input::Closing { conn, reason },
+                ws::Event::Failed(reason) => {
+                    *wire = Wire::default();
+                    out.push_back(Action::Close { conn, code: None });
+                    Input::Closed { conn, reason }
+                }
+            };
+            client.handle_via(now, input, &mut wire.over(out));
+        }
+    }
+}
+
+impl Wire {
+    fn over<'a>(&'a mut self, out: &'a mut Actions<Transmit>) -> Stack<'a> {
+        Stack { wire: self, out }
+    }
+
+    /// Says so if there is more to transmit than was said before; once for all that comes in a
+    /// row.
+    fn announce(&mut self, conn: ConnId, out: &mut Actions<Transmit>) {
+        let Some(ws) = &self.ws else { return };
+        let produced = ws.produced();
+        if produced == self.announced {
+            return;
+        }
+        self.announced = produced;
+        match out.back_mut() {
+            Some(Action::Send { conn: last, seq, .. }) if *last == conn => *seq = produced,
+            _ => out.push_back(Action::Send { conn, seq: produced, payload: Transmit }),
+        }
+    }
+
+    /// The operating system took the bytes up to `up_to`. The client's last frame that is whole
+    /// within them.
+    fn on_flushed(&mut self, up_to: u64) -> u64 {
+        if let Some(ws) = &mut self.ws {
+            let more = up_to.saturating_sub(ws.taken());
+            ws.transmitted(usize::try_from(more).unwrap_or(usize::MAX));
+            while self.ends.front().is_some_and(|end| *end <= ws.taken()) {
+                self.ends.pop_front();
+                self.flushed += 1;
+            }
+        }
+        self.flushed
+    }
+}
+
+/// The layer below a client: frames go to the WebSocket, everything else to the host.
+struct Stack<'a> {
+    wire: &'a mut Wire,
+    out: &'a mut Actions<Transmit>,
+}
+
+impl Sink for Stack<'_> {
+    fn push(&mut self, action: Action) {
+        let action = match action {
+            Action::Send { conn, payload, .. } => {
+                let Some(ws) = &mut self.wire.ws else { return };
+                // A WebSocket in its closing handshake sends nothing more. What it did not send
+                // is never flushed, and so goes to the next connection.
+                if ws.send(&payload) {
+                    if let Frame::Ping(_) = payload {
+                        // A heartbeat: nothing has come for a while.
+                        ws.release();
+                    }
+                    self.wire.ends.push_back(ws.produced());
+                    self.wire.announce(conn, self.out);
+                }
+                return;
+            }
+            Action::Close { conn, code: Some(code) } => {
+                if let Some(ws) = &mut self.wire.ws {
+                    ws.close(code);
+                }
+                return self.wire.announce(conn, self.out);
+            }
+            Action::Close { conn, code: None } => {
+                *self.wire = Wire::default();
+                Action::Close { conn, code: None }
+            }
+            Action::Open { conn, url } => Action::Open { conn, url },
+            Action::ArmTimer(at) => Action::ArmTimer(at),
+            Action::Emit(event) => Action::Emit(event),
+            Action::PersistSession(session) => Action::PersistSession(session),
+        };
+        self.out.push_back(action);
+    }
+}

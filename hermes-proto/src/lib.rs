@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "ws")]
+extern crate std;
 
 mod client;
 pub mod close;

@@ -410,7 +410,10 @@ mod tests {
             _ => panic!("{json} is no session-init"),
         };
         for token in ["5", "\"\"", "null", "{}"] {
-            assert_eq!(session(&alloc::format!(r#"{{"type":"session-init","token":{token}}}"#)), None);
+            assert_eq!(
+                session(&alloc::format!(r#"{{"type":"session-init","token":{token}}}"#)),
+                None
+            );
         }
         let (token, id) = session(r#"{"type":"session-init","token":"t","clientId":"c"}"#).unwrap();
         assert_eq!((token.as_str(), id.as_deref()), ("t", Some("c")));

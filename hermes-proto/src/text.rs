@@ -4,8 +4,8 @@ use alloc::string::String;
 use core::fmt;
 use core::ops::Deref;
 
-use bytes::{Bytes, BytesMut};
-use bytes_utils::{Str, StrMut};
+use bytes::Bytes;
+use bytes_utils::Str;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Immutable UTF-8 text in a shared buffer: a clone or a slice costs a reference count.
@@ -111,59 +111,11 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Text under construction, in a chunk from which one [`Text`] after the other is cut.
-///
-/// All that goes in is `&str`, so nothing is validated again on the way out. The chunk's memory is
-/// used again once all texts cut from it are gone.
-#[derive(Default)]
-pub(crate) struct TextBuf(StrMut);
-
-impl TextBuf {
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        TextBuf(StrMut::from_inner(BytesMut::with_capacity(bytes)).unwrap_or_default())
-    }
-
-    pub(crate) fn push_str(&mut self, text: &str) {
-        self.0.push_str(text);
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// All text pushed since the last cut.
-    pub(crate) fn cut(&mut self) -> Text {
-        Text(self.0.split_built().freeze())
-    }
-}
-
-/// So that JSON can be written straight into the chunk.
-impl fmt::Write for TextBuf {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push_str(text);
-        Ok(())
-    }
-}
-
-impl Clone for TextBuf {
-    fn clone(&self) -> Self {
-        let mut copy = TextBuf::with_capacity(self.len());
-        copy.push_str(&self.0);
-        copy
-    }
-}
-
-impl PartialEq for TextBuf {
-    fn eq(&self, other: &Self) -> bool {
-        *self.0 == *other.0
-    }
-}
-
-impl Eq for TextBuf {}
-
-impl fmt::Debug for TextBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TextBuf({} bytes)", self.len())
+/// Text that was built piece by piece.
+#[cfg(feature = "ws")]
+impl From<Str> for Text {
+    fn from(text: Str) -> Self {
+        Text(text)
     }
 }
 
@@ -179,16 +131,5 @@ mod tests {
             assert!(!format!("{:?}", Text::from(text)).contains("s3cret"));
         }
         assert_eq!(format!("{:?}", Text::from("hi")), "\"hi\"");
-    }
-
-    #[test]
-    fn cuts_share_a_chunk_and_reuse_it() {
-        let mut buffer = TextBuf::with_capacity(64);
-        buffer.push_str("one");
-        let one = buffer.cut();
-        buffer.push_str("two");
-        let two = buffer.cut();
-        assert_eq!((one.as_str(), two.as_str()), ("one", "two"));
-        assert_eq!(one.as_ptr() as usize + 3, two.as_ptr() as usize);
     }
 }

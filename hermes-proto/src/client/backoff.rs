@@ -9,7 +9,8 @@ use crate::{Config, Jitter};
 
 /// The wait after `attempts` reconnects in a row: base, doubled with each, capped, then spread.
 pub(super) fn delay(config: &Config, attempts: u32, rng: impl FnOnce() -> ChaCha12Rng) -> Duration {
-    let doubled = config.backoff_base.saturating_mul(1_u32.checked_shl(attempts).unwrap_or(u32::MAX));
+    let doubled =
+        config.backoff_base.saturating_mul(1_u32.checked_shl(attempts).unwrap_or(u32::MAX));
     let delay = doubled.min(config.backoff_cap);
     match config.jitter {
         Jitter::None => delay,

@@ -110,7 +110,9 @@ pub struct Stats {
 #[non_exhaustive]
 pub enum SendError {
     /// The outbox is full, and its policy is to refuse. Try again when it has drained.
-    #[error("the outbox is full; wait until it has drained, or raise outbox_max_messages or outbox_max_bytes")]
+    #[error(
+        "the outbox is full; wait until it has drained, or raise outbox_max_messages or outbox_max_bytes"
+    )]
     Full(Text),
     /// No outbox of this size can ever take it.
     #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
@@ -308,7 +310,9 @@ impl Client {
             Phase::Connecting { conn, .. } => State::Connecting { conn: *conn },
             Phase::Open(link) => State::Open { conn: link.conn, since: link.since },
             Phase::Closing { link, .. } => State::Closing { conn: link.conn },
-            Phase::Waiting { until } => State::Waiting { until: *until, attempt: self.attempts + 1 },
+            Phase::Waiting { until } => {
+                State::Waiting { until: *until, attempt: self.attempts + 1 }
+            }
             Phase::Failed => State::Failed,
         }
     }
@@ -425,11 +429,12 @@ impl Client {
 
     /// Bytes came from the live connection, though perhaps not a whole frame yet.
     #[cfg(feature = "ws")]
-    pub(crate) fn heard(&mut self, now: Timestamp) {
+    pub(crate) fn heard(&mut self, now: Timestamp, out: &mut impl Sink) {
         self.tick(now);
         if let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &mut self.phase {
             heartbeat.heard(self.now);
         }
+        self.settle(out);
     }
 
     /// Time does not run backwards here, nor into the range where adding a duration saturates.
@@ -785,14 +790,14 @@ fn ping_payload(link: &Link) -> Bytes {
     payload.freeze()
 }
 
-fn to_text<T: Serialize + ?Sized>(message: &T) -> Result<Text, SendError> {
+pub(crate) fn to_text<T: Serialize + ?Sized>(message: &T) -> Result<Text, SendError> {
     match serde_json::to_string(message) {
         Ok(json) => Ok(Text::from(json)),
         Err(error) => Err(SendError::Serialize(format!("{error}"))),
     }
 }
 
-fn checked_json(text: Text) -> Result<Text, SendError> {
+pub(crate) fn checked_json(text: Text) -> Result<Text, SendError> {
     let mut deserializer = serde_json::Deserializer::from_str(&text);
     let checked = IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end());
     match checked {

@@ -50,11 +50,6 @@ impl Outbox {
         self.bytes
     }
 
-    /// Bytes handed over and not yet flushed.
-    pub(crate) fn unflushed_bytes(&self) -> usize {
-        self.sent_bytes
-    }
-
     /// Whether, and how, a message of `bytes` can be taken now.
     pub(crate) fn admit(&self, bytes: usize, config: &Config) -> Result<Admission, Refusal> {
         if bytes > config.outbox_max_bytes {

@@ -1,1 +1,231 @@
-//! Stub.
+//! An RFC 6455 client: bytes in, bytes out.
+//!
+//! A [`Connection`] is one WebSocket from the upgrade request to the Close frames. It has no
+//! clock: deadlines are the [`Client`](crate::Client)'s, above it. [`Endpoint`](crate::Endpoint)
+//! is the two stacked, and what most hosts want.
+//!
+//! Beside what the RFC demands it keeps two promises: what the peer sends never makes it hold more
+//! memory than the configuration allows, and the same seed makes the same bytes.
+
+mod chunk;
+mod decode;
+mod outgoing;
+mod upgrade;
+
+use alloc::sync::Arc;
+use core::mem;
+
+use bytes::Bytes;
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::SeedableRng;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use self::decode::{Decoder, Item};
+use self::outgoing::Outgoing;
+use self::upgrade::Upgrade;
+use crate::close::code;
+use crate::{CloseReason, Config, ConfigError, Frame, Text, Url};
+
+/// One WebSocket, on the client's side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connection {
+    config: Arc<Config>,
+    phase: Phase,
+    out: Outgoing,
+    pong: Pong,
+    subprotocol: Option<Text>,
+}
+
+/// What received bytes amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The upgrade succeeded.
+    Open,
+    /// A message, a Ping (answered already) or a Pong.
+    Frame(Frame),
+    /// The peer sent a Close frame, or broke the protocol. Our own Close frame is in
+    /// [`transmit`](Connection::transmit); what the peer may still send is ignored. The host
+    /// waits for the end of the transport, not for ever.
+    Closing(CloseReason),
+    /// The upgrade failed. The host ends the transport.
+    Failed(CloseReason),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Upgrading(Upgrade),
+    Open(Decoder),
+    /// Our Close frame is out, and the peer's not in: data may still come.
+    CloseSent(Decoder),
+    Over,
+}
+
+/// The Pongs we owe (RFC 6455 §5.5.3): one under way at most, and behind it the newest Ping's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Pong {
+    /// Where the one under way ends.
+    until: Option<u64>,
+    next: Option<Bytes>,
+}
+
+impl Connection {
+    /// A connection to `config.url`, with the upgrade request in [`transmit`](Self::transmit).
+    ///
+    /// `seed` makes its key and masks; no two connections may share one (RFC 6455 §10.3).
+    ///
+    /// # Errors
+    ///
+    /// Where a setting can't be.
+    pub fn new(config: impl Into<Arc<Config>>, seed: [u8; 32]) -> Result<Self, ConfigError> {
+        let config = config.into();
+        let url = config.validate()?;
+        Ok(Self::start(config, &url, ChaCha12Rng::from_seed(seed)))
+    }
+
+    pub(crate) fn start(config: Arc<Config>, url: &Url, rng: ChaCha12Rng) -> Self {
+        let mut out = Outgoing::new(rng);
+        let phase = Phase::Upgrading(Upgrade::start(&config, url, &mut out));
+        Connection { config, phase, out, pong: Pong::default(), subprotocol: None }
+    }
+
+    /// Takes received bytes off the front of `bytes`, up to the next event. `None`: they are all
+    /// taken. After [`Event::Closing`] or [`Event::Failed`] all are taken and ignored.
+    pub fn receive(&mut self, bytes: &mut &[u8]) -> Option<Event> {
+        match &mut self.phase {
+            Phase::Upgrading(upgrade) => match upgrade.receive(bytes, &self.config) {
+                Ok(None) => None,
+                Ok(Some(subprotocol)) => {
+                    self.subprotocol = subprotocol;
+                    self.phase = Phase::Open(Decoder::default());
+                    Some(Event::Open)
+                }
+                Err(reason) => {
+                    self.phase = Phase::Over;
+                    Some(Event::Failed(reason))
+                }
+            },
+            Phase::Open(decoder) | Phase::CloseSent(decoder) => {
+                match decoder.receive(bytes, &self.config) {
+                    Ok(None) => None,
+                    Ok(Some(Item::Frame(frame))) => {
+                        if let Frame::Ping(data) = &frame {
+                            self.answer(data.clone());
+                        }
+                        Some(Event::Frame(frame))
+                    }
+                    Ok(Some(Item::Close { code, text })) => {
+                        Some(self.closing(code, CloseReason::Peer { code, text }))
+                    }
+                    Err(violation) => {
+                        let reason = CloseReason::Protocol { violation };
+                        Some(self.closing(violation.code(), reason))
+                    }
+                }
+            }
+            Phase::Over => {
+                *bytes = &[];
+                None
+            }
+        }
+    }
+
+    /// Puts a frame behind what is to be sent; `false` where it can't be sent any more, or yet.
+    /// Controls with more than 125 bytes are cut to them (§5.5).
+    pub fn send(&mut self, frame: &Frame) -> bool {
+        if !matches!(self.phase, Phase::Open(_)) {
+            return false;
+        }
+        match frame {
+            Frame::Text(text) => self.out.frame(OpCode::Data(Data::Text), text.as_bytes()),
+            Frame::Binary(data) => self.out.frame(OpCode::Data(Data::Binary), data),
+            Frame::Ping(data) => self.out.frame(OpCode::Control(Control::Ping), control(data)),
+            Frame::Pong(data) => self.out.frame(OpCode::Control(Control::Pong), control(data)),
+        }
+        true
+    }
+
+    /// Begins the closing handshake (§7.1.2). Does nothing where the connection is not open.
+    pub fn close(&mut self, code: u16) {
+        self.phase = match mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Open(decoder) => {
+                self.write_close(code);
+                Phase::CloseSent(decoder)
+            }
+            other => other,
+        }
+    }
+
+    /// What is to be sent: one contiguous buffer, empty when there is nothing.
+    pub fn transmit(&self) -> &[u8] {
+        self.out.bytes()
+    }
+
+    /// The transport took the first `n` bytes of [`transmit`](Self::transmit) (no more than
+    /// there are).
+    pub fn transmitted(&mut self, n: usize) {
+        self.out.advance(n);
+        if self.pong.until.is_some_and(|end| end <= self.out.taken()) {
+            self.pong.until = None;
+            if let Some(data) = self.pong.next.take() {
+                self.answer(data);
+            }
+        }
+    }
+
+    /// Bytes that the transport has taken since it opened.
+    pub fn taken(&self) -> u64 {
+        self.out.taken()
+    }
+
+    /// Bytes put into [`transmit`](Self::transmit) since the transport opened.
+    pub fn produced(&self) -> u64 {
+        self.out.produced()
+    }
+
+    /// The subprotocol that the gateway chose.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// Gives back what memory an idle connection has no use for.
+    pub(crate) fn release(&mut self) {
+        self.out.release();
+        if let Phase::Open(decoder) = &mut self.phase {
+            decoder.release();
+        }
+    }
+
+    fn answer(&mut self, data: Bytes) {
+        if !matches!(self.phase, Phase::Open(_)) {
+            return;
+        }
+        if self.pong.until.is_some() {
+            self.pong.next = Some(data);
+        } else {
+            self.out.frame(OpCode::Control(Control::Pong), &data);
+            self.pong.until = Some(self.out.produced());
+        }
+    }
+
+    /// Ends the conversation, with a Close frame if ours was not out.
+    fn closing(&mut self, code: u16, reason: CloseReason) -> Event {
+        if matches!(self.phase, Phase::Open(_)) {
+            self.write_close(code);
+        }
+        self.phase = Phase::Over;
+        Event::Closing(reason)
+    }
+
+    fn write_close(&mut self, code: u16) {
+        let code = code.to_be_bytes();
+        // The answer to a frame without a code has none.
+        let payload = if code == code::NO_STATUS.to_be_bytes() { &[][..] } else { &code };
+        self.out.frame(OpCode::Control(Control::Close), payload);
+    }
+}
+
+/// What fits into a control frame (§5.5).
+fn control(data: &[u8]) -> &[u8] {
+    &data[..data.len().min(125)]
+}

@@ -1,0 +1,323 @@
+//! Bytes to frames (RFC 6455 §5).
+
+use core::fmt;
+use core::str;
+use std::io::Cursor;
+
+use bytes::{Bytes, BytesMut};
+use tungstenite::error::{Error, ProtocolError};
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::chunk::TextBuf;
+use crate::close::{Violation, code};
+use crate::{Config, Frame, Text};
+
+/// What a frame, or the last one of several, amounts to.
+#[derive(Debug)]
+pub(super) enum Item {
+    Frame(Frame),
+    Close { code: u16, text: Text },
+}
+
+/// Reassembles frames from pieces of any size.
+///
+/// The common case, a whole text in one piece, goes straight from the piece into a shared chunk:
+/// validated once, copied once. Everything else is assembled in a buffer of its own, sized from
+/// the frame's header, once that passed the limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Decoder {
+    header: HeaderBuf,
+    /// The frame whose payload is being received.
+    frame: Option<Payload>,
+    /// The message whose frames are being received.
+    message: Option<Message>,
+    /// A control frame's payload so far; control frames come between a message's fragments.
+    control: BytesMut,
+    /// What whole texts are cut from.
+    chunk: TextBuf,
+}
+
+/// The start of a header that was cut by the end of a read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct HeaderBuf {
+    bytes: [u8; 14],
+    len: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Payload {
+    opcode: OpCode,
+    is_final: bool,
+    remaining: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Message {
+    Text { text: TextBuf, cut: CutChar },
+    Binary(BytesMut),
+}
+
+impl Message {
+    fn len(&self) -> usize {
+        match self {
+            Message::Text { text, cut } => text.len() + cut.len,
+            Message::Binary(data) => data.len(),
+        }
+    }
+}
+
+impl Decoder {
+    /// Takes bytes off `input`, up to the end of the next item. `None`: they are all taken.
+    pub(super) fn receive(
+        &mut self,
+        input: &mut &[u8],
+        config: &Config,
+    ) -> Result<Option<Item>, Violation> {
+        loop {
+            let mut frame = match self.frame.take() {
+                Some(frame) => frame,
+                None => match self.header.read(input)? {
+                    Some((header, length)) => self.begin(&header, length, config)?,
+                    None => return Ok(None),
+                },
+            };
+            // What `input` has of the payload.
+            let (piece, rest) = input.split_at(frame.remaining.min(input.len()));
+            *input = rest;
+            frame.remaining -= piece.len();
+            let is_whole = frame.remaining == 0;
+
+            if let OpCode::Control(opcode) = frame.opcode {
+                self.control.extend_from_slice(piece);
+                if is_whole {
+                    return self.end_control(opcode).map(Some);
+                }
+            } else {
+                let ends_message = is_whole && frame.is_final;
+                if let Some(item) = self.data(&frame, piece, ends_message, input.len())? {
+                    return Ok(Some(item));
+                }
+            }
+            if !is_whole {
+                self.frame = Some(frame);
+                return Ok(None);
+            }
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        self.chunk = TextBuf::default();
+        if self.control.is_empty() {
+            self.control = BytesMut::new();
+        }
+    }
+
+    /// Checks a header, before anything is allocated for its payload.
+    fn begin(
+        &self,
+        header: &FrameHeader,
+        length: u64,
+        config: &Config,
+    ) -> Result<Payload, Violation> {
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(Violation::ReservedBit);
+        }
+        if header.mask.is_some() {
+            return Err(Violation::Masked);
+        }
+        match header.opcode {
+            OpCode::Control(_) if !header.is_final => return Err(Violation::FragmentedControl),
+            OpCode::Control(_) if length > 125 => return Err(Violation::ControlTooLong),
+            OpCode::Control(_) => {}
+            OpCode::Data(Data::Continue) if self.message.is_none() => {
+                return Err(Violation::UnexpectedContinuation);
+            }
+            OpCode::Data(Data::Text | Data::Binary) if self.message.is_some() => {
+                return Err(Violation::ExpectedContinuation);
+            }
+            OpCode::Data(_) => {
+                if length > config.max_frame_bytes as u64 {
+                    return Err(Violation::FrameTooLarge { bytes: length });
+                }
+                let before = self.message.as_ref().map_or(0, Message::len) as u64;
+                let bytes = before.saturating_add(length);
+                if bytes > config.max_message_bytes as u64 {
+                    return Err(Violation::MessageTooLarge { bytes });
+                }
+            }
+        }
+        // At most `max_frame_bytes`, which is a `usize`.
+        let remaining = usize::try_from(length).unwrap_or(usize::MAX);
+        Ok(Payload { opcode: header.opcode, is_final: header.is_final, remaining })
+    }
+
+    /// A piece of a data frame, of which `frame.remaining` bytes are still to come. `ahead` is
+    /// how many more bytes of whatever were read with it.
+    fn data(
+        &mut self,
+        frame: &Payload,
+        piece: &[u8],
+        ends_message: bool,
+        ahead: usize,
+    ) -> Result<Option<Item>, Violation> {
+        let mut message = match self.message.take() {
+            Some(message) => message,
+            // A whole message in one piece.
+            None if ends_message => {
+                return Ok(Some(Item::Frame(match frame.opcode {
+                    OpCode::Data(Data::Binary) => Frame::Binary(Bytes::copy_from_slice(piece)),
+                    _ => {
+                        let text = simdutf8::basic::from_utf8(piece);
+                        let text = text.map_err(|_| Violation::InvalidUtf8)?;
+                        Frame::Text(self.chunk.share(text, ahead))
+                    }
+                })));
+            }
+            None => {
+                let capacity = piece.len() + frame.remaining;
+                match frame.opcode {
+                    OpCode::Data(Data::Binary) => {
+                        Message::Binary(BytesMut::with_capacity(capacity))
+                    }
+                    _ => Message::Text {
+                        text: TextBuf::with_capacity(capacity),
+                        cut: CutChar::default(),
+                    },
+                }
+            }
+        };
+        match &mut message {
+            Message::Text { text, cut } => cut.push(piece, text)?,
+            Message::Binary(data) => data.extend_from_slice(piece),
+        }
+        if !ends_message {
+            self.message = Some(message);
+            return Ok(None);
+        }
+        Ok(Some(Item::Frame(match message {
+            Message::Text { cut: CutChar { len: 1.., .. }, .. } => {
+                return Err(Violation::InvalidUtf8);
+            }
+            Message::Text { mut text, .. } => Frame::Text(text.cut()),
+            Message::Binary(data) => Frame::Binary(data.freeze()),
+        })))
+    }
+
+    fn end_control(&mut self, opcode: Control) -> Result<Item, Violation> {
+        let data = self.control.split().freeze();
+        match opcode {
+            Control::Ping => Ok(Item::Frame(Frame::Ping(data))),
+            Control::Close => close(&data),
+            // Reserved ones failed with their header.
+            Control::Pong | Control::Reserved(_) => Ok(Item::Frame(Frame::Pong(data))),
+        }
+    }
+}
+
+/// A Close frame's payload (§5.5.1, §7.4).
+fn close(data: &[u8]) -> Result<Item, Violation> {
+    match *data {
+        [] => Ok(Item::Close { code: code::NO_STATUS, text: Text::new() }),
+        [_] => Err(Violation::CloseTooShort),
+        [high, low, ref text @ ..] => {
+            let code = u16::from_be_bytes([high, low]);
+            // 1004 to 1006 and 1015 never travel; 1016 to 2999 mean nothing yet.
+            if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+                return Err(Violation::BadCloseCode { code });
+            }
+            let text = str::from_utf8(text).map_err(|_| Violation::InvalidUtf8)?;
+            Ok(Item::Close { code, text: text.into() })
+        }
+    }
+}
+
+impl HeaderBuf {
+    /// A header and the payload's length, once they are whole.
+    fn read(&mut self, input: &mut &[u8]) -> Result<Option<(FrameHeader, u64)>, Violation> {
+        if self.len == 0
+            && let Some((header, length, size)) = parse(input)?
+        {
+            *input = &input[size..];
+            return Ok(Some((header, length)));
+        }
+        // Less than a header at the end of a read, and what follows it: byte by byte.
+        while let Some((&byte, rest)) = input.split_first() {
+            *input = rest;
+            self.bytes[self.len] = byte;
+            self.len += 1;
+            if let Some((header, length, _)) = parse(&self.bytes[..self.len])? {
+                self.len = 0;
+                return Ok(Some((header, length)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A header, its payload's length, and its own.
+fn parse(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Violation> {
+    let mut cursor = Cursor::new(bytes);
+    match FrameHeader::parse(&mut cursor) {
+        Ok(None) => Ok(None),
+        Ok(Some((header, length))) => {
+            // At most 14.
+            let size = cursor.position() as usize;
+            if size != header.len(length) || length > i64::MAX as u64 {
+                return Err(Violation::BadLength);
+            }
+            Ok(Some((header, length, size)))
+        }
+        Err(Error::Protocol(ProtocolError::InvalidOpcode(opcode))) => {
+            Err(Violation::ReservedOpcode { opcode })
+        }
+        // Reading from a slice has no other error.
+        Err(_) => Err(Violation::BadLength),
+    }
+}
+
+/// The start of a character that was cut by the end of a piece.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct CutChar {
+    bytes: [u8; 4],
+    len: usize,
+}
+
+impl CutChar {
+    /// Appends a piece to `text`, without the character cut at its end. Fails with the first byte
+    /// that can't be part of UTF-8, not only at the message's end.
+    fn push(&mut self, mut piece: &[u8], text: &mut TextBuf) -> Result<(), Violation> {
+        while self.len > 0 {
+            let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
+            piece = rest;
+            self.bytes[self.len] = byte;
+            self.len += 1;
+            match str::from_utf8(&self.bytes[..self.len]) {
+                Ok(char) => {
+                    text.push_str(char);
+                    self.len = 0;
+                }
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => return Err(Violation::InvalidUtf8),
+            }
+        }
+        let (whole, cut) = match simdutf8::compat::from_utf8(piece) {
+            Ok(whole) => (whole, &[][..]),
+            Err(error) if error.error_len().is_none() => {
+                let (whole, cut) = piece.split_at(error.valid_up_to());
+                (str::from_utf8(whole).map_err(|_| Violation::InvalidUtf8)?, cut)
+            }
+            Err(_) => return Err(Violation::InvalidUtf8),
+        };
+        text.push_str(whole);
+        self.bytes[..cut.len()].copy_from_slice(cut);
+        self.len = cut.len();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CutChar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CutChar({} bytes)", self.len)
+    }
+}

@@ -1,0 +1,107 @@
+//! The bytes on their way out.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::Rng;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::OpCode;
+
+/// One contiguous buffer, written at the back and taken from the front.
+#[derive(PartialEq)]
+pub(super) struct Outgoing {
+    buffer: Vec<u8>,
+    /// How much of the buffer's front was taken.
+    head: usize,
+    /// How much was taken before what is in the buffer.
+    before: u64,
+    rng: ChaCha12Rng,
+}
+
+impl Outgoing {
+    pub(super) fn new(rng: ChaCha12Rng) -> Self {
+        Outgoing { buffer: Vec::new(), head: 0, before: 0, rng }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.head..]
+    }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.before + self.head as u64
+    }
+
+    pub(super) fn produced(&self) -> u64 {
+        self.before + self.buffer.len() as u64
+    }
+
+    pub(super) fn rng(&mut self) -> &mut ChaCha12Rng {
+        &mut self.rng
+    }
+
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// A whole frame, masked (RFC 6455 §5.3) with a key that nobody can guess.
+    pub(super) fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
+        let key = self.rng.next_u32().to_ne_bytes();
+        let header = FrameHeader { opcode, mask: Some(key), ..FrameHeader::default() };
+        self.buffer.reserve(header.len(payload.len() as u64) + payload.len());
+        // Writing to a `Vec` can't fail.
+        let _ = header.format(payload.len() as u64, &mut self.buffer);
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(payload);
+        mask(&mut self.buffer[start..], key);
+    }
+
+    pub(super) fn advance(&mut self, n: usize) {
+        self.head += n.min(self.buffer.len() - self.head);
+        if self.head == self.buffer.len() {
+            self.before += self.head as u64;
+            self.buffer.clear();
+            self.head = 0;
+        } else if self.head > self.buffer.len() / 2 {
+            // Moves less than was taken since the last move, so the cost stays linear.
+            self.before += self.head as u64;
+            self.buffer.drain(..self.head);
+            self.head = 0;
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = Vec::new();
+        }
+    }
+}
+
+impl Clone for Outgoing {
+    fn clone(&self) -> Self {
+        // The generator does not clone, lest keystream be used twice by mistake. Here it is meant:
+        // a copy of a machine goes on as the machine would.
+        let rng = ChaCha12Rng::deserialize_state(&self.rng.serialize_state());
+        Outgoing { buffer: self.buffer.clone(), head: self.head, before: self.before, rng }
+    }
+}
+
+/// In words, which the compiler turns into vectors.
+fn mask(payload: &mut [u8], key: [u8; 4]) {
+    let half = u64::from(u32::from_ne_bytes(key));
+    let word = half << 32 | half;
+    let (words, rest) = payload.as_chunks_mut::<8>();
+    for chunk in words {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.into_iter().cycle()) {
+        *byte ^= key;
+    }
+}
+
+/// Shows no content: it is masked, and before that the request's headers.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({} of {} bytes taken)", self.taken(), self.produced())
+    }
+}
