@@ -1,4 +1,135 @@
-//! Hermes
+//! A client for the Hermes gateway as a pure state machine: it never loses a message, never holds
+//! two connections, and runs anywhere.
+//!
+//! The gateway speaks JSON messages over one WebSocket. This crate keeps that WebSocket alive for
+//! as long as the application wants it: it reconnects with a backoff, keeps what could not be
+//! sent, resumes the session, notices a dead link, and routes messages to events. It does no I/O.
+//! A **host** does: an adapter such as `hermes-mio`, or a few lines of yours.
+//!
+//! ```text
+//!         your code        commands ▼    ▲ events
+//!   ┌──────────────────────────────────────────────────────┐
+//!   │ Client           the Hermes protocol                 │  no_std + alloc
+//!   │   lifecycle · backoff · outbox · session · heartbeat │  frames in, frames out
+//!   ├──────────────────────────────────────────────────────┤
+//!   │ ws::Connection   an RFC 6455 client                  │  feature `ws` (default)
+//!   │   upgrade · framing · masking · close handshake      │  bytes in, bytes out
+//!   └──────────────────────────────────────────────────────┘
+//!       bytes ▼    ▲ bytes                Endpoint = the two stacked
+//!         your host     sockets, TLS, DNS, clocks, files
+//! ```
+//!
+//! A host that has a WebSocket (a browser, tokio-tungstenite) drives a [`Client`]. A host that has
+//! a byte stream drives an [`Endpoint`]. Both speak the same vocabulary: [`Input`]s go in,
+//! [`Action`]s come out. Only the payload differs, a [`Frame`] or bytes.
+//!
+//! # The contract
+//!
+//! 1. `handle(now, input, &mut actions)` is the only door. The commands (`connect`, `send`,
+//!    `disconnect`, …) are thin methods over it. There is no callback, no interior mutability, no
+//!    clock and no source of randomness.
+//! 2. The actions go into a queue that you own. The machine holds nothing that could be left
+//!    unpolled: it is plain data, `Clone + Debug + PartialEq`.
+//! 3. Perform the actions in the order in which they come.
+//! 4. There is one timer. [`Action::ArmTimer`] replaces what was armed; `deadline()` says the same
+//!    at any time, and is never due already when a call returns. Due work is done on every input,
+//!    so a [`TimerFired`](Input::TimerFired) that is early, late, doubled or missing does no harm.
+//!    Where several things are ready, hand in what was received before the timer: a machine that
+//!    was busy should not call a live link dead.
+//! 5. Every connection has a name. [`Action::Open`] mints a [`ConnId`], and each input about a
+//!    connection carries one. An input for a connection that has ended changes nothing at all.
+//!    There is never more than one live connection.
+//! 6. `handle` can't fail. What the network did wrong becomes an [`Event::Disconnected`]; only
+//!    commands return errors, and they hand the message back.
+//! 7. Time is a [`Timestamp`], from an epoch that you pick. The wall clock, the randomness and the
+//!    saved session enter once, with [`Start`]. Same configuration, same start, same inputs: the
+//!    same bytes, on every platform.
+//! 8. The machine does every chore: Pongs, the close handshake, timeouts, the heartbeat, limits.
+//! 9. Secrets are withheld from `Debug`, `Display` and errors.
+//!
+//! **Flow.** The client keeps a message until it hears that it left. Each [`Action::Send`] has a
+//! number, and the host answers with [`Flushed`](Input::Flushed) once the operating system has
+//! taken every byte up to it. What was not taken whole when a connection ended was never received,
+//! and goes again, whole and in order, on the next one. At most
+//! [`unflushed_max_bytes`](Config::unflushed_max_bytes) are under way; everything else waits in
+//! the outbox, where it is counted and bounded. An [`Endpoint`] does this by itself from
+//! `transmit()` and `transmitted(now, n)`.
+//!
+//! # An example
+//!
+//! A host with nothing real about it: its network is two lines that say what happened.
+//!
+//! ```
+//! use hermes_proto::{Action, Actions, Client, Config, Event, Frame, Input, Start, Timestamp};
+//!
+//! let config = Config::new("ws://gateway.example/ws");
+//! // The seed comes from the operating system, the time from its clock.
+//! let mut client = Client::new(config, Start::new([7; 32], 1_700_000_000_000))?;
+//! let mut actions = Actions::new();
+//! let at = Timestamp::from_millis;
+//!
+//! // What the application wants.
+//! client.connect(at(0), &mut actions);
+//! client.send(at(0), &serde_json::json!({"type": "chat", "text": "hi"}), &mut actions)?;
+//!
+//! // What the host does about it: it opens a WebSocket, and says so.
+//! let Some(Action::Open { conn, url }) = actions.pop_front() else { panic!() };
+//! assert_eq!(url.as_str(), "ws://gateway.example/ws");
+//! client.handle(at(40), Input::Opened { conn }, &mut actions);
+//!
+//! let mut sent = Vec::new();
+//! for action in actions.drain(..) {
+//!     match action {
+//!         Action::Send { seq, payload: Frame::Text(text), .. } => sent.push((seq, text)),
+//!         Action::Emit(Event::Connected { .. }) => println!("connected"),
+//!         Action::ArmTimer(deadline) => println!("wake me at {deadline:?}"),
+//!         other => panic!("{other:?}"),
+//!     }
+//! }
+//! assert_eq!(sent[0].1, r#"{"text":"hi","type":"chat"}"#);
+//!
+//! // The operating system took it: from here on it is no longer the client's to keep.
+//! assert_eq!(client.outbox_len(), 1);
+//! client.handle(at(41), Input::Flushed { conn, up_to: sent[0].0 }, &mut actions);
+//! assert_eq!(client.outbox_len(), 0);
+//!
+//! // Something arrives.
+//! let payload = Frame::Text(r#"{"type":"chat","text":"hello!","sender":"ada"}"#.into());
+//! client.handle(at(90), Input::Received { conn, payload }, &mut actions);
+//! let Some(Action::Emit(Event::Chat(chat))) = actions.pop_front() else { panic!() };
+//! assert_eq!(chat.text().as_deref(), Some("hello!"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Writing an adapter
+//!
+//! An adapter is a loop with four duties: perform the actions, hand in what the transport says,
+//! hand in `TimerFired` when the deadline has passed, and pass commands and events on. For an
+//! [`Endpoint`]:
+//!
+//! | action | the host | and hands in |
+//! | --- | --- | --- |
+//! | [`Open`](Action::Open) | resolves, connects, does TLS | [`Opened`](Input::Opened) or [`Closed`](Input::Closed) with the reason |
+//! | [`Send`](Action::Send) | writes `transmit()` as far as it goes, now or when writable | `transmitted(now, n)` |
+//! | [`ArmTimer`](Action::ArmTimer) | nothing, if it asks `deadline()` before it sleeps | [`TimerFired`](Input::TimerFired) |
+//! | [`Emit`](Action::Emit) | tells the application | |
+//! | [`PersistSession`](Action::PersistSession) | saves it | |
+//! | [`Close`](Action::Close) | drops the socket | nothing: the name is dead |
+//! | (the socket is readable) | reads | [`Received`](Input::Received) |
+//! | (end of stream, error) | drops the socket | [`Closed`](Input::Closed) with [`CloseReason::Lost`] |
+//!
+//! For a [`Client`] on a WebSocket of the host's own, `Send` has the frame, `Close` with a code
+//! begins the closing handshake (and without one drops the connection), and `Flushed` reports what
+//! was sent. A host that can't send Pings, such as a browser, sets
+//! [`heartbeat_interval`](Config::heartbeat_interval) to `None`.
+//!
+//! # Features
+//!
+//! - `ws` (default): [`ws::Connection`] and [`Endpoint`]. It needs std, since tungstenite does.
+//! - `trace` (default): [the trace format](trace).
+//!
+//! Without them the crate is `no_std` with `alloc`.
+
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -31,7 +162,9 @@ pub use config::{Config, ConfigError, DEFAULT_URL, Jitter, Overflow};
 pub use endpoint::Endpoint;
 pub use event::{DropReason, Event};
 pub use frame::Frame;
-pub use machine::{Action, Actions, ConnId, Input, MessageId, Transmit};
+#[cfg(feature = "ws")]
+pub use machine::Transmit;
+pub use machine::{Action, Actions, ConnId, Input, MessageId};
 pub use message::{
     Chat, PlayerJoined, PlayerLeft, PrNotification, SessionInit, StatusUpdate, Unhandled,
 };

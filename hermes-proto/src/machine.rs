@@ -145,6 +145,7 @@ pub enum Action<P = Frame> {
 
 /// The payload of an [`Endpoint`](crate::Endpoint)'s [`Action::Send`]: the bytes themselves wait
 /// in [`transmit`](crate::Endpoint::transmit).
+#[cfg(feature = "ws")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transmit;
 

@@ -71,6 +71,7 @@ impl Machine {
     ) -> Option<(Input<Payload>, Option<u64>)> {
         match &mut self.kind {
             Kind::Frames(client) => {
+                debug_assert!(count.is_none(), "frames are flushed by number");
                 let mut actions = Actions::new();
                 client.handle(now, frames(input)?, &mut actions);
                 write_frames(now, &actions, &self.origin, out);
@@ -193,7 +194,7 @@ pub(super) fn write_bytes(
 #[derive(Debug, Default)]
 pub struct Replayer {
     line: u64,
-    run: Option<Run>,
+    machine: Option<Run>,
 }
 
 /// A line that can't be run.
@@ -227,32 +228,37 @@ impl Replayer {
     ///
     /// Where the line is not one of a trace. It is passed over; a next one can be fed.
     pub fn feed(&mut self, line: &str, out: &mut String) -> Result<(), TraceError> {
+        self.run(line, out).map(|_| ())
+    }
+
+    /// The same; whether the line is an action.
+    fn run(&mut self, line: &str, out: &mut String) -> Result<bool, TraceError> {
         self.line += 1;
         let number = self.line;
         let wrong = |problem: String| TraceError { line: number, problem };
         let line = line.trim();
         if line.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
-        if self.run.is_none() {
+        if self.machine.is_none() {
             // A first line that is no header leaves every field of it to its default.
             let header = header(line).map_err(wrong)?;
             let has_header = header.is_some();
             let run = Run::new(&header.unwrap_or_default()).map_err(wrong)?;
-            self.run = Some(run);
+            self.machine = Some(run);
             if has_header {
-                return Ok(());
+                return Ok(false);
             }
         }
-        match &mut self.run {
+        match &mut self.machine {
             Some(run) => run.feed(line, out).map_err(wrong),
-            None => Ok(()),
+            None => Ok(false),
         }
     }
 
     /// The trace is over: with `auto` and `until_ms` time goes on, and the machine with it.
     pub fn finish(&mut self, out: &mut String) {
-        if let Some(run) = &mut self.run
+        if let Some(run) = &mut self.machine
             && let Some(until) = run.until
         {
             run.pass_time(until + core::time::Duration::from_micros(1), out);
@@ -284,15 +290,16 @@ impl Run {
         Ok(Run { machine, level: header.level, auto: header.auto, until })
     }
 
-    fn feed(&mut self, line: &str, out: &mut String) -> Result<(), String> {
+    /// Runs a line that is no header; whether it is an action.
+    fn feed(&mut self, line: &str, out: &mut String) -> Result<bool, String> {
         match parse(line, self.level, self.machine.newest)? {
-            Parsed::Action => {}
+            Parsed::Action => Ok(true),
             Parsed::Input { at, input, count } => {
                 self.pass_time(at, out);
                 self.handle(at, input, count, out);
+                Ok(false)
             }
         }
-        Ok(())
     }
 
     /// Fires the timer whenever it is due before `until`.
@@ -379,11 +386,9 @@ impl Checker {
     /// At the first difference, and where a line is not one of a trace.
     pub fn feed(&mut self, line: &str) -> Result<(), CheckError> {
         let mut out = String::new();
-        self.replayer.feed(line, &mut out)?;
+        let is_action = self.replayer.run(line, &mut out)?;
         self.seen.extend(out.lines().map(String::from));
-        if let Ok(Value::Object(members)) = serde_json::from_str(line)
-            && members.contains_key("out")
-        {
+        if is_action {
             self.recorded.push_back((self.replayer.line, line.trim().to_string()));
         }
         self.compare()

@@ -1,0 +1,109 @@
+//! Traces that a person writes, run through the public API.
+
+use hermes_proto::trace::{CheckError, Checker, Replayer};
+
+fn run(trace: &str) -> String {
+    let mut replayer = Replayer::new();
+    let mut out = String::new();
+    for line in trace.lines() {
+        replayer.feed(line, &mut out).unwrap();
+    }
+    replayer.finish(&mut out);
+    out
+}
+
+/// The design's examples, all in one run. What follows an input's line is what came of it.
+const STORY: &str = r#"
+{"trace":1,"level":"frames","auto":true,"unix_ms":1700000000000,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null}}
+{"at":0,"in":"connect"}
+{"at":0,"out":"open","conn":1,"url":"ws://gateway.example/ws"}
+{"at":0,"out":"timer","due":15000}
+{"at":0,"in":"send","message":{"type":"chat","text":"hi"}}
+{"at":5,"in":"opened","conn":1}
+{"at":5,"out":"send","conn":1,"seq":1,"text":"{\"type\":\"chat\",\"text\":\"hi\"}"}
+{"at":5,"out":"event","event":"ws-connected","detail":{"url":"ws://gateway.example/ws"}}
+{"at":5,"out":"timer","due":null}
+{"at":9,"in":"text","conn":1,"data":"{\"type\":\"session-init\",\"token\":\"t\",\"clientId\":\"c\"}"}
+{"at":9,"out":"persist","session":{"token":"t","clientId":"c","savedAt":1700000000009}}
+{"at":9,"out":"event","event":"session-init","detail":{"type":"session-init","token":"t","clientId":"c"}}
+{"at":9.5,"in":"binary","data":"aGk="}
+{"at":9.5,"out":"event","event":"malformed","detail":{"data":"aGk="}}
+{"at":20,"in":"closed","conn":1,"code":1006}
+{"at":20,"out":"event","event":"ws-disconnected","detail":{"code":1006,"cause":"lost","retry_at":1020}}
+{"at":20,"out":"timer","due":1020}
+{"at":1020,"out":"open","conn":2}
+{"at":1020,"out":"timer","due":16020}
+{"at":1020,"in":"timer"}
+{"at":1021,"in":"opened"}
+{"at":1021,"out":"send","conn":2,"seq":1,"text":"{\"type\":\"session-resume\",\"token\":\"t\"}"}
+{"at":1021,"out":"event","event":"ws-connected"}
+{"at":1021,"out":"timer","due":null}
+{"at":1030,"in":"clear-session"}
+{"at":1030,"out":"persist","session":null}
+{"at":1030,"in":"disconnect"}
+{"at":1030,"out":"close","conn":2,"code":1000}
+{"at":1030,"out":"timer","due":6030}
+{"at":1031,"in":"closed","code":1000}
+{"at":1031,"out":"event","event":"ws-disconnected","detail":{"code":1000,"cause":"requested","retry_at":null}}
+{"at":1031,"out":"timer","due":null}
+"#;
+
+#[test]
+fn the_whole_story_goes_as_written() {
+    let mut checker = Checker::new();
+    for line in STORY.lines() {
+        checker.feed(line).unwrap();
+    }
+    assert_eq!(checker.finish(), Ok(20));
+}
+
+#[test]
+fn a_difference_is_shown_with_its_line() {
+    let mut checker = Checker::new();
+    let wrong = STORY.replace(r#""due":1020"#, r#""due":1021"#);
+    let error = wrong.lines().find_map(|line| checker.feed(line).err()).unwrap();
+    let CheckError::Different { line, recorded, seen } = &error else { panic!("{error}") };
+    assert_eq!(*line, 18);
+    assert!(recorded.contains("1021") && seen.contains("1020"), "{error}");
+
+    let missing = STORY.replace(r#"{"at":1030,"in":"clear-session"}"#, "");
+    let mut checker = Checker::new();
+    let fed = missing.lines().find_map(|line| checker.feed(line).err());
+    assert!(fed.is_some() || checker.finish().is_err());
+}
+
+#[test]
+fn a_trace_needs_no_header_and_time_can_go_on_by_itself() {
+    assert!(run(r#"{"at":1,"in":"connect"}"#).starts_with(
+        r#"{"at":1,"out":"open","conn":1,"url":"ws://143.198.27.163/api/world/ws"}"#
+    ));
+    let out = run("{\"trace\":1,\"auto\":true,\"until_ms\":1e9}\n{\"in\":\"connect\"}");
+    assert_eq!(out.matches(r#""out":"open""#).count(), 11);
+    assert!(out.contains(r#""event":"ws-failed","detail":{"attempts":10}"#), "{out}");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line() {
+    for (line, problem) in [
+        ("nonsense", "expected"),
+        (r#"{"at":0,"in":"conect"}"#, "\"conect\" is not an input"),
+        (r#"{"at":0,"in":"text"}"#, "\"text\" needs \"data\""),
+        (r#"{"at":0,"in":"ping","data":"*"}"#, "not base64"),
+        (r#"{"at":-1,"in":"timer"}"#, "between 0"),
+        (r#"{"at":0,"in":"timer","cnn":1}"#, "unknown field `cnn`"),
+        (r#"{"at":0}"#, "either \"in\" or \"out\""),
+        (r#"{"at":0,"in":"received","data":""}"#, "level"),
+        (r#"{"trace":2}"#, "version 2"),
+        (r#"{"trace":1,"config":{"ulr":"ws://a/"}}"#, "unknown field `ulr`"),
+        (r#"{"trace":1,"config":{"url":"http://a/"}}"#, "the scheme must be ws or wss"),
+        (r#"{"trace":1,"seed":"00"}"#, "64 hexadecimal digits"),
+    ] {
+        let mut replayer = Replayer::new();
+        let mut out = String::new();
+        replayer.feed("", &mut out).unwrap();
+        let error = replayer.feed(line, &mut out).unwrap_err();
+        assert_eq!(error.line, 2);
+        assert!(error.to_string().contains(problem), "{line}: {error}");
+        assert_eq!(out, "", "{line}");
+    }
+}
