@@ -136,6 +136,15 @@ impl Config {
         Config { url: url.into(), ..Config::default() }
     }
 
+    /// Checks every field, as making a client does.
+    ///
+    /// # Errors
+    ///
+    /// At the first setting that can't be.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.validate().map(|_| ())
+    }
+
     /// Checks every field, and parses the URL.
     pub(crate) fn validate(&self) -> Result<Url, ConfigError> {
         let url = Url::parse(&self.url).map_err(|error| ConfigError {
