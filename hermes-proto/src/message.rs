@@ -14,8 +14,23 @@ use serde_json::value::RawValue;
 use crate::Text;
 
 /// The fields that the protocol documents, beside `type`. Each message type has two.
-const FIELDS: [&str; 10] =
-    ["token", "clientId", "text", "sender", "status", "agent", "action", "pr", "id", "name"];
+#[derive(Clone, Copy)]
+enum Field {
+    Token,
+    ClientId,
+    Text,
+    Sender,
+    Status,
+    Agent,
+    Action,
+    Pr,
+    Id,
+    Name,
+}
+
+impl Field {
+    const COUNT: usize = Field::Name as usize + 1;
+}
 
 /// A message from the gateway, or at least JSON.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -102,37 +117,36 @@ pub(crate) fn route(json: Text) -> Result<Message, (Text, serde_json::Error)> {
     };
     // A type spelt with escapes is rare; it alone costs an allocation.
     let kind = envelope.kind.filter(|kind| kind.starts_with('"')).and_then(decode);
-    let place = |name: &str| {
-        let index = FIELDS.iter().position(|field| *field == name);
-        index.and_then(|index| envelope.fields[index]).map(|raw| Span::of(raw, &json))
+    let place = |field: Field| {
+        let raw = envelope.fields[field as usize];
+        raw.map(|raw| Span::of(raw, &json)).unwrap_or_default()
     };
-    let spans =
-        |first: &str, second: &str| [first, second].map(|name| place(name).unwrap_or_default());
-
-    let (fields, make): (_, fn(Object) -> Message) = match kind.as_deref() {
+    let (fields, make): ([Field; 2], fn(Object) -> Message) = match kind.as_deref() {
         Some("session-init") => {
-            (spans("token", "clientId"), |object| Message::SessionInit(SessionInit(object)))
+            ([Field::Token, Field::ClientId], |object| Message::SessionInit(SessionInit(object)))
         }
         Some("chat" | "chat-message") => {
-            (spans("text", "sender"), |object| Message::Chat(Chat(object)))
+            ([Field::Text, Field::Sender], |object| Message::Chat(Chat(object)))
         }
         Some("status-update") => {
-            (spans("status", "agent"), |object| Message::StatusUpdate(StatusUpdate(object)))
+            ([Field::Status, Field::Agent], |object| Message::StatusUpdate(StatusUpdate(object)))
         }
         Some("pr-notification") => {
-            (spans("action", "pr"), |object| Message::PrNotification(PrNotification(object)))
+            ([Field::Action, Field::Pr], |object| Message::PrNotification(PrNotification(object)))
         }
         Some("player-joined") => {
-            (spans("id", "name"), |object| Message::PlayerJoined(PlayerJoined(object)))
+            ([Field::Id, Field::Name], |object| Message::PlayerJoined(PlayerJoined(object)))
         }
         Some("player-left") => {
-            (spans("id", "name"), |object| Message::PlayerLeft(PlayerLeft(object)))
+            ([Field::Id, Field::Name], |object| Message::PlayerLeft(PlayerLeft(object)))
         }
         _ => {
             let kind = envelope.kind.map(|raw| Span::of(raw, &json)).unwrap_or_default();
-            ([kind, Span::default()], |object| Message::Unhandled(Unhandled(object)))
+            let fields = [kind, Span::default()];
+            return Ok(Message::Unhandled(Unhandled(Object { json, fields })));
         }
     };
+    let fields = fields.map(place);
     Ok(make(Object { json, fields }))
 }
 
@@ -141,7 +155,7 @@ pub(crate) fn route(json: Text) -> Result<Message, (Text, serde_json::Error)> {
 #[derive(Default)]
 struct Envelope<'a> {
     kind: Option<&'a str>,
-    fields: [Option<&'a str>; FIELDS.len()],
+    fields: [Option<&'a str>; Field::COUNT],
 }
 
 impl<'a> Envelope<'a> {
@@ -173,8 +187,8 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
         while let Some(key) = map.next_key::<Key>()? {
             match key {
                 Key::Type => envelope.kind = Some(map.next_value::<&RawValue>()?.get()),
-                Key::Field(index) => {
-                    envelope.fields[index] = Some(map.next_value::<&RawValue>()?.get());
+                Key::Field(field) => {
+                    envelope.fields[field as usize] = Some(map.next_value::<&RawValue>()?.get());
                 }
                 Key::Other => {
                     map.next_value::<IgnoredAny>()?;
@@ -187,7 +201,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
 
 enum Key {
     Type,
-    Field(usize),
+    Field(Field),
     Other,
 }
 
@@ -201,10 +215,19 @@ impl<'de> Deserialize<'de> for Key {
             }
             // As bytes, since a name may spell half a surrogate pair; none of ours does.
             fn visit_bytes<E>(self, name: &[u8]) -> Result<Key, E> {
-                Ok(match FIELDS.iter().position(|field| field.as_bytes() == name) {
-                    _ if name == b"type" => Key::Type,
-                    Some(index) => Key::Field(index),
-                    None => Key::Other,
+                Ok(match name {
+                    b"type" => Key::Type,
+                    b"token" => Key::Field(Field::Token),
+                    b"clientId" => Key::Field(Field::ClientId),
+                    b"text" => Key::Field(Field::Text),
+                    b"sender" => Key::Field(Field::Sender),
+                    b"status" => Key::Field(Field::Status),
+                    b"agent" => Key::Field(Field::Agent),
+                    b"action" => Key::Field(Field::Action),
+                    b"pr" => Key::Field(Field::Pr),
+                    b"id" => Key::Field(Field::Id),
+                    b"name" => Key::Field(Field::Name),
+                    _ => Key::Other,
                 })
             }
         }

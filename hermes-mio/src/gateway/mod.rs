@@ -1,0 +1,236 @@
+//! A Hermes gateway for local development and for tests, on one thread of its own.
+//!
+//! It keeps sessions, relays chat, and **misbehaves on request**: a client is only as good as
+//! what it does when the link is cut, half-open, slow or refused. Its WebSocket is tungstenite's
+//! server side, so client and gateway don't share an implementation, or its mistakes.
+//!
+//! ```
+//! use hermes_mio::gateway::{Gateway, Misbehaviour, Target};
+//! use std::time::Duration;
+//!
+//! let gateway = Gateway::bind("127.0.0.1:0")?;
+//! let (client, _) = tungstenite::client(gateway.url(), std::net::TcpStream::connect(gateway.addr())?)
+//!     .expect("an upgrade");
+//! gateway.wait_for(Duration::from_secs(5), |report| report.joined == 1)?;
+//! gateway.misbehave(Target::Live, Misbehaviour::Drop);
+//! gateway.wait_for(Duration::from_secs(5), |report| report.open == 0)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Protocol
+//!
+//! Messages are texts: JSON objects with a `type`. Any path is upgraded.
+//!
+//! - **A session** begins with the first text. If that is
+//!   `{"type":"session-resume","token":T}`, the gateway answers with
+//!   `{"type":"session-init","token":…,"clientId":…,"resumed":true}` for a `T` that it knows, and
+//!   with a fresh session and `"resumed":false` for one that it doesn't. Any other first text,
+//!   and [a grace](Options::resume_grace) of silence, bring a fresh session. So a client gets
+//!   exactly one `session-init`: one that has a token isn't given a new identity that it would
+//!   have to throw away, and one that has none doesn't need to speak first. Only where the first
+//!   text is a `session-resume` that comes after the grace, a second `session-init` follows, and
+//!   the fresh session of the first one is forgotten.
+//! - **A second connection** that resumes a session takes it over, as a client does whose old
+//!   link is half-open: the old connection is closed with 4000, and to the others the client was
+//!   never away.
+//! - **The others** hear `{"type":"player-joined","id":…}` when a client gets its session and
+//!   `{"type":"player-left","id":…}` when its connection is gone.
+//! - **`chat` and `chat-message`** go to all others (and [back](Options::echo), if asked) as
+//!   `{"type":"chat","sender":…}` with all other fields as they were written. A `status-update`
+//!   goes to the others as it is. Everything else is counted, and answered with nothing.
+//! - **A slow receiver** is closed with 1013 once [too much](Options::backlog_bytes) waits for
+//!   it. It never holds up the others.
+//!
+//! This is not a gateway for production: it trusts everyone, keeps every session for ever, and
+//! its [tokens can be guessed](Options::token_seed).
+
+mod conversation;
+mod message;
+mod misbehaviour;
+mod options;
+mod peer;
+mod report;
+mod server;
+mod sessions;
+mod wire;
+
+pub use misbehaviour::{Misbehaviour, Target, UnknownWord};
+pub use options::Options;
+pub use report::{Received, Record, Report, Timeout};
+pub use sessions::Session;
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mio::Waker;
+
+use server::{Command, Server};
+
+/// A running gateway. Dropping it stops it.
+///
+/// Every call is carried out by the gateway's thread before it returns, so what it asks for holds
+/// for whoever connects afterwards, and what it tells includes all that a client can have seen
+/// before. Share it in an [`Arc`](std::sync::Arc).
+#[derive(Debug)]
+pub struct Gateway {
+    addr: SocketAddr,
+    commands: mpsc::Sender<Command>,
+    waker: Waker,
+    /// Taken on drop.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Starts a gateway with the default [`Options`] on the first of the addresses that is free.
+    ///
+    /// # Errors
+    ///
+    /// If the address can't be resolved or bound, or as for [`Gateway::start`].
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+        for addr in addr.to_socket_addrs()? {
+            result = Self::start(Options { addr, ..Options::default() });
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Starts a gateway.
+    ///
+    /// # Errors
+    ///
+    /// If the address can't be bound, or the system has no more threads or file descriptors.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let (commands, inbox) = mpsc::channel();
+        let (server, waker) = Server::new(options, inbox)?;
+        let addr = server.addr;
+        let thread =
+            thread::Builder::new().name("hermes-gateway".into()).spawn(move || server.run())?;
+        Ok(Gateway { addr, commands, waker, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where it listens, as a client wants to hear it: `ws://127.0.0.1:PORT/`.
+    pub fn url(&self) -> String {
+        format!("ws://{}/", self.addr)
+    }
+
+    /// What it has counted up to now.
+    pub fn report(&self) -> Report {
+        self.ask(|server| server.ledger.report)
+    }
+
+    /// Waits until the report is as it should be, and returns it. `until` sees the report of this
+    /// moment and then every change, save those that began and ended in one turn of the loop.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`], if it isn't so within `deadline`.
+    pub fn wait_for(
+        &self,
+        deadline: Duration,
+        mut until: impl FnMut(&Report) -> bool,
+    ) -> Result<Report, Timeout> {
+        let deadline = peer::after(Instant::now(), deadline);
+        let (watcher, changes) = mpsc::channel();
+        let mut report = self.ask(move |server| server.ledger.watch(watcher));
+        while !until(&report) {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            report = changes.recv_timeout(patience).map_err(|_| Timeout { report })?;
+        }
+        Ok(report)
+    }
+
+    /// The messages it has received, in order: the newest, as many as
+    /// [`Options::record_bytes`] lets it keep. [`Report::messages`] counts them all.
+    pub fn received(&self) -> Vec<Received> {
+        self.ask(|server| server.ledger.received())
+    }
+
+    /// The sessions that can be resumed, for [`Options::sessions`] of a gateway to come.
+    pub fn sessions(&self) -> Vec<Session> {
+        self.ask(|server| server.sessions.export())
+    }
+
+    /// Sends a text, as it is, to every client that has a session. Returns how many that are.
+    pub fn broadcast(&self, text: impl Into<String>) -> usize {
+        let text = text.into().into();
+        self.ask(move |server| server.broadcast(text, None))
+    }
+
+    /// Sends a text, as it is, to one client. Returns whether it is there.
+    pub fn send_to(&self, client_id: impl Into<String>, text: impl Into<String>) -> bool {
+        let (client_id, text) = (client_id.into(), text.into().into());
+        self.ask(move |server| server.send_to(&client_id, text))
+    }
+
+    /// Misbehaves. Returns how many live connections were hit.
+    pub fn misbehave(&self, target: Target, misbehaviour: Misbehaviour) -> usize {
+        self.ask(move |server| server.misbehave(target, misbehaviour))
+    }
+
+    /// Takes all misbehaviour back: what was meant for connections to come is forgotten, and live
+    /// ones recover. A silent one reads what has piled up and goes on as if nothing had been.
+    pub fn behave(&self) {
+        self.ask(Server::behave);
+    }
+
+    /// Stops listening: new connections are refused by the system. Live ones stay.
+    ///
+    /// Together with `misbehave(Target::Live, Misbehaviour::Drop)` and [`Gateway::listen`], this
+    /// is a restart that keeps its sessions.
+    pub fn pause(&self) {
+        self.ask(Server::pause);
+    }
+
+    /// Listens again, on the same address. Does nothing if it listens already.
+    ///
+    /// # Errors
+    ///
+    /// If the address can't be bound, as when someone else has taken it meanwhile.
+    pub fn listen(&self) -> io::Result<()> {
+        self.ask(Server::listen)
+    }
+
+    /// Stops: sends each connection a close frame (1001), closes the sockets without waiting for
+    /// an answer, and ends the thread. Dropping the gateway does the same.
+    pub fn stop(self) {}
+
+    /// Has the gateway's thread do something, and waits for the result.
+    fn ask<R: Send + 'static>(&self, what: impl FnOnce(&mut Server) -> R + Send + 'static) -> R {
+        let (reply, answer) = mpsc::channel();
+        self.tell(Box::new(move |server| {
+            // Whoever asks waits below.
+            let _ = reply.send(what(server));
+        }));
+        answer.recv().expect("the gateway's thread runs until its handle is dropped")
+    }
+
+    fn tell(&self, command: Command) {
+        // If the thread is gone, so is the answer, and that is what the caller will notice.
+        let _ = self.commands.send(command);
+        if let Err(e) = self.waker.wake() {
+            tracing::error!("the gateway's thread can't be woken: {e}");
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.tell(Box::new(Server::stop));
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the gateway's thread has panicked");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a gateway tells about itself: counts, messages, and a log.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+
+use serde::Serialize;
+
+use super::options::Options;
+
+/// What a gateway has counted since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Report {
+    /// Whether new connections are let in (see [`Gateway::pause`](super::Gateway::pause)).
+    pub listening: bool,
+    /// TCP connections that are open now, whatever their state.
+    pub open: usize,
+    /// Connections that have a session now.
+    pub joined: usize,
+    /// TCP connections accepted.
+    pub accepted: u64,
+    /// Upgrades answered with the 101.
+    pub upgraded: u64,
+    /// Fresh sessions issued, including those given up for a resumed one.
+    pub sessions_issued: u64,
+    /// Sessions resumed.
+    pub sessions_resumed: u64,
+    /// Messages received: texts that are a JSON object with a `type`, other than
+    /// `session-resume`.
+    pub messages: u64,
+    /// Texts received that are not, and a `session-resume` that comes too late.
+    pub malformed: u64,
+    /// Binary messages received, which are ignored.
+    pub binary: u64,
+    /// Pings received.
+    pub pings: u64,
+    /// Copies of messages handed on to a connection, injected ones and notices included.
+    pub relayed: u64,
+    /// Connections closed with 1013 for being too slow.
+    pub overflowed: u64,
+}
+
+/// A message that a gateway has received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Received {
+    /// The connection it came on: 1 for the first one accepted, and so on.
+    pub conn: u64,
+    /// The client that sent it.
+    pub client_id: String,
+    /// The text as it came.
+    pub text: String,
+}
+
+/// What [`Gateway::wait_for`](super::Gateway::wait_for) waited for in vain.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the gateway didn't get there in time: {report:?}")]
+pub struct Timeout {
+    /// How far it got.
+    pub report: Report,
+}
+
+/// Something that happened, for a log. Its `Display` is one line of JSON:
+///
+/// ```
+/// use hermes_mio::gateway::Record;
+///
+/// let record = Record::Resumed { conn: 2, client_id: "client-1".into() };
+/// assert_eq!(record.to_string(), r#"{"gateway":"resumed","conn":2,"clientId":"client-1"}"#);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "gateway", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[non_exhaustive]
+pub enum Record {
+    /// A TCP connection was accepted.
+    Connected {
+        /// The connection: 1 for the first one, and so on.
+        conn: u64,
+        /// Where it comes from.
+        peer: SocketAddr,
+    },
+    /// A connection was given a fresh session.
+    SessionInit {
+        /// The connection.
+        conn: u64,
+        /// The new client.
+        client_id: String,
+    },
+    /// A connection took up an earlier session.
+    Resumed {
+        /// The connection.
+        conn: u64,
+        /// The client that is back.
+        client_id: String,
+    },
+    /// A message was received.
+    Message(Received),
+    /// A connection is gone.
+    Disconnected {
+        /// The connection.
+        conn: u64,
+        /// The client that was on it.
+        client_id: Option<String>,
+        /// Why, in words.
+        reason: String,
+        /// Texts received on it.
+        received: u64,
+        /// Texts sent on it.
+        sent: u64,
+    },
+}
+
+/// The gateway's books.
+pub(super) struct Ledger {
+    pub(super) report: Report,
+    /// What the watchers know.
+    published: Report,
+    watchers: Vec<mpsc::Sender<Report>>,
+    received: VecDeque<Received>,
+    received_bytes: usize,
+    received_limit: usize,
+    log: Option<mpsc::Sender<Record>>,
+}
+
+impl Ledger {
+    pub(super) fn new(options: &mut Options) -> Self {
+        Ledger {
+            report: Report::default(),
+            published: Report::default(),
+            watchers: Vec::new(),
+            received: VecDeque::new(),
+            received_bytes: 0,
+            received_limit: options.record_bytes,
+            log: options.log.take(),
+        }
+    }
+
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.received.iter().cloned().collect()
+    }
+
+    /// Tells the report of this moment, and from now on every other one that is published.
+    pub(super) fn watch(&mut self, watcher: mpsc::Sender<Report>) -> Report {
+        self.watchers.push(watcher);
+        self.report
+    }
+
+    pub(super) fn publish(&mut self) {
+        if self.report != self.published {
+            self.published = self.report;
+            self.watchers.retain(|watcher| watcher.send(self.report).is_ok());
+        }
+    }
+
+    pub(super) fn log(&mut self, record: impl FnOnce() -> Record) {
+        if let Some(log) = &self.log
+            && log.send(record()).is_err()
+        {
+            self.log = None;
+        }
+    }
+
+    pub(super) fn receive(&mut self, received: Received) {
+        let size = |received: &Received| {
+            mem::size_of::<Received>() + received.client_id.len() + received.text.len()
+        };
+        self.report.messages += 1;
+        self.log(|| Record::Message(received.clone()));
+        self.received_bytes += size(&received);
+        self.received.push_back(received);
+        while self.received_bytes > self.received_limit {
+            let Some(oldest) = self.received.pop_front() else { break };
+            self.received_bytes -= size(&oldest);
+        }
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&line)
+    }
+}
