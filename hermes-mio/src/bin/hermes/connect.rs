@@ -1,14 +1,15 @@
 //! `hermes connect`
 
 use std::io::{self, BufRead};
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use hermes_mio::{Client, Config, DEFAULT_URL, Event, FileStore, Options, Recording, Sender};
+use hermes_mio::{Client, FileStore, Options, Recording, Sender};
 use hermes_proto::trace::event_line;
-use hermes_proto::{CloseReason, State};
+use hermes_proto::{Config, DEFAULT_URL, Event};
 use serde_json::{Map, Value};
 
 use crate::{Failure, output, usage};
@@ -62,15 +63,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let config = config(args).unwrap_or_else(|problem| usage(&problem));
     let mut options = Options::new(config);
     if let Some(file) = &args.session {
-        options = options.store(FileStore::new(file));
+        options.store = Box::new(FileStore::new(file));
     }
     if let Some(file) = &args.record {
-        options = options.record(Recording::create(file, args.redact)?);
+        let writer = create_private(file)?;
+        options.tap = Some(match args.redact {
+            true => Box::new(Recording::redacted(writer)),
+            false => Box::new(Recording::complete(writer)),
+        });
     }
-    let mut client = Client::with_options(options)?;
-    let input = Input::start(client.sender())?;
+    let mut client = Client::new(options)?;
     client.connect();
-    Session { client, input, stay: args.stay, was_connected: false }.run()
+    let wrong_lines = read_input(client.sender(), args.stay)?;
+    show(&mut client)?;
+    match wrong_lines.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        wrong => Err(format!("{wrong} lines of input were not sent").into()),
+    }
 }
 
 /// The settings: the URL, then the flags, then `--set`.
@@ -125,94 +134,69 @@ fn json_or_string(value: &str) -> Value {
     serde_json::from_str(value).unwrap_or_else(|_| value.into())
 }
 
-/// A client that has been told to connect, and what feeds it.
-struct Session {
-    client: Client,
-    input: Input,
-    stay: bool,
-    was_connected: bool,
-}
-
-impl Session {
-    fn run(mut self) -> Result<(), Failure> {
-        loop {
-            if self.is_done() {
-                self.client.disconnect();
+/// Shows what happens, until the client is at rest.
+fn show(client: &mut Client) -> Result<(), Failure> {
+    while let Some(event) = client.poll(None)? {
+        output::line(&event_line(client.now(), &event))?;
+        match event {
+            Event::Connected { url, .. } => eprintln!("hermes: connected to {url:?}"),
+            Event::Disconnected { reason, retry_at, .. } => match retry_at {
+                Some(at) => {
+                    eprintln!("hermes: {reason}; next attempt in {:?}", at - client.now());
+                }
+                None => eprintln!("hermes: {reason}"),
+            },
+            Event::Failed { attempts } => {
+                let unsent = client.core().outbox_len() + client.queued();
+                return Err(format!(
+                    "gave up after {attempts} reconnects; {unsent} messages were not sent"
+                )
+                .into());
             }
-            let Some(event) = self.client.poll(None)? else { continue };
-            output::line(&event_line(self.client.now(), &event))?;
-            match event {
-                Event::Connected { url, .. } => {
-                    self.was_connected = true;
-                    eprintln!("hermes: connected to {url:?}");
-                }
-                Event::Disconnected { reason, retry_at, .. } => {
-                    let now = self.client.now();
-                    match retry_at {
-                        Some(at) => eprintln!("hermes: {reason}; next attempt in {:?}", at - now),
-                        None => eprintln!("hermes: {reason}"),
-                    }
-                    if reason == CloseReason::Requested {
-                        return self.input.verdict();
-                    }
-                }
-                Event::Failed { attempts } => {
-                    let left = self.client.core().outbox_len();
-                    let failure = format!(
-                        "gave up after {attempts} reconnects; {left} messages were not sent"
-                    );
-                    return Err(failure.into());
-                }
-                Event::Warning { text } => eprintln!("hermes: warning: {text}"),
-                _ => {}
-            }
+            Event::Warning { text } => eprintln!("hermes: warning: {text}"),
+            _ => {}
         }
     }
-
-    /// Whether the input has ended and everything has left.
-    fn is_done(&self) -> bool {
-        !self.stay
-            && self.was_connected
-            && self.input.ended.load(Ordering::Acquire)
-            && self.client.is_drained()
-            && matches!(self.client.core().state(), State::Open { .. })
-    }
+    Ok(())
 }
 
-/// Standard input, read by a thread no faster than the client takes it.
-struct Input {
-    ended: Arc<AtomicBool>,
-    wrong: Arc<AtomicU64>,
-}
-
-impl Input {
-    fn start(sender: Sender) -> io::Result<Self> {
-        let input = Input { ended: Arc::default(), wrong: Arc::default() };
-        let (ended, wrong) = (Arc::clone(&input.ended), Arc::clone(&input.wrong));
-        thread::Builder::new().name("input".into()).spawn(move || {
-            for (number, line) in (1..).zip(io::stdin().lock().lines()) {
-                let sent = match line {
-                    Ok(line) if line.trim().is_empty() => continue,
-                    Ok(line) => sender.send_text_wait(line).map_err(|error| error.to_string()),
-                    Err(error) => Err(error.to_string()),
-                };
-                if let Err(problem) = sent {
-                    wrong.fetch_add(1, Ordering::Relaxed);
-                    eprintln!("hermes: input line {number} was not sent: {problem}");
-                }
+/// Starts a thread that reads standard input, no faster than the client takes it. The count of
+/// lines that could not be sent.
+fn read_input(sender: Sender, stay: bool) -> io::Result<Arc<AtomicU64>> {
+    let wrong_lines = Arc::new(AtomicU64::new(0));
+    let wrong = Arc::clone(&wrong_lines);
+    thread::Builder::new().name("input".into()).spawn(move || {
+        for (number, line) in (1..).zip(io::stdin().lock().lines()) {
+            let sent = match line {
+                Ok(line) if line.trim().is_empty() => continue,
+                Ok(line) => sender.send_text_wait(line).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(problem) = sent {
+                wrong.fetch_add(1, Ordering::Relaxed);
+                eprintln!("hermes: input line {number} was not sent: {problem}");
             }
-            ended.store(true, Ordering::Release);
-            sender.wake();
-        })?;
-        Ok(input)
-    }
-
-    fn verdict(&self) -> Result<(), Failure> {
-        match self.wrong.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            wrong => Err(format!("{wrong} lines of input were not sent").into()),
         }
-    }
+        if !stay {
+            sender.disconnect();
+        }
+    })?;
+    Ok(wrong_lines)
+}
+
+/// A file that only its owner can read, empty.
+fn create_private(file: &Path) -> Result<File, Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let created = options.open(file).and_then(|created| {
+        // One that was there already keeps its mode.
+        #[cfg(unix)]
+        created.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        Ok(created)
+    });
+    created.map_err(|error| format!("can't create {}: {error}", file.display()).into())
 }
 
 fn log_to_stderr(verbose: u8) {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hermes_mio::gateway::{Gateway, Misbehaviour, Received, Target};
-use hermes_mio::{Client, CloseReason, Config, Event};
+use hermes_mio::Client;
 use hermes_proto::close::Stage;
 use hermes_proto::trace::event_line;
+use hermes_proto::{CloseReason, Config, Event};
 
 use crate::{Failure, output};
 

@@ -1,0 +1,755 @@
+//! One client's I/O: everything that an [`Endpoint`] asks for, done in somebody's loop.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hermes_proto::{
+    Action, Actions, CloseReason, ConnId, Endpoint, Event, Input, MessageId, SendError, Session,
+    Start, State, Text, Timestamp, Transmit, Url,
+};
+use mio::{Registry, Token, Waker};
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::resolve::{self, Lookup};
+use crate::sender::Queue;
+use crate::transport::{Dial, Dialed, Slot, Transport};
+use crate::{Error, Options, Sender, SessionStore, Tap};
+
+/// One client in a loop of the application's own: its sockets are known to the application's
+/// [`mio::Poll`], and the application says when it is its turn.
+///
+/// A turn of the loop has four steps:
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use hermes_mio::{Config, Driver, ReadBuffer};
+/// use mio::{Events, Poll, Token, Waker};
+///
+/// const WAKER: Token = Token(0);
+/// const HERMES: Token = Token(1); // The first of `Driver::TOKENS`.
+///
+/// let mut poll = Poll::new()?;
+/// let mut events = Events::with_capacity(64);
+/// let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+/// let mut buffer = ReadBuffer::new(); // One for all drivers of the loop.
+///
+/// let config = Config::new("ws://localhost:8080/");
+/// let mut driver = Driver::new(config, poll.registry().try_clone()?, HERMES, waker)?;
+/// driver.connect();
+/// loop {
+///     // 1. Wait, no longer than the driver wants.
+///     match poll.poll(&mut events, driver.timeout()) {
+///         Err(error) if error.kind() != std::io::ErrorKind::Interrupted => Err(error)?,
+///         _ => {}
+///     }
+///     // 2. Hand out the readiness events.
+///     for event in &events {
+///         if !driver.ready(event) {
+///             // One of the application's own, or the waker's: nothing to do about that one.
+///         }
+///     }
+///     // 3. Let the driver work.
+///     driver.run(&mut buffer);
+///     // 4. Take what it has to tell, all of it.
+///     while let Some(event) = driver.next_event() {
+///         println!("{}", event.name());
+///     }
+/// }
+/// # }
+/// ```
+///
+/// Commands may come at any time between. They do what they can at once, such as write to the
+/// socket; the rest is done in the next [`run`](Self::run).
+///
+/// Step 4 is also the flow control: while [more than a thousand](Self::run) events wait, the
+/// driver reads nothing.
+pub struct Driver {
+    endpoint: Endpoint,
+    clock: Clock,
+    /// The time of the machine: read once per turn, and after whatever blocks.
+    now: Timestamp,
+    actions: Actions<Transmit>,
+    /// An [`Action::Open`] that came to nothing at once. Only the newest connection is alive, so
+    /// there is never more than one to tell about.
+    unopened: Option<(ConnId, CloseReason)>,
+    events: VecDeque<Event>,
+    link: Link,
+    /// A lookup under way. It outlives the connection that wanted it: the next one takes its
+    /// answer, so that a slow name server gets one question at a time and one thread.
+    lookup: Option<Lookup>,
+    slot: Slot,
+    waker: Arc<Waker>,
+    queue: Arc<Queue>,
+    store: Box<dyn SessionStore + Send>,
+    tap: Option<Box<dyn Tap + Send>>,
+    /// Whether to disconnect once everything has left.
+    finishing: bool,
+}
+
+/// The buffer into which a loop reads, one socket after the other: 64 KiB, made once. No driver
+/// keeps anything in it between two turns.
+pub struct ReadBuffer(Box<[u8]>);
+
+/// What there is of the endpoint's live connection.
+enum Link {
+    Down,
+    Resolving {
+        conn: ConnId,
+    },
+    Dialing {
+        conn: ConnId,
+        dial: Dial,
+        /// Whether the socket may have news.
+        ready: bool,
+    },
+    Up(Stream),
+}
+
+/// A transport that is up. Readiness is edge-triggered: a flag stays up until the transport says
+/// `WouldBlock`.
+struct Stream {
+    conn: ConnId,
+    transport: Transport,
+    readable: bool,
+    writable: bool,
+    /// The bytes that the operating system has taken.
+    taken: u64,
+    /// Why writing has failed. Then what the peer said before is still read: its Close frame knows
+    /// better why this ended.
+    broken: Option<Text>,
+}
+
+/// Reads, or writes, in one turn: as many as it takes to be efficient, and not so many that a
+/// flood holds up the rest of the loop.
+const TURN: usize = 16;
+
+/// Events that may wait for the application before nothing more is read.
+const EVENTS_AHEAD: usize = 1_024;
+
+/// Messages taken from the senders in one turn.
+const MESSAGES_PER_TURN: usize = 1_024;
+
+/// What an empty queue may keep in reserve while its connection is busy.
+const SPARE: usize = 1_024;
+
+impl ReadBuffer {
+    /// A buffer for a loop.
+    pub fn new() -> Self {
+        ReadBuffer(vec![0; 64 << 10].into_boxed_slice())
+    }
+}
+
+impl Default for ReadBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ReadBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBuffer").finish_non_exhaustive()
+    }
+}
+
+/// Making one.
+impl Driver {
+    /// How many tokens in a row, from the one it is given, belong to a driver.
+    pub const TOKENS: usize = 1;
+
+    /// A driver that is not connected. It registers its sockets with `registry`, under `token`;
+    /// `waker` is the poll's (mio allows one each), and wakes it for [senders](Sender) and for
+    /// names that were resolved.
+    ///
+    /// The session is loaded from the store here.
+    ///
+    /// # Errors
+    ///
+    /// Where a setting can't be, or the operating system has no randomness.
+    pub fn new(
+        options: impl Into<Options>,
+        registry: Registry,
+        token: Token,
+        waker: Arc<Waker>,
+    ) -> Result<Self, Error> {
+        let Options { config, mut store, sender_capacity, mut tap, seed } = options.into();
+        let clock = Clock::start();
+        let seed = match seed {
+            Some(seed) => seed,
+            None => random_seed()?,
+        };
+        let mut warnings = Vec::new();
+        let start = Start { seed, unix_ms: clock.unix_ms(), session: store.load(&mut warnings) };
+        let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;
+        if let Some(tap) = &mut tap {
+            tap.start(&config, &start);
+        }
+        let queue = Queue::new(Arc::clone(&waker), sender_capacity, config.outbox_max_bytes);
+        let mut driver = Driver {
+            endpoint,
+            clock,
+            now: clock.now(),
+            actions: Actions::new(),
+            unopened: None,
+            events: VecDeque::new(),
+            link: Link::Down,
+            lookup: None,
+            slot: Slot { registry, token },
+            waker,
+            queue,
+            store,
+            tap,
+            finishing: false,
+        };
+        for warning in warnings {
+            driver.warn(warning.to_string());
+        }
+        Ok(driver)
+    }
+}
+
+/// Commands.
+impl Driver {
+    /// Makes a connection and keeps it, until [`disconnect`](Self::disconnect) or
+    /// [`Event::Failed`].
+    pub fn connect(&mut self) {
+        self.finishing = false;
+        self.tick_for_command();
+        self.step(Input::Connect);
+    }
+
+    /// Closes the connection and stays away. The outbox keeps what was not sent; to send it first,
+    /// [`finish`](Self::finish).
+    pub fn disconnect(&mut self) {
+        self.finishing = false;
+        // On time, for the closing handshake begins now. Nothing that is due can forestall it.
+        self.now = self.clock.now();
+        self.step(Input::Disconnect);
+        self.write();
+    }
+
+    /// Disconnects as soon as everything that was sent has left, over as many connections as that
+    /// takes. [`connect`](Self::connect) takes it back.
+    pub fn finish(&mut self) {
+        self.finishing = true;
+        self.run_finish();
+    }
+
+    /// Sends a message as JSON, now or as soon as there is a connection.
+    ///
+    /// # Errors
+    ///
+    /// Where the outbox can't take it. The error has the message's text, and nothing has changed.
+    pub fn send<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<MessageId, SendError> {
+        if self.tap.is_some() {
+            // A tap is told the text, which the endpoint would keep to itself.
+            return match serde_json::to_string(message) {
+                Ok(text) => self.send_text(text),
+                Err(error) => Err(SendError::Serialize(error.to_string())),
+            };
+        }
+        self.tick_for_command();
+        let id = self.endpoint.send(self.now, message, &mut self.actions)?;
+        self.settle();
+        self.write();
+        Ok(id)
+    }
+
+    /// Sends JSON text as it is. Otherwise as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and where the text is not JSON.
+    pub fn send_text(&mut self, text: impl Into<Text>) -> Result<MessageId, SendError> {
+        self.tick_for_command();
+        let id = self.accept(text.into())?;
+        self.write();
+        Ok(id)
+    }
+
+    /// Forgets the session, also in the store.
+    pub fn clear_session(&mut self) {
+        self.tick_for_command();
+        self.step(Input::ClearSession);
+    }
+
+    /// A handle that sends from other threads.
+    pub fn sender(&self) -> Sender {
+        self.queue.sender()
+    }
+}
+
+/// The loop's side.
+impl Driver {
+    /// How long the loop may sleep: not at all while there is work, for ever (`None`) while
+    /// nothing but the network, a sender or the application itself can bring some.
+    pub fn timeout(&self) -> Option<Duration> {
+        if self.has_work() {
+            return Some(Duration::ZERO);
+        }
+        Some(self.due()? - self.clock.now())
+    }
+
+    /// Takes note of a readiness event, and says whether it was one of this driver's.
+    pub fn ready(&mut self, event: &mio::event::Event) -> bool {
+        if event.token() != self.slot.token {
+            return false;
+        }
+        match &mut self.link {
+            Link::Down | Link::Resolving { .. } => {}
+            Link::Dialing { ready, .. } => *ready = true,
+            Link::Up(stream) => {
+                let failed = event.is_error();
+                stream.readable |= event.is_readable() || event.is_read_closed() || failed;
+                stream.writable |= event.is_writable() || event.is_write_closed() || failed;
+            }
+        }
+        true
+    }
+
+    /// Works: reads and writes what is ready, takes what senders brought, does what is due. To be
+    /// called after each poll, whether or not anything was [`ready`](Self::ready).
+    ///
+    /// What it does in one go is bounded, also while the gateway floods it: it reads 1 MiB at most,
+    /// and nothing while 1,024 events wait for the application. Where there is more to do,
+    /// [`timeout`](Self::timeout) is zero.
+    pub fn run(&mut self, buffer: &mut ReadBuffer) {
+        self.now = self.clock.now();
+        if self.due().is_some_and(|due| due <= self.now) {
+            // A loop that comes late looks at the socket before it looks at the clock: what
+            // waits there may be what the timer is about to miss.
+            self.link.assume_ready();
+        }
+        self.run_lookup();
+        self.run_dial();
+        self.read(buffer);
+        self.write();
+        self.run_senders();
+        self.run_timer();
+        self.write();
+        self.run_finish();
+        debug_assert!(self.link.conn().is_none_or(|conn| self.core().conn() == Some(conn)));
+    }
+
+    /// What the application is to know next.
+    pub fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        release(&mut self.events, SPARE);
+        event
+    }
+}
+
+/// What there is to know.
+impl Driver {
+    /// The protocol's client: its state, session, outbox and counters.
+    pub fn core(&self) -> &hermes_proto::Client {
+        self.endpoint.client()
+    }
+
+    /// The subprotocol that the gateway chose for the live connection.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.endpoint.subprotocol()
+    }
+
+    /// Messages that [senders](Sender) brought and the outbox has not taken yet.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether everything that was sent has left: nothing is [queued](Self::queued), and nothing
+    /// is in the outbox.
+    pub fn is_drained(&self) -> bool {
+        self.queued() == 0 && self.core().outbox_len() == 0
+    }
+
+    /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of
+    /// [`State::Waiting`].
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether [`Sender::wake`] was called since this was asked last.
+    pub(crate) fn take_call(&self) -> bool {
+        self.queue.take_call()
+    }
+
+    /// Whether nothing will come of waiting: not connected, not about to be, and nothing to do.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.core().state(), State::Idle | State::Failed) && !self.has_work()
+    }
+
+    fn has_work(&self) -> bool {
+        let link = match &self.link {
+            Link::Down | Link::Resolving { .. } => false,
+            Link::Dialing { ready, .. } => *ready,
+            Link::Up(stream) => {
+                let can_write = stream.writable && stream.broken.is_none();
+                stream.readable || can_write && !self.endpoint.transmit().is_empty()
+            }
+        };
+        link || !self.events.is_empty() || self.has_room_for_sender()
+    }
+
+    fn has_room_for_sender(&self) -> bool {
+        self.queue.front_bytes().is_some_and(|bytes| self.core().has_room(bytes))
+    }
+
+    /// When there is something to do even if nothing happens.
+    fn due(&self) -> Option<Timestamp> {
+        let dial = match &self.link {
+            Link::Dialing { dial, .. } => dial.deadline(),
+            _ => None,
+        };
+        [self.endpoint.deadline(), dial].into_iter().flatten().min()
+    }
+}
+
+/// The machine's one door, and what is done about what comes out of it.
+impl Driver {
+    /// Hands in an input, and does what comes of it.
+    fn step(&mut self, input: Input<&[u8]>) {
+        self.handle(input);
+        self.settle();
+    }
+
+    fn handle(&mut self, input: Input<&[u8]>) {
+        if let Some(tap) = &mut self.tap {
+            tap.input(self.now, &input);
+        }
+        self.endpoint.handle(self.now, input, &mut self.actions);
+    }
+
+    /// As [`step`](Self::step) with a message that must not be dropped where it can't be taken.
+    fn accept(&mut self, text: Text) -> Result<MessageId, SendError> {
+        let copy = self.tap.is_some().then(|| text.clone());
+        let id = self.endpoint.send_text(self.now, text, &mut self.actions)?;
+        if let (Some(tap), Some(text)) = (&mut self.tap, copy) {
+            tap.input(self.now, &Input::Send(text));
+        }
+        self.settle();
+        Ok(id)
+    }
+
+    /// Does all actions, and hands in what comes of them. A connection that could not be opened is
+    /// told only then, so the actions stay in order and nothing recurses. The machine answers
+    /// with a wait, so this ends.
+    fn settle(&mut self) {
+        self.perform();
+        while let Some((conn, reason)) = self.unopened.take() {
+            self.handle(Input::Closed { conn, reason });
+            self.perform();
+        }
+    }
+
+    fn perform(&mut self) {
+        if let Some(tap) = &mut self.tap {
+            tap.actions(self.now, &self.endpoint, &self.actions);
+        }
+        while let Some(action) = self.actions.pop_front() {
+            match action {
+                Action::Open { conn, url } => {
+                    if let Err(reason) = self.open(conn, &url) {
+                        self.unopened = Some((conn, reason));
+                    }
+                }
+                // The bytes wait in `transmit`. Whoever took a step calls `write` when all is
+                // done, so that much of it leaves in one piece.
+                Action::Send { .. } => {}
+                // `due` asks the endpoint.
+                Action::ArmTimer(_) => {}
+                Action::Emit(event) => self.emit(event),
+                Action::PersistSession(session) => self.persist(session.as_ref()),
+                Action::Close { conn, code: _ } => {
+                    if self.link.conn() == Some(conn) {
+                        self.hang_up();
+                    }
+                }
+                _ => debug_assert!(false, "an action that this adapter does not know"),
+            }
+        }
+        release(&mut self.actions, SPARE);
+    }
+
+    /// Begins to make a connection.
+    fn open(&mut self, conn: ConnId, url: &Url) -> Result<(), CloseReason> {
+        tracing::debug!(%conn, ?url, "opening");
+        // The one before has ended; the endpoint has never more than one.
+        self.hang_up();
+        if url.is_secure() {
+            let text = "wss:// needs TLS, which this version does not have; use ws://".into();
+            return Err(CloseReason::Tls { text });
+        }
+        if let Some(address) = resolve::literal(url) {
+            let dial = Dial::new(vec![address]);
+            self.link = Link::Dialing { conn, dial, ready: true };
+            return Ok(());
+        }
+        if self.lookup.is_none() {
+            tracing::debug!(%conn, host = url.host(), "resolving");
+            match Lookup::start(url, Arc::clone(&self.waker)) {
+                Ok(lookup) => self.lookup = Some(lookup),
+                Err(error) => {
+                    let text = format!("no thread to look it up: {error}").into();
+                    return Err(CloseReason::Resolve { text });
+                }
+            }
+        }
+        self.link = Link::Resolving { conn };
+        Ok(())
+    }
+
+    fn persist(&mut self, session: Option<&Session>) {
+        match self.store.save(session) {
+            Ok(()) if session.is_some() => tracing::debug!("the session was saved"),
+            Ok(()) => tracing::debug!("the session was forgotten"),
+            Err(error) => self.warn(error.to_string()),
+        }
+        // A disk may take its time.
+        self.now = self.now.max(self.clock.now());
+    }
+
+    fn warn(&mut self, text: String) {
+        self.emit(Event::Warning { text: text.into() });
+    }
+
+    fn emit(&mut self, event: Event) {
+        log(self.now, &event);
+        self.events.push_back(event);
+    }
+
+    /// Ends whatever there is of a connection, at once.
+    fn hang_up(&mut self) {
+        match std::mem::replace(&mut self.link, Link::Down) {
+            Link::Down | Link::Resolving { .. } => {}
+            Link::Dialing { dial, .. } => dial.hang_up(&self.slot),
+            Link::Up(stream) => stream.transport.hang_up(&self.slot),
+        }
+    }
+
+    /// The live connection ended, or could not be made.
+    fn closed(&mut self, conn: ConnId, reason: CloseReason) {
+        self.hang_up();
+        self.step(Input::Closed { conn, reason });
+    }
+
+    /// Commands come between two runs, while what the socket holds was not looked at. A timer
+    /// that is due then is left to the next [`run`](Self::run), which looks at the socket first:
+    /// for a live connection time stands still just before it.
+    fn tick_for_command(&mut self) {
+        self.now = self.clock.now();
+        if let (Some(due), Some(_)) = (self.endpoint.deadline(), self.core().conn()) {
+            self.now = self.now.min(Timestamp::from_micros(due.as_micros().saturating_sub(1)));
+        }
+    }
+}
+
+/// The parts of a turn.
+impl Driver {
+    fn run_lookup(&mut self) {
+        let Some(answer) = self.lookup.as_ref().and_then(Lookup::poll) else { return };
+        self.lookup = None;
+        // Where the connection that asked has died and no other has begun, nobody wants to know.
+        let Link::Resolving { conn } = self.link else { return };
+        match answer {
+            Ok(addresses) => {
+                let dial = Dial::new(addresses);
+                self.link = Link::Dialing { conn, dial, ready: true };
+            }
+            Err(error) => {
+                let text = format!("{}: {error}", self.core().url().host()).into();
+                self.closed(conn, CloseReason::Resolve { text });
+            }
+        }
+    }
+
+    fn run_dial(&mut self) {
+        let until = self.endpoint.deadline().unwrap_or(self.now);
+        let Link::Dialing { conn, dial, ready } = &mut self.link else { return };
+        if !std::mem::take(ready) {
+            return;
+        }
+        let conn = *conn;
+        match dial.poll(self.now, until, &self.slot) {
+            Dialed::Waiting => {}
+            Dialed::Up(transport) => {
+                // Whatever happened on the socket before was told to the dial.
+                let (readable, writable) = (true, true);
+                let (taken, broken) = (0, None);
+                let stream = Stream { conn, transport, readable, writable, taken, broken };
+                self.link = Link::Up(stream);
+                self.step(Input::Opened { conn });
+            }
+            Dialed::Failed(reason) => self.closed(conn, reason),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut ReadBuffer) {
+        for _ in 0..TURN {
+            let Link::Up(stream) = &mut self.link else { return };
+            if !stream.readable || self.events.len() >= EVENTS_AHEAD {
+                return;
+            }
+            let conn = stream.conn;
+            let ended = match stream.transport.read(&mut buffer.0) {
+                Ok(0) => Text::new(),
+                Ok(n) => {
+                    tracing::trace!(%conn, bytes = n, "read");
+                    self.step(Input::Received { conn, payload: &buffer.0[..n] });
+                    // A Close frame's echo goes out before the end of the stream is read.
+                    self.write();
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    stream.readable = false;
+                    if stream.broken.is_none() {
+                        return;
+                    }
+                    Text::new()
+                }
+                Err(error) => error.to_string().into(),
+            };
+            let text = stream.broken.take().unwrap_or(ended);
+            return self.closed(conn, CloseReason::Lost { text });
+        }
+    }
+
+    fn write(&mut self) {
+        for _ in 0..TURN {
+            let Link::Up(stream) = &mut self.link else { return };
+            let bytes = self.endpoint.transmit();
+            if bytes.is_empty() || !stream.writable || stream.broken.is_some() {
+                return;
+            }
+            let conn = stream.conn;
+            let error = match stream.transport.write(bytes) {
+                Ok(n) if n > 0 => {
+                    tracing::trace!(%conn, bytes = n, "written");
+                    stream.taken += n as u64;
+                    let up_to = stream.taken;
+                    self.step(Input::Flushed { conn, up_to });
+                    continue;
+                }
+                Ok(_) => ErrorKind::WriteZero.into(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    stream.writable = false;
+                    return;
+                }
+                Err(error) => error,
+            };
+            stream.broken = Some(error.to_string().into());
+            stream.readable = true;
+        }
+    }
+
+    /// Takes what the outbox has room for. The rest waits where its senders can see it.
+    fn run_senders(&mut self) {
+        for _ in 0..MESSAGES_PER_TURN {
+            if !self.has_room_for_sender() {
+                break;
+            }
+            let Some(text) = self.queue.pop() else { break };
+            if let Err(error) = self.accept(text) {
+                // It is JSON, the sender saw to that, and there is room.
+                debug_assert!(false, "refused: {error}");
+                tracing::error!("a message from a sender was refused: {error}");
+            }
+        }
+        self.write();
+    }
+
+    fn run_timer(&mut self) {
+        if self.endpoint.deadline().is_some_and(|due| due <= self.now) {
+            self.step(Input::TimerFired);
+            // A quiet connection's only sign of life; it owns next to no memory.
+            release(&mut self.actions, 0);
+            release(&mut self.events, 0);
+        }
+    }
+
+    fn run_finish(&mut self) {
+        if self.finishing && self.is_drained() {
+            self.disconnect();
+        }
+    }
+}
+
+impl Link {
+    fn conn(&self) -> Option<ConnId> {
+        match self {
+            Link::Down => None,
+            Link::Resolving { conn } | Link::Dialing { conn, .. } => Some(*conn),
+            Link::Up(stream) => Some(stream.conn),
+        }
+    }
+
+    fn assume_ready(&mut self) {
+        match self {
+            Link::Down | Link::Resolving { .. } => {}
+            Link::Dialing { ready, .. } => *ready = true,
+            Link::Up(stream) => stream.readable = true,
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.hang_up();
+        self.queue.close();
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("url", self.core().url())
+            .field("state", &self.core().state())
+            .field("outbox_len", &self.core().outbox_len())
+            .field("queued", &self.queued())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives memory back, where an empty queue has more of it than `spare` elements.
+fn release<T>(queue: &mut VecDeque<T>, spare: usize) {
+    if queue.is_empty() && queue.capacity() > spare {
+        *queue = VecDeque::new();
+    }
+}
+
+fn random_seed() -> Result<[u8; 32], Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| Error::Seed(io::Error::from(error)))?;
+    Ok(seed)
+}
+
+/// At the levels at which people look for it. Messages are told by their kind alone, reasons in
+/// their `Debug` form, which has neither tokens nor control characters.
+fn log(now: Timestamp, event: &Event) {
+    match event {
+        Event::Connected { conn, url } => tracing::info!(%conn, ?url, "connected"),
+        Event::Disconnected { conn, code, reason, retry_at } => {
+            let retry_in = retry_at.map(|at| at - now);
+            if *reason == CloseReason::Requested {
+                tracing::info!(%conn, code, "disconnected, as requested");
+            } else {
+                tracing::warn!(%conn, code, ?reason, ?retry_in, "disconnected");
+            }
+        }
+        Event::Failed { attempts } => tracing::error!(attempts, "gave up reconnecting"),
+        Event::Warning { text } => tracing::warn!("{text}"),
+        Event::Dropped { id, text, reason } => {
+            tracing::warn!(?id, bytes = text.len(), %reason, "a message was dropped");
+        }
+        Event::SessionInit(_) => tracing::debug!("the gateway issued or confirmed a session"),
+        Event::Malformed { frame, error } => {
+            tracing::debug!(bytes = frame.len(), %error, "the gateway sent what is no message");
+        }
+        other => tracing::trace!(event = other.name(), "received"),
+    }
+}

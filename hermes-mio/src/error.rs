@@ -1,0 +1,24 @@
+//! What can go wrong with the loop itself. What goes wrong with a connection is an event.
+
+use std::io;
+
+use hermes_proto::ConfigError;
+
+/// Why a client can't be made, or can't go on.
+///
+/// What the network or the gateway does wrong is not among them: that is an
+/// [`Event::Disconnected`](hermes_proto::Event::Disconnected) with its reason, and the client
+/// tries again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting can't be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The operating system gave no randomness for the seed.
+    #[error("the system gave no random seed: {0}")]
+    Seed(io::Error),
+    /// The operating system gave no event queue, or the queue failed.
+    #[error("the event loop failed: {0}")]
+    Poll(io::Error),
+}

@@ -1,0 +1,88 @@
+//! What a client is made of.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hermes_proto::Config;
+
+use crate::{MemoryStore, SessionStore, Tap};
+
+/// What a [`Client`](crate::Client) or a [`Driver`](crate::Driver) is made of: the protocol's
+/// [settings](Config), and what belongs to this side of it.
+///
+/// A [`Config`] alone is enough where the defaults do. Otherwise:
+///
+/// ```
+/// use hermes_mio::{Config, FileStore, Options};
+///
+/// let options = Options::new(Config::new("ws://localhost:8080/"))
+///     .store(FileStore::new("/var/lib/nexus/session.json"))
+///     .sender_capacity(64);
+/// ```
+pub struct Options {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: Box<dyn SessionStore + Send>,
+    pub(crate) sender_capacity: usize,
+    pub(crate) tap: Option<Box<dyn Tap + Send>>,
+    pub(crate) seed: Option<[u8; 32]>,
+}
+
+impl Options {
+    /// The defaults, with these settings.
+    pub fn new(config: impl Into<Arc<Config>>) -> Self {
+        Options {
+            config: config.into(),
+            store: Box::new(MemoryStore::default()),
+            sender_capacity: 1_024,
+            tap: None,
+            seed: None,
+        }
+    }
+
+    /// Where the session is kept. Default: in memory, so that it ends with the client.
+    #[must_use]
+    pub fn store(self, store: impl SessionStore + Send + 'static) -> Self {
+        Options { store: Box::new(store), ..self }
+    }
+
+    /// How many messages may wait between the [senders](crate::Sender) and the outbox. Their bytes
+    /// are bounded by [`outbox_max_bytes`](Config::outbox_max_bytes). At least 1; default: 1,024.
+    #[must_use]
+    pub fn sender_capacity(self, messages: usize) -> Self {
+        Options { sender_capacity: messages, ..self }
+    }
+
+    /// Who watches the machine, such as a [`Recording`](crate::Recording). Default: nobody.
+    #[must_use]
+    pub fn tap(self, tap: impl Tap + Send + 'static) -> Self {
+        Options { tap: Some(Box::new(tap)), ..self }
+    }
+
+    /// All the randomness there will be, for a test: two clients must not share one. Default:
+    /// drawn from the operating system.
+    #[must_use]
+    pub fn seed(self, seed: [u8; 32]) -> Self {
+        Options { seed: Some(seed), ..self }
+    }
+}
+
+impl From<Config> for Options {
+    fn from(config: Config) -> Self {
+        Options::new(config)
+    }
+}
+
+impl From<Arc<Config>> for Options {
+    fn from(config: Arc<Config>) -> Self {
+        Options::new(config)
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("config", &self.config)
+            .field("sender_capacity", &self.sender_capacity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! Sending from other threads.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use hermes_proto::Text;
+use mio::Waker;
+use serde::Serialize;
+use serde::de::{Deserialize, IgnoredAny};
+
+/// A handle that sends from any thread: cheap to clone, and to keep after the client is gone.
+///
+/// Messages go through a bounded queue, from which the client takes what its outbox has room for.
+/// So a message that a `Sender` took is never refused later, nor does it push another one out,
+/// whatever the [overflow policy](hermes_proto::Config::overflow): where there is no room, it is
+/// here that it shows. The messages of one thread stay in order. A message that waits in the
+/// queue when the client is dropped goes with it, as one in the outbox does.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use hermes_mio::{Client, Config};
+/// let mut client = Client::new(Config::new("ws://localhost:8080/"))?;
+/// client.connect();
+/// let sender = client.sender();
+/// std::thread::spawn(move || {
+///     for number in 0..1_000_000 {
+///         // Waits where the gateway is slower than this thread.
+///         if sender.send_wait(&serde_json::json!({"type": "chat", "text": number})).is_err() {
+///             return; // The client is gone.
+///         }
+///     }
+/// });
+/// while let Some(event) = client.poll(None)? {
+///     println!("{}", event.name());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Sender {
+    queue: Arc<Queue>,
+}
+
+/// A message that a [`Sender`] could not take. It is in here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandoverError {
+    /// The queue is full. Try again later, or wait for room with `send_wait`.
+    #[error("the queue to the client is full; it empties as the outbox does")]
+    Full(Text),
+    /// No outbox of this size can ever take it.
+    #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
+    TooLarge(Text),
+    /// Not JSON.
+    #[error("the message is not JSON: {1}")]
+    NotJson(Text, String),
+    /// The value's `Serialize` failed; there is no text.
+    #[error("the message can't be written as JSON: {0}")]
+    Serialize(String),
+    /// The client was dropped.
+    #[error("the client is gone")]
+    Gone(Text),
+}
+
+impl HandoverError {
+    /// The message's text.
+    pub fn into_text(self) -> Option<Text> {
+        match self {
+            HandoverError::Full(text)
+            | HandoverError::TooLarge(text)
+            | HandoverError::NotJson(text, _)
+            | HandoverError::Gone(text) => Some(text),
+            HandoverError::Serialize(_) => None,
+        }
+    }
+}
+
+impl Sender {
+    /// Sends a message as JSON, if there is room. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no room, or the message can't be sent. The error has the message's text.
+    pub fn send<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), HandoverError> {
+        self.queue.push(to_text(message)?, Patience::None)
+    }
+
+    /// Sends JSON text as it is. Otherwise as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and where the text is not JSON.
+    pub fn send_text(&self, text: impl Into<Text>) -> Result<(), HandoverError> {
+        self.queue.push(checked_json(text.into())?, Patience::None)
+    }
+
+    /// Sends a message as JSON, once there is room: blocks the calling thread until then, or until
+    /// the client is dropped. While there is no connection, that can be long. Never call it on the
+    /// thread that runs the client, which would wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), save for [`HandoverError::Full`].
+    pub fn send_wait<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), HandoverError> {
+        self.queue.push(to_text(message)?, Patience::Endless)
+    }
+
+    /// Sends JSON text as it is. Otherwise as [`send_wait`](Self::send_wait).
+    ///
+    /// # Errors
+    ///
+    /// As [`send_wait`](Self::send_wait), and where the text is not JSON.
+    pub fn send_text_wait(&self, text: impl Into<Text>) -> Result<(), HandoverError> {
+        self.queue.push(checked_json(text.into())?, Patience::Endless)
+    }
+
+    /// Makes [`Client::poll`](crate::Client::poll) return, with `None` if there is no event: for a
+    /// thread that has news of its own for the one that polls. A loop of the application's own
+    /// has the waker itself.
+    pub fn wake(&self) {
+        self.queue.called.store(true, Ordering::Release);
+        self.queue.wake();
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.queue.lock();
+        f.debug_struct("Sender")
+            .field("queued", &state.texts.len())
+            .field("client_is_gone", &state.closed)
+            .finish()
+    }
+}
+
+/// The queue between senders and a driver. Its messages are JSON, and no larger than the outbox.
+pub(crate) struct Queue {
+    waker: Arc<Waker>,
+    max_messages: usize,
+    /// Of all messages together, and so of each.
+    max_bytes: usize,
+    state: Mutex<State>,
+    /// Notified whenever messages leave, or the queue closes.
+    room: Condvar,
+    /// Whether somebody wants the thread that polls.
+    called: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    texts: VecDeque<Text>,
+    bytes: usize,
+    closed: bool,
+}
+
+/// How long to wait for room.
+#[derive(PartialEq)]
+enum Patience {
+    None,
+    Endless,
+}
+
+/// The driver's side.
+impl Queue {
+    pub(crate) fn new(waker: Arc<Waker>, max_messages: usize, max_bytes: usize) -> Arc<Self> {
+        Arc::new(Queue {
+            waker,
+            max_messages: max_messages.max(1),
+            max_bytes,
+            state: Mutex::default(),
+            room: Condvar::new(),
+            called: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn sender(self: &Arc<Self>) -> Sender {
+        Sender { queue: Arc::clone(self) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().texts.len()
+    }
+
+    /// The length of the oldest message.
+    pub(crate) fn front_bytes(&self) -> Option<usize> {
+        self.lock().texts.front().map(|text| text.len())
+    }
+
+    /// Takes the oldest message.
+    pub(crate) fn pop(&self) -> Option<Text> {
+        let mut state = self.lock();
+        let text = state.texts.pop_front()?;
+        state.bytes -= text.len();
+        drop(state);
+        // All of them, as room for one message may not be room for another.
+        self.room.notify_all();
+        Some(text)
+    }
+
+    /// Whether somebody called since this was asked last.
+    pub(crate) fn take_call(&self) -> bool {
+        self.called.swap(false, Ordering::Acquire)
+    }
+
+    /// The driver is gone, and will take no more.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        *state = State { closed: true, ..State::default() };
+        drop(state);
+        self.room.notify_all();
+    }
+
+    /// Nothing in here panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The senders' side.
+impl Queue {
+    fn push(&self, text: Text, patience: Patience) -> Result<(), HandoverError> {
+        if text.len() > self.max_bytes {
+            return Err(HandoverError::TooLarge(text));
+        }
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return Err(HandoverError::Gone(text));
+            }
+            if state.texts.len() < self.max_messages
+                && state.bytes.saturating_add(text.len()) <= self.max_bytes
+            {
+                break;
+            }
+            if patience == Patience::None {
+                return Err(HandoverError::Full(text));
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let was_empty = state.texts.is_empty();
+        state.bytes += text.len();
+        state.texts.push_back(text);
+        drop(state);
+        // Where the queue was not empty, the driver knows of it, and will be back.
+        if was_empty {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!("the loop can't be woken: {error}");
+        }
+    }
+}
+
+fn to_text<T: Serialize + ?Sized>(message: &T) -> Result<Text, HandoverError> {
+    match serde_json::to_string(message) {
+        Ok(json) => Ok(json.into()),
+        Err(error) => Err(HandoverError::Serialize(error.to_string())),
+    }
+}
+
+fn checked_json(text: Text) -> Result<Text, HandoverError> {
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    match IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end()) {
+        Ok(()) => Ok(text),
+        Err(error) => Err(HandoverError::NotJson(text, error.to_string())),
+    }
+}

@@ -1,0 +1,142 @@
+//! A peer on a thread of its own, and patience with a limit.
+#![allow(dead_code)] // Each test file uses a part of it.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use hermes_mio::Client;
+use hermes_mio::proto::{Config, Event};
+use tungstenite::{Message, WebSocket};
+
+/// As long as anything here may take. Reached only by what fails.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// A server's side of a WebSocket, as tungstenite has it.
+pub(crate) type Socket = WebSocket<TcpStream>;
+
+/// Runs `story` on a thread, with a listener on a free port.
+pub(crate) struct Peer<T = ()> {
+    pub(crate) addr: SocketAddr,
+    thread: JoinHandle<T>,
+}
+
+impl<T: Send + 'static> Peer<T> {
+    pub(crate) fn start(story: impl FnOnce(TcpListener) -> T + Send + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        Peer { addr, thread: thread::spawn(move || story(listener)) }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/", self.addr)
+    }
+
+    /// The story's end.
+    pub(crate) fn join(self) -> T {
+        self.thread.join().expect("the peer's story ends well")
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// Accepts a connection. No read or write on it takes for ever.
+pub(crate) fn accept_tcp(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    stream.set_write_timeout(Some(LONG)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Accepts a connection and upgrades it.
+pub(crate) fn accept(listener: &TcpListener) -> Socket {
+    tungstenite::accept(accept_tcp(listener)).unwrap()
+}
+
+/// The next text.
+pub(crate) fn read_text(socket: &mut Socket) -> String {
+    loop {
+        match socket.read().unwrap() {
+            Message::Text(text) => return text.to_string(),
+            Message::Ping(_) | Message::Pong(_) => {}
+            other => panic!("no text: {other:?}"),
+        }
+    }
+}
+
+/// Reads until the client's Close frame was answered and the connection is over.
+pub(crate) fn read_close(socket: &mut Socket) {
+    while socket.read().is_ok() {}
+}
+
+pub(crate) fn send(socket: &mut Socket, text: &str) {
+    socket.send(Message::text(text)).unwrap();
+}
+
+/// Settings for tests: impatient.
+pub(crate) fn config(url: impl Into<String>) -> Config {
+    Config {
+        backoff_base: Duration::from_millis(10),
+        backoff_cap: Duration::from_millis(50),
+        ..Config::new(url)
+    }
+}
+
+pub(crate) fn client(config: Config) -> Client {
+    Client::new(config).unwrap()
+}
+
+/// The next event.
+pub(crate) fn next(client: &mut Client) -> Event {
+    client.poll(Some(LONG)).unwrap().unwrap_or_else(|| panic!("nothing happens: {client:?}"))
+}
+
+/// Polls until an event is as wanted; others are passed over.
+pub(crate) fn wait_for<T>(client: &mut Client, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    let until = Instant::now() + LONG;
+    loop {
+        if let Some(found) = wanted(&next(client)) {
+            return found;
+        }
+        assert!(Instant::now() < until, "it never comes: {client:?}");
+    }
+}
+
+pub(crate) fn connected(event: &Event) -> Option<()> {
+    matches!(event, Event::Connected { .. }).then_some(())
+}
+
+pub(crate) fn disconnected(event: &Event) -> Option<(u16, hermes_mio::proto::CloseReason)> {
+    match event {
+        Event::Disconnected { code, reason, .. } => Some((*code, reason.clone())),
+        _ => None,
+    }
+}
+
+pub(crate) fn chat_text(event: &Event) -> Option<String> {
+    match event {
+        Event::Chat(chat) => Some(chat.text().unwrap_or_default().into_owned()),
+        _ => None,
+    }
+}
+
+/// Polls until something holds.
+pub(crate) fn run_until(client: &mut Client, mut done: impl FnMut(&mut Client) -> bool) {
+    let until = Instant::now() + LONG;
+    while !done(client) {
+        assert!(Instant::now() < until, "it never comes: {client:?}");
+        client.poll(Some(Duration::from_millis(5))).unwrap();
+    }
+}
+
+/// Says goodbye, and sees to it that the client comes to rest.
+pub(crate) fn disconnect(client: &mut Client) {
+    client.disconnect();
+    let until = Instant::now() + LONG;
+    while client.poll(None).unwrap().is_some() {
+        assert!(Instant::now() < until, "it never rests: {client:?}");
+    }
+}
