@@ -1,1 +1,30 @@
-//! Shared helpers of the integration tests.
+//! The test bench: a [`Client`](hermes_proto::Client), a clock that stands still, and a host that
+//! does nothing unless it is told to.
+//!
+//! A scenario reads like a packet trace. On the left what happens and when, in milliseconds; on the
+//! right, literally and completely, what the machine wants done about it:
+//!
+//! ```
+//! use hermes_tests::*;
+//!
+//! let mut host = Host::new(config());
+//! host.at(0).connect().expect([open(1), arm(15_000)]);
+//! host.at(20).opened(1).expect([connected(1), arm(25_020)]);
+//! host.at(30).send(r#"{"type":"chat"}"#).expect([send(1, 1, r#"{"type":"chat"}"#)]);
+//! host.at(31).flushed(1, 1).expect([]);
+//! host.at(40).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_040), arm(1_040)]);
+//! ```
+//!
+//! - [`Host`] makes the calls and compares the actions.
+//! - The functions beside it ([`open`], [`arm`], [`disconnected`] …) spell the actions.
+//! - [`Contract`] is a second opinion: a model of what a host may rely on, consulted after every
+//!   call. No scenario has to ask for it.
+#![allow(clippy::missing_panics_doc)] // A bench panics: that is how it says no.
+
+mod contract;
+mod host;
+mod words;
+
+pub use contract::{Call, Contract, Step};
+pub use host::Host;
+pub use words::*;

@@ -1,0 +1,179 @@
+//! The words of a scenario: short spellings of actions and reasons. Times are milliseconds.
+
+use hermes_proto::close::Stage;
+use hermes_proto::{
+    Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, Input,
+    MessageId, Session, Start, Timestamp, Url,
+};
+
+/// The gateway. Nobody answers there, and nobody asks.
+pub const URL: &str = "ws://gateway.test/world";
+
+/// What a session from [`URL`] is bound to.
+pub const ORIGIN: &str = "ws://gateway.test";
+
+/// The wall clock at time 0.
+pub const UNIX_MS: u64 = 1_700_000_000_000;
+
+/// The default settings, for the gateway at [`URL`].
+pub fn config() -> Config {
+    Config::new(URL)
+}
+
+/// The same without a heartbeat, for scenarios that are about something else: an open connection
+/// then has no timer.
+pub fn quiet() -> Config {
+    Config { heartbeat_interval: None, ..config() }
+}
+
+/// A start with a fixed seed and no session.
+pub fn start() -> Start {
+    Start::new([7; 32], UNIX_MS)
+}
+
+/// The point `millis` after the start.
+pub fn ms(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// Make connection `conn`, to [`URL`].
+pub fn open(conn: u64) -> Action {
+    Action::Open { conn: ConnId(conn), url: Url::parse(URL).expect("it is one") }
+}
+
+/// Send `text` as frame `seq` of connection `conn`.
+pub fn send(conn: u64, seq: u64, text: &str) -> Action {
+    Action::Send { conn: ConnId(conn), seq, payload: Frame::Text(text.into()) }
+}
+
+/// Send a heartbeat as frame `seq` of connection `conn`. It names the connection and the number of
+/// frames before it.
+pub fn ping(conn: u64, seq: u64) -> Action {
+    let payload = [conn.to_be_bytes(), (seq - 1).to_be_bytes()].concat();
+    Action::Send { conn: ConnId(conn), seq, payload: Frame::Ping(payload.into()) }
+}
+
+/// The frame with which the session of `token` is resumed, always the first of its connection.
+pub fn resume(conn: u64, token: &str) -> Action {
+    send(conn, 1, &format!(r#"{{"type":"session-resume","token":"{token}"}}"#))
+}
+
+/// Set the timer.
+pub fn arm(millis: u64) -> Action {
+    Action::ArmTimer(Some(ms(millis)))
+}
+
+/// Stop the timer.
+pub fn disarm() -> Action {
+    Action::ArmTimer(None)
+}
+
+/// Begin the closing handshake.
+pub fn close(conn: u64, code: u16) -> Action {
+    Action::Close { conn: ConnId(conn), code: Some(code) }
+}
+
+/// Drop the connection at once.
+pub fn abandon(conn: u64) -> Action {
+    Action::Close { conn: ConnId(conn), code: None }
+}
+
+/// Save the session.
+pub fn persist(session: Session) -> Action {
+    Action::PersistSession(Some(session))
+}
+
+/// Clear the saved session.
+pub fn forget() -> Action {
+    Action::PersistSession(None)
+}
+
+/// `ws-connected`.
+pub fn connected(conn: u64) -> Action {
+    let url = Url::parse(URL).expect("it is one");
+    Action::Emit(Event::Connected { conn: ConnId(conn), url })
+}
+
+/// `ws-disconnected`, with the time of the next attempt (in milliseconds) or `None`.
+pub fn disconnected(
+    conn: u64,
+    code: u16,
+    reason: CloseReason,
+    retry_at: impl Into<Option<u64>>,
+) -> Action {
+    let retry_at = retry_at.into().map(ms);
+    Action::Emit(Event::Disconnected { conn: ConnId(conn), code, reason, retry_at })
+}
+
+/// `ws-failed`.
+pub fn failed(attempts: u32) -> Action {
+    Action::Emit(Event::Failed { attempts })
+}
+
+/// `message-dropped`, of a message that the outbox had taken or would have taken.
+pub fn dropped(id: u64, text: &str) -> Action {
+    let (id, reason) = (Some(MessageId(id)), DropReason::OutboxFull);
+    Action::Emit(Event::Dropped { id, text: text.into(), reason })
+}
+
+/// `message-dropped`, of a message that was never taken.
+pub fn refused(text: &str, reason: DropReason) -> Action {
+    Action::Emit(Event::Dropped { id: None, text: text.into(), reason })
+}
+
+/// The event that `json` from the gateway becomes.
+///
+/// Only a client can make such an event, so one is made for the purpose. What the events look like
+/// from outside is the business of `client_routing.rs`.
+pub fn event(json: &str) -> Action {
+    let mut client = Client::new(config(), start()).expect("the settings are fine");
+    let mut out = Actions::new();
+    let conn = ConnId(1);
+    client.connect(ms(0), &mut out);
+    client.handle(ms(0), Input::Opened { conn }, &mut out);
+    client.handle(ms(0), Input::Received { conn, payload: Frame::Text(json.into()) }, &mut out);
+    let last = out.pop_back().expect("a text becomes an event");
+    assert!(matches!(last, Action::Emit(_)), "{last:?}");
+    last
+}
+
+/// The connection was lost without a word.
+pub fn lost() -> CloseReason {
+    CloseReason::lost()
+}
+
+/// The peer sent a Close frame.
+pub fn peer(code: u16) -> CloseReason {
+    CloseReason::Peer { code, text: "".into() }
+}
+
+/// The connection could not be made.
+pub fn unreachable() -> CloseReason {
+    CloseReason::Connect { text: "connection refused".into() }
+}
+
+/// Nothing happened in time.
+pub fn timeout(stage: Stage) -> CloseReason {
+    CloseReason::Timeout { stage }
+}
+
+/// An action as a line of a trace. Texts are shown in the clear: a test has no secrets.
+pub(crate) fn show(action: &Action) -> String {
+    match action {
+        Action::Open { conn, url } => format!("open {conn} {url}"),
+        Action::Send { conn, seq, payload: Frame::Text(text) } => {
+            format!("send {conn} seq {seq} {text}")
+        }
+        Action::Send { conn, seq, payload } => format!("send {conn} seq {seq} {payload:?}"),
+        Action::ArmTimer(Some(due)) => format!("arm {due:?}"),
+        Action::ArmTimer(None) => "disarm".to_owned(),
+        Action::Emit(event) => format!("emit {} {event:?}", event.name()),
+        Action::PersistSession(session) => match session {
+            Some(session) => format!("persist token {:?} {session:?}", session.token),
+            None => "forget".to_owned(),
+        },
+        Action::Close { conn, code: Some(code) } => format!("close {conn} {code}"),
+        Action::Close { conn, code: None } => format!("abandon {conn}"),
+        other => format!("{other:?}"),
+    }
+}
