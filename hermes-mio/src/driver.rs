@@ -22,52 +22,18 @@ use crate::{Error, Options, Sender, SessionStore, Tap};
 /// One client in a loop of the application's own: its sockets are known to the application's
 /// [`mio::Poll`], and the application says when it is its turn.
 ///
-/// A turn of the loop has four steps:
+/// A turn of the loop has four steps ([here](crate#in-a-loop-of-your-own) as code):
 ///
-/// ```no_run
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use std::sync::Arc;
-/// use hermes_mio::{Config, Driver, ReadBuffer};
-/// use mio::{Events, Poll, Token, Waker};
-///
-/// const WAKER: Token = Token(0);
-/// const HERMES: Token = Token(1); // The first of `Driver::TOKENS`.
-///
-/// let mut poll = Poll::new()?;
-/// let mut events = Events::with_capacity(64);
-/// let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-/// let mut buffer = ReadBuffer::new(); // One for all drivers of the loop.
-///
-/// let config = Config::new("ws://localhost:8080/");
-/// let mut driver = Driver::new(config, poll.registry().try_clone()?, HERMES, waker)?;
-/// driver.connect();
-/// loop {
-///     // 1. Wait, no longer than the driver wants.
-///     match poll.poll(&mut events, driver.timeout()) {
-///         Err(error) if error.kind() != std::io::ErrorKind::Interrupted => Err(error)?,
-///         _ => {}
-///     }
-///     // 2. Hand out the readiness events.
-///     for event in &events {
-///         if !driver.ready(event) {
-///             // One of the application's own, or the waker's: nothing to do about that one.
-///         }
-///     }
-///     // 3. Let the driver work.
-///     driver.run(&mut buffer);
-///     // 4. Take what it has to tell, all of it.
-///     while let Some(event) = driver.next_event() {
-///         println!("{}", event.name());
-///     }
-/// }
-/// # }
-/// ```
+/// 1. Poll, for [`timeout`](Self::timeout) at most. An error is the application's to handle, and an
+///    interrupted poll is a turn like any other.
+/// 2. Hand each readiness event to [`ready`](Self::ready).
+/// 3. [`run`](Self::run), whether or not there was one.
+/// 4. Take [all events](Self::next_event) that have come of it.
 ///
 /// Commands may come at any time between. They do what they can at once, such as write to the
 /// socket; the rest is done in the next [`run`](Self::run).
 ///
-/// Step 4 is also the flow control: while [more than a thousand](Self::run) events wait, the
-/// driver reads nothing.
+/// Step 4 is also the flow control: a driver whose events pile up reads nothing.
 pub struct Driver {
     endpoint: Endpoint,
     clock: Clock,

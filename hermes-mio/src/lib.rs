@@ -1,4 +1,157 @@
-//! Hermes on mio.
+//! The Hermes client on [mio]: real sockets, names, clocks and files around the state machine in
+//! [`hermes_proto`](proto).
+//!
+//! ```text
+//!     your thread             your loop                other threads
+//!   ┌──────────────┐     ┌─────────────────┐        ┌───────────────┐
+//!   │    Client    │     │    mio::Poll    │        │    Sender     │
+//!   │  poll() ▲    │     │ ready() · run() │        │ send · wait   │
+//!   └─────────┼────┘     └────────┬────────┘        └───────┬───────┘
+//!             │     one path      │                  bounded queue
+//!   ┌─────────┴───────────────────┴─────────┐               │
+//!   │ Driver   socket · timer · lookup      ├◄──────────────┘
+//!   │   ┌───────────────────────────────┐   │        ┌───────────────┐
+//!   │   │ hermes_proto::Endpoint        │   ├───────►│ SessionStore  │
+//!   │   └───────────────────────────────┘   │        │ Tap           │
+//!   └───────────────────────────────────────┘        └───────────────┘
+//! ```
+//!
+//! What the client does, reconnecting, queueing, resuming, is told in [`proto`]; here is how it is
+//! run. There are two ways, and one code path: a [`Client`] is a [`Driver`] in a loop of its own.
+//!
+//! # By itself
+//!
+//! [`Client::poll`] runs the client on the calling thread and yields what happens. Nothing goes on
+//! in the background, and no callback calls you.
+//!
+#![cfg_attr(feature = "gateway", doc = "```")]
+#![cfg_attr(not(feature = "gateway"), doc = "```no_run")]
+//! use hermes_mio::{Client, Config, Event};
+//! use serde_json::json;
+//!
+//! # #[cfg(feature = "gateway")]
+//! # let gateway = hermes_mio::gateway::Gateway::start(hermes_mio::gateway::Options {
+//! #     echo: true, ..Default::default()
+//! # })?;
+//! # #[cfg(feature = "gateway")]
+//! # let url = gateway.url();
+//! # #[cfg(not(feature = "gateway"))]
+//! # let url = "ws://localhost:8080/";
+//! let mut client = Client::new(Config::new(url))?;
+//! client.connect();
+//! client.send(&json!({"type": "chat", "text": "hi"}))?;
+//!
+//! // Ends when the client is at rest: after `disconnect`, or when it has given up.
+//! while let Some(event) = client.poll(None)? {
+//!     match event {
+//!         Event::Connected { url, .. } => println!("connected to {url:?}"),
+//!         Event::Chat(chat) => {
+//!             println!("{}", chat.text().unwrap_or_default());
+//!             client.disconnect();
+//!         }
+//!         Event::Disconnected { reason, retry_at: Some(at), .. } => {
+//!             println!("{reason}; the next attempt is in {:?}", at - client.now());
+//!         }
+//!         other => println!("{}", other.name()),
+//!     }
+//! }
+//! # assert_eq!(client.core().stats().flushed, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # In a loop of your own
+//!
+//! A [`Driver`] registers its socket with your [`mio::Poll`], under a token that you give it. Each
+//! turn of your loop has four steps: poll, no longer than [`timeout`](Driver::timeout); tell the
+//! driver what is [`ready`](Driver::ready); let it [`run`](Driver::run); and take its
+//! [events](Driver::next_event). Any number of drivers share a loop, its waker and its
+//! [`ReadBuffer`].
+//!
+#![cfg_attr(feature = "gateway", doc = "```")]
+#![cfg_attr(not(feature = "gateway"), doc = "```no_run")]
+//! use std::sync::Arc;
+//!
+//! use hermes_mio::{Config, Driver, Event, ReadBuffer};
+//! use mio::{Events, Poll, Token, Waker};
+//!
+//! const WAKER: Token = Token(0);
+//! const HERMES: Token = Token(1); // and so on: `Driver::TOKENS` of them
+//!
+//! let mut poll = Poll::new()?;
+//! let mut ready = Events::with_capacity(64);
+//! let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+//! let mut buffer = ReadBuffer::new();
+//!
+//! # #[cfg(feature = "gateway")]
+//! # let gateway = hermes_mio::gateway::Gateway::bind("127.0.0.1:0")?;
+//! # #[cfg(feature = "gateway")]
+//! # let url = gateway.url();
+//! # #[cfg(not(feature = "gateway"))]
+//! # let url = "ws://localhost:8080/";
+//! let registry = poll.registry().try_clone()?;
+//! let mut hermes = Driver::new(Config::new(url), registry, HERMES, waker)?;
+//! hermes.connect();
+//!
+//! let mut running = true;
+//! while running {
+//!     match poll.poll(&mut ready, hermes.timeout()) {
+//!         Err(error) if error.kind() != std::io::ErrorKind::Interrupted => Err(error)?,
+//!         _ => {}
+//!     }
+//!     for event in &ready {
+//!         if !hermes.ready(event) {
+//!             // One of your own; the waker's needs nothing done.
+//!         }
+//!     }
+//!     hermes.run(&mut buffer);
+//!     while let Some(event) = hermes.next_event() {
+//!         match event {
+//!             Event::Connected { .. } => hermes.disconnect(),
+//!             Event::Disconnected { retry_at: None, .. } => running = false,
+//!             other => println!("{}", other.name()),
+//!         }
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # From other threads
+//!
+//! A [`Sender`] is cheap to clone and goes anywhere. It hands messages over through a bounded queue
+//! and wakes the loop; where the gateway is slower than the sender, that shows at the sender, which
+//! gets its message [back](HandoverError::Full) or [waits](Sender::send_wait).
+//!
+//! # Sessions
+//!
+//! The gateway issues a session, and a client that comes back resumes it. [`Options::store`] says
+//! where it is kept in between: a [`FileStore`] keeps it across runs, and the default
+//! [`MemoryStore`] across reconnects.
+//!
+//! # What it is careful about
+//!
+//! - **A loop that is never blocked.** Sockets are non-blocking, names are looked up on a thread of
+//!   their own (`hermes-resolve`; none for an IP address), and a name's addresses are tried in
+//!   turn, each with a fair share of
+//!   [`connect_timeout`](Config::connect_timeout). Only a [`FileStore`] blocks, for the moment that
+//!   a sync to disk takes.
+//! - **A flood.** What one turn reads and writes is bounded, so other sockets, timers and commands
+//!   get their turn; and nothing is read while a thousand events wait for the application.
+//! - **A late loop.** Before a timer's work is done the socket is read: an application that was
+//!   busy does not mistake a live link for a dead one.
+//! - **The end.** Messages are counted as sent once the operating system has every byte of them;
+//!   the rest waits for the next connection. [`finish`](Client::finish) sends what is left and then
+//!   disconnects. When a connection breaks while we write, what the gateway said before is still
+//!   read, since its Close frame knows why.
+//! - **Secrets.** Logs, through [`tracing`], never show tokens, headers, a URL's query, or what
+//!   messages say. `info` is the life of the connection, `warn` what somebody should look at,
+//!   `error` the end of it, `debug` each step of connecting, and `trace` each read and write.
+//!
+//! `wss://` is not there yet: such a URL ends in [`CloseReason::Tls`].
+//!
+//! # Features
+//!
+//! - `gateway`: a gateway for development and tests.
+//! - `cli`: the `hermes` command.
 
 mod client;
 mod clock;

@@ -49,6 +49,11 @@ impl Recording<File> {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path)?;
+        #[cfg(unix)]
+        if file.metadata()?.is_file() {
+            // It may have been there before.
+            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        }
         Ok(if redacted { Self::redacted(file) } else { Self::complete(file) })
     }
 }

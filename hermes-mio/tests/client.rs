@@ -1,4 +1,5 @@
 //! A client by itself, against tungstenite's server side.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod common;
 

@@ -1,15 +1,14 @@
 //! `hermes connect`
 
 use std::io::{self, BufRead};
-use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use hermes_mio::{Client, FileStore, Options, Recording, Sender};
 use hermes_proto::trace::event_line;
-use hermes_proto::{Config, DEFAULT_URL, Event};
+use hermes_proto::{Config, DEFAULT_URL, Event, State};
 use serde_json::{Map, Value};
 
 use crate::{Failure, output, usage};
@@ -63,20 +62,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let config = config(args).unwrap_or_else(|problem| usage(&problem));
     let mut options = Options::new(config);
     if let Some(file) = &args.session {
-        options.store = Box::new(FileStore::new(file));
+        options = options.store(FileStore::new(file));
     }
     if let Some(file) = &args.record {
-        let writer = create_private(file)?;
-        options.tap = Some(match args.redact {
-            true => Box::new(Recording::redacted(writer)),
-            false => Box::new(Recording::complete(writer)),
-        });
+        let recording = Recording::create(file, args.redact)
+            .map_err(|error| format!("can't record into {}: {error}", file.display()))?;
+        options = options.tap(recording);
     }
     let mut client = Client::new(options)?;
     client.connect();
-    let wrong_lines = read_input(client.sender(), args.stay)?;
-    show(&mut client)?;
-    match wrong_lines.load(Ordering::Relaxed) {
+    let input = Input::read(client.sender())?;
+    show(&mut client, &input, args.stay)?;
+    match input.wrong_lines.load(Ordering::Relaxed) {
         0 => Ok(()),
         wrong => Err(format!("{wrong} lines of input were not sent").into()),
     }
@@ -135,11 +132,26 @@ fn json_or_string(value: &str) -> Value {
 }
 
 /// Shows what happens, until the client is at rest.
-fn show(client: &mut Client) -> Result<(), Failure> {
-    while let Some(event) = client.poll(None)? {
+fn show(client: &mut Client, input: &Input, stay: bool) -> Result<(), Failure> {
+    let mut was_connected = false;
+    loop {
+        // Also with no input at all a connection is made, so that one learns whether it can be.
+        if !stay && was_connected && input.ended.load(Ordering::Acquire) {
+            client.finish();
+        }
+        let Some(event) = client.poll(None)? else {
+            match client.core().state() {
+                State::Idle | State::Failed => return Ok(()),
+                // The end of input woke us.
+                _ => continue,
+            }
+        };
         output::line(&event_line(client.now(), &event))?;
         match event {
-            Event::Connected { url, .. } => eprintln!("hermes: connected to {url:?}"),
+            Event::Connected { url, .. } => {
+                was_connected = true;
+                eprintln!("hermes: connected to {url:?}");
+            }
             Event::Disconnected { reason, retry_at, .. } => match retry_at {
                 Some(at) => {
                     eprintln!("hermes: {reason}; next attempt in {:?}", at - client.now());
@@ -157,15 +169,24 @@ fn show(client: &mut Client) -> Result<(), Failure> {
             _ => {}
         }
     }
-    Ok(())
 }
 
-/// Starts a thread that reads standard input, no faster than the client takes it. The count of
-/// lines that could not be sent.
-fn read_input(sender: Sender, stay: bool) -> io::Result<Arc<AtomicU64>> {
-    let wrong_lines = Arc::new(AtomicU64::new(0));
-    let wrong = Arc::clone(&wrong_lines);
-    thread::Builder::new().name("input".into()).spawn(move || {
+/// Standard input, read by a thread of its own, no faster than the client takes it.
+#[derive(Clone, Default)]
+struct Input {
+    ended: Arc<AtomicBool>,
+    wrong_lines: Arc<AtomicU64>,
+}
+
+impl Input {
+    fn read(sender: Sender) -> io::Result<Self> {
+        let input = Input::default();
+        let reader = input.clone();
+        thread::Builder::new().name("input".into()).spawn(move || reader.run(&sender))?;
+        Ok(input)
+    }
+
+    fn run(&self, sender: &Sender) {
         for (number, line) in (1..).zip(io::stdin().lock().lines()) {
             let sent = match line {
                 Ok(line) if line.trim().is_empty() => continue,
@@ -173,30 +194,13 @@ fn read_input(sender: Sender, stay: bool) -> io::Result<Arc<AtomicU64>> {
                 Err(error) => Err(error.to_string()),
             };
             if let Err(problem) = sent {
-                wrong.fetch_add(1, Ordering::Relaxed);
+                self.wrong_lines.fetch_add(1, Ordering::Relaxed);
                 eprintln!("hermes: input line {number} was not sent: {problem}");
             }
         }
-        if !stay {
-            sender.disconnect();
-        }
-    })?;
-    Ok(wrong_lines)
-}
-
-/// A file that only its owner can read, empty.
-fn create_private(file: &Path) -> Result<File, Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let created = options.open(file).and_then(|created| {
-        // One that was there already keeps its mode.
-        #[cfg(unix)]
-        created.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        Ok(created)
-    });
-    created.map_err(|error| format!("can't create {}: {error}", file.display()).into())
+        self.ended.store(true, Ordering::Release);
+        sender.wake();
+    }
 }
 
 fn log_to_stderr(verbose: u8) {

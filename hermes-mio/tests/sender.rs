@@ -1,0 +1,178 @@
+//! Sending from other threads.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use common::*;
+use hermes_mio::{Client, CloseReason, Config, HandoverError, Options, Sender};
+use serde::Serialize;
+use serde_json::json;
+
+#[derive(Serialize, serde::Deserialize)]
+struct Numbered {
+    thread: u64,
+    n: u64,
+}
+
+/// Four threads against a tiny queue and a tiny outbox: everything arrives once, and in order for
+/// each thread.
+#[test]
+fn four_threads_in_order() {
+    const EACH: u64 = 500;
+    let peer = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        let mut last = BTreeMap::new();
+        for _ in 0..4 * EACH {
+            let Numbered { thread, n } = serde_json::from_str(&read_text(&mut socket)).unwrap();
+            let expected = last.entry(thread).or_insert(0);
+            assert_eq!(n, *expected, "thread {thread}");
+            *expected += 1;
+        }
+        read_close(&mut socket);
+        last
+    });
+    let config = Config { outbox_max_messages: 2, ..config(peer.url()) };
+    let mut client = Client::new(Options::new(config).sender_capacity(3)).unwrap();
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let sender = client.sender();
+            thread::spawn(move || {
+                for n in 0..EACH {
+                    sender.send_wait(&Numbered { thread, n }).unwrap();
+                }
+                sender.wake();
+            })
+        })
+        .collect();
+    client.connect();
+    while !threads.iter().all(|thread| thread.is_finished()) {
+        // `wake` ends this, and so does every event.
+        client.poll(Some(LONG)).unwrap();
+        assert!(client.core().outbox_len() <= 2);
+        assert!(client.queued() <= 3);
+        assert_eq!(client.core().stats().dropped, 0);
+    }
+    client.finish();
+    assert_eq!(wait_for(&mut client, disconnected).1, CloseReason::Requested);
+    assert_eq!(peer.join(), BTreeMap::from([(0, EACH), (1, EACH), (2, EACH), (3, EACH)]));
+    assert_eq!(client.core().stats().flushed, 4 * EACH);
+}
+
+/// Where there is no room, the sender hears of it, and nobody else suffers.
+#[test]
+fn a_full_queue_hands_the_message_back() {
+    let config = Config {
+        outbox_max_messages: 2,
+        outbox_max_bytes: 100,
+        // The senders' messages push nothing out.
+        overflow: hermes_mio::proto::Overflow::DropOldest,
+        ..config("ws://127.0.0.1:1/")
+    };
+    let mut client = Client::new(Options::new(config).sender_capacity(3)).unwrap();
+    let sender = client.sender();
+    let number = |n: u64| sender.send(&json!({ "n": n }));
+    for n in 0..3 {
+        number(n).unwrap();
+    }
+    assert_eq!(number(3), Err(HandoverError::Full(r#"{"n":3}"#.into())));
+
+    // The client takes what its outbox has room for, and there is room here again.
+    client.poll(Some(Duration::ZERO)).unwrap();
+    assert_eq!((client.core().outbox_len(), client.queued()), (2, 1));
+    number(3).unwrap();
+    number(4).unwrap();
+    assert!(matches!(number(5), Err(HandoverError::Full(_))));
+    client.poll(Some(Duration::ZERO)).unwrap();
+    assert_eq!((client.core().outbox_len(), client.queued()), (2, 3));
+    assert_eq!(client.core().stats().dropped, 0);
+    assert!(!client.is_drained());
+}
+
+#[test]
+fn the_queue_is_bounded_in_bytes_too() {
+    let client = client(Config { outbox_max_bytes: 100, ..config("ws://127.0.0.1:1/") });
+    let sender = client.sender();
+    let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+    sender.send_text(text(60)).unwrap();
+    assert!(matches!(sender.send_text(text(60)), Err(HandoverError::Full(_))));
+    sender.send_text(text(40)).unwrap();
+    assert!(matches!(sender.send_text(text(101)), Err(HandoverError::TooLarge(_))));
+    assert!(matches!(sender.send_text_wait(text(101)), Err(HandoverError::TooLarge(_))));
+}
+
+#[test]
+fn what_is_not_json_does_not_enter_the_queue() {
+    struct Odd;
+    impl Serialize for Odd {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("odd"))
+        }
+    }
+    let client = client(config("ws://127.0.0.1:1/"));
+    let sender = client.sender();
+    let error = sender.send_text("{").unwrap_err();
+    assert!(matches!(error, HandoverError::NotJson(..)), "{error:?}");
+    assert_eq!(error.into_text().unwrap(), "{");
+    assert_eq!(sender.send(&Odd), Err(HandoverError::Serialize("odd".into())));
+    assert_eq!(client.queued(), 0);
+}
+
+/// Whoever waits for room is released when the client goes.
+#[test]
+fn a_dropped_client_releases_its_senders() {
+    let config = config("ws://127.0.0.1:1/");
+    let client = Client::new(Options::new(config).sender_capacity(1)).unwrap();
+    let sender = client.sender();
+    sender.send(&1).unwrap();
+    let (about_to_wait, waits) = mpsc::channel();
+    let waiting = thread::spawn({
+        let sender = sender.clone();
+        move || {
+            about_to_wait.send(()).unwrap();
+            sender.send_wait(&2)
+        }
+    });
+    waits.recv_timeout(LONG).unwrap();
+    drop(client);
+    assert_eq!(waiting.join().unwrap(), Err(HandoverError::Gone("2".into())));
+    assert_eq!(sender.send(&3), Err(HandoverError::Gone("3".into())));
+}
+
+#[test]
+fn a_sender_wakes_a_client_that_sleeps() {
+    let peer = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        let text = read_text(&mut socket);
+        send(&mut socket, &text);
+        read_close(&mut socket);
+    });
+    let mut client = client(config(peer.url()));
+    client.connect();
+    wait_for(&mut client, connected);
+    let sender = client.sender();
+    let thread = thread::spawn(move || sender.send(&json!({"type": "chat", "text": "woken"})));
+    assert_eq!(chat_text(&next(&mut client)).unwrap(), "woken");
+    thread.join().unwrap().unwrap();
+
+    // And without a message.
+    let sender = client.sender();
+    let thread = thread::spawn(move || sender.wake());
+    assert_eq!(client.poll(None).unwrap(), None);
+    thread.join().unwrap();
+    disconnect(&mut client);
+    peer.join();
+}
+
+#[test]
+fn handles_go_everywhere() {
+    fn is<T: Send + Sync + Clone + 'static>() {}
+    fn moves<T: Send + 'static>() {}
+    is::<Sender>();
+    moves::<Client>();
+    moves::<hermes_mio::Driver>();
+}
