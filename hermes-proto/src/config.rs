@@ -149,7 +149,7 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<Url, ConfigError> {
         let url = Url::parse(&self.url).map_err(|error| ConfigError {
             field: "url",
-            problem: format!("{error} (it is {:?})", shorten(&self.url)),
+            problem: format!("{error}{}", shorten(&self.url)),
         })?;
         for (field, duration) in [
             ("backoff_base_ms", Some(self.backoff_base)),
@@ -238,9 +238,10 @@ fn is_header_value(text: &str) -> bool {
     text.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
 }
 
-/// The start of a URL that did not parse; never its query.
+/// The start of a URL that did not parse, where it can't have a secret in it.
 fn shorten(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().chars().take(80).collect()
+    let start: String = url.split(['?', '#']).next().unwrap_or_default().chars().take(80).collect();
+    if url.contains('@') { String::new() } else { format!(" (it is {start:?})") }
 }
 
 impl fmt::Debug for Config {

@@ -32,8 +32,9 @@
 //!    unpolled: it is plain data, `Clone + Debug + PartialEq`.
 //! 3. Perform the actions in the order in which they come.
 //! 4. There is one timer. [`Action::ArmTimer`] replaces what was armed; `deadline()` says the same
-//!    at any time, and is never due already when a call returns. Due work is done on every input,
-//!    so a [`TimerFired`](Input::TimerFired) that is early, late, doubled or missing does no harm.
+//!    at any time, and is never due already when a call returns (a call that changes nothing, for
+//!    a dead connection or with a message that is refused, leaves it as it is). Due work is done on
+//!    every input, so a [`TimerFired`](Input::TimerFired) that is early, late, doubled or missing does no harm.
 //!    Where several things are ready, hand in what was received before the timer: a machine that
 //!    was busy should not call a live link dead.
 //! 5. Every connection has a name. [`Action::Open`] mints a [`ConnId`], and each input about a

@@ -353,15 +353,11 @@ impl fmt::Debug for Unhandled {
 }
 
 impl SessionInit {
-    /// The token and client id to keep, if there is a token: as the reference, a string that is
-    /// not empty.
+    /// The token and client id to keep, if there is a token: a string that is not empty.
     pub(crate) fn session(&self) -> Option<(String, Option<String>)> {
-        let string = |index| {
-            let raw = self.0.raw(index).filter(|raw| raw.starts_with('"'))?;
-            decode(raw).map(Cow::into_owned)
-        };
-        let token = string(0).filter(|token| !token.is_empty())?;
-        Some((token, string(1)))
+        let token = decode(self.0.raw(0).filter(|raw| raw.starts_with('"'))?)?;
+        let client_id = self.client_id().map(Cow::into_owned);
+        (!token.is_empty()).then(|| (token.into_owned(), client_id))
     }
 }
 

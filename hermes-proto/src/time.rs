@@ -10,7 +10,8 @@ use core::time::Duration;
 /// The machine never asks for the time: every call brings it. A `Timestamp` that runs backwards is
 /// clamped to the latest one seen.
 ///
-/// Arithmetic saturates: it never wraps and never panics. The range is some 584,000 years.
+/// Arithmetic saturates: it never wraps and never panics. The range is some 584,000 years, of
+/// which a machine uses the first half.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 

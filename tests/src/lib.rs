@@ -23,6 +23,7 @@
 
 mod contract;
 mod host;
+pub mod interop;
 mod words;
 
 pub use contract::{Call, Contract, Step};

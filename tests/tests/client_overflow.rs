@@ -137,6 +137,18 @@ fn what_was_handed_over_to_a_dead_connection_may_give_way() {
 }
 
 #[test]
+fn what_waits_during_the_closing_handshake_may_give_way() {
+    let mut host = Host::connected(small(DropOldest));
+    host.send("1111").expect([send(1, 1, "1111")]);
+    host.send("2").expect([]);
+    host.at(1).closing(1, peer(1001)).expect([arm(5_001)]);
+    host.at(2).send("3").expect([]);
+    host.at(3).send("4").expect([dropped(2, "2")]);
+    host.at(4).flushed(1, 1).expect([]);
+    assert_eq!((host.client().outbox_len(), host.client().stats().flushed), (2, 1));
+}
+
+#[test]
 fn the_newest_gives_way() {
     let mut host = Host::new(small(DropNewest));
     ["1", "2", "3"].iter().for_each(|text| _ = host.send(text).expect([]));

@@ -31,14 +31,14 @@ proptest! {
     })]
 
     #[test]
-    fn whatever_happens_the_contract_holds(start in starts(), deeds in vec(deed(), 1..100)) {
+    fn whatever_happens_the_contract_holds(start in starts(), deeds in vec(deed(), 1..70)) {
         let mut world = World::new(&start);
         world.run(&deeds)?;
     }
 
     /// And every message arrives once and in order, but for those that were dropped.
     #[test]
-    fn whatever_happens_a_patient_host_delivers(start in starts(), deeds in vec(deed(), 1..100)) {
+    fn whatever_happens_a_patient_host_delivers(start in starts(), deeds in vec(deed(), 1..70)) {
         let mut world = World::new(&start);
         world.run(&deeds)?;
         world.deliver()?;
@@ -48,13 +48,13 @@ proptest! {
     #[test]
     fn whatever_happens_it_would_happen_again(
         start in starts(),
-        before in vec(deed(), 1..60),
-        after in vec(deed(), 1..60),
+        before in vec(deed(), 1..40),
+        after in vec(deed(), 1..40),
     ) {
         let mut world = World::new(&start);
-        world.run(&before)?;
+        world.go(&before);
         let (half, mut clone) = (world.story.len(), world.client.clone());
-        world.run(&after)?;
+        world.go(&after);
 
         let mut again = start.client();
         for (index, step) in world.story.iter().enumerate() {
@@ -68,9 +68,9 @@ proptest! {
     }
 
     #[test]
-    fn whatever_happens_the_token_is_withheld(start in starts(), deeds in vec(deed(), 1..60)) {
+    fn whatever_happens_the_token_is_withheld(start in starts(), deeds in vec(deed(), 1..40)) {
         let mut world = World::new(&start);
-        world.run(&deeds)?;
+        world.go(&deeds);
         let debug = format!("{:?} {:?}", world.client, world.story);
         prop_assert!(!debug.contains(TOKEN), "{}", debug);
     }
@@ -83,12 +83,11 @@ fn everything_happens() {
     let mut see = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
     let histories = (starts(), vec(deed(), 120));
     let mut runner = TestRunner::deterministic();
-    for _ in 0..80 {
+    for _ in 0..50 {
         let (start, deeds) =
             histories.new_tree(&mut runner).expect("nothing is rejected").current();
         let mut world = World::new(&start);
-        // Whether it holds is for others to say.
-        let _ = world.run(&deeds);
+        world.go(&deeds);
         for action in world.story.iter().flat_map(|step| &step.actions) {
             match action {
                 Action::Emit(Event::Disconnected { reason, .. }) => see(&reason.to_string()),
@@ -325,6 +324,11 @@ impl World {
 
     fn run(&mut self, deeds: &[Deed]) -> Result<(), TestCaseError> {
         deeds.iter().try_for_each(|deed| self.step(deed)).map_err(|broken| self.fail(&broken))
+    }
+
+    /// The same, for a test that is not about the contract.
+    fn go(&mut self, deeds: &[Deed]) {
+        deeds.iter().for_each(|deed| _ = self.step(deed));
     }
 
     fn fail(&self, broken: &str) -> TestCaseError {

@@ -113,7 +113,8 @@ fn bytes() {
         let conn = endpoint.client().conn().unwrap();
         at(&mut endpoint, 1, Input::Opened { conn });
         let request = String::from_utf8(endpoint.transmit().to_vec()).unwrap();
-        let key = request.split_once("Sec-WebSocket-Key: ").unwrap().1.split_once("\r\n").unwrap().0;
+        let key =
+            request.split_once("Sec-WebSocket-Key: ").unwrap().1.split_once("\r\n").unwrap().0;
         let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
         let mut answer = format!(
             "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\

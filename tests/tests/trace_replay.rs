@@ -74,9 +74,11 @@ fn a_difference_is_shown_with_its_line() {
 
 #[test]
 fn a_trace_needs_no_header_and_time_can_go_on_by_itself() {
-    assert!(run(r#"{"at":1,"in":"connect"}"#).starts_with(
-        r#"{"at":1,"out":"open","conn":1,"url":"ws://143.198.27.163/api/world/ws"}"#
-    ));
+    assert!(
+        run(r#"{"at":1,"in":"connect"}"#).starts_with(
+            r#"{"at":1,"out":"open","conn":1,"url":"ws://143.198.27.163/api/world/ws"}"#
+        )
+    );
     let out = run("{\"trace\":1,\"auto\":true,\"until_ms\":1e9}\n{\"in\":\"connect\"}");
     assert_eq!(out.matches(r#""out":"open""#).count(), 11);
     assert!(out.contains(r#""event":"ws-failed","detail":{"attempts":10}"#), "{out}");

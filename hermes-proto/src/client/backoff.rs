@@ -21,10 +21,11 @@ pub(super) fn delay(config: &Config, attempts: u32, rng: impl FnOnce() -> ChaCha
 
 /// Evenly between the two, but at least a millisecond: a wait of nothing is a busy loop.
 fn between(low: Duration, high: Duration, mut rng: ChaCha12Rng) -> Duration {
-    let span = (high - low).as_micros().saturating_add(1);
-    let offset = (u128::from(rng.next_u64()) * span) >> 64;
-    let spread = low + Duration::from_micros(u64::try_from(offset).unwrap_or(u64::MAX));
-    spread.max(Duration::from_millis(1))
+    // Beyond the range of a `Timestamp` it makes no difference.
+    let span = u64::try_from((high - low).as_micros()).unwrap_or(u64::MAX);
+    let offset = (u128::from(rng.next_u64()) * (u128::from(span) + 1)) >> 64;
+    let spread = Duration::from_micros(u64::try_from(offset).unwrap_or(u64::MAX));
+    low.saturating_add(spread).max(Duration::from_millis(1))
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ enum Phase {
     Idle,
     Connecting { conn: ConnId, deadline: Timestamp, stage: Stage },
     Open(Link),
-    Closing { link: Link, why: CloseReason, code: Option<u16>, deadline: Timestamp },
+    Closing(Closing),
     Waiting { until: Timestamp },
     Failed,
 }
@@ -193,6 +193,18 @@ struct Link {
     /// Frames sent.
     seq: u64,
     heartbeat: Option<Heartbeat>,
+}
+
+/// A connection in its closing handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Closing {
+    link: Link,
+    why: CloseReason,
+    /// The code of the first Close frame from the peer, or of its violation.
+    code: Option<u16>,
+    deadline: Timestamp,
+    /// We were told to disconnect, and then to connect: the next one opens at once.
+    reopen: bool,
 }
 
 /// Where actions go: a queue, or the layer below.
@@ -254,7 +266,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Where the outbox can't take it. The error has the message's text, and nothing has changed.
+    /// Where the outbox can't take it. The error has the message's text, and nothing has changed,
+    /// nor was anything done that is due. A message that [`Overflow`](crate::Overflow) drops at
+    /// once is no error: it has a name, under which an [`Event::Dropped`] tells of it.
     pub fn send<T: Serialize + ?Sized>(
         &mut self,
         now: Timestamp,
@@ -309,7 +323,7 @@ impl Client {
             Phase::Idle => State::Idle,
             Phase::Connecting { conn, .. } => State::Connecting { conn: *conn },
             Phase::Open(link) => State::Open { conn: link.conn, since: link.since },
-            Phase::Closing { link, .. } => State::Closing { conn: link.conn },
+            Phase::Closing(Closing { link, .. }) => State::Closing { conn: link.conn },
             Phase::Waiting { until } => {
                 State::Waiting { until: *until, attempt: self.attempts + 1 }
             }
@@ -321,12 +335,13 @@ impl Client {
     pub fn conn(&self) -> Option<ConnId> {
         match &self.phase {
             Phase::Connecting { conn, .. } => Some(*conn),
-            Phase::Open(link) | Phase::Closing { link, .. } => Some(link.conn),
+            Phase::Open(link) | Phase::Closing(Closing { link, .. }) => Some(link.conn),
             Phase::Idle | Phase::Waiting { .. } | Phase::Failed => None,
         }
     }
 
-    /// What the host's timer is to be set to: what the latest [`Action::ArmTimer`] said.
+    /// What the host's timer is to be set to: what the latest [`Action::ArmTimer`] said, until
+    /// that has fired.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.armed
     }
@@ -445,7 +460,7 @@ impl Client {
 
     fn on_connect(&mut self, out: &mut impl Sink) {
         let was_wanted = core::mem::replace(&mut self.wanted, true);
-        match self.phase {
+        match &mut self.phase {
             Phase::Idle | Phase::Failed => {
                 self.attempts = 0;
                 self.open(out);
@@ -454,9 +469,11 @@ impl Client {
                 self.attempts = self.attempts.saturating_add(1);
                 self.open(out);
             }
-            // Remembered; `on_closed` opens the next one.
-            Phase::Closing { .. } if !was_wanted => self.attempts = 0,
-            Phase::Connecting { .. } | Phase::Open(_) | Phase::Closing { .. } => {}
+            Phase::Closing(closing) if !was_wanted => {
+                closing.reopen = true;
+                self.attempts = 0;
+            }
+            Phase::Connecting { .. } | Phase::Open(_) | Phase::Closing(_) => {}
         }
     }
 
@@ -465,13 +482,15 @@ impl Client {
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Connecting { conn, .. } => {
                 out.push(Action::Close { conn, code: None });
-                self.ended(conn, code::ABNORMAL, CloseReason::Requested, out);
+                self.ended(conn, code::ABNORMAL, CloseReason::Requested, false, out);
             }
             Phase::Open(link) => {
                 out.push(Action::Close { conn: link.conn, code: Some(code::NORMAL) });
                 self.begin_closing(link, CloseReason::Requested);
             }
-            closing @ Phase::Closing { .. } => self.phase = closing,
+            Phase::Closing(closing) => {
+                self.phase = Phase::Closing(Closing { reopen: false, ..closing })
+            }
             Phase::Idle | Phase::Waiting { .. } | Phase::Failed => {}
         }
     }
@@ -537,7 +556,7 @@ impl Client {
     /// The session's first frame. Only the origin that issued the token gets it.
     fn session_resume(&self) -> Option<Text> {
         let session = self.session.as_ref()?;
-        if session.origin.as_deref() != Some(self.url.origin()) {
+        if session.token.is_empty() || session.origin.as_deref() != Some(self.url.origin()) {
             return None;
         }
         #[derive(Serialize)]
@@ -551,7 +570,7 @@ impl Client {
     fn on_frame(&mut self, frame: Frame, out: &mut impl Sink) {
         match &mut self.phase {
             // What arrives during our closing handshake was sent to us all the same.
-            Phase::Open(link) | Phase::Closing { link, .. } => {
+            Phase::Open(link) | Phase::Closing(Closing { link, .. }) => {
                 if let Some(heartbeat) = &mut link.heartbeat {
                     heartbeat.heard(self.now);
                 }
@@ -606,7 +625,9 @@ impl Client {
     }
 
     fn on_flushed(&mut self, up_to: u64, out: &mut impl Sink) {
-        let (Phase::Open(link) | Phase::Closing { link, .. }) = &self.phase else { return };
+        let (Phase::Open(link) | Phase::Closing(Closing { link, .. })) = &self.phase else {
+            return;
+        };
         let before = self.outbox.len();
         self.outbox.flushed(up_to.min(link.seq));
         self.stats.flushed += (before - self.outbox.len()) as u64;
@@ -616,10 +637,10 @@ impl Client {
     fn on_closing(&mut self, reason: CloseReason) {
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Open(link) => self.begin_closing(link, reason),
-            Phase::Closing { link, why, code: _, deadline } => {
-                // The peer's answer to our own Close frame.
-                let code = Some(reason.code());
-                self.phase = Phase::Closing { link, why, code, deadline };
+            Phase::Closing(mut closing) => {
+                // The peer's answer to our own Close frame. Its first one counts.
+                closing.code.get_or_insert(reason.code());
+                self.phase = Phase::Closing(closing);
             }
             other => self.phase = other,
         }
@@ -627,15 +648,14 @@ impl Client {
 
     fn on_closed(&mut self, reason: CloseReason, out: &mut impl Sink) {
         match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Connecting { conn, .. } => self.ended(conn, reason.code(), reason, out),
+            Phase::Connecting { conn, .. } => self.ended(conn, reason.code(), reason, false, out),
             Phase::Open(link) => {
-                self.was_open(&link);
-                self.ended(link.conn, reason.code(), reason, out);
+                self.was_up(&link);
+                self.ended(link.conn, reason.code(), reason, false, out);
             }
-            Phase::Closing { link, why, code, .. } => {
-                self.was_open(&link);
+            Phase::Closing(Closing { link, why, code, reopen, .. }) => {
                 let code = code.unwrap_or_else(|| reason.code());
-                self.ended(link.conn, code, why, out);
+                self.ended(link.conn, code, why, reopen, out);
             }
             other => self.phase = other,
         }
@@ -651,35 +671,41 @@ impl Client {
     }
 
     fn begin_closing(&mut self, link: Link, why: CloseReason) {
+        self.was_up(&link);
         let deadline = self.now + self.config.close_timeout;
         let code = match &why {
             CloseReason::Requested => None,
             other => Some(other.code()),
         };
-        self.phase = Phase::Closing { link, why, code, deadline };
+        self.phase = Phase::Closing(Closing { link, why, code, deadline, reopen: false });
     }
 
-    /// Books what an open connection leaves behind.
-    fn was_open(&mut self, link: &Link) {
+    /// A connection is open no more. How long its end takes is no sign of stability.
+    fn was_up(&mut self, link: &Link) {
         if self.now - link.since >= self.config.stable_after {
             self.attempts = 0;
         }
-        self.outbox.rewind();
     }
 
     /// A connection is gone. Decides what comes next, and says both.
-    fn ended(&mut self, conn: ConnId, code: u16, reason: CloseReason, out: &mut impl Sink) {
+    fn ended(
+        &mut self,
+        conn: ConnId,
+        code: u16,
+        reason: CloseReason,
+        reopen: bool,
+        out: &mut impl Sink,
+    ) {
+        self.outbox.rewind();
         enum Next {
             Stay,
             Open,
             Wait(Timestamp),
             Fail,
         }
-        // We closed it, and were then asked for a new one.
-        let asked_again = self.wanted && reason == CloseReason::Requested;
         let next = if !self.wanted {
             Next::Stay
-        } else if asked_again {
+        } else if reopen {
             Next::Open
         } else if self.config.max_attempts.is_some_and(|most| self.attempts >= most) {
             Next::Fail
@@ -735,7 +761,9 @@ impl Client {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         match &self.phase {
-            Phase::Connecting { deadline, .. } | Phase::Closing { deadline, .. } => Some(*deadline),
+            Phase::Connecting { deadline, .. } | Phase::Closing(Closing { deadline, .. }) => {
+                Some(*deadline)
+            }
             Phase::Waiting { until } => Some(*until),
             Phase::Open(link) => link.heartbeat.as_ref().map(Heartbeat::deadline),
             Phase::Idle | Phase::Failed => None,
@@ -747,12 +775,12 @@ impl Client {
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Connecting { conn, stage, .. } => {
                 out.push(Action::Close { conn, code: None });
-                self.ended(conn, code::ABNORMAL, CloseReason::Timeout { stage }, out);
+                let reason = CloseReason::Timeout { stage };
+                self.ended(conn, code::ABNORMAL, reason, false, out);
             }
-            Phase::Closing { link, why, code, .. } => {
+            Phase::Closing(Closing { link, why, code, reopen, .. }) => {
                 out.push(Action::Close { conn: link.conn, code: None });
-                self.was_open(&link);
-                self.ended(link.conn, code.unwrap_or(code::ABNORMAL), why, out);
+                self.ended(link.conn, code.unwrap_or(code::ABNORMAL), why, reopen, out);
             }
             Phase::Waiting { .. } => {
                 self.attempts = self.attempts.saturating_add(1);
@@ -767,9 +795,9 @@ impl Client {
                 }
                 Some(Verdict::Dead) => {
                     out.push(Action::Close { conn: link.conn, code: None });
-                    self.was_open(&link);
+                    self.was_up(&link);
                     let reason = CloseReason::Timeout { stage: Stage::Heartbeat };
-                    self.ended(link.conn, code::ABNORMAL, reason, out);
+                    self.ended(link.conn, code::ABNORMAL, reason, false, out);
                 }
             },
             quiet @ (Phase::Idle | Phase::Failed) => self.phase = quiet,
