@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     show(&mut client, &input, args.stay)?;
     match input.wrong_lines.load(Ordering::Relaxed) {
         0 => Ok(()),
-        wrong => Err(format!("{wrong} lines of input were not sent").into()),
+        wrong => Err(format!("input lines that were not sent: {wrong}").into()),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hermes_mio::gateway::{Gateway, Misbehaviour, Received, Target};
 use hermes_mio::Client;
+use hermes_mio::gateway::{Gateway, Misbehaviour, Received, Target};
 use hermes_proto::close::Stage;
 use hermes_proto::trace::event_line;
 use hermes_proto::{CloseReason, Config, Event};
@@ -89,10 +89,10 @@ impl Demo {
         say("The gateway goes away. Connections are refused, and then answered with a 503, while");
         say("a hundred messages pile up.");
         self.gateway.pause();
-        self.gateway.misbehave(Target::Live, Misbehaviour::Close {
-            code: 1012,
-            reason: "restarting".into(),
-        });
+        self.gateway.misbehave(
+            Target::Live,
+            Misbehaviour::Close { code: 1012, reason: "restarting".into() },
+        );
         self.until("the gateway's Close frame", |event| {
             matches!(event, Event::Disconnected { code: 1012, .. })
         })?;

@@ -39,8 +39,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (log, records) = mpsc::channel();
     let sessions = args.sessions.as_deref().map(load).transpose()?.unwrap_or_default();
-    let options =
-        Options { addr: args.addr, echo: args.echo, sessions, log: Some(log), ..Options::default() };
+    let options = Options {
+        addr: args.addr,
+        echo: args.echo,
+        sessions,
+        log: Some(log),
+        ..Options::default()
+    };
     let gateway = Gateway::start(options)
         .map_err(|error| format!("can't listen on {}: {error}", args.addr))?;
     for (target, misbehaviour) in &args.misbehave {

@@ -1,0 +1,304 @@
+//! The `hermes` command as people run it: real processes, pipes and exit codes.
+#![cfg(feature = "cli")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Longer than anything here takes on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A `hermes` process whose standard output is read line by line.
+struct Hermes {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+    errors: mpsc::Receiver<String>,
+}
+
+impl Hermes {
+    fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hermes"))
+            .args(args)
+            .env_remove("HERMES_WS_URL")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = read(child.stdout.take().unwrap());
+        let errors = read(child.stderr.take().unwrap());
+        Hermes { input: child.stdin.take(), child, lines, errors }
+    }
+
+    fn gateway(addr: &str) -> (Self, String) {
+        let gateway = Hermes::start(&["gateway", addr]);
+        let listening = gateway.until(|line| line["gateway"] == "listening");
+        (gateway, listening["addr"].as_str().unwrap().to_string())
+    }
+
+    fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(line.as_bytes()).unwrap();
+        input.write_all(b"\n").unwrap();
+    }
+
+    /// Reads on until a line that is `wanted`.
+    fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        loop {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(patience) else {
+                let errors: Vec<String> = self.errors.try_iter().collect();
+                panic!("in vain: {seen:#?}, {errors:#?}");
+            };
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if wanted(&line) {
+                return line;
+            }
+            seen.push(line);
+        }
+    }
+
+    fn event(&self, name: &str) -> Value {
+        self.until(|line| line["event"] == name)
+    }
+
+    /// Ends its input, and waits for its end.
+    fn end(mut self) -> (ExitStatus, Vec<String>, String) {
+        self.input = None;
+        // The channels end with the process, or else the patience does.
+        let mut lines = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(line) =
+            self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            lines.push(line);
+        }
+        assert!(Instant::now() < deadline, "it does not end: {lines:#?}");
+        let errors: Vec<String> = self.errors.iter().collect();
+        (self.child.wait().unwrap(), lines, errors.join("\n"))
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Hermes {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (lines, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn chat(n: u32) -> String {
+    json!({"type": "chat", "text": format!("message {n}"), "n": n}).to_string()
+}
+
+/// The number of a message that the gateway reports.
+fn number(line: &Value) -> Option<u64> {
+    let text: Value = serde_json::from_str(line["text"].as_str()?).ok()?;
+    text["n"].as_u64()
+}
+
+#[test]
+fn what_is_typed_while_the_gateway_is_down_arrives_once_and_in_order() {
+    let (gateway, addr) = Hermes::gateway("127.0.0.1:0");
+    let url = format!("ws://{addr}/");
+    let mut client = Hermes::start(&["connect", &url, "--set", "backoff_base_ms=50"]);
+    client.event("session-init");
+    client.say(&chat(1));
+    gateway.until(|line| number(line) == Some(1));
+
+    gateway.kill();
+    client.event("ws-disconnected");
+    for n in 2..=100 {
+        client.say(&chat(n));
+    }
+    let (gateway, _) = Hermes::gateway(&addr);
+    for n in 2..=100 {
+        let line = gateway.until(|line| line["gateway"] == "message");
+        assert_eq!(number(&line), Some(n));
+    }
+    client.say(&chat(101));
+    let (status, lines, errors) = client.end();
+    assert!(status.success(), "{errors}");
+    assert_eq!(number(&gateway.until(|line| line["gateway"] == "message")), Some(101));
+    let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert_eq!(last["event"], "ws-disconnected");
+    assert_eq!(last["detail"]["code"], 1000);
+}
+
+#[test]
+fn two_clients_talk_and_a_gateway_misbehaves_when_told() {
+    let (mut gateway, addr) = Hermes::gateway("127.0.0.1:0");
+    let url = format!("ws://{addr}/");
+    let fast = ["--set", "backoff_base_ms=20"];
+    let mut ada = Hermes::start(&[&["connect", &url][..], &fast].concat());
+    ada.event("session-init");
+    let bob = Hermes::start(&[&["connect", &url][..], &fast].concat());
+    bob.event("session-init");
+    ada.event("player-joined");
+    ada.say(&chat(7));
+    assert_eq!(bob.event("chat-message")["detail"]["n"], 7);
+
+    gateway.say("live close=1012:restart");
+    let closed = bob.event("ws-disconnected");
+    assert_eq!(
+        (&closed["detail"]["code"], &closed["detail"]["cause"]),
+        (&json!(1012), &json!("peer"))
+    );
+    assert_eq!(bob.event("session-init")["detail"]["resumed"], true);
+    gateway.say("say {\"type\":\"status-update\",\"status\":\"fine\"}");
+    bob.event("status-update");
+    ada.event("status-update");
+    assert!(bob.end().0.success() && ada.end().0.success());
+}
+
+#[test]
+fn a_session_file_is_resumed_by_the_next_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("session.json");
+    let (gateway, addr) = Hermes::gateway("127.0.0.1:0");
+    let url = format!("ws://{addr}/");
+    let args = ["connect", &url, "--session", file.to_str().unwrap()];
+    for resumed in [false, true] {
+        let client = Hermes::start(&args);
+        assert_eq!(client.event("session-init")["detail"]["resumed"], resumed);
+        assert!(client.end().0.success());
+    }
+    is_private(&file);
+    gateway.kill();
+}
+
+#[test]
+fn a_recording_replays_also_after_a_crash_and_without_its_secrets() {
+    let directory = tempfile::tempdir().unwrap();
+    for redact in [false, true] {
+        let file = directory.path().join(format!("{redact}.trace"));
+        let (gateway, addr) = Hermes::gateway("127.0.0.1:0");
+        let url = format!("ws://{addr}/?key=s3cret-key");
+        let header = "Authorization: Bearer s3cret-header";
+        let mut args =
+            vec!["connect", &url, "--header", header, "--record", file.to_str().unwrap()];
+        if redact {
+            args.push("--redact");
+        }
+        let mut client = Hermes::start(&args);
+        let token = client.event("session-init")["detail"]["token"].as_str().unwrap().to_string();
+        client.say(&chat(1));
+        gateway.until(|line| number(line) == Some(1));
+        // No farewell: what is in the file is what was written as it happened.
+        client.kill();
+
+        let trace = std::fs::read_to_string(&file).unwrap();
+        for secret in [token.as_str(), "s3cret-key", "s3cret-header"] {
+            assert!(!redact || !trace.contains(secret), "{secret} in {trace}");
+        }
+        is_private(&file);
+        let (status, lines, errors) =
+            Hermes::start(&["replay", "--check", file.to_str().unwrap()]).end();
+        assert!(status.success(), "{errors}");
+        assert!(lines[0].starts_with(r#"{"check":"ok","actions":"#), "{lines:?}");
+    }
+}
+
+#[cfg(unix)]
+fn is_private(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[cfg(not(unix))]
+fn is_private(_: &Path) {}
+
+#[test]
+fn a_hand_written_trace_shows_what_the_machine_would_do() {
+    let mut replay = Hermes::start(&["replay", "-"]);
+    replay.say(r#"{"trace":1,"auto":true,"until_ms":3000,"config":{"url":"ws://a/"}}"#);
+    replay.say(r#"{"at":0,"in":"connect"}"#);
+    replay.say(r#"{"at":5,"in":"closed","cause":"connect","text":"refused"}"#);
+    let (status, lines, _) = replay.end();
+    assert!(status.success());
+    assert_eq!(lines[0], r#"{"at":0,"out":"open","conn":1,"url":"ws://a/"}"#);
+    assert_eq!(lines.last().unwrap(), r#"{"at":1005,"out":"timer","due":16005}"#);
+}
+
+#[test]
+fn exit_codes_and_words() {
+    let run = |args: &[&str], input: &str| {
+        let mut hermes = Hermes::start(args);
+        if !input.is_empty() {
+            hermes.say(input);
+        }
+        let (status, _, errors) = hermes.end();
+        (status.code().unwrap(), errors)
+    };
+    // Wrong usage.
+    for (args, word) in [
+        (&["conect"][..], "conect"),
+        (&["connect", "http://a/"], "`url` the scheme must be ws or wss"),
+        (&["connect", "ws://a/", "--set", "max_atempts=1"], "max_atempts"),
+        (&["connect", "ws://a/", "--set", "max_attempts"], "NAME=VALUE"),
+        (&["connect", "ws://a/", "--set", "max_attempts=many"], "max_attempts"),
+        (&["connect", "ws://a/", "--header", "Authorization"], "Name: value"),
+        (&["connect", "ws://a/", "--redact"], "--record"),
+        (&["gateway", "nowhere"], "nowhere"),
+        (&["gateway", "--misbehave", "live dance"], "dance"),
+    ] {
+        let (code, errors) = run(args, "");
+        assert_eq!(code, 2, "{args:?}: {errors}");
+        assert!(errors.contains(word), "{args:?}: {errors}");
+    }
+    // Failures.
+    let refused =
+        ["connect", "ws://127.0.0.1:9/", "--max-attempts", "1", "--set", "backoff_base_ms=1"];
+    let (code, errors) = run(&refused, &chat(1));
+    assert_eq!(code, 1);
+    assert!(errors.contains("gave up after 1 reconnects; 1 messages were not sent"), "{errors}");
+    let (code, errors) = run(&["replay", "/nonexistent"], "");
+    assert!(code == 1 && errors.contains("/nonexistent"), "{errors}");
+    let (code, errors) = run(&["replay", "-"], "nonsense");
+    assert!(code == 1 && errors.contains("line 1"), "{errors}");
+    let (code, errors) = run(&["replay", "--check", "-"], r#"{"at":0,"in":"connect"}"#);
+    assert!(code == 1 && errors.contains("the machine did"), "{errors}");
+
+    let (gateway, addr) = Hermes::gateway("127.0.0.1:0");
+    let (code, errors) = run(&["connect", &format!("ws://{addr}/")], "not json");
+    assert!(code == 1 && errors.contains("input line 1 was not sent"), "{errors}");
+    let (code, errors) = run(&["gateway", &addr], "");
+    assert!(code == 1 && errors.contains("can't listen"), "{errors}");
+    gateway.kill();
+}
+
+#[test]
+fn the_demo_loses_nothing() {
+    let (status, lines, errors) = Hermes::start(&["demo"]).end();
+    assert!(status.success(), "{errors}");
+    let tally: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert_eq!(
+        tally,
+        json!({"demo": "ok", "sent": 160, "received": 160, "lost": 0, "duplicated": 0, "connections": 4})
+    );
+}
