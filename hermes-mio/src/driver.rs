@@ -14,10 +14,11 @@ use mio::{Registry, Token, Waker};
 use serde::Serialize;
 
 use crate::clock::Clock;
+use crate::link::{Link, Stream};
 use crate::resolve::{self, Lookup};
 use crate::sender::Queue;
-use crate::transport::{Dial, Dialed, Slot, Transport};
-use crate::{Error, Options, Sender, SessionStore, Tap};
+use crate::transport::{Dial, Dialed, Slot};
+use crate::{Error, Options, Sender, SessionStore, Tap, log};
 
 /// One client in a loop of the application's own: its sockets are known to the application's
 /// [`mio::Poll`], and the application says when it is its turn.
@@ -60,35 +61,6 @@ pub struct Driver {
 /// The buffer into which a loop reads, one socket after the other: 64 KiB, made once. No driver
 /// keeps anything in it between two turns.
 pub struct ReadBuffer(Box<[u8]>);
-
-/// What there is of the endpoint's live connection.
-enum Link {
-    Down,
-    Resolving {
-        conn: ConnId,
-    },
-    Dialing {
-        conn: ConnId,
-        dial: Dial,
-        /// Whether the socket may have news.
-        ready: bool,
-    },
-    Up(Stream),
-}
-
-/// A transport that is up. Readiness is edge-triggered: a flag stays up until the transport says
-/// `WouldBlock`.
-struct Stream {
-    conn: ConnId,
-    transport: Transport,
-    readable: bool,
-    writable: bool,
-    /// The bytes that the operating system has taken.
-    taken: u64,
-    /// Why writing has failed. Then what the peer said before is still read: its Close frame knows
-    /// better why this ended.
-    broken: Option<Text>,
-}
 
 /// Reads, or writes, in one turn: as many as it takes to be efficient, and not so many that a
 /// flood holds up the rest of the loop.
@@ -262,19 +234,11 @@ impl Driver {
 
     /// Takes note of a readiness event, and says whether it was one of this driver's.
     pub fn ready(&mut self, event: &mio::event::Event) -> bool {
-        if event.token() != self.slot.token {
-            return false;
+        let mine = event.token() == self.slot.token;
+        if mine {
+            self.link.ready(event);
         }
-        match &mut self.link {
-            Link::Down | Link::Resolving { .. } => {}
-            Link::Dialing { ready, .. } => *ready = true,
-            Link::Up(stream) => {
-                let failed = event.is_error();
-                stream.readable |= event.is_readable() || event.is_read_closed() || failed;
-                stream.writable |= event.is_writable() || event.is_write_closed() || failed;
-            }
-        }
-        true
+        mine
     }
 
     /// Works: reads and writes what is ready, takes what senders brought, does what is due. To be
@@ -353,8 +317,7 @@ impl Driver {
             Link::Down | Link::Resolving { .. } => false,
             Link::Dialing { ready, .. } => *ready,
             Link::Up(stream) => {
-                let can_write = stream.writable && stream.broken.is_none();
-                stream.readable || can_write && !self.endpoint.transmit().is_empty()
+                stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
             }
         };
         link || !self.events.is_empty() || self.has_room_for_sender()
@@ -366,11 +329,7 @@ impl Driver {
 
     /// When there is something to do even if nothing happens.
     fn due(&self) -> Option<Timestamp> {
-        let dial = match &self.link {
-            Link::Dialing { dial, .. } => dial.deadline(),
-            _ => None,
-        };
-        [self.endpoint.deadline(), dial].into_iter().flatten().min()
+        [self.endpoint.deadline(), self.link.deadline()].into_iter().flatten().min()
     }
 }
 
@@ -483,17 +442,13 @@ impl Driver {
     }
 
     fn emit(&mut self, event: Event) {
-        log(self.now, &event);
+        log::event(self.now, &event);
         self.events.push_back(event);
     }
 
     /// Ends whatever there is of a connection, at once.
     fn hang_up(&mut self) {
-        match std::mem::replace(&mut self.link, Link::Down) {
-            Link::Down | Link::Resolving { .. } => {}
-            Link::Dialing { dial, .. } => dial.hang_up(&self.slot),
-            Link::Up(stream) => stream.transport.hang_up(&self.slot),
-        }
+        std::mem::replace(&mut self.link, Link::Down).hang_up(&self.slot);
     }
 
     /// The live connection ended, or could not be made.
@@ -542,11 +497,7 @@ impl Driver {
         match dial.poll(self.now, until, &self.slot) {
             Dialed::Waiting => {}
             Dialed::Up(transport) => {
-                // Whatever happened on the socket before was told to the dial.
-                let (readable, writable) = (true, true);
-                let (taken, broken) = (0, None);
-                let stream = Stream { conn, transport, readable, writable, taken, broken };
-                self.link = Link::Up(stream);
+                self.link = Link::Up(Stream::new(conn, transport));
                 self.step(Input::Opened { conn });
             }
             Dialed::Failed(reason) => self.closed(conn, reason),
@@ -588,7 +539,7 @@ impl Driver {
         for _ in 0..TURN {
             let Link::Up(stream) = &mut self.link else { return };
             let bytes = self.endpoint.transmit();
-            if bytes.is_empty() || !stream.writable || stream.broken.is_some() {
+            if bytes.is_empty() || !stream.can_write() {
                 return;
             }
             let conn = stream.conn;
@@ -645,24 +596,6 @@ impl Driver {
     }
 }
 
-impl Link {
-    fn conn(&self) -> Option<ConnId> {
-        match self {
-            Link::Down => None,
-            Link::Resolving { conn } | Link::Dialing { conn, .. } => Some(*conn),
-            Link::Up(stream) => Some(stream.conn),
-        }
-    }
-
-    fn assume_ready(&mut self) {
-        match self {
-            Link::Down | Link::Resolving { .. } => {}
-            Link::Dialing { ready, .. } => *ready = true,
-            Link::Up(stream) => stream.readable = true,
-        }
-    }
-}
-
 impl Drop for Driver {
     fn drop(&mut self) {
         self.hang_up();
@@ -692,30 +625,4 @@ fn random_seed() -> Result<[u8; 32], Error> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Error::Seed(io::Error::from(error)))?;
     Ok(seed)
-}
-
-/// At the levels at which people look for it. Messages are told by their kind alone, reasons in
-/// their `Debug` form, which has neither tokens nor control characters.
-fn log(now: Timestamp, event: &Event) {
-    match event {
-        Event::Connected { conn, url } => tracing::info!(%conn, ?url, "connected"),
-        Event::Disconnected { conn, code, reason, retry_at } => {
-            let retry_in = retry_at.map(|at| at - now);
-            if *reason == CloseReason::Requested {
-                tracing::info!(%conn, code, "disconnected, as requested");
-            } else {
-                tracing::warn!(%conn, code, ?reason, ?retry_in, "disconnected");
-            }
-        }
-        Event::Failed { attempts } => tracing::error!(attempts, "gave up reconnecting"),
-        Event::Warning { text } => tracing::warn!("{text}"),
-        Event::Dropped { id, text, reason } => {
-            tracing::warn!(?id, bytes = text.len(), %reason, "a message was dropped");
-        }
-        Event::SessionInit(_) => tracing::debug!("the gateway issued or confirmed a session"),
-        Event::Malformed { frame, error } => {
-            tracing::debug!(bytes = frame.len(), %error, "the gateway sent what is no message");
-        }
-        other => tracing::trace!(event = other.name(), "received"),
-    }
 }

@@ -159,6 +159,8 @@ mod driver;
 mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+mod link;
+mod log;
 mod options;
 mod record;
 mod resolve;

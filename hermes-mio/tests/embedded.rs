@@ -217,6 +217,24 @@ fn events_that_are_not_taken_stop_the_reading() {
     assert!((1_024..1_024 + 80).contains(&waiting), "{waiting}");
 }
 
+/// An application that was busy between its poll and `run`: the answer came meanwhile, so no
+/// readiness event told of it.
+#[test]
+fn a_late_turn_looks_at_the_socket_first() {
+    let ponger = Ponger::start();
+    let mut application = Application::new([ponger.config()]);
+    application.drivers[0].connect();
+    application.run(|_, told| told.iter().any(|(_, event)| connected(event).is_some()));
+    application.run(|_, _| ponger.is_pinged());
+    ponger.pong_and_be_busy();
+    let driver = &mut application.drivers[0];
+    driver.run(&mut application.buffer);
+    assert!(matches!(driver.core().state(), State::Open { .. }), "{driver:?}");
+    assert_eq!(driver.next_event(), None);
+    application.drivers.clear();
+    ponger.peer.join();
+}
+
 /// A driver that goes leaves nothing in the loop.
 #[test]
 fn a_dropped_driver_closes_its_socket() {

@@ -1,4 +1,5 @@
 //! The session between two runs.
+#![cfg(unix)] // Modes and links.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod common;

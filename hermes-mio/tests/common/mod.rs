@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,56 @@ pub(crate) fn read_close(socket: &mut Socket) {
 
 pub(crate) fn send(socket: &mut Socket, text: &str) {
     socket.send(Message::text(text)).unwrap();
+}
+
+/// A peer that answers a Ping while the client isn't looking.
+pub(crate) struct Ponger {
+    pub(crate) peer: Peer,
+    pinged: Receiver<()>,
+    may_pong: Sender<()>,
+    ponged: Receiver<()>,
+}
+
+impl Ponger {
+    pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+
+    pub(crate) fn start() -> Self {
+        let (has_ping, pinged) = mpsc::channel();
+        let (may_pong, go) = mpsc::channel();
+        let (has_pong, ponged) = mpsc::channel();
+        let peer = Peer::start(move |listener| {
+            let mut socket = accept(&listener);
+            assert!(matches!(socket.read().unwrap(), Message::Ping(_)));
+            has_ping.send(()).unwrap();
+            go.recv_timeout(LONG).unwrap();
+            socket.flush().unwrap();
+            has_pong.send(()).unwrap();
+            read_close(&mut socket);
+        });
+        Ponger { peer, pinged, may_pong, ponged }
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            heartbeat_interval: Some(Self::PATIENCE),
+            heartbeat_timeout: Self::PATIENCE,
+            ..config(self.peer.url())
+        }
+    }
+
+    pub(crate) fn is_pinged(&self) -> bool {
+        self.pinged.try_recv().is_ok()
+    }
+
+    /// Answers the Ping, and keeps the caller busy until the client's patience is over.
+    pub(crate) fn pong_and_be_busy(&self) {
+        self.may_pong.send(()).unwrap();
+        self.ponged.recv_timeout(LONG).unwrap();
+        let begin = Instant::now();
+        while begin.elapsed() < 2 * Self::PATIENCE {
+            std::hint::spin_loop();
+        }
+    }
 }
 
 /// Settings for tests: impatient.

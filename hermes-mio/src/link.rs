@@ -1,0 +1,95 @@
+//! What there is of a live connection, from the wish for it to its end.
+
+use hermes_proto::{ConnId, Text, Timestamp};
+use mio::event::Event;
+
+use crate::transport::{Dial, Slot, Transport};
+
+/// What there is of the endpoint's live connection.
+pub(crate) enum Link {
+    Down,
+    Resolving {
+        conn: ConnId,
+    },
+    Dialing {
+        conn: ConnId,
+        dial: Dial,
+        /// Whether the socket may have news.
+        ready: bool,
+    },
+    Up(Stream),
+}
+
+/// A transport that is up. Readiness is edge-triggered: a flag stays up until the transport says
+/// `WouldBlock`.
+pub(crate) struct Stream {
+    pub(crate) conn: ConnId,
+    pub(crate) transport: Transport,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The bytes that the operating system has taken.
+    pub(crate) taken: u64,
+    /// Why writing has failed. Then what the peer said before is still read: its Close frame knows
+    /// better why this ended.
+    pub(crate) broken: Option<Text>,
+}
+
+impl Stream {
+    /// Whatever happened on the socket before was told to the dial; so there may be something.
+    pub(crate) fn new(conn: ConnId, transport: Transport) -> Self {
+        Stream { conn, transport, readable: true, writable: true, taken: 0, broken: None }
+    }
+
+    pub(crate) fn can_write(&self) -> bool {
+        self.writable && self.broken.is_none()
+    }
+}
+
+impl Link {
+    pub(crate) fn conn(&self) -> Option<ConnId> {
+        match self {
+            Link::Down => None,
+            Link::Resolving { conn } | Link::Dialing { conn, .. } => Some(*conn),
+            Link::Up(stream) => Some(stream.conn),
+        }
+    }
+
+    /// When there is something to do even if nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Link::Dialing { dial, .. } => dial.deadline(),
+            _ => None,
+        }
+    }
+
+    /// Takes note of a readiness event.
+    pub(crate) fn ready(&mut self, event: &Event) {
+        match self {
+            Link::Down | Link::Resolving { .. } => {}
+            Link::Dialing { ready, .. } => *ready = true,
+            Link::Up(stream) => {
+                let failed = event.is_error();
+                stream.readable |= event.is_readable() || event.is_read_closed() || failed;
+                stream.writable |= event.is_writable() || event.is_write_closed() || failed;
+            }
+        }
+    }
+
+    /// Whether or not there was an event.
+    pub(crate) fn assume_ready(&mut self) {
+        match self {
+            Link::Down | Link::Resolving { .. } => {}
+            Link::Dialing { ready, .. } => *ready = true,
+            Link::Up(stream) => stream.readable = true,
+        }
+    }
+
+    /// Ends it at once.
+    pub(crate) fn hang_up(self, slot: &Slot) {
+        match self {
+            Link::Down | Link::Resolving { .. } => {}
+            Link::Dialing { dial, .. } => dial.hang_up(slot),
+            Link::Up(stream) => stream.transport.hang_up(slot),
+        }
+    }
+}

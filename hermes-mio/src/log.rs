@@ -1,0 +1,29 @@
+//! What a log says about a client.
+
+use hermes_proto::{CloseReason, Event, Timestamp};
+
+/// At the levels at which people look for it. Messages are told by their kind alone, reasons in
+/// their `Debug` form, which has neither tokens nor control characters.
+pub(crate) fn event(now: Timestamp, event: &Event) {
+    match event {
+        Event::Connected { conn, url } => tracing::info!(%conn, ?url, "connected"),
+        Event::Disconnected { conn, code, reason, retry_at } => {
+            let retry_in = retry_at.map(|at| at - now);
+            if *reason == CloseReason::Requested {
+                tracing::info!(%conn, code, "disconnected, as requested");
+            } else {
+                tracing::warn!(%conn, code, ?reason, ?retry_in, "disconnected");
+            }
+        }
+        Event::Failed { attempts } => tracing::error!(attempts, "gave up reconnecting"),
+        Event::Warning { text } => tracing::warn!("{text}"),
+        Event::Dropped { id, text, reason } => {
+            tracing::warn!(?id, bytes = text.len(), %reason, "a message was dropped");
+        }
+        Event::SessionInit(_) => tracing::debug!("the gateway issued or confirmed a session"),
+        Event::Malformed { frame, error } => {
+            tracing::debug!(bytes = frame.len(), %error, "the gateway sent what is no message");
+        }
+        other => tracing::trace!(event = other.name(), "received"),
+    }
+}
