@@ -153,6 +153,11 @@
 //! - `gateway`: a gateway for development and tests.
 //! - `cli`: the `hermes` command.
 
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod client;
 mod clock;
 mod driver;

@@ -25,7 +25,8 @@ pub trait Tap {
 
 /// A [`Tap`] that writes a [trace](hermes_proto::trace), line by line, for `hermes replay`.
 ///
-/// Every call makes one write of whole lines, so a recording is good up to a crash; put a
+/// Every call makes one write of whole lines, so a recording is good up to a crash, and has the
+/// input that led to it; put a
 /// `BufWriter` between where that is too slow. A write that fails is logged and ends the
 /// recording, not the run.
 pub struct Recording<W> {
@@ -103,6 +104,8 @@ impl<W: Write> Tap for Recording<W> {
         if let Some(recorder) = &mut self.recorder {
             recorder.endpoint_input(now, input, &mut self.lines);
         }
+        // Before the machine sees it: if that were to panic, this is the line one wants.
+        self.write();
     }
 
     fn actions(&mut self, now: Timestamp, endpoint: &Endpoint, actions: &Actions<Transmit>) {

@@ -1,4 +1,5 @@
 //! The `hermes` command as people run it: real processes, pipes and exit codes.
+#![allow(clippy::unwrap_used)] // A test that can't go on stops.
 #![cfg(feature = "cli")]
 
 use std::io::{BufRead, BufReader, Read, Write};

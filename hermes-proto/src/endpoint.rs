@@ -124,7 +124,7 @@ impl Endpoint {
 
     /// The only door: one input in, any number of actions out. It can't fail and never panics.
     pub fn handle(&mut self, now: Timestamp, input: Input<&[u8]>, out: &mut Actions<Transmit>) {
-        if input.conn().is_some_and(|conn| self.client.conn() != Some(conn)) {
+        if !self.client.concerns(&input) {
             return;
         }
         let Endpoint { client, config, wire } = self;
@@ -138,14 +138,15 @@ impl Endpoint {
                 if wire.ws.is_none() {
                     let rng = client.rng(conn, Purpose::WebSocket);
                     wire.ws = Some(ws::Connection::start(Arc::clone(config), client.url(), rng));
-                    client.upgrading(now, &mut wire.over(out));
+                    client.upgrading(now);
                     wire.announce(conn, out);
                 }
-                return;
+                return client.settle(&mut wire.over(out));
             }
             Input::Received { conn, payload } => {
-                client.heard(now, &mut wire.over(out));
-                return self.on_bytes(now, conn, payload, out);
+                client.heard(now);
+                self.on_bytes(now, conn, payload, out);
+                return self.client.settle(&mut self.wire.over(out));
             }
             Input::Flushed { conn, up_to } => {
                 let up_to = wire.on_flushed(up_to);
@@ -159,7 +160,8 @@ impl Endpoint {
                 Input::Closed { conn, reason }
             }
         };
-        client.handle_via(now, frame_input, &mut wire.over(out));
+        client.apply(now, frame_input, &mut wire.over(out));
+        client.settle(&mut wire.over(out));
     }
 }
 
@@ -203,7 +205,7 @@ impl Endpoint {
                     Input::Closed { conn, reason }
                 }
             };
-            client.handle_via(now, input, &mut wire.over(out));
+            client.apply(now, input, &mut wire.over(out));
         }
     }
 }

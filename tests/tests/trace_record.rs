@@ -1,4 +1,5 @@
 //! Recordings replay to the byte, at both levels, with and without their secrets.
+#![allow(clippy::unwrap_used)] // A test that can't go on stops.
 
 use hermes_proto::trace::{Checker, Header, Level, Recorder};
 use hermes_proto::{

@@ -1,4 +1,5 @@
 //! Traces that a person writes, run through the public API.
+#![allow(clippy::unwrap_used)] // A test that can't go on stops.
 
 use hermes_proto::trace::{CheckError, Checker, Replayer};
 

@@ -301,7 +301,10 @@ impl Client {
 
     /// The only door: one input in, any number of actions out. It can't fail and never panics.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Actions) {
-        self.handle_via(now, input, out);
+        if self.concerns(&input) {
+            self.apply(now, input, out);
+            self.settle(out);
+        }
     }
 }
 
@@ -389,10 +392,14 @@ pub(crate) enum Purpose {
 
 /// The machine.
 impl Client {
-    pub(crate) fn handle_via(&mut self, now: Timestamp, input: Input, out: &mut impl Sink) {
-        if input.conn().is_some_and(|conn| self.conn() != Some(conn)) {
-            return;
-        }
+    /// Whether an input means anything: one about a connection that has ended does not.
+    pub(crate) fn concerns<P>(&self, input: &Input<P>) -> bool {
+        input.conn().is_none_or(|conn| self.conn() == Some(conn))
+    }
+
+    /// Does what an input asks for. [`settle`](Self::settle) follows, once for all that came
+    /// together: what was received counts before what is due.
+    pub(crate) fn apply(&mut self, now: Timestamp, input: Input, out: &mut impl Sink) {
         self.tick(now);
         match input {
             Input::Connect => self.on_connect(out),
@@ -410,7 +417,6 @@ impl Client {
             // Its alarm is spent, whether or not anything is due.
             Input::TimerFired => self.armed = None,
         }
-        self.settle(out);
     }
 
     /// Accepts a message that is known to be JSON, or hands it back.
@@ -433,23 +439,21 @@ impl Client {
 
     /// The transport below a WebSocket to come is up: from here on the upgrade is waited for.
     #[cfg(feature = "ws")]
-    pub(crate) fn upgrading(&mut self, now: Timestamp, out: &mut impl Sink) {
+    pub(crate) fn upgrading(&mut self, now: Timestamp) {
         self.tick(now);
         if let Phase::Connecting { deadline, stage, .. } = &mut self.phase {
             *deadline = self.now + self.config.upgrade_timeout;
             *stage = Stage::Upgrade;
         }
-        self.settle(out);
     }
 
     /// Bytes came from the live connection, though perhaps not a whole frame yet.
     #[cfg(feature = "ws")]
-    pub(crate) fn heard(&mut self, now: Timestamp, out: &mut impl Sink) {
+    pub(crate) fn heard(&mut self, now: Timestamp) {
         self.tick(now);
         if let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &mut self.phase {
             heartbeat.heard(self.now);
         }
-        self.settle(out);
     }
 
     /// Time does not run backwards here, nor into the range where adding a duration saturates.
@@ -747,7 +751,7 @@ impl Client {
     }
 
     /// Ends every call: does what is due, and keeps the timer in step.
-    fn settle(&mut self, out: &mut impl Sink) {
+    pub(crate) fn settle(&mut self, out: &mut impl Sink) {
         // Each turn moves the deadline into the future, since no duration is zero.
         while self.next_deadline().is_some_and(|due| due <= self.now) {
             self.on_deadline(out);
