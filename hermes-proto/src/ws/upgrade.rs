@@ -92,6 +92,9 @@ impl Upgrade {
 
     /// Checks a whole header. `None`: an interim answer (RFC 9110 §15.2); the real one follows.
     fn check(&self, head: &[u8], config: &Config) -> Result<Option<Chosen>, CloseReason> {
+        if let Some(status) = old_status(head) {
+            return Err(CloseReason::Http { status });
+        }
         let response = match Response::try_parse(head) {
             Ok(Some((_, response))) => response,
             _ => return Err(failed(UpgradeError::NotHttp)),
@@ -143,9 +146,20 @@ fn failed(error: UpgradeError) -> CloseReason {
 
 /// Whether `head` begins as an answer does, so that a peer of another kind is told at once.
 fn could_be_http(head: &[u8]) -> bool {
-    const START: &[u8] = b"HTTP/1.1 ";
-    let n = head.len().min(START.len());
-    head[..n] == START[..n]
+    let is = |start: &[u8]| {
+        let n = head.len().min(start.len());
+        head[..n] == start[..n]
+    };
+    is(b"HTTP/1.1 ") || is(HTTP_1_0)
+}
+
+/// No version to upgrade from, but many an old server and proxy says so why it won't.
+const HTTP_1_0: &[u8] = b"HTTP/1.0 ";
+
+/// The status of an HTTP/1.0 answer.
+fn old_status(head: &[u8]) -> Option<u16> {
+    let digits = head.strip_prefix(HTTP_1_0)?.get(..3)?;
+    core::str::from_utf8(digits).ok()?.parse().ok().filter(|status| (200..600).contains(status))
 }
 
 /// An empty line; RFC 9112 §2.2 lets a lone LF end one.

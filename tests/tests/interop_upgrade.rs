@@ -1,0 +1,66 @@
+//! The opening handshake with servers that nobody here wrote.
+
+use hermes_mio::{CloseReason, Config, Event};
+use hermes_tests::against_both;
+use hermes_tests::interop::{Bench, Library, Server, chat, config};
+use serde_json::json;
+
+against_both!(
+    the_request_says_where_and_who,
+    a_subprotocol_is_agreed_on,
+    a_wrong_authorization_is_told_with_its_status,
+);
+
+fn the_request_says_where_and_who(library: &'static Library) {
+    let server = Server::with(library, json!({"authorization": "Bearer s3cret"}));
+    let url = server.url();
+    let config = Config {
+        origin: Some("http://nexus.test".into()),
+        headers: vec![("Authorization".into(), "Bearer s3cret".into())],
+        ..config(&server)
+    };
+    let mut bench = Bench::with(server, config);
+    bench.client.connect();
+    bench.expect_connected();
+    assert_eq!(bench.client.subprotocol(), None);
+
+    let open = bench.report("open");
+    assert_eq!(open["authorization"], "Bearer s3cret");
+    assert_eq!(open["origin"], "http://nexus.test");
+    assert_eq!(open["path"], "/interop?a=b");
+    assert_eq!(format!("ws://{}/interop?a=b", open["host"].as_str().unwrap_or_default()), url);
+    bench.end();
+}
+
+/// The server has one of three, and not the one that the client likes best.
+fn a_subprotocol_is_agreed_on(library: &'static Library) {
+    let server = Server::with(library, json!({"subprotocols": ["hermes.v0", "hermes.v2"]}));
+    let subprotocols = ["hermes.v3", "hermes.v2", "hermes.v1"].map(String::from).to_vec();
+    let config = Config { subprotocols, ..config(&server) };
+    let mut bench = Bench::with(server, config);
+    bench.client.connect();
+    bench.expect_connected();
+    assert_eq!(bench.client.subprotocol(), Some("hermes.v2"));
+    assert_eq!(bench.report("open")["subprotocol"], "hermes.v2");
+    bench.end();
+}
+
+/// The client tries again, as the gateway may have a bad day; but not for ever.
+fn a_wrong_authorization_is_told_with_its_status(library: &'static Library) {
+    let server = Server::with(library, json!({"authorization": "Bearer s3cret"}));
+    let config = Config {
+        headers: vec![("Authorization".into(), "Bearer of bad news".into())],
+        max_attempts: Some(2),
+        ..config(&server)
+    };
+    let mut bench = Bench::with(server, config);
+    bench.send(&chat("for nobody"));
+    bench.client.connect();
+    for _ in 0..3 {
+        assert_eq!(bench.expect_disconnected(), CloseReason::Http { status: 401 });
+        bench.report("reject");
+    }
+    assert_eq!(bench.next_event(), Event::Failed { attempts: 2 });
+    assert_eq!(bench.client.core().outbox_len(), 1);
+    assert_eq!(bench.server.report("open"), None);
+}
