@@ -18,6 +18,12 @@ pub mod code {
     pub const INVALID_DATA: u16 = 1007;
     /// A message too large to process.
     pub const TOO_LARGE: u16 = 1009;
+
+    /// Whether a Close frame may have this code (§7.4): 1004 to 1006 and 1015 never travel, and
+    /// 1016 to 2999 mean nothing yet.
+    pub fn may_travel(code: u16) -> bool {
+        matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
 }
 
 /// Why a connection ended, or never came to be.
@@ -138,8 +144,9 @@ pub enum UpgradeError {
     /// Not an HTTP/1.1 response.
     #[error("the answer is not an HTTP/1.1 response")]
     NotHttp,
-    /// More bytes of header than [`Config::max_header_bytes`](crate::Config::max_header_bytes).
-    #[error("the answer's header is larger than max_header_bytes")]
+    /// More bytes of header than [`Config::max_header_bytes`](crate::Config::max_header_bytes), or
+    /// more than 124 lines.
+    #[error("the answer's header is larger than max_header_bytes, or has more than 124 lines")]
     HeaderTooLarge,
     /// `Upgrade` is not exactly `websocket`.
     #[error("the answer has no `Upgrade: websocket`")]

@@ -128,6 +128,7 @@ impl Endpoint {
             return;
         }
         let Endpoint { client, config, wire } = self;
+        client.tick(now);
         let frame_input = match input {
             Input::Connect => Input::Connect,
             Input::Disconnect => Input::Disconnect,
@@ -138,13 +139,15 @@ impl Endpoint {
                 if wire.ws.is_none() {
                     let rng = client.rng(conn, Purpose::WebSocket);
                     wire.ws = Some(ws::Connection::start(Arc::clone(config), client.url(), rng));
-                    client.upgrading(now);
+                    client.upgrading();
                     wire.announce(conn, out);
                 }
                 return client.settle(&mut wire.over(out));
             }
             Input::Received { conn, payload } => {
-                client.heard(now);
+                if !payload.is_empty() {
+                    client.heard();
+                }
                 self.on_bytes(now, conn, payload, out);
                 return self.client.settle(&mut self.wire.over(out));
             }
@@ -154,7 +157,7 @@ impl Endpoint {
                 Input::Flushed { conn, up_to }
             }
             // The WebSocket in here knows better.
-            Input::Closing { .. } => return,
+            Input::Closing { .. } => return client.settle(&mut wire.over(out)),
             Input::Closed { conn, reason } => {
                 *wire = Wire::default();
                 Input::Closed { conn, reason }
@@ -258,11 +261,11 @@ impl Sink for Stack<'_> {
                 let Some(ws) = &mut self.wire.ws else { return };
                 // A WebSocket in its closing handshake sends nothing more. What it did not send
                 // is never flushed, and so goes to the next connection.
+                if let Frame::Ping(_) = payload {
+                    // A heartbeat: nothing has come for a while.
+                    ws.release();
+                }
                 if ws.send(&payload) {
-                    if let Frame::Ping(_) = payload {
-                        // A heartbeat: nothing has come for a while.
-                        ws.release();
-                    }
                     self.wire.ends.push_back(ws.produced());
                     self.wire.announce(conn, self.out);
                 }

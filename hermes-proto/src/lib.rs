@@ -50,7 +50,7 @@
 //!
 //! **Flow.** The client keeps a message until it hears that it left. Each [`Action::Send`] has a
 //! number, and the host answers with [`Flushed`](Input::Flushed) once the operating system has
-//! taken every byte up to it. What was not taken whole when a connection ended was never received,
+//! taken every byte up to it (of Pings, too: a second one is not sent while the first still waits). What was not taken whole when a connection ended was never received,
 //! and goes again, whole and in order, on the next one. At most
 //! [`unflushed_max_bytes`](Config::unflushed_max_bytes) are under way; everything else waits in
 //! the outbox, where it is counted and bounded. An [`Endpoint`] does this by itself from

@@ -93,6 +93,10 @@ struct Link {
     conn: ConnId,
     stage: Stage,
     seq: u64,
+    /// Of those, flushed.
+    flushed: u64,
+    /// The latest heartbeat's Ping.
+    pinged: u64,
     /// Under which numbers the first messages of the outbox were handed over.
     handed: VecDeque<u64>,
 }
@@ -190,6 +194,7 @@ impl Contract {
         for action in &step.actions {
             self.on_action(action, &step.call, &mut owed)?;
         }
+        self.ask_in_silence();
         ensure!(owed.resume.is_none(), "the session was not resumed");
         ensure!(!owed.connected, "no ws-connected");
         ensure!(owed.disconnected.is_none(), "no ws-disconnected for {:?}", owed.disconnected);
@@ -265,7 +270,9 @@ impl Contract {
                 self.attempts = if self.fresh { 0 } else { self.attempts + 1 };
                 self.fresh = false;
                 let stage = Stage::Connecting { since: self.now };
-                self.link = Some(Link { conn: *conn, stage, seq: 0, handed: VecDeque::new() });
+                let (seq, flushed, pinged) = (0, 0, 0);
+                let handed = VecDeque::new();
+                self.link = Some(Link { conn: *conn, stage, seq, flushed, pinged, handed });
             }
             Action::Send { conn, seq, payload } => self.on_send(*conn, *seq, payload, owed)?,
             Action::ArmTimer(due) => {
@@ -322,6 +329,8 @@ impl Contract {
                 let interval = self.config.heartbeat_interval.unwrap_or(Duration::MAX);
                 ensure!(self.now >= *heard + interval, "a heartbeat {:?} too early", self.now);
                 ensure!(asked.replace(self.now).is_none(), "a heartbeat after another");
+                ensure!(link.pinged <= link.flushed, "a heartbeat, and one still waits to leave");
+                link.pinged = seq;
                 return Ok(());
             }
             other => return Err(format!("nobody sent this: {other:?}")),
@@ -460,10 +469,23 @@ impl Contract {
 
     fn flush(&mut self, up_to: u64) {
         let Some(link) = &mut self.link else { return };
+        link.flushed = link.flushed.max(up_to.min(link.seq));
         while link.handed.front().is_some_and(|seq| *seq <= up_to) {
             link.handed.pop_front();
             self.outbox.pop_front();
             self.flushed += 1;
+        }
+    }
+
+    /// A heartbeat whose Ping still waits to leave needs no other one.
+    fn ask_in_silence(&mut self) {
+        if let Some(Link { stage: Stage::Open { heard, asked, .. }, pinged, flushed, .. }) =
+            &mut self.link
+            && let Some(interval) = self.config.heartbeat_interval
+            && pinged > flushed
+            && self.now >= *heard + interval
+        {
+            asked.get_or_insert(self.now);
         }
     }
 

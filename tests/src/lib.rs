@@ -25,6 +25,7 @@ mod contract;
 mod host;
 pub mod interop;
 mod words;
+pub mod ws;
 
 pub use contract::{Call, Contract, Step};
 pub use host::Host;

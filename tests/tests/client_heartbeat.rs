@@ -26,6 +26,7 @@ fn any_frame_is_an_answer() {
     for (frame, told) in frames {
         let mut host = Host::connected(config());
         host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
+        host.at(25_000).flushed(1, 1).expect([]);
         host.at(34_999).frame(1, frame).expect(told.into_iter().chain([arm(59_999)]));
         host.at(59_999).timer().expect([ping(1, 2), arm(69_999)]);
     }
@@ -122,11 +123,29 @@ fn nobody_is_asked_during_the_closing_handshake() {
     host.at(50_000).timer().expect([arm(84_000)]);
 }
 
+/// The peer talks and does not listen: one Ping waits, and no second one behind it.
+#[test]
+fn pings_that_do_not_leave_do_not_pile_up() {
+    let mut host = Host::connected(config());
+    host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
+    host.at(26_000).text(1, "0").expect([event("0"), arm(51_000)]);
+    host.at(51_000).timer().expect([arm(61_000)]);
+    host.at(52_000).text(1, "0").expect([event("0"), arm(77_000)]);
+    // Silence is silence all the same.
+    host.at(77_000).timer().expect([arm(87_000)]);
+    host.at(87_000).timer().expect([
+        abandon(1),
+        disconnected(1, 1006, timeout(Stage::Heartbeat), 88_000),
+        arm(88_000),
+    ]);
+}
+
 /// Each names its connection and the frames before it, so a late Pong can't be mistaken.
 #[test]
 fn no_two_pings_are_alike() {
     let mut host = Host::connected(config());
     host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
+    host.at(25_000).flushed(1, 1).expect([]);
     host.at(26_000).text(1, "0").expect([event("0"), arm(51_000)]);
     host.at(51_000).timer().expect([ping(1, 2), arm(61_000)]);
     host.at(61_000).timer().skip();

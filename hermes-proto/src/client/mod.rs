@@ -192,6 +192,10 @@ struct Link {
     since: Timestamp,
     /// Frames sent.
     seq: u64,
+    /// Of those, flushed.
+    flushed: u64,
+    /// The latest heartbeat's Ping.
+    pinged: u64,
     heartbeat: Option<Heartbeat>,
 }
 
@@ -439,8 +443,7 @@ impl Client {
 
     /// The transport below a WebSocket to come is up: from here on the upgrade is waited for.
     #[cfg(feature = "ws")]
-    pub(crate) fn upgrading(&mut self, now: Timestamp) {
-        self.tick(now);
+    pub(crate) fn upgrading(&mut self) {
         if let Phase::Connecting { deadline, stage, .. } = &mut self.phase {
             *deadline = self.now + self.config.upgrade_timeout;
             *stage = Stage::Upgrade;
@@ -449,15 +452,14 @@ impl Client {
 
     /// Bytes came from the live connection, though perhaps not a whole frame yet.
     #[cfg(feature = "ws")]
-    pub(crate) fn heard(&mut self, now: Timestamp) {
-        self.tick(now);
+    pub(crate) fn heard(&mut self) {
         if let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &mut self.phase {
             heartbeat.heard(self.now);
         }
     }
 
     /// Time does not run backwards here, nor into the range where adding a duration saturates.
-    fn tick(&mut self, now: Timestamp) {
+    pub(crate) fn tick(&mut self, now: Timestamp) {
         const LATEST: Timestamp = Timestamp::from_micros(u64::MAX / 2);
         self.now = self.now.max(now.min(LATEST));
     }
@@ -549,7 +551,8 @@ impl Client {
         let Phase::Connecting { conn, .. } = self.phase else { return };
         self.stats.opened += 1;
         let heartbeat = Heartbeat::new(self.now, &self.config);
-        self.phase = Phase::Open(Link { conn, since: self.now, seq: 0, heartbeat });
+        let link = Link { conn, since: self.now, seq: 0, flushed: 0, pinged: 0, heartbeat };
+        self.phase = Phase::Open(link);
         if let Some(resume) = self.session_resume() {
             self.send_frame(Frame::Text(resume), out);
         }
@@ -629,11 +632,12 @@ impl Client {
     }
 
     fn on_flushed(&mut self, up_to: u64, out: &mut impl Sink) {
-        let (Phase::Open(link) | Phase::Closing(Closing { link, .. })) = &self.phase else {
+        let (Phase::Open(link) | Phase::Closing(Closing { link, .. })) = &mut self.phase else {
             return;
         };
+        link.flushed = link.flushed.max(up_to.min(link.seq));
         let before = self.outbox.len();
-        self.outbox.flushed(up_to.min(link.seq));
+        self.outbox.flushed(link.flushed);
         self.stats.flushed += (before - self.outbox.len()) as u64;
         self.pump(out);
     }
@@ -793,9 +797,16 @@ impl Client {
             Phase::Open(mut link) => match link.heartbeat.as_mut().map(|beat| beat.check(now)) {
                 None | Some(Verdict::Alive) => self.phase = Phase::Open(link),
                 Some(Verdict::Ping) => {
+                    // One that still waits to leave will do: Pings must not pile up.
+                    let is_waiting = link.pinged > link.flushed;
                     let payload = ping_payload(&link);
+                    if !is_waiting {
+                        link.pinged = link.seq + 1;
+                    }
                     self.phase = Phase::Open(link);
-                    self.send_frame(Frame::Ping(payload), out);
+                    if !is_waiting {
+                        self.send_frame(Frame::Ping(payload), out);
+                    }
                 }
                 Some(Verdict::Dead) => {
                     out.push(Action::Close { conn: link.conn, code: None });

@@ -25,7 +25,7 @@ pub(super) enum Item {
 /// The common case, a whole text in one piece, goes straight from the piece into a shared chunk:
 /// validated once, copied once. Everything else is assembled in a buffer of its own, sized from
 /// the frame's header, once that passed the limits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Decoder {
     header: HeaderBuf,
     /// The frame whose payload is being received.
@@ -39,7 +39,7 @@ pub(super) struct Decoder {
 }
 
 /// The start of a header that was cut by the end of a read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 struct HeaderBuf {
     bytes: [u8; 14],
     len: usize,
@@ -52,7 +52,7 @@ struct Payload {
     remaining: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Message {
     Text { text: TextBuf, cut: CutChar },
     Binary(BytesMut),
@@ -215,6 +215,17 @@ impl Decoder {
     }
 }
 
+/// Shows where it is, and nothing of what came.
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("header_bytes", &self.header.len)
+            .field("frame", &self.frame)
+            .field("message_bytes", &self.message.as_ref().map(Message::len))
+            .finish_non_exhaustive()
+    }
+}
+
 /// A Close frame's payload (§5.5.1, §7.4).
 fn close(data: &[u8]) -> Result<Item, Violation> {
     match *data {
@@ -222,8 +233,7 @@ fn close(data: &[u8]) -> Result<Item, Violation> {
         [_] => Err(Violation::CloseTooShort),
         [high, low, ref text @ ..] => {
             let code = u16::from_be_bytes([high, low]);
-            // 1004 to 1006 and 1015 never travel; 1016 to 2999 mean nothing yet.
-            if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+            if !code::may_travel(code) {
                 return Err(Violation::BadCloseCode { code });
             }
             let text = str::from_utf8(text).map_err(|_| Violation::InvalidUtf8)?;
@@ -313,11 +323,5 @@ impl CutChar {
         self.bytes[..cut.len()].copy_from_slice(cut);
         self.len = cut.len();
         Ok(())
-    }
-}
-
-impl fmt::Debug for CutChar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CutChar({} bytes)", self.len)
     }
 }

@@ -145,7 +145,8 @@ impl Connection {
         true
     }
 
-    /// Begins the closing handshake (§7.1.2). Does nothing where the connection is not open.
+    /// Begins the closing handshake (§7.1.2). Does nothing where the connection is not open. A
+    /// code that [must not travel](code::may_travel) stays at home: the frame has none.
     pub fn close(&mut self, code: u16) {
         self.phase = match mem::replace(&mut self.phase, Phase::Over) {
             Phase::Open(decoder) => {
@@ -218,9 +219,9 @@ impl Connection {
     }
 
     fn write_close(&mut self, code: u16) {
-        let code = code.to_be_bytes();
-        // The answer to a frame without a code has none.
-        let payload = if code == code::NO_STATUS.to_be_bytes() { &[][..] } else { &code };
+        let bytes = code.to_be_bytes();
+        // The answer to a frame without a code has none either.
+        let payload = if code::may_travel(code) { &bytes[..] } else { &[] };
         self.out.frame(OpCode::Control(Control::Close), payload);
     }
 }

@@ -8,6 +8,7 @@ use core::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20::rand_core::Rng;
+use tungstenite::error::{CapacityError, Error};
 use tungstenite::handshake::client::Response;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::handshake::machine::TryParse;
@@ -97,6 +98,9 @@ impl Upgrade {
         }
         let response = match Response::try_parse(head) {
             Ok(Some((_, response))) => response,
+            Err(Error::Capacity(CapacityError::TooManyHeaders)) => {
+                return Err(failed(UpgradeError::HeaderTooLarge));
+            }
             _ => return Err(failed(UpgradeError::NotHttp)),
         };
         let status = response.status();
