@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hermes_proto::{Event, MessageId, SendError, Text, Timestamp};
+use hermes_proto::{Event, MessageId, Outgoing, SendError, Timestamp};
 use mio::{Events, Poll, Token, Waker};
 use serde::Serialize;
 
@@ -70,13 +70,13 @@ impl Client {
         self.driver.send(message)
     }
 
-    /// Sends JSON text as it is. Otherwise as [`send`](Self::send).
+    /// Sends a message that was made before. Otherwise as [`send`](Self::send).
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and where the text is not JSON.
-    pub fn send_text(&mut self, text: impl Into<Text>) -> Result<MessageId, SendError> {
-        self.driver.send_text(text)
+    /// As [`send`](Self::send).
+    pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
+        self.driver.send_message(message)
     }
 
     /// Forgets the session, also in the store.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, CloseReason, ConnId, Endpoint, Event, Input, MessageId, SendError, Session,
-    Start, State, Text, Timestamp, Transmit, Url,
+    Action, Actions, CloseReason, ConnId, Endpoint, Event, Input, MessageId, Outgoing, SendError,
+    Session, Start, State, Text, Timestamp, Transmit, Url,
 };
 use mio::{Registry, Token, Waker};
 use serde::Serialize;
@@ -183,28 +183,17 @@ impl Driver {
     ///
     /// Where the outbox can't take it. The error has the message's text, and nothing has changed.
     pub fn send<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<MessageId, SendError> {
-        if self.tap.is_some() {
-            // A tap is told the text, which the endpoint would keep to itself.
-            return match serde_json::to_string(message) {
-                Ok(text) => self.send_text(text),
-                Err(error) => Err(SendError::Serialize(error.to_string())),
-            };
-        }
-        self.tick_for_command();
-        let id = self.endpoint.send(self.now, message, &mut self.actions)?;
-        self.settle();
-        self.write();
-        Ok(id)
+        self.send_message(Outgoing::new(message)?)
     }
 
-    /// Sends JSON text as it is. Otherwise as [`send`](Self::send).
+    /// Sends a message that was made before. Otherwise as [`send`](Self::send).
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and where the text is not JSON.
-    pub fn send_text(&mut self, text: impl Into<Text>) -> Result<MessageId, SendError> {
+    /// As [`send`](Self::send).
+    pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
         self.tick_for_command();
-        let id = self.accept(text.into())?;
+        let id = self.accept(message)?;
         self.write();
         Ok(id)
     }
@@ -349,11 +338,11 @@ impl Driver {
     }
 
     /// As [`step`](Self::step) with a message that must not be dropped where it can't be taken.
-    fn accept(&mut self, text: Text) -> Result<MessageId, SendError> {
-        let copy = self.tap.is_some().then(|| text.clone());
-        let id = self.endpoint.send_text(self.now, text, &mut self.actions)?;
-        if let (Some(tap), Some(text)) = (&mut self.tap, copy) {
-            tap.input(self.now, &Input::Send(text));
+    fn accept(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
+        let copy = self.tap.is_some().then(|| message.clone());
+        let id = self.endpoint.send_message(self.now, message, &mut self.actions)?;
+        if let (Some(tap), Some(message)) = (&mut self.tap, copy) {
+            tap.input(self.now, &Input::Send(message));
         }
         self.settle();
         Ok(id)
@@ -570,9 +559,9 @@ impl Driver {
             if !self.has_room_for_sender() {
                 break;
             }
-            let Some(text) = self.queue.pop() else { break };
-            if let Err(error) = self.accept(text) {
-                // It is JSON, the sender saw to that, and there is room.
+            let Some(message) = self.queue.pop() else { break };
+            if let Err(error) = self.accept(message) {
+                // There is room.
                 debug_assert!(false, "refused: {error}");
                 tracing::error!("a message from a sender was refused: {error}");
             }

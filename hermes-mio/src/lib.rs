@@ -175,7 +175,9 @@ mod transport;
 
 pub use hermes_proto as proto;
 // What every application names.
-pub use hermes_proto::{CloseReason, Config, DEFAULT_URL, Event, State};
+pub use hermes_proto::{
+    CloseReason, Config, DEFAULT_URL, Event, MessageId, Outgoing, SendError, State,
+};
 
 pub use client::Client;
 pub use driver::{Driver, ReadBuffer};

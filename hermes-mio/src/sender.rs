@@ -5,10 +5,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use hermes_proto::Text;
+use hermes_proto::{Outgoing, SendError};
 use mio::Waker;
 use serde::Serialize;
-use serde::de::{Deserialize, IgnoredAny};
 
 /// A handle that sends from any thread: cheap to clone, and to keep after the client is gone.
 ///
@@ -49,30 +48,26 @@ pub struct Sender {
 pub enum HandoverError {
     /// The queue is full. Try again later, or wait for room with `send_wait`.
     #[error("the queue to the client is full; it empties as the outbox does")]
-    Full(Text),
+    Full(Outgoing),
     /// No outbox of this size can ever take it.
     #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
-    TooLarge(Text),
-    /// Not JSON.
-    #[error("the message is not JSON: {1}")]
-    NotJson(Text, String),
-    /// The value's `Serialize` failed; there is no text.
-    #[error("the message can't be written as JSON: {0}")]
-    Serialize(String),
+    TooLarge(Outgoing),
+    /// The value can't be written as JSON; there is no message.
+    #[error(transparent)]
+    Unwritable(SendError),
     /// The client was dropped.
     #[error("the client is gone")]
-    Gone(Text),
+    Gone(Outgoing),
 }
 
 impl HandoverError {
-    /// The message's text.
-    pub fn into_text(self) -> Option<Text> {
+    /// The message.
+    pub fn into_message(self) -> Option<Outgoing> {
         match self {
-            HandoverError::Full(text)
-            | HandoverError::TooLarge(text)
-            | HandoverError::NotJson(text, _)
-            | HandoverError::Gone(text) => Some(text),
-            HandoverError::Serialize(_) => None,
+            HandoverError::Full(message)
+            | HandoverError::TooLarge(message)
+            | HandoverError::Gone(message) => Some(message),
+            HandoverError::Unwritable(_) => None,
         }
     }
 }
@@ -84,16 +79,16 @@ impl Sender {
     ///
     /// Where there is no room, or the message can't be sent. The error has the message's text.
     pub fn send<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), HandoverError> {
-        self.queue.push(to_text(message)?, Patience::None)
+        self.send_message(written(message)?)
     }
 
-    /// Sends JSON text as it is. Otherwise as [`send`](Self::send).
+    /// Sends a message that was made before. Otherwise as [`send`](Self::send).
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and where the text is not JSON.
-    pub fn send_text(&self, text: impl Into<Text>) -> Result<(), HandoverError> {
-        self.queue.push(checked_json(text.into())?, Patience::None)
+    /// As [`send`](Self::send).
+    pub fn send_message(&self, message: Outgoing) -> Result<(), HandoverError> {
+        self.queue.push(message, Patience::None)
     }
 
     /// Sends a message as JSON, once there is room: blocks the calling thread until then, or until
@@ -104,16 +99,16 @@ impl Sender {
     ///
     /// As [`send`](Self::send), save for [`HandoverError::Full`].
     pub fn send_wait<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), HandoverError> {
-        self.queue.push(to_text(message)?, Patience::Endless)
+        self.send_message_wait(written(message)?)
     }
 
-    /// Sends JSON text as it is. Otherwise as [`send_wait`](Self::send_wait).
+    /// Sends a message that was made before. Otherwise as [`send_wait`](Self::send_wait).
     ///
     /// # Errors
     ///
-    /// As [`send_wait`](Self::send_wait), and where the text is not JSON.
-    pub fn send_text_wait(&self, text: impl Into<Text>) -> Result<(), HandoverError> {
-        self.queue.push(checked_json(text.into())?, Patience::Endless)
+    /// As [`send_wait`](Self::send_wait).
+    pub fn send_message_wait(&self, message: Outgoing) -> Result<(), HandoverError> {
+        self.queue.push(message, Patience::Endless)
     }
 
     /// Makes [`Client::poll`](crate::Client::poll) return, with `None` if there is no event: for a
@@ -129,7 +124,7 @@ impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.queue.lock();
         f.debug_struct("Sender")
-            .field("queued", &state.texts.len())
+            .field("queued", &state.messages.len())
             .field("client_is_gone", &state.closed)
             .finish()
     }
@@ -150,7 +145,7 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct State {
-    texts: VecDeque<Text>,
+    messages: VecDeque<Outgoing>,
     bytes: usize,
     closed: bool,
 }
@@ -180,23 +175,23 @@ impl Queue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().texts.len()
+        self.lock().messages.len()
     }
 
     /// The length of the oldest message.
     pub(crate) fn front_bytes(&self) -> Option<usize> {
-        self.lock().texts.front().map(|text| text.len())
+        self.lock().messages.front().map(|message| message.len())
     }
 
     /// Takes the oldest message.
-    pub(crate) fn pop(&self) -> Option<Text> {
+    pub(crate) fn pop(&self) -> Option<Outgoing> {
         let mut state = self.lock();
-        let text = state.texts.pop_front()?;
-        state.bytes -= text.len();
+        let message = state.messages.pop_front()?;
+        state.bytes -= message.len();
         drop(state);
         // All of them, as room for one message may not be room for another.
         self.room.notify_all();
-        Some(text)
+        Some(message)
     }
 
     /// Whether somebody called since this was asked last.
@@ -220,28 +215,28 @@ impl Queue {
 
 /// The senders' side.
 impl Queue {
-    fn push(&self, text: Text, patience: Patience) -> Result<(), HandoverError> {
-        if text.len() > self.max_bytes {
-            return Err(HandoverError::TooLarge(text));
+    fn push(&self, message: Outgoing, patience: Patience) -> Result<(), HandoverError> {
+        if message.len() > self.max_bytes {
+            return Err(HandoverError::TooLarge(message));
         }
         let mut state = self.lock();
         loop {
             if state.closed {
-                return Err(HandoverError::Gone(text));
+                return Err(HandoverError::Gone(message));
             }
-            if state.texts.len() < self.max_messages
-                && state.bytes.saturating_add(text.len()) <= self.max_bytes
+            if state.messages.len() < self.max_messages
+                && state.bytes.saturating_add(message.len()) <= self.max_bytes
             {
                 break;
             }
             if patience == Patience::None {
-                return Err(HandoverError::Full(text));
+                return Err(HandoverError::Full(message));
             }
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let was_empty = state.texts.is_empty();
-        state.bytes += text.len();
-        state.texts.push_back(text);
+        let was_empty = state.messages.is_empty();
+        state.bytes += message.len();
+        state.messages.push_back(message);
         drop(state);
         // Where the queue was not empty, the driver knows of it, and will be back.
         if was_empty {
@@ -257,17 +252,6 @@ impl Queue {
     }
 }
 
-fn to_text<T: Serialize + ?Sized>(message: &T) -> Result<Text, HandoverError> {
-    match serde_json::to_string(message) {
-        Ok(json) => Ok(json.into()),
-        Err(error) => Err(HandoverError::Serialize(error.to_string())),
-    }
-}
-
-fn checked_json(text: Text) -> Result<Text, HandoverError> {
-    let mut deserializer = serde_json::Deserializer::from_str(&text);
-    match IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end()) {
-        Ok(()) => Ok(text),
-        Err(error) => Err(HandoverError::NotJson(text, error.to_string())),
-    }
+fn written<T: Serialize + ?Sized>(message: &T) -> Result<Outgoing, HandoverError> {
+    Outgoing::new(message).map_err(HandoverError::Unwritable)
 }

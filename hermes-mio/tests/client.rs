@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::*;
 use hermes_mio::proto::close::Stage;
-use hermes_mio::proto::{CloseReason, Config, Event, SendError, State};
+use hermes_mio::proto::{CloseReason, Config, Event, Outgoing, SendError, State};
 use hermes_mio::{Client, Error, Options, Recording};
 use serde_json::json;
 use tungstenite::Message;
@@ -359,9 +359,9 @@ fn a_flood_starves_nobody() {
 #[test]
 fn a_refused_message_comes_back() {
     let mut client = client(Config { outbox_max_messages: 1, ..config("ws://127.0.0.1:1/") });
-    assert_eq!(client.send_text("{}").unwrap().0, 1);
-    assert_eq!(client.send_text("[]"), Err(SendError::Full("[]".into())));
-    assert!(matches!(client.send_text("nonsense"), Err(SendError::NotJson(..))));
+    assert_eq!(client.send(&json!({})).unwrap().0, 1);
+    let message = Outgoing::from_json("[ ]").unwrap();
+    assert_eq!(client.send_message(message.clone()), Err(SendError::Full(message)));
     assert!(!client.core().has_room(1));
 }
 
@@ -431,7 +431,8 @@ fn a_recording_replays_to_the_same_actions() {
         let mut client = Client::new(options).unwrap();
         client.connect();
         client.send(&json!({"type": "chat", "n": 0})).unwrap();
-        assert!(client.send_text("not json").is_err());
+        let large = "x".repeat(config("ws://a/").outbox_max_bytes);
+        assert!(client.send(&large).is_err());
         wait_for(&mut client, disconnected);
         client.send(&json!({"type": "chat", "n": 1})).unwrap();
         client.sender().send(&json!({"type": "chat", "n": 2})).unwrap();

@@ -9,7 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::*;
-use hermes_mio::{Client, CloseReason, Config, HandoverError, Options, Sender};
+use hermes_mio::{
+    Client, CloseReason, Config, HandoverError, Options, Outgoing, SendError, Sender,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -79,7 +81,7 @@ fn a_full_queue_hands_the_message_back() {
     for n in 0..3 {
         number(n).unwrap();
     }
-    assert_eq!(number(3), Err(HandoverError::Full(r#"{"n":3}"#.into())));
+    assert_eq!(number(3), Err(HandoverError::Full(Outgoing::from_json(r#"{"n":3}"#).unwrap())));
 
     // The client takes what its outbox has room for, and there is room here again.
     client.poll(Some(Duration::ZERO)).unwrap();
@@ -97,16 +99,16 @@ fn a_full_queue_hands_the_message_back() {
 fn the_queue_is_bounded_in_bytes_too() {
     let client = client(Config { outbox_max_bytes: 100, ..config("ws://127.0.0.1:1/") });
     let sender = client.sender();
-    let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
-    sender.send_text(text(60)).unwrap();
-    assert!(matches!(sender.send_text(text(60)), Err(HandoverError::Full(_))));
-    sender.send_text(text(40)).unwrap();
-    assert!(matches!(sender.send_text(text(101)), Err(HandoverError::TooLarge(_))));
-    assert!(matches!(sender.send_text_wait(text(101)), Err(HandoverError::TooLarge(_))));
+    let text = |bytes: usize| "x".repeat(bytes - 2);
+    sender.send(&text(60)).unwrap();
+    assert!(matches!(sender.send(&text(60)), Err(HandoverError::Full(_))));
+    sender.send(&text(40)).unwrap();
+    assert!(matches!(sender.send(&text(101)), Err(HandoverError::TooLarge(_))));
+    assert!(matches!(sender.send_wait(&text(101)), Err(HandoverError::TooLarge(_))));
 }
 
 #[test]
-fn what_is_not_json_does_not_enter_the_queue() {
+fn what_can_not_be_written_does_not_enter_the_queue() {
     struct Odd;
     impl Serialize for Odd {
         fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -115,10 +117,9 @@ fn what_is_not_json_does_not_enter_the_queue() {
     }
     let client = client(config("ws://127.0.0.1:1/"));
     let sender = client.sender();
-    let error = sender.send_text("{").unwrap_err();
-    assert!(matches!(error, HandoverError::NotJson(..)), "{error:?}");
-    assert_eq!(error.into_text().unwrap(), "{");
-    assert_eq!(sender.send(&Odd), Err(HandoverError::Serialize("odd".into())));
+    let error = sender.send(&Odd).unwrap_err();
+    assert_eq!(error, HandoverError::Unwritable(SendError::Serialize("odd".into())));
+    assert_eq!(error.into_message(), None);
     assert_eq!(client.queued(), 0);
 }
 
@@ -139,8 +140,8 @@ fn a_dropped_client_releases_its_senders() {
     });
     waits.recv_timeout(LONG).unwrap();
     drop(client);
-    assert_eq!(waiting.join().unwrap(), Err(HandoverError::Gone("2".into())));
-    assert_eq!(sender.send(&3), Err(HandoverError::Gone("3".into())));
+    assert_eq!(waiting.join().unwrap(), Err(HandoverError::Gone(Outgoing::new(&2).unwrap())));
+    assert_eq!(sender.send(&3), Err(HandoverError::Gone(Outgoing::new(&3).unwrap())));
 }
 
 #[test]

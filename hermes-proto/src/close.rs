@@ -144,9 +144,8 @@ pub enum UpgradeError {
     /// Not an HTTP/1.1 response.
     #[error("the answer is not an HTTP/1.1 response")]
     NotHttp,
-    /// More bytes of header than [`Config::max_header_bytes`](crate::Config::max_header_bytes), or
-    /// more than 124 lines.
-    #[error("the answer's header is larger than max_header_bytes, or has more than 124 lines")]
+    /// More bytes of header than [`Config::max_header_bytes`](crate::Config::max_header_bytes).
+    #[error("the answer's header is larger than max_header_bytes")]
     HeaderTooLarge,
     /// `Upgrade` is not exactly `websocket`.
     #[error("the answer has no `Upgrade: websocket`")]

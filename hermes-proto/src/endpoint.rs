@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::client::{Purpose, Sink};
 use crate::{
-    Action, Actions, Client, Config, ConfigError, ConnId, Frame, Input, MessageId, SendError,
-    Start, Text, Timestamp, Transmit, ws,
+    Action, Actions, Client, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing,
+    SendError, Start, Timestamp, Transmit, ws,
 };
 
 /// A Hermes client on top of a byte stream that the host brings: a [`Client`] and a
@@ -85,22 +85,21 @@ impl Endpoint {
         message: &T,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.client.send_via(now, crate::client::to_text(message)?, &mut self.wire.over(out))
+        self.send_message(now, Outgoing::new(message)?, out)
     }
 
-    /// As [`Client::send_text`].
+    /// As [`Client::send_message`].
     ///
     /// # Errors
     ///
-    /// As [`Client::send_text`].
-    pub fn send_text(
+    /// As [`Client::send_message`].
+    pub fn send_message(
         &mut self,
         now: Timestamp,
-        text: impl Into<Text>,
+        message: Outgoing,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        let text = crate::client::checked_json(text.into())?;
-        self.client.send_via(now, text, &mut self.wire.over(out))
+        self.client.send_via(now, message, &mut self.wire.over(out))
     }
 
     /// As [`Client::clear_session`].
@@ -132,7 +131,7 @@ impl Endpoint {
         let frame_input = match input {
             Input::Connect => Input::Connect,
             Input::Disconnect => Input::Disconnect,
-            Input::Send(text) => Input::Send(text),
+            Input::Send(message) => Input::Send(message),
             Input::ClearSession => Input::ClearSession,
             Input::TimerFired => Input::TimerFired,
             Input::Opened { conn } => {

@@ -102,7 +102,4 @@ pub enum DropReason {
     /// It is larger than [`outbox_max_bytes`](crate::Config::outbox_max_bytes).
     #[error("the message is larger than outbox_max_bytes")]
     TooLarge,
-    /// It is not JSON.
-    #[error("the message is not JSON")]
-    NotJson,
 }

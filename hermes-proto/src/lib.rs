@@ -147,6 +147,7 @@ mod event;
 mod frame;
 mod machine;
 mod message;
+mod send;
 mod session;
 mod text;
 mod time;
@@ -156,7 +157,7 @@ mod url;
 #[cfg(feature = "ws")]
 pub mod ws;
 
-pub use client::{Client, SendError, Start, State, Stats};
+pub use client::{Client, Start, State, Stats};
 pub use close::CloseReason;
 pub use config::{Config, ConfigError, DEFAULT_URL, Jitter, Overflow};
 #[cfg(feature = "ws")]
@@ -169,6 +170,7 @@ pub use machine::{Action, Actions, ConnId, Input, MessageId};
 pub use message::{
     Chat, PlayerJoined, PlayerLeft, PrNotification, SessionInit, StatusUpdate, Unhandled,
 };
+pub use send::{Outgoing, SendError};
 pub use session::Session;
 pub use text::Text;
 pub use time::Timestamp;

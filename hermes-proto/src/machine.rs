@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::fmt;
 
-use crate::{CloseReason, Event, Frame, Session, Text, Timestamp, Url};
+use crate::{CloseReason, Event, Frame, Outgoing, Session, Timestamp, Url};
 
 /// The name of a connection, unique for the life of its client.
 ///
@@ -40,9 +40,9 @@ pub enum Input<P = Frame> {
     Connect,
     /// The application wants to be disconnected, until the next `Connect`.
     Disconnect,
-    /// The application sends a message: JSON text. Where the outbox can't take it, it comes back
-    /// as an [`Event::Dropped`]; the `send` methods hand it back as an error instead.
-    Send(Text),
+    /// The application sends a message. Where the outbox can't take it, it comes back as an
+    /// [`Event::Dropped`]; the `send` methods hand it back as an error instead.
+    Send(Outgoing),
     /// The application forgets the session.
     ClearSession,
     /// The connection is up: the WebSocket is open, or for an `Endpoint` the transport is.

@@ -214,7 +214,12 @@ impl Contract {
                     Ok(_) => None,
                     Err(SendError::Full(_)) => Some(DropReason::OutboxFull),
                     Err(SendError::TooLarge(_)) => Some(DropReason::TooLarge),
-                    Err(SendError::NotJson(..)) => Some(DropReason::NotJson),
+                    // It did not get as far as the machine.
+                    Err(SendError::NotJson(..)) => {
+                        let json = serde_json::from_str::<&RawValue>(text);
+                        ensure!(json.is_err(), "refused, and JSON: {text}");
+                        return Ok(());
+                    }
                     Err(other) => return Err(format!("unheard of: {other:?}")),
                 };
                 self.accept(text, owed);
@@ -223,7 +228,7 @@ impl Contract {
                 let id = MessageId(self.accepted);
                 ensure!(result.as_ref().is_ok_and(|ok| *ok == id) || result.is_err(), "{result:?}");
             }
-            Call::Input(Input::Send(text)) => self.accept(text, owed),
+            Call::Input(Input::Send(message)) => self.accept(message.text(), owed),
             Call::Input(Input::Connect) => {
                 self.fresh |= !self.wanted;
                 self.wanted = true;
@@ -400,7 +405,7 @@ impl Contract {
             Event::Dropped { id: None, text, reason } => {
                 let right = owed.refused.take();
                 ensure!(right == Some(*reason), "refused for {reason:?}, should be for {right:?}");
-                let sent = matches!(call, Call::Input(Input::Send(sent)) if sent == text);
+                let sent = matches!(call, Call::Input(Input::Send(sent)) if sent.text() == text);
                 ensure!(sent, "nobody sent what was refused: {text}");
                 self.dropped += 1;
             }
@@ -448,7 +453,6 @@ impl Contract {
         let gone = (0..=self.outbox.len() - handed).find(|gone| fits(*gone));
         let id = MessageId(self.accepted + 1);
         owed.refused = match (self.config.overflow, gone) {
-            _ if serde_json::from_str::<&RawValue>(text).is_err() => Some(DropReason::NotJson),
             _ if text.len() > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
             (_, Some(0)) => None,
             (Overflow::DropNewest, _) => {

@@ -3,7 +3,7 @@
 use std::mem;
 
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, Event, Frame, Input, MessageId,
+    Action, Actions, Client, CloseReason, Config, ConnId, Event, Frame, Input, MessageId, Outgoing,
     SendError, Start, State, Text, Timestamp,
 };
 
@@ -91,7 +91,7 @@ impl Host {
     pub fn try_send(&mut self, text: &str) -> Result<MessageId, SendError> {
         let mut result = None;
         self.call(|client, now, out| {
-            let answer = client.send_text(now, text, out);
+            let answer = Outgoing::from_json(text).and_then(|m| client.send_message(now, m, out));
             result = Some(answer.clone());
             Call::Send(text.into(), answer)
         });

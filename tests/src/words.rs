@@ -3,7 +3,7 @@
 use hermes_proto::close::Stage;
 use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, Input,
-    MessageId, Session, Start, Timestamp, Url,
+    MessageId, Outgoing, Session, Start, Text, Timestamp, Url,
 };
 
 /// The gateway. Nobody answers there, and nobody asks.
@@ -176,4 +176,13 @@ pub(crate) fn show(action: &Action) -> String {
         Action::Close { conn, code: None } => format!("abandon {conn}"),
         other => format!("{other:?}"),
     }
+}
+
+/// A message to send.
+///
+/// # Panics
+///
+/// Where the text is not JSON.
+pub fn json(text: impl Into<Text>) -> Outgoing {
+    Outgoing::from_json(text).expect("the test writes JSON")
 }

@@ -109,10 +109,10 @@ fn a_command_is_an_input() {
 
     by_name.connect(ms(1), &mut actions);
     by_input.handle(ms(1), Input::Connect, &mut others);
-    by_name.send_text(ms(2), "1", &mut actions).unwrap();
-    by_input.handle(ms(2), Input::Send("1".into()), &mut others);
+    by_name.send_message(ms(2), json("1"), &mut actions).unwrap();
+    by_input.handle(ms(2), Input::Send(json("1")), &mut others);
     by_name.send(ms(3), &[2], &mut actions).unwrap();
-    by_input.handle(ms(3), Input::Send("[2]".into()), &mut others);
+    by_input.handle(ms(3), Input::Send(json("[2]")), &mut others);
     by_name.clear_session(ms(4), &mut actions);
     by_input.handle(ms(4), Input::ClearSession, &mut others);
     by_name.disconnect(ms(5), &mut actions);

@@ -28,12 +28,12 @@ fn refuse_hands_the_message_back() {
         texts.iter().for_each(|text| _ = host.send(text).expect([]));
         let before = host.client().clone();
         assert!(!host.client().has_room(one_more.len()));
-        assert_eq!(host.try_send(one_more), Err(SendError::Full(one_more.into())));
+        assert_eq!(host.try_send(one_more), Err(SendError::Full(json(one_more))));
         host.expect([]);
         assert_eq!(*host.client(), before);
         // As an input it can't be handed back, and comes back as an event.
         let refusal = refused(one_more, DropReason::OutboxFull);
-        host.input(Input::Send(one_more.into())).expect([refusal]);
+        host.input(Input::Send(json(one_more))).expect([refusal]);
         assert_eq!((host.client().outbox_len(), host.client().stats().dropped), (texts.len(), 1));
     }
 }
@@ -69,19 +69,12 @@ fn what_no_outbox_can_take_is_too_large_whatever_the_policy() {
     for overflow in [Refuse, DropOldest, DropNewest] {
         let mut host = Host::new(small(overflow));
         host.send("1").expect([]);
-        assert_eq!(host.try_send(ELEVEN), Err(SendError::TooLarge(ELEVEN.into())));
+        assert_eq!(host.try_send(ELEVEN), Err(SendError::TooLarge(json(ELEVEN))));
         host.expect([]);
         let refusal = refused(ELEVEN, DropReason::TooLarge);
-        host.input(Input::Send(ELEVEN.into())).expect([refusal]);
+        host.input(Input::Send(json(ELEVEN))).expect([refusal]);
         assert_eq!(host.client().outbox_len(), 1);
     }
-}
-
-#[test]
-fn what_is_not_json_comes_back_as_an_event_too() {
-    let mut host = Host::new(small(DropNewest));
-    host.input(Input::Send("hi".into())).expect([refused("hi", DropReason::NotJson)]);
-    assert_eq!((host.client().outbox_len(), host.client().stats().dropped), (0, 1));
 }
 
 #[test]
@@ -107,7 +100,7 @@ fn the_oldest_that_were_handed_over_do_not_give_way() {
     host.send("3").expect([]);
     host.send("4").expect([dropped(3, "3")]);
     // With all that may go gone, there is room for 6 bytes.
-    assert_eq!(host.try_send("5555555"), Err(SendError::Full("5555555".into())));
+    assert_eq!(host.try_send("5555555"), Err(SendError::Full(json("5555555"))));
     host.expect([]);
     host.send("666666").expect([dropped(4, "4")]);
     host.flushed(1, 1).expect([]);
@@ -120,9 +113,9 @@ fn where_all_were_handed_over_drop_oldest_refuses() {
     for (seq, text) in (1..).zip(["1", "2", "3"]) {
         host.send(text).expect([send(1, seq, text)]);
     }
-    assert_eq!(host.try_send("4"), Err(SendError::Full("4".into())));
+    assert_eq!(host.try_send("4"), Err(SendError::Full(json("4"))));
     host.expect([]);
-    host.input(Input::Send("4".into())).expect([refused("4", DropReason::OutboxFull)]);
+    host.input(Input::Send(json("4"))).expect([refused("4", DropReason::OutboxFull)]);
 }
 
 /// With its connection gone a message waits again like any other.
@@ -155,7 +148,7 @@ fn the_newest_gives_way() {
     // It was accepted, and has a name by which its end is told.
     assert_eq!(host.try_send("4"), Ok(MessageId(4)));
     host.expect([dropped(4, "4")]);
-    host.input(Input::Send("5".into())).expect([dropped(5, "5")]);
+    host.input(Input::Send(json("5"))).expect([dropped(5, "5")]);
     assert_eq!((host.client().outbox_len(), host.client().stats().dropped), (3, 2));
 }
 

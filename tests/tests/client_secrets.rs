@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 
 use hermes_proto::{
-    Action, Actions, Client, Config, ConnId, Frame, Input, SendError, Session, Start, Text,
+    Action, Actions, Client, Config, ConnId, Frame, Input, Outgoing, SendError, Session, Start,
+    Text,
 };
 use hermes_tests::*;
 
@@ -52,7 +53,7 @@ fn a_run_with_a_session() {
     let mut out = Actions::new();
     for input in [
         Input::Connect,
-        Input::Send(format!(r#"{{"type":"login","token":"{SECRET}"}}"#).into()),
+        Input::Send(json(format!(r#"{{"type":"login","token":"{SECRET}"}}"#))),
         Input::Opened { conn },
         Input::Received { conn, payload: Frame::Text(init()) },
         // Cut short, it is not even JSON.
@@ -85,7 +86,8 @@ fn errors_of_send() {
     let mut client = Client::new(Config { outbox_max_bytes: 40, ..secretive() }, start()).unwrap();
     let mut out = Actions::new();
     let mut refuse = |text: String| {
-        let error = client.send_text(ms(0), text, &mut out).unwrap_err();
+        let sent = Outgoing::from_json(text).and_then(|m| client.send_message(ms(0), m, &mut out));
+        let error = sent.unwrap_err();
         keeps_it(&error);
         assert!(!error.to_string().contains(SECRET), "{error}");
         error

@@ -72,7 +72,7 @@ fn a_missing_timer_and_a_message_that_is_refused() {
     let mut host = Host::new(config);
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(20_000);
-    assert_eq!(host.try_send("4444"), Err(SendError::TooLarge("4444".into())));
+    assert_eq!(host.try_send("4444"), Err(SendError::TooLarge(json("4444"))));
     assert!(matches!(host.try_send("hi"), Err(SendError::NotJson(..))));
     host.expect([]);
     host.at(20_000).timer().expect([

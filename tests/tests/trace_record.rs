@@ -6,6 +6,7 @@ use hermes_proto::{
     Actions, Client, CloseReason, Config, Endpoint, Event, Frame, Input, Session, Start, Timestamp,
     Transmit, close,
 };
+use hermes_tests::json;
 
 const SECRETS: [&str; 4] = ["s3cret-token", "s3cret-query", "s3cret-header", "s3cret-cookie"];
 
@@ -56,7 +57,7 @@ fn frames() {
             client.conn()
         };
         let conn = at(0, Input::Connect).unwrap();
-        at(10, Input::Send(r#"{"type":"login","password":"s3cret-token"}"#.into()));
+        at(10, Input::Send(json(r#"{"type":"login","password":"s3cret-token"}"#)));
         at(1_500, Input::Opened { conn });
         for frame in [
             Frame::Text(r#"{"type":"session-init","token":"s3cret-token","clientId":"c"}"#.into()),
@@ -70,7 +71,6 @@ fn frames() {
             at(2_000, Input::Received { conn, payload: frame });
         }
         at(2_500, Input::Flushed { conn, up_to: 1 });
-        at(3_000, Input::Send("no json".into()));
         at(60_000_000, Input::TimerFired);
         let reason = CloseReason::Peer { code: 1012, text: "restart".into() };
         at(60_000_001, Input::Closing { conn, reason });
@@ -134,7 +134,7 @@ fn bytes() {
             taken += endpoint.transmit().len().min(3) as u64;
             at(&mut endpoint, 10 + index as u64, Input::Flushed { conn, up_to: taken });
         }
-        at(&mut endpoint, 50_000, Input::Send(r#"{"type":"chat","token":"s3cret-token"}"#.into()));
+        at(&mut endpoint, 50_000, Input::Send(json(r#"{"type":"chat","token":"s3cret-token"}"#)));
         // A rule is broken: a masked frame.
         at(&mut endpoint, 60_000, Input::Received { conn, payload: b"\x81\x80s3cret-token" });
         at(&mut endpoint, 60_001, Input::Closed { conn, reason: CloseReason::lost() });

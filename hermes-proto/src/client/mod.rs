@@ -4,8 +4,7 @@ mod backoff;
 mod heartbeat;
 mod outbox;
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -13,7 +12,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::SeedableRng;
 use serde::Serialize;
-use serde::de::{Deserialize, IgnoredAny};
 
 use self::heartbeat::{Heartbeat, Verdict};
 use self::outbox::{Admission, Outbox, Refusal};
@@ -21,7 +19,7 @@ use crate::close::{Stage, code};
 use crate::message::{self, Message};
 use crate::{
     Action, Actions, CloseReason, Config, ConfigError, ConnId, DropReason, Event, Frame, Input,
-    MessageId, Session, Text, Timestamp, Url,
+    MessageId, Outgoing, SendError, Session, Text, Timestamp, Url,
 };
 
 /// What enters a client once, from the world outside.
@@ -103,38 +101,6 @@ pub struct Stats {
     pub flushed: u64,
     /// Messages of the application that were dropped.
     pub dropped: u64,
-}
-
-/// A message that could not be taken. It is in here.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendError {
-    /// The outbox is full, and its policy is to refuse. Try again when it has drained.
-    #[error(
-        "the outbox is full; wait until it has drained, or raise outbox_max_messages or outbox_max_bytes"
-    )]
-    Full(Text),
-    /// No outbox of this size can ever take it.
-    #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
-    TooLarge(Text),
-    /// Not JSON.
-    #[error("the message is not JSON: {1}")]
-    NotJson(Text, String),
-    /// The value's `Serialize` failed; there is no text.
-    #[error("the message can't be written as JSON: {0}")]
-    Serialize(String),
-}
-
-impl SendError {
-    /// The message's text.
-    pub fn into_text(self) -> Option<Text> {
-        match self {
-            SendError::Full(text) | SendError::TooLarge(text) | SendError::NotJson(text, _) => {
-                Some(text)
-            }
-            SendError::Serialize(_) => None,
-        }
-    }
 }
 
 /// A Hermes client on top of a WebSocket that the host brings: frames in, frames out.
@@ -279,23 +245,21 @@ impl Client {
         message: &T,
         out: &mut Actions,
     ) -> Result<MessageId, SendError> {
-        let text = to_text(message)?;
-        self.send_via(now, text, out)
+        self.send_message(now, Outgoing::new(message)?, out)
     }
 
-    /// Sends JSON text as it is. Otherwise as [`send`](Self::send).
+    /// Sends a message that was made before. Otherwise as [`send`](Self::send).
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and where the text is not JSON.
-    pub fn send_text(
+    /// As [`send`](Self::send).
+    pub fn send_message(
         &mut self,
         now: Timestamp,
-        text: impl Into<Text>,
+        message: Outgoing,
         out: &mut Actions,
     ) -> Result<MessageId, SendError> {
-        let text = checked_json(text.into())?;
-        self.send_via(now, text, out)
+        self.send_via(now, message, out)
     }
 
     /// Forgets the session: [`Input::ClearSession`].
@@ -408,7 +372,7 @@ impl Client {
         match input {
             Input::Connect => self.on_connect(out),
             Input::Disconnect => self.on_disconnect(out),
-            Input::Send(text) => self.on_send(text, out),
+            Input::Send(message) => self.on_send(message, out),
             Input::ClearSession => {
                 self.session = None;
                 out.push(Action::PersistSession(None));
@@ -423,20 +387,20 @@ impl Client {
         }
     }
 
-    /// Accepts a message that is known to be JSON, or hands it back.
+    /// Accepts a message, or hands it back.
     pub(crate) fn send_via(
         &mut self,
         now: Timestamp,
-        text: Text,
+        message: Outgoing,
         out: &mut impl Sink,
     ) -> Result<MessageId, SendError> {
-        let admission = match self.outbox.admit(text.len(), &self.config) {
+        let admission = match self.outbox.admit(message.len(), &self.config) {
             Ok(admission) => admission,
-            Err(Refusal::Full) => return Err(SendError::Full(text)),
-            Err(Refusal::TooLarge) => return Err(SendError::TooLarge(text)),
+            Err(Refusal::Full) => return Err(SendError::Full(message)),
+            Err(Refusal::TooLarge) => return Err(SendError::TooLarge(message)),
         };
         self.tick(now);
-        let id = self.accept(text, admission, out);
+        let id = self.accept(message, admission, out);
         self.settle(out);
         Ok(id)
     }
@@ -501,43 +465,34 @@ impl Client {
         }
     }
 
-    fn on_send(&mut self, text: Text, out: &mut impl Sink) {
-        let text = match checked_json(text) {
-            Ok(text) => text,
-            Err(error) => return self.drop_unnamed(error, DropReason::NotJson, out),
-        };
-        match self.outbox.admit(text.len(), &self.config) {
+    fn on_send(&mut self, message: Outgoing, out: &mut impl Sink) {
+        let reason = match self.outbox.admit(message.len(), &self.config) {
             Ok(admission) => {
-                self.accept(text, admission, out);
+                self.accept(message, admission, out);
+                return;
             }
-            Err(Refusal::Full) => {
-                self.drop_unnamed(SendError::Full(text), DropReason::OutboxFull, out);
-            }
-            Err(Refusal::TooLarge) => {
-                self.drop_unnamed(SendError::TooLarge(text), DropReason::TooLarge, out);
-            }
-        }
+            Err(Refusal::Full) => DropReason::OutboxFull,
+            Err(Refusal::TooLarge) => DropReason::TooLarge,
+        };
+        self.drop_message(None, message.into_text(), reason, out);
     }
 
-    fn drop_unnamed(&mut self, error: SendError, reason: DropReason, out: &mut impl Sink) {
-        self.stats.dropped += 1;
-        let text = error.into_text().unwrap_or_default();
-        out.push(Action::Emit(Event::Dropped { id: None, text, reason }));
-    }
-
-    fn accept(&mut self, text: Text, admission: Admission, out: &mut impl Sink) -> MessageId {
+    fn accept(
+        &mut self,
+        message: Outgoing,
+        admission: Admission,
+        out: &mut impl Sink,
+    ) -> MessageId {
         let id = self.outbox.next_id();
-        let reason = DropReason::OutboxFull;
+        let text = message.into_text();
         match admission {
             Admission::DropNew => {
-                self.stats.dropped += 1;
-                out.push(Action::Emit(Event::Dropped { id: Some(id), text, reason }));
+                self.drop_message(Some(id), text, DropReason::OutboxFull, out);
                 return id;
             }
             Admission::MakeRoom => {
                 while let Some((id, text)) = self.outbox.make_room(text.len(), &self.config) {
-                    self.stats.dropped += 1;
-                    out.push(Action::Emit(Event::Dropped { id: Some(id), text, reason }));
+                    self.drop_message(Some(id), text, DropReason::OutboxFull, out);
                 }
             }
             Admission::Take => {}
@@ -545,6 +500,17 @@ impl Client {
         self.outbox.push(id, text);
         self.pump(out);
         id
+    }
+
+    fn drop_message(
+        &mut self,
+        id: Option<MessageId>,
+        text: Text,
+        reason: DropReason,
+        out: &mut impl Sink,
+    ) {
+        self.stats.dropped += 1;
+        out.push(Action::Emit(Event::Dropped { id, text, reason }));
     }
 
     fn on_opened(&mut self, out: &mut impl Sink) {
@@ -571,7 +537,7 @@ impl Client {
         struct Resume<'a> {
             token: &'a str,
         }
-        to_text(&Resume { token: &session.token }).ok()
+        Outgoing::new(&Resume { token: &session.token }).ok().map(Outgoing::into_text)
     }
 
     fn on_frame(&mut self, frame: Frame, out: &mut impl Sink) {
@@ -831,20 +797,4 @@ fn ping_payload(link: &Link) -> Bytes {
     payload.put_u64(link.conn.0);
     payload.put_u64(link.seq);
     payload.freeze()
-}
-
-pub(crate) fn to_text<T: Serialize + ?Sized>(message: &T) -> Result<Text, SendError> {
-    match serde_json::to_string(message) {
-        Ok(json) => Ok(Text::from(json)),
-        Err(error) => Err(SendError::Serialize(format!("{error}"))),
-    }
-}
-
-pub(crate) fn checked_json(text: Text) -> Result<Text, SendError> {
-    let mut deserializer = serde_json::Deserializer::from_str(&text);
-    let checked = IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end());
-    match checked {
-        Ok(()) => Ok(text),
-        Err(error) => Err(SendError::NotJson(text, error.to_string())),
-    }
 }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::Level;
 use crate::close::code;
-use crate::{Action, CloseReason, ConnId, Event, Frame, Input, Session, Text, Timestamp};
+use crate::{Action, CloseReason, ConnId, Event, Frame, Input, Outgoing, Session, Text, Timestamp};
 
 /// A received payload at either level.
 #[derive(Clone)]
@@ -115,12 +115,9 @@ pub(super) fn input_line(
         Input::Disconnect => named("disconnect"),
         Input::ClearSession => named("clear-session"),
         Input::TimerFired => named("timer"),
-        Input::Send(text) => {
+        Input::Send(message) => {
             let mut line = named("send");
-            match serde_json::from_str::<&RawValue>(text) {
-                Ok(_) => line.put_raw("message", text),
-                Err(_) => line.put("text", text),
-            }
+            line.put_raw("message", message.text());
             line
         }
         Input::Opened { conn } => about("opened", conn),
@@ -360,11 +357,10 @@ pub(super) fn parse(json: &str, level: Level, newest: ConnId) -> Result<Parsed, 
         ("disconnect", _) => Input::Disconnect,
         ("clear-session", _) => Input::ClearSession,
         ("timer", _) => Input::TimerFired,
-        ("send", _) => Input::Send(match (line.message, line.text) {
-            (Some(message), _) => message.get().into(),
-            (None, Some(text)) => text.into(),
-            (None, None) => return Err(missing("message")),
-        }),
+        ("send", _) => {
+            let message = line.message.ok_or_else(|| missing("message"))?.get();
+            Input::Send(Outgoing::from_json(message).map_err(|error| error.to_string())?)
+        }
         ("opened", _) => Input::Opened { conn },
         ("closing", Level::Frames) => Input::Closing { conn, reason: reason(json, &line)? },
         ("closed", _) => Input::Closed { conn, reason: reason(json, &line)? },

@@ -158,7 +158,7 @@ fn map<P>(input: &Input<P>, payload: impl FnOnce(&P) -> Payload) -> Input<Payloa
     match input {
         Input::Connect => Input::Connect,
         Input::Disconnect => Input::Disconnect,
-        Input::Send(text) => Input::Send(text.clone()),
+        Input::Send(message) => Input::Send(message.clone()),
         Input::ClearSession => Input::ClearSession,
         Input::TimerFired => Input::TimerFired,
         Input::Opened { conn } => Input::Opened { conn: *conn },

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Header;
 use super::line::Payload;
-use crate::{Frame, Input, Text};
+use crate::{Frame, Input, Outgoing, Text};
 
 /// What is in the names of secrets.
 const SECRET: [&str; 9] = [
@@ -67,7 +67,11 @@ impl Redactor {
 
     pub(super) fn input(&mut self, input: Input<Payload>) -> Input<Payload> {
         match input {
-            Input::Send(text) => Input::Send(json(text)),
+            // Stand-ins leave JSON what it is.
+            Input::Send(message) => {
+                let redacted = Outgoing::from_json(json(message.text().clone()));
+                Input::Send(redacted.unwrap_or_else(|_| Outgoing::null()))
+            }
             Input::Received { conn, payload } => {
                 let payload = match payload {
                     Payload::Frame(Frame::Text(text)) => Payload::Frame(Frame::Text(json(text))),

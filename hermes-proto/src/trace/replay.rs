@@ -132,7 +132,7 @@ fn without_payload<P>(input: Input<Payload>) -> Option<Input<P>> {
     Some(match input {
         Input::Connect => Input::Connect,
         Input::Disconnect => Input::Disconnect,
-        Input::Send(text) => Input::Send(text),
+        Input::Send(message) => Input::Send(message),
         Input::ClearSession => Input::ClearSession,
         Input::TimerFired => Input::TimerFired,
         Input::Opened { conn } => Input::Opened { conn },

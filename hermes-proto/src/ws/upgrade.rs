@@ -1,18 +1,14 @@
 //! The opening handshake (RFC 6455 §4.1), on the client's side.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use alloc::{format, vec};
 use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20::rand_core::Rng;
-use tungstenite::error::{CapacityError, Error};
-use tungstenite::handshake::client::Response;
 use tungstenite::handshake::derive_accept_key;
-use tungstenite::handshake::machine::TryParse;
-use tungstenite::http::{HeaderMap, StatusCode};
 
 use super::outgoing::Outgoing;
 use crate::close::UpgradeError;
@@ -93,43 +89,40 @@ impl Upgrade {
 
     /// Checks a whole header. `None`: an interim answer (RFC 9110 §15.2); the real one follows.
     fn check(&self, head: &[u8], config: &Config) -> Result<Option<Chosen>, CloseReason> {
-        if let Some(status) = old_status(head) {
-            return Err(CloseReason::Http { status });
+        // As many as there can be; `max_header_bytes` is the limit.
+        let lines = head.iter().filter(|byte| **byte == b'\n').count();
+        let mut headers = vec![httparse::EMPTY_HEADER; lines];
+        let mut response = httparse::Response::new(&mut headers);
+        if !matches!(response.parse(head), Ok(httparse::Status::Complete(_))) {
+            return Err(failed(UpgradeError::NotHttp));
         }
-        let response = match Response::try_parse(head) {
-            Ok(Some((_, response))) => response,
-            Err(Error::Capacity(CapacityError::TooManyHeaders)) => {
-                return Err(failed(UpgradeError::HeaderTooLarge));
-            }
+        match (response.code, response.version) {
+            (Some(101), Some(1)) => {}
+            (Some(100..200), Some(1)) => return Ok(None),
+            // No version to upgrade from, but many an old server and proxy says so why it won't.
+            (Some(status @ 200..), _) => return Err(CloseReason::Http { status }),
             _ => return Err(failed(UpgradeError::NotHttp)),
-        };
-        let status = response.status();
-        if status != StatusCode::SWITCHING_PROTOCOLS {
-            if status.is_informational() {
-                return Ok(None);
-            }
-            return Err(CloseReason::Http { status: status.as_u16() });
         }
-        let headers = response.headers();
-        if !only(headers, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
+        let headers = &*response.headers;
+        if !only(headers, "Upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
             return Err(failed(UpgradeError::NoUpgrade));
         }
-        if !values(headers, "connection")
+        if !values(headers, "Connection")
             .flat_map(|value| value.split(','))
             .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
         {
             return Err(failed(UpgradeError::NoConnectionUpgrade));
         }
-        if only(headers, "sec-websocket-accept") != Some(&self.accept) {
+        if only(headers, "Sec-WebSocket-Accept") != Some(&self.accept) {
             return Err(failed(UpgradeError::AcceptMismatch));
         }
-        if headers.contains_key("sec-websocket-extensions") {
+        if values(headers, "Sec-WebSocket-Extensions").next().is_some() {
             return Err(failed(UpgradeError::UnexpectedExtension));
         }
-        if !headers.contains_key("sec-websocket-protocol") {
+        if values(headers, "Sec-WebSocket-Protocol").next().is_none() {
             return Ok(Some(None));
         }
-        match only(headers, "sec-websocket-protocol") {
+        match only(headers, "Sec-WebSocket-Protocol") {
             Some(name) if config.subprotocols.iter().any(|asked| asked == name) => {
                 Ok(Some(Some(name.into())))
             }
@@ -154,16 +147,7 @@ fn could_be_http(head: &[u8]) -> bool {
         let n = head.len().min(start.len());
         head[..n] == start[..n]
     };
-    is(b"HTTP/1.1 ") || is(HTTP_1_0)
-}
-
-/// No version to upgrade from, but many an old server and proxy says so why it won't.
-const HTTP_1_0: &[u8] = b"HTTP/1.0 ";
-
-/// The status of an HTTP/1.0 answer.
-fn old_status(head: &[u8]) -> Option<u16> {
-    let digits = head.strip_prefix(HTTP_1_0)?.get(..3)?;
-    core::str::from_utf8(digits).ok()?.parse().ok().filter(|status| (200..600).contains(status))
+    is(b"HTTP/1.1 ") || is(b"HTTP/1.0 ")
 }
 
 /// An empty line; RFC 9112 §2.2 lets a lone LF end one.
@@ -171,13 +155,17 @@ fn ends_header(head: &[u8]) -> bool {
     head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n")
 }
 
-fn values<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default())
+/// The values of a header, one for each time it is there.
+fn values<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> impl Iterator<Item = &'a str> {
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| core::str::from_utf8(header.value).unwrap_or_default().trim())
 }
 
 /// The value of a header that is there exactly once.
-fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
+fn only<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a str> {
     let mut values = values(headers, name);
     let first = values.next()?;
-    values.next().is_none().then_some(first.trim())
+    values.next().is_none().then_some(first)
 }

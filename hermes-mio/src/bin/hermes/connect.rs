@@ -8,7 +8,7 @@ use std::thread;
 
 use hermes_mio::{Client, FileStore, Options, Recording, Sender};
 use hermes_proto::trace::event_line;
-use hermes_proto::{Config, DEFAULT_URL, Event, State};
+use hermes_proto::{Config, DEFAULT_URL, Event, Outgoing, State};
 use serde_json::{Map, Value};
 
 use crate::{Failure, output, usage};
@@ -190,7 +190,7 @@ impl Input {
         for (number, line) in (1..).zip(io::stdin().lock().lines()) {
             let sent = match line {
                 Ok(line) if line.trim().is_empty() => continue,
-                Ok(line) => sender.send_text_wait(line).map_err(|error| error.to_string()),
+                Ok(line) => send(sender, line),
                 Err(error) => Err(error.to_string()),
             };
             if let Err(problem) = sent {
@@ -201,6 +201,11 @@ impl Input {
         self.ended.store(true, Ordering::Release);
         sender.wake();
     }
+}
+
+fn send(sender: &Sender, line: String) -> Result<(), String> {
+    let message = Outgoing::from_json(line).map_err(|error| error.to_string())?;
+    sender.send_message_wait(message).map_err(|error| error.to_string())
 }
 
 fn log_to_stderr(verbose: u8) {

@@ -1,0 +1,284 @@
+//! Any bytes, any calls, in any order: nothing panics, nothing grows, and twice is the same.
+
+use std::time::Duration;
+
+use hermes_proto::{Action, Actions, Config, ConnId, Endpoint, Input, Overflow, Start, Transmit};
+use hermes_tests::ws::bits::*;
+use hermes_tests::ws::*;
+use hermes_tests::{config, json, lost, ms, start, unreachable};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Op {
+    Connect,
+    Disconnect,
+    ClearSession,
+    /// A number with so many digits.
+    Send(usize),
+    SendNonsense,
+    Opened(Whose),
+    /// What the host reads.
+    Read(Whose, Vec<u8>),
+    /// The gateway says yes, in one piece or up to here.
+    Upgrade(Option<usize>),
+    Take(usize),
+    Flushed(Whose, u64),
+    Closing(Whose),
+    Closed(Whose),
+    Timer,
+    /// The timer fires when it is due.
+    Wait,
+    /// Time passes, and the timer is late.
+    Later(u64),
+    /// The clock is set back.
+    Earlier(u64),
+}
+
+/// Which connection an input names: the live one, or one so far from it.
+#[derive(Clone, Copy, Debug)]
+struct Whose(i8);
+
+const MOST: usize = 300;
+const WINDOW: usize = 200;
+const MESSAGES: usize = 20;
+
+fn whose() -> impl Strategy<Value = Whose> {
+    prop_oneof![9 => Just(Whose(0)), 1 => any::<i8>().prop_map(Whose)]
+}
+
+/// Frames that a gateway might send, and some that it must not.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let one = prop_oneof![
+        4 => Just(text(r#"{"type":"chat","text":"hi"}"#)),
+        2 => Just(text(r#"{"type":"session-init","token":"t0ken"}"#)),
+        1 => Just(text("nonsense")),
+        1 => vec(any::<u8>(), 0..200).prop_map(text),
+        2 => vec(any::<u8>(), 0..200).prop_map(binary),
+        4 => vec(any::<u8>(), 0..126).prop_map(ping),
+        2 => vec(any::<u8>(), 0..126).prop_map(pong),
+        2 => Just(frame(TEXT, "{\"a\"")),
+        2 => Just(frame(CONTINUATION, ":\u{e9}")),
+        2 => Just(frame(FIN | CONTINUATION, "1}")),
+        1 => any::<u16>().prop_map(|code| close(code, "bye")),
+        1 => any::<(u8, u64)>().prop_map(|(first, length)| header(first, length)),
+    ];
+    vec(one, 1..6).prop_map(|frames| frames.concat())
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => Just(Op::Connect),
+        1 => Just(Op::Disconnect),
+        1 => Just(Op::ClearSession),
+        6 => (1..=MOST).prop_map(Op::Send),
+        1 => Just(Op::SendNonsense),
+        6 => whose().prop_map(Op::Opened),
+        2 => (whose(), vec(any::<u8>(), 0..100)).prop_map(|(whose, bytes)| Op::Read(whose, bytes)),
+        8 => (whose(), frames()).prop_map(|(whose, bytes)| Op::Read(whose, bytes)),
+        8 => proptest::option::weighted(0.1, 0..200_usize).prop_map(Op::Upgrade),
+        6 => (0..400_usize).prop_map(Op::Take),
+        2 => Just(Op::Take(usize::MAX)),
+        1 => (whose(), any::<u64>()).prop_map(|(whose, up_to)| Op::Flushed(whose, up_to)),
+        1 => (whose(), 0..1_000_u64).prop_map(|(whose, up_to)| Op::Flushed(whose, up_to)),
+        1 => whose().prop_map(Op::Closing),
+        2 => whose().prop_map(Op::Closed),
+        2 => Just(Op::Timer),
+        4 => Just(Op::Wait),
+        3 => (0..40_000_u64).prop_map(Op::Later),
+        1 => (0..40_000_u64).prop_map(Op::Earlier),
+    ]
+}
+
+fn settings() -> impl Strategy<Value = Config> {
+    let overflow =
+        prop_oneof![Just(Overflow::Refuse), Just(Overflow::DropOldest), Just(Overflow::DropNewest)];
+    let heartbeat = proptest::option::of((1..30_000_u64).prop_map(Duration::from_millis));
+    (overflow, heartbeat, proptest::option::of(0..4_u32)).prop_map(
+        |(overflow, heartbeat_interval, max_attempts)| Config {
+            overflow,
+            heartbeat_interval,
+            max_attempts,
+            outbox_max_messages: MESSAGES,
+            outbox_max_bytes: 2_000,
+            unflushed_max_bytes: WINDOW,
+            max_message_bytes: 1_000,
+            max_frame_bytes: 500,
+            max_header_bytes: 300,
+            ..config()
+        },
+    )
+}
+
+/// Does it, and returns what was asked for. The bench checks what always holds.
+fn run(bench: &mut Bench, op: &Op) -> Asks {
+    let named =
+        |whose: Whose| ConnId(bench.live.map_or(0, |c| c.0).wrapping_add_signed(whose.0.into()));
+    match op {
+        Op::Connect => bench.connect(),
+        Op::Disconnect => bench.disconnect(),
+        Op::ClearSession => bench.input(Input::ClearSession),
+        Op::Send(digits) => bench.try_send(&"1".repeat(*digits)).1,
+        Op::SendNonsense => bench.input(Input::Send(json("null"))),
+        Op::Opened(whose) => bench.input(Input::Opened { conn: named(*whose) }),
+        Op::Read(whose, payload) => bench.input(Input::Received { conn: named(*whose), payload }),
+        Op::Upgrade(most) if !bench.request.is_empty() => {
+            let answer = reply_to(&bench.request);
+            bench.receive(&answer[..most.unwrap_or(usize::MAX).min(answer.len())])
+        }
+        Op::Upgrade(_) => Asks::new(),
+        Op::Take(n) => bench.take(*n),
+        Op::Flushed(whose, up_to) => {
+            bench.input(Input::Flushed { conn: named(*whose), up_to: *up_to })
+        }
+        Op::Closing(whose) => bench.input(Input::Closing { conn: named(*whose), reason: lost() }),
+        Op::Closed(whose) => {
+            bench.input(Input::Closed { conn: named(*whose), reason: unreachable() })
+        }
+        Op::Timer => bench.timer(),
+        Op::Wait if bench.endpoint.deadline().is_some() => bench.wait(),
+        Op::Wait => Asks::new(),
+        Op::Later(millis) => {
+            bench.now = ms(bench.now.as_millis() + millis);
+            Asks::new()
+        }
+        Op::Earlier(millis) => {
+            bench.now = ms(bench.now.as_millis().saturating_sub(*millis));
+            Asks::new()
+        }
+    }
+}
+
+/// Request or session, the window, one message, and framing; a Pong, a Close frame. Heartbeats that
+/// are not taken are the business of `ws_memory.rs`.
+fn bound(bench: &Bench, heartbeats: usize) -> usize {
+    let framing = 8 * (MESSAGES + 1);
+    let session = 100;
+    bench.request.len() + session + WINDOW + MOST + framing + (125 + 6) + 8 + 22 * heartbeats
+}
+
+fn settings_of_proptest(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(settings_of_proptest(300))]
+
+    #[test]
+    fn any_calls_in_any_order(config in settings(), ops in vec(op(), 0..80), seed: [u8; 32]) {
+        let start = Start { seed, ..start() };
+        let mut bench = Bench::start(config.clone(), start.clone());
+        let mut twin = Bench::start(config, start);
+        for (n, op) in ops.iter().enumerate() {
+            let actions = run(&mut bench, op);
+            // The twin is another copy each time.
+            let mut twins = twin.clone();
+            prop_assert_eq!(&run(&mut twins, op), &actions);
+            prop_assert_eq!(&twins.endpoint, &bench.endpoint);
+            prop_assert_eq!(twins.endpoint.transmit(), bench.endpoint.transmit());
+            twin = twins;
+            let waiting = bench.endpoint.transmit().len();
+            prop_assert!(waiting <= bound(&bench, n), "{} bytes wait", waiting);
+        }
+    }
+
+    /// Once open, whatever the peer sends, and however it is cut, comes to the same.
+    #[test]
+    fn any_bytes_in_any_pieces(bytes in vec(frames(), 0..10), cuts in vec(1..50_usize, 1..20)) {
+        let bytes = bytes.concat();
+        let mut whole = Bench::connected(config());
+        let mut pieces = whole.clone();
+        let mut expected = whole.receive(&bytes);
+        let mut actions = Asks::new();
+        let mut rest = &bytes[..];
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, more) = rest.split_at((*cut).min(rest.len()));
+            actions.extend(pieces.receive(piece));
+            rest = more;
+        }
+        // An announcement may be made in parts.
+        let is_event = |action: &Action<_>| !matches!(action, Action::Send { .. });
+        actions.retain(is_event);
+        expected.retain(is_event);
+        prop_assert_eq!(actions, expected);
+        prop_assert_eq!(whole.endpoint.transmit(), pieces.endpoint.transmit());
+        prop_assert_eq!(whole.endpoint.client(), pieces.endpoint.client());
+    }
+
+    /// Any bytes at all, before and after the upgrade.
+    #[test]
+    fn noise(before in vec(any::<u8>(), 0..400), after in vec(any::<u8>(), 0..400), cut in 1..50_usize) {
+        for established in [false, true] {
+            let mut bench = Bench::new(config());
+            bench.connect();
+            bench.opened(1);
+            bench.take(usize::MAX);
+            if established {
+                bench.upgrade();
+            } else {
+                bench.receive("HTTP/1.1 ");
+            }
+            for piece in before.chunks(cut).chain(after.chunks(cut)) {
+                if bench.live.is_some() {
+                    bench.receive(piece);
+                    prop_assert!(bench.endpoint.transmit().len() <= 131 + 8);
+                }
+            }
+        }
+    }
+
+    /// With another seed the bytes are others; with the same, the same.
+    #[test]
+    fn the_seed_decides(ops in vec(op(), 0..40), seed: [u8; 32], other: [u8; 32]) {
+        prop_assume!(seed != other);
+        let run_all = |seed| {
+            let mut bench = Bench::start(config(), Start { seed, ..start() });
+            bench.connect();
+            bench.opened(1);
+            let mut bytes = bench.request.clone();
+            for op in &ops {
+                run(&mut bench, op);
+                bytes.extend_from_slice(bench.endpoint.transmit());
+            }
+            bytes
+        };
+        prop_assert_eq!(run_all(seed), run_all(seed));
+        prop_assert_ne!(run_all(seed), run_all(other));
+    }
+}
+
+/// The methods are the inputs under other names.
+#[test]
+fn commands_are_inputs() {
+    for state in 0..4 {
+        let mut bench = Bench::new(config());
+        if state > 0 {
+            bench.connect();
+        }
+        if state > 1 {
+            bench.establish();
+        }
+        if state > 2 {
+            bench.receive(close(1000, ""));
+        }
+        type Command = fn(&mut Endpoint, &mut Actions<Transmit>);
+        let commands: [(Command, Input<&[u8]>); 4] = [
+            (|endpoint, out| endpoint.connect(ms(50), out), Input::Connect),
+            (|endpoint, out| endpoint.disconnect(ms(50), out), Input::Disconnect),
+            (|endpoint, out| endpoint.clear_session(ms(50), out), Input::ClearSession),
+            (|endpoint, out| drop(endpoint.send(ms(50), &[1, 2], out)), Input::Send(json("[1,2]"))),
+        ];
+        for (command, input) in commands {
+            let (mut one, mut two) = (bench.endpoint.clone(), bench.endpoint.clone());
+            let (mut one_out, mut two_out) = (Actions::new(), Actions::new());
+            command(&mut one, &mut one_out);
+            two.handle(ms(50), input.clone(), &mut two_out);
+            assert_eq!(one_out, two_out, "{input:?}");
+            assert_eq!(one, two, "{input:?}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What the peer sends never makes us hold more memory than the configuration allows, and an idle
+//! connection holds next to none.
+#![allow(unsafe_code)] // An allocator is.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use hermes_proto::close::Violation;
+use hermes_proto::ws::{Connection, Event};
+use hermes_proto::{CloseReason, Config, Frame};
+use hermes_tests::config;
+use hermes_tests::ws::bits::*;
+use hermes_tests::ws::*;
+
+/// Counts the bytes that each thread, and so each test, has allocated.
+struct Counting;
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    let live = LIVE.get() + bytes;
+    LIVE.set(live);
+    PEAK.set(PEAK.get().max(live));
+}
+
+// SAFETY: all the work is the system's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size().cast_signed());
+        // SAFETY: as the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(-layout.size().cast_signed());
+        // SAFETY: as the caller's.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most that was allocated at any moment of `work`, and what is left of it.
+fn measure<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
+    let before = LIVE.get();
+    PEAK.set(before);
+    let result = work();
+    let at_least_0 = |bytes: isize| bytes.max(0).cast_unsigned();
+    (result, at_least_0(PEAK.get() - before), at_least_0(LIVE.get() - before))
+}
+
+/// A handful of events and a Close frame.
+const LITTLE: usize = 1 << 10;
+
+fn receive_all(conn: &mut Connection, mut bytes: &[u8]) {
+    while let Some(event) = conn.receive(&mut bytes) {
+        drop(event);
+    }
+}
+
+#[test]
+fn a_header_that_is_refused_allocates_nothing() {
+    let limited = Config { max_frame_bytes: usize::MAX, max_message_bytes: 1 << 20, ..config() };
+    for config in [config(), limited] {
+        for length in [16 << 20 | 1, 1 << 32, 1 << 62, i64::MAX as u64, u64::MAX] {
+            for first in [FIN | TEXT, FIN | BINARY, TEXT, BINARY, FIN | PING] {
+                let mut conn = opened(config.clone());
+                let bytes = header(first, length);
+                let (events, peak, _) = measure(|| feed(&mut conn, &bytes));
+                let [Event::Closing(CloseReason::Protocol { .. })] = &*events else {
+                    panic!("{events:?}");
+                };
+                assert!(peak <= LITTLE, "{length} in a header took {peak} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_continuation_that_is_refused_allocates_nothing() {
+    for opcode in [TEXT, BINARY] {
+        let mut conn = opened(Config { max_message_bytes: 1 << 20, ..config() });
+        feed(&mut conn, &frame(opcode, "x"));
+        let bytes = header(CONTINUATION, 1 << 20);
+        let (events, peak, _) = measure(|| feed(&mut conn, &bytes));
+        assert_eq!(events, [broken(Violation::MessageTooLarge { bytes: (1 << 20) + 1 })]);
+        assert!(peak <= LITTLE, "{peak}");
+    }
+}
+
+#[test]
+fn a_message_takes_its_own_size() {
+    const SIZE: usize = 1 << 20;
+    for opcode in [TEXT, BINARY] {
+        let bytes = frame(FIN | opcode, vec![b'x'; SIZE]);
+        for piece in [1_000, 64 << 10, SIZE + 9, usize::MAX] {
+            let mut conn = opened(Config { max_message_bytes: SIZE, ..config() });
+            let ((), peak, left) =
+                measure(|| bytes.chunks(piece).for_each(|piece| receive_all(&mut conn, piece)));
+            assert!(peak <= SIZE + LITTLE, "{peak} in pieces of {piece}");
+            // A chunk may be kept for the next text; not a message.
+            assert!(left <= SIZE + LITTLE, "{left} left after pieces of {piece}");
+        }
+    }
+}
+
+/// A buffer that doubles, and for a moment its copy.
+#[test]
+fn fragments_take_no_more_than_the_limit_allows() {
+    const LIMIT: usize = 1 << 20;
+    for (opcode, size) in [(TEXT, 1), (BINARY, 1), (TEXT, 1_000), (BINARY, 1_000)] {
+        let mut conn = opened(Config { max_message_bytes: LIMIT, ..config() });
+        receive_all(&mut conn, &frame(opcode, ""));
+        let fragment = frame(CONTINUATION, vec![b'x'; size]);
+        let (closed, peak, left) =
+            measure(|| (0..=LIMIT / size).any(|_| conn.receive(&mut &fragment[..]).is_some()));
+        assert!(closed, "the limit was not reached in fragments of {size}");
+        assert!(peak <= 3 * LIMIT + LITTLE, "{peak} in fragments of {size}");
+        assert!(left <= LITTLE, "{left} left in fragments of {size}");
+    }
+}
+
+#[test]
+fn fragments_of_nothing_take_nothing() {
+    for opcode in [TEXT, BINARY] {
+        let mut conn = opened(config());
+        receive_all(&mut conn, &frame(opcode, ""));
+        let many = frame(CONTINUATION, "").repeat(100_000);
+        let ((), peak, _) = measure(|| receive_all(&mut conn, &many));
+        assert!(peak <= LITTLE, "{peak}");
+    }
+}
+
+#[test]
+fn an_endless_header_takes_its_limit() {
+    let mut conn = upgrading(Config { max_header_bytes: 16 << 10, ..config() });
+    let bytes = [b"HTTP/1.1 101 ", &[b'x'; 1 << 20][..]].concat();
+    let (_, peak, left) = measure(|| feed(&mut conn, &bytes));
+    assert!(peak <= (48 << 10) + LITTLE, "{peak}");
+    assert!(left <= LITTLE, "{left}");
+}
+
+#[test]
+fn endless_interim_answers_take_nothing() {
+    let mut conn = upgrading(config());
+    let bytes = b"HTTP/1.1 100 Continue\r\nX-Pad: x\r\n\r\n".repeat(10_000);
+    let (events, peak, left) = measure(|| feed(&mut conn, &bytes));
+    assert_eq!(events, []);
+    assert!(peak <= 16 * LITTLE && left <= LITTLE, "{peak}, {left}");
+}
+
+#[test]
+fn a_flood_of_pings_takes_nothing() {
+    let mut conn = opened(config());
+    let many = ping([0; 125]).repeat(100_000);
+    let ((), peak, left) = measure(|| receive_all(&mut conn, &many));
+    assert!(peak <= 4 * LITTLE && left <= 4 * LITTLE, "{peak}, {left}");
+}
+
+/// Texts that nobody keeps share one chunk for ever.
+#[test]
+fn texts_share_a_chunk() {
+    const READ: usize = 64 << 10;
+    let mut conn = opened(config());
+    let many = text("0123456789").repeat(100_000);
+    let ((), peak, _) =
+        measure(|| many.chunks(READ).for_each(|piece| receive_all(&mut conn, piece)));
+    assert!(peak <= 2 * READ + LITTLE, "{peak}");
+}
+
+/// Texts that are kept take what they are, and at most another chunk.
+#[test]
+fn texts_that_are_kept() {
+    const READ: usize = 64 << 10;
+    const COUNT: usize = 10_000;
+    let mut conn = opened(config());
+    let many = text([b'x'; 100]).repeat(COUNT);
+    let mut kept = Vec::with_capacity(COUNT);
+    let ((), _, left) = measure(|| {
+        for piece in many.chunks(READ) {
+            kept.extend(feed(&mut conn, piece));
+        }
+    });
+    assert_eq!(kept.len(), COUNT);
+    assert!(left <= COUNT * 102 + 2 * READ, "{left} for {}", COUNT * 100);
+}
+
+/// "An idle connection owns next to no memory" (DESIGN.md, the contract), whatever it had to carry
+/// before.
+#[test]
+fn an_idle_connection_owns_next_to_nothing() {
+    let long = format!("\"{}\"", "x".repeat(1 << 20));
+    let mut bench = Bench::connected(config());
+    let beat = |bench: &mut Bench| {
+        while bench.endpoint.transmit().is_empty() {
+            bench.wait();
+        }
+        bench.take(usize::MAX);
+        bench.receive(pong(""));
+        bench.wire = Vec::new();
+    };
+    beat(&mut bench);
+    let ((), peak, left) = measure(|| {
+        bench.receive(text(&long));
+        bench.send(&long);
+        bench.take(usize::MAX);
+        beat(&mut bench);
+        beat(&mut bench);
+    });
+    assert!(peak > 2 << 20, "{peak}: it was busy");
+    assert!(left <= 4 * LITTLE, "{left} bytes are kept");
+}
+
+/// A heartbeat asks again and again after a peer that says just enough, and reads nothing.
+#[test]
+fn heartbeats_that_nobody_reads_do_not_pile_up() {
+    let mut bench = Bench::connected(config());
+    let mut sizes = Vec::with_capacity(10_000);
+    for _ in 0..10_000 {
+        bench.wait();
+        bench.receive(pong(""));
+        sizes.push(bench.endpoint.transmit().len());
+    }
+    let (first, last) = (sizes[10], sizes[9_999]);
+    assert!(last <= 2 * first, "from {first} to {last} bytes");
+}
+
+#[test]
+fn frames_that_are_sent_leave_nothing() {
+    let mut conn = opened(config());
+    let ((), _, left) = measure(|| {
+        for n in 0..10_000 {
+            conn.send(&Frame::Text("x".repeat(n % 100).into()));
+            conn.transmitted(usize::MAX);
+        }
+    });
+    assert!(left <= LITTLE, "{left}");
+}
