@@ -11,7 +11,7 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::Text;
+use crate::{Event, Text};
 
 /// The fields that the protocol documents, beside `type`. Each message type has two.
 #[derive(Clone, Copy)]
@@ -94,23 +94,12 @@ fn decode(raw: &str) -> Option<Cow<'_, str>> {
     deserializer.deserialize_bytes(Lossy).ok().map(Cow::Owned)
 }
 
-/// A routed message.
-pub(crate) enum Message {
-    SessionInit(SessionInit),
-    Chat(Chat),
-    StatusUpdate(StatusUpdate),
-    PrNotification(PrNotification),
-    PlayerJoined(PlayerJoined),
-    PlayerLeft(PlayerLeft),
-    Unhandled(Unhandled),
-}
-
 /// Reads `json` and finds its route.
 ///
 /// # Errors
 ///
 /// Where the text is not JSON. It comes back.
-pub(crate) fn route(json: Text) -> Result<Message, (Text, serde_json::Error)> {
+pub(crate) fn route(json: Text) -> Result<Event, (Text, serde_json::Error)> {
     let envelope = match Envelope::read(&json) {
         Ok(envelope) => envelope,
         Err(error) => return Err((json, error)),
@@ -121,29 +110,29 @@ pub(crate) fn route(json: Text) -> Result<Message, (Text, serde_json::Error)> {
         let raw = envelope.fields[field as usize];
         raw.map(|raw| Span::of(raw, &json)).unwrap_or_default()
     };
-    let (fields, make): ([Field; 2], fn(Object) -> Message) = match kind.as_deref() {
+    let (fields, make): ([Field; 2], fn(Object) -> Event) = match kind.as_deref() {
         Some("session-init") => {
-            ([Field::Token, Field::ClientId], |object| Message::SessionInit(SessionInit(object)))
+            ([Field::Token, Field::ClientId], |object| Event::SessionInit(SessionInit(object)))
         }
         Some("chat" | "chat-message") => {
-            ([Field::Text, Field::Sender], |object| Message::Chat(Chat(object)))
+            ([Field::Text, Field::Sender], |object| Event::Chat(Chat(object)))
         }
         Some("status-update") => {
-            ([Field::Status, Field::Agent], |object| Message::StatusUpdate(StatusUpdate(object)))
+            ([Field::Status, Field::Agent], |object| Event::StatusUpdate(StatusUpdate(object)))
         }
         Some("pr-notification") => {
-            ([Field::Action, Field::Pr], |object| Message::PrNotification(PrNotification(object)))
+            ([Field::Action, Field::Pr], |object| Event::PrNotification(PrNotification(object)))
         }
         Some("player-joined") => {
-            ([Field::Id, Field::Name], |object| Message::PlayerJoined(PlayerJoined(object)))
+            ([Field::Id, Field::Name], |object| Event::PlayerJoined(PlayerJoined(object)))
         }
         Some("player-left") => {
-            ([Field::Id, Field::Name], |object| Message::PlayerLeft(PlayerLeft(object)))
+            ([Field::Id, Field::Name], |object| Event::PlayerLeft(PlayerLeft(object)))
         }
         _ => {
             let kind = envelope.kind.map(|raw| Span::of(raw, &json)).unwrap_or_default();
             let fields = [kind, Span::default()];
-            return Ok(Message::Unhandled(Unhandled(Object { json, fields })));
+            return Ok(Event::Unhandled(Unhandled(Object { json, fields })));
         }
     };
     let fields = fields.map(place);
@@ -367,14 +356,14 @@ mod tests {
 
     fn unhandled(json: &str) -> Unhandled {
         match route(json.into()) {
-            Ok(Message::Unhandled(unhandled)) => unhandled,
+            Ok(Event::Unhandled(unhandled)) => unhandled,
             _ => panic!("{json} is handled"),
         }
     }
 
     fn chat(json: &str) -> Chat {
         match route(json.into()) {
-            Ok(Message::Chat(chat)) => chat,
+            Ok(Event::Chat(chat)) => chat,
             _ => panic!("{json} is no chat"),
         }
     }
@@ -425,7 +414,7 @@ mod tests {
     #[test]
     fn a_session_needs_a_string_for_a_token() {
         let session = |json: &str| match route(json.into()) {
-            Ok(Message::SessionInit(init)) => init.session(),
+            Ok(Event::SessionInit(init)) => init.session(),
             _ => panic!("{json} is no session-init"),
         };
         for token in ["5", "\"\"", "null", "{}"] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hermes_proto::{Action, Actions, Config, ConnId, Endpoint, Input, Overflow, Start, Transmit};
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
-use hermes_tests::{config, json, lost, ms, start, unreachable};
+use hermes_tests::{config, lost, ms, start, unreachable};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -120,7 +120,7 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
         Op::Disconnect => bench.disconnect(),
         Op::ClearSession => bench.input(Input::ClearSession),
         Op::Send(digits) => bench.try_send(&"1".repeat(*digits)).1,
-        Op::SendNonsense => bench.input(Input::Send(json("null"))),
+        Op::SendNonsense => bench.input(Input::Send("nonsense".into())),
         Op::Opened(whose) => bench.input(Input::Opened { conn: named(*whose) }),
         Op::Read(whose, payload) => bench.input(Input::Received { conn: named(*whose), payload }),
         Op::Upgrade(most) if !bench.request.is_empty() => {
@@ -270,7 +270,10 @@ fn commands_are_inputs() {
             (|endpoint, out| endpoint.connect(ms(50), out), Input::Connect),
             (|endpoint, out| endpoint.disconnect(ms(50), out), Input::Disconnect),
             (|endpoint, out| endpoint.clear_session(ms(50), out), Input::ClearSession),
-            (|endpoint, out| drop(endpoint.send(ms(50), &[1, 2], out)), Input::Send(json("[1,2]"))),
+            (
+                |endpoint, out| drop(endpoint.send(ms(50), &[1, 2], out)),
+                Input::Send("[1,2]".into()),
+            ),
         ];
         for (command, input) in commands {
             let (mut one, mut two) = (bench.endpoint.clone(), bench.endpoint.clone());

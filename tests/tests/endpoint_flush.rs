@@ -228,6 +228,15 @@ fn the_window() {
 }
 
 #[test]
+fn the_window_to_the_byte() {
+    for window in 0..=20 {
+        let mut bench = Bench::connected(Config { unflushed_max_bytes: window, ..quiet() });
+        (1..6).for_each(|n| drop(bench.send(&format!("\"{n}{n}\""))));
+        assert_eq!(bench.frames().len(), (window / 4).clamp(1, 5), "a window of {window}");
+    }
+}
+
+#[test]
 fn a_message_larger_than_the_window_goes_alone() {
     let mut bench = Bench::connected(Config { unflushed_max_bytes: 10, ..quiet() });
     let long = format!("\"{}\"", "x".repeat(1_000));
@@ -255,7 +264,7 @@ fn many_messages_through_a_small_window() {
     let mut dice = Dice::new(1);
     let mut arrived = Vec::new();
     let mut sent = 0;
-    while arrived.len() < 1_000 {
+    for _ in 0..100_000 {
         if sent < 1_000 && dice.chance(40) {
             bench.send(&(1_000 + sent).to_string());
             sent += 1;

@@ -196,8 +196,10 @@ fn an_idle_connection_owns_next_to_nothing() {
     let long = format!("\"{}\"", "x".repeat(1 << 20));
     let mut bench = Bench::connected(config());
     let beat = |bench: &mut Bench| {
-        while bench.endpoint.transmit().is_empty() {
-            bench.wait();
+        for _ in 0..3 {
+            if bench.endpoint.transmit().is_empty() {
+                bench.wait();
+            }
         }
         bench.take(usize::MAX);
         bench.receive(pong(""));
