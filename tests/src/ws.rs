@@ -9,8 +9,8 @@ use std::fmt;
 use hermes_proto::close::Violation;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{
-    Action, Actions, CloseReason, Config, ConnId, Endpoint, Frame, Input, MessageId, SendError,
-    Start, Timestamp, Transmit, Url,
+    Action, Actions, CloseReason, Config, ConnId, Endpoint, Frame, Input, MessageId, Outgoing,
+    SendError, Start, Timestamp, Transmit, Url,
 };
 use tungstenite::handshake::derive_accept_key;
 
@@ -414,7 +414,8 @@ impl Bench {
     pub fn try_send(&mut self, text: &str) -> (Result<MessageId, SendError>, Asks) {
         let mut out = Actions::new();
         let before = self.endpoint.clone();
-        let result = self.endpoint.send_text(self.now, text, &mut out);
+        let result = Outgoing::from_json(text)
+            .and_then(|message| self.endpoint.send_message(self.now, message, &mut out));
         if result.is_err() {
             assert!(self.endpoint == before && out.is_empty(), "nothing changes: {result:?}");
             return (result, Asks::new());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hermes_proto::{Action, Actions, Config, ConnId, Endpoint, Input, Overflow, Start, Transmit};
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
-use hermes_tests::{config, lost, ms, start, unreachable};
+use hermes_tests::{config, json, lost, ms, start, unreachable};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -120,7 +120,7 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
         Op::Disconnect => bench.disconnect(),
         Op::ClearSession => bench.input(Input::ClearSession),
         Op::Send(digits) => bench.try_send(&"1".repeat(*digits)).1,
-        Op::SendNonsense => bench.input(Input::Send("nonsense".into())),
+        Op::SendNonsense => bench.input(Input::Send(json("null"))),
         Op::Opened(whose) => bench.input(Input::Opened { conn: named(*whose) }),
         Op::Read(whose, payload) => bench.input(Input::Received { conn: named(*whose), payload }),
         Op::Upgrade(most) if !bench.request.is_empty() => {
@@ -150,12 +150,12 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
     }
 }
 
-/// Request or session, the window, one message, and framing; a Pong, a Close frame. Heartbeats that
+/// Request or session, the window, one message, and framing; sixteen Pongs, a Close frame. Heartbeats that
 /// are not taken are the business of `ws_memory.rs`.
 fn bound(bench: &Bench, heartbeats: usize) -> usize {
     let framing = 8 * (MESSAGES + 1);
     let session = 100;
-    bench.request.len() + session + WINDOW + MOST + framing + (125 + 6) + 8 + 22 * heartbeats
+    bench.request.len() + session + WINDOW + MOST + framing + 16 * (125 + 6) + 8 + 22 * heartbeats
 }
 
 fn settings_of_proptest(cases: u32) -> ProptestConfig {
@@ -225,7 +225,7 @@ proptest! {
             for piece in before.chunks(cut).chain(after.chunks(cut)) {
                 if bench.live.is_some() {
                     bench.receive(piece);
-                    prop_assert!(bench.endpoint.transmit().len() <= 131 + 8);
+                    prop_assert!(bench.endpoint.transmit().len() <= 16 * 131 + 8);
                 }
             }
         }
@@ -272,7 +272,7 @@ fn commands_are_inputs() {
             (|endpoint, out| endpoint.clear_session(ms(50), out), Input::ClearSession),
             (
                 |endpoint, out| drop(endpoint.send(ms(50), &[1, 2], out)),
-                Input::Send("[1,2]".into()),
+                Input::Send(json("[1,2]")),
             ),
         ];
         for (command, input) in commands {

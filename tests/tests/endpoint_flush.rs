@@ -315,8 +315,8 @@ fn what_waits_for_the_transport_is_bounded() {
     let mut dice = Dice::new(2);
     let (least, most) = (100, 300);
     let framing = 8 * (window / least + 1);
-    let pong = 6 + 125;
-    let bound = window + most + framing + pong;
+    let pongs = 16 * (6 + 125);
+    let bound = window + most + framing + pongs;
     for _ in 0..2_000 {
         bench.send(&"1".repeat(least + dice.below(most - least)));
         bench.receive(ping([0; 125]));

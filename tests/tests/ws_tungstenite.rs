@@ -98,9 +98,11 @@ impl Pair {
         carry(&mut self.client, self.server.get_mut(), 1 + self.dice.below(most));
         if self.over.is_none() {
             let heard = self.server.read().map(|message| self.to_server.push(message));
-            let errors = [heard.err(), self.server.flush().err()];
-            self.over = errors.into_iter().flatten().find(|error| !is_blocked(error));
+            self.over = heard.err().filter(|error| !is_blocked(error));
         }
+        // Even when all is read: a Close frame that was blocked is still in there.
+        let flushed = self.server.flush().err().filter(|error| !is_blocked(error));
+        self.over = self.over.take().or(flushed);
         let outgoing = &mut self.server.get_mut().outgoing;
         let n = outgoing.len().min(1 + self.dice.below(most));
         let bytes: Vec<u8> = outgoing.drain(..n).collect();

@@ -313,13 +313,12 @@ fn what_is_not_http_fails_at_once() {
         (b"\x81\x02hi", 0),
         (b"\r\nHTTP/1.1 101 X\r\n", 0),
         (b"http/1.1 101 X\r\n", 0),
-        (b"HTTP/1.0 101 X\r\n", 7),
-        (b"HTTP/1.0 404 Not Found\r\n", 7),
+        (b"HTTP/1.0 101 X\r\n\r\n", 17),
         (b"HTTP/2 101\r\n", 5),
         (b"HTTP/1.10 101\r\n", 8),
         (b"HTTP/1.1\t101\r\n", 8),
         (b"HTTP/1.1 100 Continue\r\n\r\n\x81\x02hi", 25),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 101 X\r\n", 32),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 101 X\r\n\r\n", 42),
     ] {
         let mut conn = upgrading(config());
         assert_eq!(feed(&mut conn, &bytes[..wrong]), [], "{}", bytes.escape_ascii());
@@ -327,6 +326,13 @@ fn what_is_not_http_fails_at_once() {
         assert_eq!(events, failed(UpgradeError::NotHttp), "{}", bytes.escape_ascii());
         check(&upgrading(config()), bytes.to_vec(), failed(UpgradeError::NotHttp));
     }
+}
+
+/// What an old server or proxy has to say is told.
+#[test]
+fn an_old_version_says_why_it_will_not_upgrade() {
+    let answer = b"HTTP/1.0 404 Not Found\r\n\r\n".to_vec();
+    check(&upgrading(config()), answer, vec![Event::Failed(CloseReason::Http { status: 404 })]);
 }
 
 /// A good answer of exactly `size` bytes.

@@ -12,6 +12,7 @@ mod decode;
 mod outgoing;
 mod upgrade;
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::mem;
 
@@ -32,7 +33,7 @@ pub struct Connection {
     config: Arc<Config>,
     phase: Phase,
     out: Outgoing,
-    pong: Pong,
+    pongs: Pongs,
     subprotocol: Option<Text>,
 }
 
@@ -61,13 +62,18 @@ enum Phase {
     Over,
 }
 
-/// The Pongs we owe (RFC 6455 §5.5.3): one under way at most, and behind it the newest Ping's.
+/// The Pongs we owe (RFC 6455 §5.5.3): some under way, and behind them the newest Ping's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Pong {
-    /// Where the one under way ends.
-    until: Option<u64>,
+struct Pongs {
+    /// Where those under way end.
+    ends: VecDeque<u64>,
     next: Option<Bytes>,
 }
+
+/// Pongs under way at most. A peer that sends several Pings in a row has them all answered; one
+/// that sends Pings and reads no Pongs has only the newest answered, as §5.5.3 allows, and makes
+/// nothing grow.
+const PONGS: usize = 16;
 
 impl Connection {
     /// A connection to `config.url`, with the upgrade request in [`transmit`](Self::transmit).
@@ -86,7 +92,7 @@ impl Connection {
     pub(crate) fn start(config: Arc<Config>, url: &Url, rng: ChaCha12Rng) -> Self {
         let mut out = Outgoing::new(rng);
         let phase = Phase::Upgrading(Upgrade::start(&config, url, &mut out));
-        Connection { config, phase, out, pong: Pong::default(), subprotocol: None }
+        Connection { config, phase, out, pongs: Pongs::default(), subprotocol: None }
     }
 
     /// Takes received bytes off the front of `bytes`, up to the next event. `None`: they are all
@@ -166,11 +172,11 @@ impl Connection {
     /// there are).
     pub fn transmitted(&mut self, n: usize) {
         self.out.advance(n);
-        if self.pong.until.is_some_and(|end| end <= self.out.taken()) {
-            self.pong.until = None;
-            if let Some(data) = self.pong.next.take() {
-                self.answer(data);
-            }
+        while self.pongs.ends.front().is_some_and(|end| *end <= self.out.taken()) {
+            self.pongs.ends.pop_front();
+        }
+        if let Some(data) = self.pongs.next.take() {
+            self.answer(data);
         }
     }
 
@@ -192,6 +198,7 @@ impl Connection {
     /// Gives back what memory an idle connection has no use for.
     pub(crate) fn release(&mut self) {
         self.out.release();
+        self.pongs.ends.shrink_to_fit();
         if let Phase::Open(decoder) = &mut self.phase {
             decoder.release();
         }
@@ -201,11 +208,11 @@ impl Connection {
         if !matches!(self.phase, Phase::Open(_)) {
             return;
         }
-        if self.pong.until.is_some() {
-            self.pong.next = Some(data);
+        if self.pongs.ends.len() == PONGS {
+            self.pongs.next = Some(data);
         } else {
             self.out.frame(OpCode::Control(Control::Pong), &data);
-            self.pong.until = Some(self.out.produced());
+            self.pongs.ends.push_back(self.out.produced());
         }
     }
 
