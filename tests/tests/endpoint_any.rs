@@ -270,10 +270,7 @@ fn commands_are_inputs() {
             (|endpoint, out| endpoint.connect(ms(50), out), Input::Connect),
             (|endpoint, out| endpoint.disconnect(ms(50), out), Input::Disconnect),
             (|endpoint, out| endpoint.clear_session(ms(50), out), Input::ClearSession),
-            (
-                |endpoint, out| drop(endpoint.send(ms(50), &[1, 2], out)),
-                Input::Send(json("[1,2]")),
-            ),
+            (|endpoint, out| drop(endpoint.send(ms(50), &[1, 2], out)), Input::Send(json("[1,2]"))),
         ];
         for (command, input) in commands {
             let (mut one, mut two) = (bench.endpoint.clone(), bench.endpoint.clone());
