@@ -192,7 +192,7 @@ impl Client {
     ///
     /// Where the outbox can't take it. The error has the message's text, and nothing has changed,
     /// nor was anything done that is due. A message that [`Overflow`](crate::Overflow) drops at
-    /// once is no error: it has a name, under which an [`Event::Dropped`] tells of it.
+    /// once is no error: it has a name, under which an [`Event::Dropped`](crate::Event::Dropped) tells of it.
     pub fn send<T: Serialize + ?Sized>(
         &mut self,
         now: Timestamp,
@@ -265,7 +265,7 @@ impl Client {
         }
     }
 
-    /// What the host's timer is to be set to: what the latest [`Action::ArmTimer`] said, until
+    /// What the host's timer is to be set to: what the latest [`Action::ArmTimer`](crate::Action::ArmTimer) said, until
     /// that has fired.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.armed
