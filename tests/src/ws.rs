@@ -401,7 +401,7 @@ impl Bench {
         self.input(Input::Disconnect)
     }
 
-    /// `send_text()` of a message that is accepted.
+    /// `send_message()` of one that is accepted.
     #[track_caller]
     pub fn send(&mut self, text: &str) -> Asks {
         let (result, actions) = self.try_send(text);
@@ -409,7 +409,7 @@ impl Bench {
         actions
     }
 
-    /// `send_text()`.
+    /// `send_message()`.
     #[track_caller]
     pub fn try_send(&mut self, text: &str) -> (Result<MessageId, SendError>, Asks) {
         let mut out = Actions::new();

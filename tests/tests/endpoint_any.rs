@@ -17,7 +17,8 @@ enum Op {
     ClearSession,
     /// A number with so many digits.
     Send(usize),
-    SendNonsense,
+    /// The same as an input, which can be refused only by an event.
+    SendInput(usize),
     Opened(Whose),
     /// What the host reads.
     Read(Whose, Vec<u8>),
@@ -73,7 +74,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Disconnect),
         1 => Just(Op::ClearSession),
         6 => (1..=MOST).prop_map(Op::Send),
-        1 => Just(Op::SendNonsense),
+        2 => (1..=MOST).prop_map(Op::SendInput),
         6 => whose().prop_map(Op::Opened),
         2 => (whose(), vec(any::<u8>(), 0..100)).prop_map(|(whose, bytes)| Op::Read(whose, bytes)),
         8 => (whose(), frames()).prop_map(|(whose, bytes)| Op::Read(whose, bytes)),
@@ -120,7 +121,7 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
         Op::Disconnect => bench.disconnect(),
         Op::ClearSession => bench.input(Input::ClearSession),
         Op::Send(digits) => bench.try_send(&"1".repeat(*digits)).1,
-        Op::SendNonsense => bench.input(Input::Send(json("null"))),
+        Op::SendInput(digits) => bench.input(Input::Send(json("1".repeat(*digits)))),
         Op::Opened(whose) => bench.input(Input::Opened { conn: named(*whose) }),
         Op::Read(whose, payload) => bench.input(Input::Received { conn: named(*whose), payload }),
         Op::Upgrade(most) if !bench.request.is_empty() => {
@@ -150,8 +151,8 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
     }
 }
 
-/// Request or session, the window, one message, and framing; sixteen Pongs, a Close frame. Heartbeats that
-/// are not taken are the business of `ws_memory.rs`.
+/// Request or session, the window, one message, and framing; sixteen Pongs, a Close frame.
+/// Heartbeats that are not taken are the business of `ws_memory.rs`.
 fn bound(bench: &Bench, heartbeats: usize) -> usize {
     let framing = 8 * (MESSAGES + 1);
     let session = 100;
