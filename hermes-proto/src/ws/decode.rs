@@ -13,6 +13,10 @@ use super::chunk::TextBuf;
 use crate::close::{Violation, code};
 use crate::{Config, Frame, Text};
 
+/// What is reserved on a header's word at most; what is larger grows as it comes. So a limit that
+/// was lifted altogether does not let ten bytes ask for all the memory there is.
+const RESERVE: usize = 16 << 20;
+
 /// What a frame, or the last one of several, amounts to.
 #[derive(Debug)]
 pub(super) enum Item {
@@ -175,7 +179,7 @@ impl Decoder {
                 })));
             }
             None => {
-                let capacity = piece.len() + frame.remaining;
+                let capacity = piece.len() + frame.remaining.min(RESERVE);
                 match frame.opcode {
                     OpCode::Data(Data::Binary) => {
                         Message::Binary(BytesMut::with_capacity(capacity))

@@ -46,7 +46,7 @@ impl Outgoing {
 
     /// A whole frame, masked (RFC 6455 §5.3) with a key that nobody can guess.
     pub(super) fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
-        let key = self.rng.next_u32().to_ne_bytes();
+        let key = self.rng.next_u32().to_le_bytes();
         let header = FrameHeader { opcode, mask: Some(key), ..FrameHeader::default() };
         self.buffer.reserve(header.len(payload.len() as u64) + payload.len());
         // Writing to a `Vec` can't fail.
