@@ -98,6 +98,25 @@ impl<P> Input<P> {
     }
 }
 
+#[cfg(feature = "trace")]
+impl<P> Input<P> {
+    /// The same input with its payload in another form, where it has one there.
+    pub(crate) fn convert<Q>(self, payload: impl FnOnce(P) -> Option<Q>) -> Option<Input<Q>> {
+        Some(match self {
+            Input::Connect => Input::Connect,
+            Input::Disconnect => Input::Disconnect,
+            Input::Send(message) => Input::Send(message),
+            Input::ClearSession => Input::ClearSession,
+            Input::TimerFired => Input::TimerFired,
+            Input::Opened { conn } => Input::Opened { conn },
+            Input::Received { conn, payload: p } => Input::Received { conn, payload: payload(p)? },
+            Input::Flushed { conn, up_to } => Input::Flushed { conn, up_to },
+            Input::Closing { conn, reason } => Input::Closing { conn, reason },
+            Input::Closed { conn, reason } => Input::Closed { conn, reason },
+        })
+    }
+}
+
 /// What a machine asks of its host. To be done in the order in which they come.
 ///
 /// `P` is a payload to send: a [`Frame`] for a [`Client`](crate::Client), [`Transmit`] for an

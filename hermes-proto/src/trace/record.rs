@@ -92,7 +92,9 @@ impl Recorder {
     /// Writes a client's input.
     pub fn client_input(&mut self, now: Timestamp, input: &Input<Frame>, out: &mut String) {
         debug_assert!(self.header.level == Level::Frames);
-        self.input(now, map(input, |frame| Payload::Frame(frame.clone())), None, out);
+        if let Some(input) = input.clone().convert(|frame| Some(Payload::Frame(frame))) {
+            self.input(now, input, None, out);
+        }
     }
 
     /// Writes the actions that came of a client's input.
@@ -115,8 +117,10 @@ impl Recorder {
             }
             _ => None,
         };
-        let input = map(input, |bytes| Payload::Bytes(bytes::Bytes::copy_from_slice(bytes)));
-        self.input(now, input, count, out);
+        let copy = |bytes| Some(Payload::Bytes(bytes::Bytes::copy_from_slice(bytes)));
+        if let Some(input) = input.clone().convert(copy) {
+            self.input(now, input, count, out);
+        }
     }
 
     /// Writes the actions that came of an endpoint's input, before anything more is transmitted.
@@ -150,23 +154,5 @@ impl Recorder {
                 machine.handle(now, input, count, out);
             }
         }
-    }
-}
-
-/// The same input with its payload in another form.
-fn map<P>(input: &Input<P>, payload: impl FnOnce(&P) -> Payload) -> Input<Payload> {
-    match input {
-        Input::Connect => Input::Connect,
-        Input::Disconnect => Input::Disconnect,
-        Input::Send(message) => Input::Send(message.clone()),
-        Input::ClearSession => Input::ClearSession,
-        Input::TimerFired => Input::TimerFired,
-        Input::Opened { conn } => Input::Opened { conn: *conn },
-        Input::Received { conn, payload: p } => {
-            Input::Received { conn: *conn, payload: payload(p) }
-        }
-        Input::Flushed { conn, up_to } => Input::Flushed { conn: *conn, up_to: *up_to },
-        Input::Closing { conn, reason } => Input::Closing { conn: *conn, reason: reason.clone() },
-        Input::Closed { conn, reason } => Input::Closed { conn: *conn, reason: reason.clone() },
     }
 }

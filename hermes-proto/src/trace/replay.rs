@@ -13,7 +13,7 @@ use super::line::{Parsed, Payload, action_line, frame_line, parse, timestamp};
 #[cfg(feature = "ws")]
 use super::record::Offsets;
 use super::{Header, Level};
-use crate::{Action, Actions, Client, ConfigError, ConnId, Frame, Input, Timestamp};
+use crate::{Action, Actions, Client, ConfigError, ConnId, Input, Timestamp};
 #[cfg(feature = "ws")]
 use crate::{Endpoint, Transmit};
 
@@ -73,7 +73,11 @@ impl Machine {
             Kind::Frames(client) => {
                 debug_assert!(count.is_none(), "frames are flushed by number");
                 let mut actions = Actions::new();
-                client.handle(now, frames(input)?, &mut actions);
+                let frame = |payload| match payload {
+                    Payload::Frame(frame) => Some(frame),
+                    Payload::Bytes(_) => None,
+                };
+                client.handle(now, input.convert(frame)?, &mut actions);
                 write_frames(now, &actions, &self.origin, out);
                 self.newest = newest(&actions).unwrap_or(self.newest);
                 actions.iter().rev().find_map(|action| match action {
@@ -97,7 +101,7 @@ impl Machine {
                         let input = Input::Received { conn, payload: &payload[..] };
                         endpoint.handle(now, input, &mut actions);
                     }
-                    (input, _) => endpoint.handle(now, without_payload(input)?, &mut actions),
+                    (input, _) => endpoint.handle(now, input.convert(|_| None)?, &mut actions),
                 }
                 let transmit = endpoint.transmit();
                 write_bytes(now, &actions, transmit, offsets, &self.origin, out);
@@ -115,31 +119,6 @@ fn newest<P>(actions: &Actions<P>) -> Option<ConnId> {
     actions.iter().rev().find_map(|action| match action {
         Action::Open { conn, .. } => Some(*conn),
         _ => None,
-    })
-}
-
-fn frames(input: Input<Payload>) -> Option<Input<Frame>> {
-    match input {
-        Input::Received { conn, payload: Payload::Frame(payload) } => {
-            Some(Input::Received { conn, payload })
-        }
-        input => without_payload(input),
-    }
-}
-
-/// The same input at another level, if it has no payload.
-fn without_payload<P>(input: Input<Payload>) -> Option<Input<P>> {
-    Some(match input {
-        Input::Connect => Input::Connect,
-        Input::Disconnect => Input::Disconnect,
-        Input::Send(message) => Input::Send(message),
-        Input::ClearSession => Input::ClearSession,
-        Input::TimerFired => Input::TimerFired,
-        Input::Opened { conn } => Input::Opened { conn },
-        Input::Flushed { conn, up_to } => Input::Flushed { conn, up_to },
-        Input::Closing { conn, reason } => Input::Closing { conn, reason },
-        Input::Closed { conn, reason } => Input::Closed { conn, reason },
-        Input::Received { .. } => return None,
     })
 }
 
