@@ -1,5 +1,8 @@
 //! Why a connection ended.
 
+use alloc::format;
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Text;
@@ -16,8 +19,14 @@ pub mod code {
     pub const ABNORMAL: u16 = 1006;
     /// Data that is not what its frame says, such as text that is not UTF-8.
     pub const INVALID_DATA: u16 = 1007;
+    /// The peer's policy forbids this client.
+    pub const POLICY: u16 = 1008;
     /// A message too large to process.
     pub const TOO_LARGE: u16 = 1009;
+    /// The peer restarts (IANA's registry of close codes).
+    pub const RESTART: u16 = 1012;
+    /// The peer is overloaded (IANA's registry of close codes).
+    pub const TRY_AGAIN_LATER: u16 = 1013;
 
     /// Whether a Close frame may have this code (§7.4): 1004 to 1006 and 1015 never travel, and
     /// 1016 to 2999 mean nothing yet.
@@ -71,10 +80,22 @@ pub enum CloseReason {
         text: Text,
     },
     /// The gateway answered the upgrade request with an HTTP status other than 101.
-    #[error("the gateway answered the upgrade with HTTP status {status}")]
+    #[error(
+        "the gateway answered the upgrade with HTTP status {status}{}",
+        retry_after.map(|asked| format!(", and {asked}")).unwrap_or_default()
+    )]
     Http {
         /// The status.
         status: u16,
+        /// When the gateway wants to see us again, if it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<RetryAfter>,
+    },
+    /// The host had no fresh [credentials](crate::Action::AskCredentials) for the attempt.
+    #[error("no credentials: {text}")]
+    Credentials {
+        /// Why not.
+        text: Text,
     },
     /// The gateway's answer to the upgrade request was not a WebSocket handshake (RFC 6455 §4.1).
     #[error("the upgrade failed: {error}")]
@@ -115,11 +136,36 @@ impl CloseReason {
     }
 }
 
+/// When the gateway wants to see us again: `Retry-After` (RFC 9110 §10.2.3). It counts with the
+/// statuses 429 and 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// After so many seconds. A date that came with a `Date` header is one of these, so that the
+    /// two clocks need not agree.
+    Seconds(u64),
+    /// At this time, in seconds since 1970.
+    UnixSeconds(u64),
+}
+
+impl fmt::Display for RetryAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RetryAfter::Seconds(seconds) => write!(f, "asks for {seconds} s"),
+            RetryAfter::UnixSeconds(at) => write!(f, "asks to wait until {at} s after 1970"),
+        }
+    }
+}
+
 /// What was waited for when time ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Stage {
+    /// The host's fresh credentials
+    /// ([`Config::credentials_timeout`](crate::Config::credentials_timeout)).
+    #[error("no credentials")]
+    Credentials,
     /// The connection ([`Config::connect_timeout`](crate::Config::connect_timeout)).
     #[error("no connection")]
     Connect,
@@ -127,6 +173,9 @@ pub enum Stage {
     /// ([`Config::upgrade_timeout`](crate::Config::upgrade_timeout)).
     #[error("no answer to the upgrade request")]
     Upgrade,
+    /// The answer to `session-resume` ([`Config::resume_timeout`](crate::Config::resume_timeout)).
+    #[error("no session-init")]
+    Resume,
     /// The end of the closing handshake ([`Config::close_timeout`](crate::Config::close_timeout)).
     #[error("no end to the closing handshake")]
     Close,

@@ -1,5 +1,6 @@
 //! Every setting, its default and the reason for it.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,6 +10,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Url;
+use crate::close::code;
 
 /// The reference client's gateway. No test, example or demo of Hermes contacts it.
 pub const DEFAULT_URL: &str = "ws://143.198.27.163/api/world/ws";
@@ -31,6 +33,11 @@ pub const DEFAULT_URL: &str = "ws://143.198.27.163/api/world/ws";
 pub struct Config {
     /// The gateway: `ws://` or `wss://`. Default: [`DEFAULT_URL`].
     pub url: String,
+    /// More gateways, of the same service. The client stays with one for as long as its
+    /// connections become [stable](Self::stable_after), and else goes on to the next, with the
+    /// usual wait, and after the last to `url` again. `connect` begins with the one that issued the
+    /// session, if there is one. Default: none.
+    pub fallback_urls: Vec<String>,
     /// The `Origin` header (RFC 6454). Default: none, as is usual outside a browser.
     pub origin: Option<String>,
     /// More headers for the upgrade request, names and values; a place for `Authorization`. The
@@ -38,6 +45,9 @@ pub struct Config {
     pub headers: Vec<(String, String)>,
     /// Subprotocols to ask for, the preferred one first (RFC 6455 §1.9). Default: none.
     pub subprotocols: Vec<String>,
+    /// Whether the host is asked for fresh [credentials](crate::Action::AskCredentials) before each
+    /// attempt. Default: no.
+    pub ask_credentials: bool,
 
     /// The wait before the first reconnect; it doubles with each further one. At least 1 ms.
     /// Default: 1 s, as the reference.
@@ -50,6 +60,11 @@ pub struct Config {
     /// Reconnects in a row before the client gives up with
     /// [`Event::Failed`](crate::Event::Failed); `None` is no limit. Default: 10, as the reference.
     pub max_attempts: Option<u32>,
+    /// How long after the loss of a stable connection (or the call of `connect`) an attempt may
+    /// still begin; later ones are given up with [`Event::Failed`](crate::Event::Failed). Time spent
+    /// [offline](crate::Client::network_changed) does not count. Default: `None`, no limit.
+    #[serde(rename = "max_elapsed_ms", with = "millis_or_off")]
+    pub max_elapsed: Option<Duration>,
     /// How a wait is spread, so that a thousand clients don't come back at the same moment.
     /// Default: [`Jitter::None`], as the reference.
     pub jitter: Jitter,
@@ -57,7 +72,31 @@ pub struct Config {
     /// a gateway that accepts and drops is not hammered. Default: 5 s.
     #[serde(rename = "stable_after_ms", with = "millis")]
     pub stable_after: Duration,
+    /// The least time between the begin of an attempt that failed and one that `connect`, or the
+    /// news of being [online](crate::Client::network_changed), begins without waiting for its turn.
+    /// Default: 500 ms.
+    #[serde(rename = "connect_floor_ms", with = "millis")]
+    pub connect_floor: Duration,
+    /// The longest wait that a gateway's `Retry-After` can ask for; a longer one is cut to it.
+    /// Default: 1 hour.
+    #[serde(rename = "max_retry_after_ms", with = "millis")]
+    pub max_retry_after: Duration,
+    /// Close codes by which the gateway asks for a wait, and its least length. Default: 5 s after
+    /// 1012 (service restart) and 1013 (try again later); IANA's registry suggests 5 to 30 s, so
+    /// a fleet wants [`jitter`](Self::jitter) too.
+    #[serde(rename = "close_delays_ms", with = "millis_by_code")]
+    pub close_delays: BTreeMap<u16, Duration>,
+    /// Close codes after which no retry helps: they end in [`Event::Failed`](crate::Event::Failed)
+    /// at once, or in the next of the [`fallback_urls`](Self::fallback_urls) that did not answer so.
+    /// Default: 1008 (policy violation).
+    pub fatal_close_codes: BTreeSet<u16>,
+    /// Answers to the upgrade request after which no retry helps, as
+    /// [`fatal_close_codes`](Self::fatal_close_codes). Default: 400, 401, 403, 404, 410, 426.
+    pub fatal_statuses: BTreeSet<u16>,
 
+    /// How long the host may take to bring credentials. Default: 30 s.
+    #[serde(rename = "credentials_timeout_ms", with = "millis")]
+    pub credentials_timeout: Duration,
     /// From the attempt's begin until the transport is up: resolve, connect, TLS. Where the host
     /// brings a WebSocket of its own, until that is open. Default: 15 s; a lost SYN is sent again
     /// after 1, 3 and 7 s, and who has not answered by then rarely does.
@@ -80,6 +119,40 @@ pub struct Config {
     /// Default: 10 s; two retransmissions of a lost Ping fit, so a dead link is seen within 35 s.
     #[serde(rename = "heartbeat_timeout_ms", with = "millis")]
     pub heartbeat_timeout: Duration,
+    /// A timer that is handled so much too late was not late: the machine slept, or was stopped. A
+    /// connection is then asked (a Ping, and [`heartbeat_timeout`](Self::heartbeat_timeout) again)
+    /// rather than declared dead. Default: 5 s.
+    #[serde(rename = "clock_jump_ms", with = "millis")]
+    pub clock_jump: Duration,
+    /// Whether the host can send a Ping and sees the Pong; a browser can't. Where it can't, there
+    /// are no heartbeats and no [fences](crate#fences). Default: yes.
+    pub can_ping: bool,
+
+    /// What becomes of messages that were written to a connection that then ended. Default:
+    /// [`Delivery::AtMostOnce`].
+    pub delivery: Delivery,
+    /// Which stages of messages' lives are told as events. Default: [`Receipts::None`].
+    pub receipts: Receipts,
+    /// The [time to live](crate::Outgoing::with_ttl) of messages that have none of their own.
+    /// Default: `None`, for ever.
+    #[serde(rename = "message_ttl_ms", with = "millis_or_off")]
+    pub message_ttl: Option<Duration>,
+
+    /// What goes out while a `session-resume` is not answered. Default: [`Resume::Optimistic`].
+    pub resume: Resume,
+    /// With [`Resume::Wait`]: how long the gateway may take to answer a `session-resume`; then the
+    /// connection is given up. Default: 10 s.
+    #[serde(rename = "resume_timeout_ms", with = "millis")]
+    pub resume_timeout: Duration,
+    /// A session that was not in use for longer is dropped; `None` is no limit. Default: 30 days.
+    #[serde(rename = "session_max_age_ms", with = "millis_or_off")]
+    pub session_max_age: Option<Duration>,
+    /// A session is dropped after so many connections in a row that were offered it and ended
+    /// before they were stable, without a `session-init`; `None` is no limit. Default: 5.
+    pub max_resume_failures: Option<u32>,
+    /// Whether a session may travel in the clear: over `ws://`, to a host that is not loopback.
+    /// Default: [`Plaintext::Warn`].
+    pub plaintext_session: Plaintext,
 
     /// Messages the outbox holds, sent but not taken by the operating system included. At least 1.
     /// Default: 10,000.
@@ -109,16 +182,37 @@ impl Default for Config {
             origin: None,
             headers: Vec::new(),
             subprotocols: Vec::new(),
+            fallback_urls: Vec::new(),
+            ask_credentials: false,
             backoff_base: Duration::from_secs(1),
             backoff_cap: Duration::from_secs(30),
             max_attempts: Some(10),
+            max_elapsed: None,
             jitter: Jitter::None,
             stable_after: Duration::from_secs(5),
+            connect_floor: Duration::from_millis(500),
+            max_retry_after: Duration::from_secs(3_600),
+            close_delays: [code::RESTART, code::TRY_AGAIN_LATER]
+                .map(|code| (code, Duration::from_secs(5)))
+                .into(),
+            fatal_close_codes: [code::POLICY].into(),
+            fatal_statuses: [400, 401, 403, 404, 410, 426].into(),
+            credentials_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(15),
             upgrade_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             heartbeat_interval: Some(Duration::from_secs(25)),
             heartbeat_timeout: Duration::from_secs(10),
+            clock_jump: Duration::from_secs(5),
+            can_ping: true,
+            delivery: Delivery::AtMostOnce,
+            receipts: Receipts::None,
+            message_ttl: None,
+            resume: Resume::Optimistic,
+            resume_timeout: Duration::from_secs(10),
+            session_max_age: Some(Duration::from_secs(30 * 24 * 3_600)),
+            max_resume_failures: Some(5),
+            plaintext_session: Plaintext::Warn,
             outbox_max_messages: 10_000,
             outbox_max_bytes: 16 << 20,
             overflow: Overflow::Refuse,
@@ -145,19 +239,26 @@ impl Config {
         self.validate().map(|_| ())
     }
 
-    /// Checks every field, and parses the URL.
-    pub(crate) fn validate(&self) -> Result<Url, ConfigError> {
-        let url = Url::parse(&self.url).map_err(|error| ConfigError {
-            field: "url",
-            problem: format!("{error}{}", shorten(&self.url)),
-        })?;
+    /// Checks every field, and parses the URLs, `url` first.
+    pub(crate) fn validate(&self) -> Result<Vec<Url>, ConfigError> {
+        let parse = |field, url: &String| {
+            Url::parse(url)
+                .map_err(|error| ConfigError { field, problem: format!("{error}{}", shorten(url)) })
+        };
+        let mut urls = Vec::from([parse("url", &self.url)?]);
+        for url in &self.fallback_urls {
+            urls.push(parse("fallback_urls", url)?);
+        }
         for (field, duration) in [
             ("backoff_base_ms", Some(self.backoff_base)),
+            ("credentials_timeout_ms", Some(self.credentials_timeout)),
             ("connect_timeout_ms", Some(self.connect_timeout)),
             ("upgrade_timeout_ms", Some(self.upgrade_timeout)),
             ("close_timeout_ms", Some(self.close_timeout)),
             ("heartbeat_interval_ms", self.heartbeat_interval),
             ("heartbeat_timeout_ms", Some(self.heartbeat_timeout)),
+            ("clock_jump_ms", Some(self.clock_jump)),
+            ("resume_timeout_ms", Some(self.resume_timeout)),
         ] {
             if duration.is_some_and(|duration| duration < Duration::from_millis(1)) {
                 return Err(ConfigError { field, problem: "must be at least 1".to_string() });
@@ -178,41 +279,27 @@ impl Config {
                 return Err(ConfigError { field, problem: format!("must be at least {least}") });
             }
         }
+        for (field, asks, what) in [
+            ("delivery", self.delivery == Delivery::AtLeastOnce, "at-least-once"),
+            ("receipts", self.receipts == Receipts::Received, "received"),
+        ] {
+            if asks && !self.can_ping {
+                let problem = format!(
+                    "can't be {what:?} where can_ping is false: only the answer to a Ping proves \
+                     that a message was received"
+                );
+                return Err(ConfigError { field, problem });
+            }
+        }
         self.validate_headers()?;
-        Ok(url)
+        Ok(urls)
     }
 
     /// RFC 9110 §5.6.2 (names), §5.5 (values): whatever could forge another header is refused.
     fn validate_headers(&self) -> Result<(), ConfigError> {
-        const OURS: [&str; 7] = [
-            "host",
-            "upgrade",
-            "connection",
-            "origin",
-            "sec-websocket-key",
-            "sec-websocket-version",
-            "sec-websocket-protocol",
-        ];
         let problem = |field, problem: String| Err(ConfigError { field, problem });
         for (name, value) in &self.headers {
-            if !is_token(name) {
-                return problem("headers", format!("{name:?} is not a header name"));
-            }
-            if !is_header_value(value) {
-                return problem(
-                    "headers",
-                    format!("the value of {name} must be visible ASCII, spaces and tabs"),
-                );
-            }
-            let lower = name.to_ascii_lowercase();
-            if OURS.contains(&lower.as_str()) || lower == "sec-websocket-extensions" {
-                let hint = match lower.as_str() {
-                    "origin" => "; set `origin`",
-                    "sec-websocket-protocol" => "; set `subprotocols`",
-                    _ => "",
-                };
-                return problem("headers", format!("{name} belongs to the handshake{hint}"));
-            }
+            check_header(name, value).or_else(|wrong| problem("headers", wrong))?;
         }
         if self.origin.as_deref().is_some_and(|origin| !is_header_value(origin)) {
             return problem("origin", "must be visible ASCII, as https://example.com".to_string());
@@ -227,6 +314,36 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether this can be one of the application's headers; else what is wrong with it.
+pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {
+    const OURS: [&str; 8] = [
+        "host",
+        "upgrade",
+        "connection",
+        "origin",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-protocol",
+        "sec-websocket-extensions",
+    ];
+    if !is_token(name) {
+        return Err(format!("{name:?} is not a header name"));
+    }
+    if !is_header_value(value) {
+        return Err(format!("the value of {name} must be visible ASCII, spaces and tabs"));
+    }
+    let lower = name.to_ascii_lowercase();
+    if OURS.contains(&lower.as_str()) {
+        let hint = match lower.as_str() {
+            "origin" => "; set `origin`",
+            "sec-websocket-protocol" => "; set `subprotocols`",
+            _ => "",
+        };
+        return Err(format!("{name} belongs to the handshake{hint}"));
+    }
+    Ok(())
 }
 
 fn is_token(text: &str) -> bool {
@@ -246,15 +363,18 @@ fn shorten(url: &str) -> String {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = match Url::parse(&self.url) {
+        let shown = |url: &String| match Url::parse(url) {
             Ok(url) => format!("{url:?}"),
-            Err(_) => format!("[{} bytes, not a URL]", self.url.len()),
+            Err(_) => format!("[{} bytes, not a URL]", url.len()),
         };
+        let fallbacks: Vec<String> = self.fallback_urls.iter().map(shown).collect();
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Config")
-            .field("url", &url)
+            .field("url", &shown(&self.url))
+            .field("fallback_urls", &fallbacks)
             .field("headers", &names)
             .field("max_attempts", &self.max_attempts)
+            .field("delivery", &self.delivery)
             .field("overflow", &self.overflow)
             .finish_non_exhaustive()
     }
@@ -272,6 +392,69 @@ pub enum Jitter {
     Full,
     /// Evenly between half the wait and the wait.
     Equal,
+    /// Evenly between the base and three times the wait before, the cap at most, so that clients
+    /// which failed together drift apart. It takes the place of the doubling.
+    Decorrelated,
+}
+
+/// What becomes of messages that were written to a connection that then ended, without a
+/// [fence](crate#fences) that proved them received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Delivery {
+    /// They are not sent again, so nothing arrives twice. What the operating system had not taken
+    /// whole was never received, and is sent again.
+    #[default]
+    AtMostOnce,
+    /// They are sent again, in order and before newer ones, so nothing that the outbox took gets
+    /// lost; an [`Event::InDoubt`](crate::Event::InDoubt) names those that may arrive twice. A
+    /// message stays in the outbox, and within its bounds, until it is proven received. Fences are
+    /// on.
+    AtLeastOnce,
+}
+
+/// Which stages of messages' lives are told as events. That a message was
+/// [dropped](crate::Event::Dropped) is always told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Receipts {
+    /// None.
+    #[default]
+    None,
+    /// [`Event::Written`](crate::Event::Written): the operating system has taken them.
+    Written,
+    /// `Written`, and [`Event::Received`](crate::Event::Received): the peer's endpoint has them.
+    /// Fences are on, so that it is known as soon as can be.
+    Received,
+}
+
+/// What goes out while a `session-resume` is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Resume {
+    /// The outbox, right behind it: the gateway reads in order.
+    #[default]
+    Optimistic,
+    /// Nothing, until the gateway's `session-init` says whether the session was resumed. Without a
+    /// session to resume there is nothing to wait for.
+    Wait,
+}
+
+/// Whether a session may travel in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Plaintext {
+    /// It may.
+    Allow,
+    /// It may, with one [`Event::Warning`](crate::Event::Warning) in a client's life.
+    #[default]
+    Warn,
+    /// It is neither resumed nor kept; each connection has a session of its own.
+    Refuse,
 }
 
 /// What happens to a message that finds the outbox full.
@@ -333,7 +516,7 @@ mod millis_or_off {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
-    struct Millis(#[serde(with = "super::millis")] Duration);
+    pub(super) struct Millis(#[serde(with = "super::millis")] pub(super) Duration);
 
     pub(super) fn serialize<S: Serializer>(v: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
         v.map(Millis).serialize(s)
@@ -347,6 +530,27 @@ mod millis_or_off {
     }
 }
 
+/// A table from close codes to durations.
+mod millis_by_code {
+    use alloc::collections::BTreeMap;
+    use core::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::millis_or_off::Millis;
+
+    type Table = BTreeMap<u16, Duration>;
+
+    pub(super) fn serialize<S: Serializer>(table: &Table, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_map(table.iter().map(|(code, delay)| (code, Millis(*delay))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Table, D::Error> {
+        let table = BTreeMap::<u16, Millis>::deserialize(d)?;
+        Ok(table.into_iter().map(|(code, Millis(delay))| (code, delay)).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,12 +560,14 @@ mod tests {
         let config = Config {
             heartbeat_interval: None,
             backoff_base: Duration::from_micros(1_500),
+            close_delays: [(4000, Duration::from_secs(9))].into(),
             headers: [("Authorization".to_string(), "Bearer x".to_string())].into(),
             ..Config::default()
         };
         let json = serde_json::to_string(&config).unwrap();
         assert!(json.contains(r#""backoff_base_ms":1.5,"backoff_cap_ms":30000,"#), "{json}");
         assert!(json.contains(r#""heartbeat_interval_ms":null"#), "{json}");
+        assert!(json.contains(r#""close_delays_ms":{"4000":9000}"#), "{json}");
         assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
         assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
         for wrong in [r#"{"backof_cap_ms":1}"#, r#"{"backoff_cap_ms":-1}"#] {
@@ -398,6 +604,12 @@ mod tests {
         assert_eq!(wrong(|c| c.headers.push(("A".into(), "x\r\nB: y".into()))), "headers");
         assert_eq!(wrong(|c| c.origin = Some("\n".into())), "origin");
         assert_eq!(wrong(|c| c.subprotocols = ["a".into(), "a".into()].into()), "subprotocols");
-        assert_eq!(Config::default().validate().unwrap().as_str(), DEFAULT_URL);
+        assert_eq!(wrong(|c| c.fallback_urls.push("http://a/".into())), "fallback_urls");
+        assert_eq!(
+            wrong(|c| (c.can_ping, c.delivery) = (false, Delivery::AtLeastOnce)),
+            "delivery"
+        );
+        assert_eq!(wrong(|c| (c.can_ping, c.receipts) = (false, Receipts::Received)), "receipts");
+        assert_eq!(Config::default().validate().unwrap()[0].as_str(), DEFAULT_URL);
     }
 }

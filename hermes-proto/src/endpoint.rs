@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use serde::Serialize;
 
@@ -74,6 +75,11 @@ impl Endpoint {
         self.handle(now, Input::Disconnect, out);
     }
 
+    /// As [`Client::shutdown`].
+    pub fn shutdown(&mut self, now: Timestamp, within: Duration, out: &mut Actions<Transmit>) {
+        self.handle(now, Input::Shutdown { within }, out);
+    }
+
     /// As [`Client::send`].
     ///
     /// # Errors
@@ -107,6 +113,16 @@ impl Endpoint {
         self.handle(now, Input::ClearSession, out);
     }
 
+    /// As [`Client::clear_outbox`].
+    pub fn clear_outbox(&mut self, now: Timestamp, out: &mut Actions<Transmit>) {
+        self.handle(now, Input::ClearOutbox, out);
+    }
+
+    /// As [`Client::network_changed`].
+    pub fn network_changed(&mut self, now: Timestamp, online: bool, out: &mut Actions<Transmit>) {
+        self.handle(now, Input::NetworkChanged { online }, out);
+    }
+
     /// What is to be written to the transport: one contiguous buffer, empty when there is
     /// nothing.
     pub fn transmit(&self) -> &[u8] {
@@ -128,16 +144,15 @@ impl Endpoint {
         }
         let Endpoint { client, config, wire } = self;
         client.tick(now);
-        let frame_input = match input {
-            Input::Connect => Input::Connect,
-            Input::Disconnect => Input::Disconnect,
-            Input::Send(message) => Input::Send(message),
-            Input::ClearSession => Input::ClearSession,
-            Input::TimerFired => Input::TimerFired,
+        let input = match input {
             Input::Opened { conn } => {
-                if wire.ws.is_none() {
-                    let rng = client.rng(conn, Purpose::WebSocket);
-                    wire.ws = Some(ws::Connection::start(Arc::clone(config), client.url(), rng));
+                if wire.ws.is_none() && client.is_dialing() {
+                    wire.ws = Some(ws::Connection::start(
+                        Arc::clone(config),
+                        client.url(),
+                        client.headers(),
+                        client.rng(conn, Purpose::WebSocket),
+                    ));
                     client.upgrading();
                     wire.announce(conn, out);
                 }
@@ -150,19 +165,24 @@ impl Endpoint {
                 self.on_bytes(now, conn, payload, out);
                 return self.client.settle(&mut self.wire.over(out));
             }
+            // The WebSocket in here knows better.
+            Input::Closing { .. } => return client.settle(&mut wire.over(out)),
             Input::Flushed { conn, up_to } => {
                 let up_to = wire.on_flushed(up_to);
                 wire.announce(conn, out);
                 Input::Flushed { conn, up_to }
             }
-            // The WebSocket in here knows better.
-            Input::Closing { .. } => return client.settle(&mut wire.over(out)),
             Input::Closed { conn, reason } => {
                 *wire = Wire::default();
                 Input::Closed { conn, reason }
             }
+            // The rest has no payload.
+            other => match other.convert(|_| None) {
+                Some(input) => input,
+                None => return,
+            },
         };
-        client.apply(now, frame_input, &mut wire.over(out));
+        client.apply(now, input, &mut wire.over(out));
         client.settle(&mut wire.over(out));
     }
 }
@@ -280,6 +300,7 @@ impl Sink for Stack<'_> {
                 *self.wire = Wire::default();
                 Action::Close { conn, code: None }
             }
+            Action::AskCredentials { conn, url } => Action::AskCredentials { conn, url },
             Action::Open { conn, url } => Action::Open { conn, url },
             Action::ArmTimer(at) => Action::ArmTimer(at),
             Action::Emit(event) => Action::Emit(event),

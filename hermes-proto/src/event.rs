@@ -1,5 +1,7 @@
 //! What the application learns.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Chat, CloseReason, ConnId, Frame, MessageId, PlayerJoined, PlayerLeft, PrNotification,
     SessionInit, StatusUpdate, Text, Timestamp, Unhandled, Url,
@@ -28,14 +30,23 @@ pub enum Event {
         /// When the next attempt begins; `None` where there is none.
         retry_at: Option<Timestamp>,
     },
-    /// `ws-failed`: [`max_attempts`](crate::Config::max_attempts) reconnects in a row came to
-    /// nothing. The outbox keeps its messages, and `connect` starts again with a full budget.
+    /// `ws-failed`: there will be no further attempt. The outbox keeps its messages, and `connect`
+    /// starts again with a full budget.
     Failed {
         /// How many reconnects there were.
         attempts: u32,
+        /// Why it was given up.
+        why: GiveUp,
     },
-    /// `session-init`.
+    /// `session-init`: the gateway issued a session, or [resumed](SessionInit::resumed) the one
+    /// before.
     SessionInit(SessionInit),
+    /// `session-dropped`: the session is not offered to the gateway any more, and the saved one is
+    /// cleared. The gateway will issue a new one.
+    SessionDropped {
+        /// Why.
+        reason: SessionDrop,
+    },
     /// `chat-message`, from the types `chat` and `chat-message`.
     Chat(Chat),
     /// `status-update`.
@@ -55,7 +66,38 @@ pub enum Event {
         /// What is wrong with it.
         error: Text,
     },
-    /// `message-dropped`: a message left the outbox without being sent.
+    /// `messages-written`: the operating system has taken every byte of these messages, for the
+    /// first time. All names up to the range's end are covered, but for those that were dropped.
+    /// Where [`receipts`](crate::Config::receipts) are wanted.
+    Written {
+        /// The first message; directly behind the range before.
+        from: MessageId,
+        /// The last message.
+        to: MessageId,
+    },
+    /// `messages-received`: the peer's WebSocket endpoint has these messages; a
+    /// [fence](crate#fences) proved it. All names up to the range's end are covered, but for those
+    /// that were dropped, or lie in an earlier range. Where [`receipts`](crate::Config::receipts)
+    /// are wanted, and during a [`shutdown`](crate::Client::shutdown).
+    Received {
+        /// The first message.
+        from: MessageId,
+        /// The last message.
+        to: MessageId,
+    },
+    /// `messages-in-doubt`: a connection ended with these messages written and not proven to be
+    /// received: they may have arrived, or not. Where fences are on.
+    InDoubt {
+        /// The first message.
+        from: MessageId,
+        /// The last message.
+        to: MessageId,
+        /// Whether they are sent again, and so may arrive twice
+        /// ([`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce)).
+        resend: bool,
+    },
+    /// `message-dropped`: a message was given up. It was not sent, or (with
+    /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce), after an `InDoubt`) not sent again.
     Dropped {
         /// Its name; `None` where the outbox never took it.
         id: Option<MessageId>,
@@ -63,6 +105,17 @@ pub enum Event {
         text: Text,
         /// Why.
         reason: DropReason,
+    },
+    /// `shut-down`: the last event of a [`shutdown`](crate::Client::shutdown), with what became of
+    /// the messages since it was called.
+    ShutDown {
+        /// Messages that the peer's WebSocket endpoint has.
+        received: u64,
+        /// Messages that were written, and may have arrived or not. `InDoubt` events named them.
+        in_doubt: u64,
+        /// Messages that never were. They are still in the
+        /// [outbox](crate::Client::outbox).
+        unsent: u64,
     },
     /// `warning`: something that people should look at, and that stops nothing.
     Warning {
@@ -86,7 +139,12 @@ impl Event {
             Event::PlayerLeft(_) => "player-left",
             Event::Unhandled(_) => "unhandled",
             Event::Malformed { .. } => "malformed",
+            Event::SessionDropped { .. } => "session-dropped",
+            Event::Written { .. } => "messages-written",
+            Event::Received { .. } => "messages-received",
+            Event::InDoubt { .. } => "messages-in-doubt",
             Event::Dropped { .. } => "message-dropped",
+            Event::ShutDown { .. } => "shut-down",
             Event::Warning { .. } => "warning",
         }
     }
@@ -102,4 +160,53 @@ pub enum DropReason {
     /// It is larger than [`outbox_max_bytes`](crate::Config::outbox_max_bytes).
     #[error("the message is larger than outbox_max_bytes")]
     TooLarge,
+    /// Its [time to live](crate::Outgoing::with_ttl) was over before it could be handed to a
+    /// connection, or handed over once more.
+    #[error("the message's time to live is over")]
+    Expired,
+    /// It is [volatile](crate::Outgoing::volatile), and could not leave at once.
+    #[error("a volatile message could not be sent at once")]
+    NotNow,
+    /// It is [volatile](crate::Outgoing::volatile), and the connection that it was handed to ended
+    /// first.
+    #[error("the connection ended under a volatile message")]
+    ConnectionLost,
+    /// The application [cleared the outbox](crate::Client::clear_outbox).
+    #[error("the outbox was cleared")]
+    Cleared,
+    /// A [`shutdown`](crate::Client::shutdown) is under way.
+    #[error("the client is shutting down")]
+    ShuttingDown,
+}
+
+/// Why there is no further attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum GiveUp {
+    /// [`max_attempts`](crate::Config::max_attempts) reconnects in a row came to nothing.
+    #[error("max_attempts are used up")]
+    Attempts,
+    /// [`max_elapsed`](crate::Config::max_elapsed) would pass before the next one.
+    #[error("max_elapsed is used up")]
+    Elapsed,
+    /// The connection ended for a reason that no retry mends:
+    /// [`fatal_close_codes`](crate::Config::fatal_close_codes),
+    /// [`fatal_statuses`](crate::Config::fatal_statuses).
+    #[error("a retry would not help")]
+    Fatal,
+}
+
+/// Why a session was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SessionDrop {
+    /// It is older than [`session_max_age`](crate::Config::session_max_age).
+    #[error("it is older than session_max_age")]
+    TooOld,
+    /// [`max_resume_failures`](crate::Config::max_resume_failures) connections in a row ended
+    /// where it was offered.
+    #[error("it could not be resumed")]
+    ResumeFailed,
 }

@@ -141,6 +141,7 @@ extern crate std;
 mod client;
 pub mod close;
 mod config;
+mod credentials;
 #[cfg(feature = "ws")]
 mod endpoint;
 mod event;
@@ -157,12 +158,15 @@ mod url;
 #[cfg(feature = "ws")]
 pub mod ws;
 
-pub use client::{Client, Start, State, Stats};
+pub use client::{Client, Drops, Ends, Start, State, Stats};
 pub use close::CloseReason;
-pub use config::{Config, ConfigError, DEFAULT_URL, Jitter, Overflow};
+pub use config::{
+    Config, ConfigError, DEFAULT_URL, Delivery, Jitter, Overflow, Plaintext, Receipts, Resume,
+};
+pub use credentials::Credentials;
 #[cfg(feature = "ws")]
 pub use endpoint::Endpoint;
-pub use event::{DropReason, Event};
+pub use event::{DropReason, Event, GiveUp, SessionDrop};
 pub use frame::Frame;
 #[cfg(feature = "ws")]
 pub use machine::Transmit;

@@ -2,8 +2,9 @@
 
 use alloc::collections::VecDeque;
 use core::fmt;
+use core::time::Duration;
 
-use crate::{CloseReason, Event, Frame, Outgoing, Session, Timestamp, Url};
+use crate::{CloseReason, Credentials, Event, Frame, Outgoing, Session, Timestamp, Url};
 
 /// The name of a connection, unique for the life of its client.
 ///
@@ -26,7 +27,7 @@ impl fmt::Display for ConnId {
 
 /// The name of a message that the outbox accepted: 1, 2, 3 … in the order of acceptance, unique
 /// for the life of its client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
 /// What goes into a machine.
@@ -43,8 +44,29 @@ pub enum Input<P = Frame> {
     /// The application sends a message. Where the outbox can't take it, it comes back as an
     /// [`Event::Dropped`]; the `send` methods hand it back as an error instead.
     Send(Outgoing),
+    /// The application wants to be disconnected once everything that was sent has arrived, as far
+    /// as that can be known, and after this time at the latest.
+    Shutdown {
+        /// How long that may take, the closing handshake included.
+        within: Duration,
+    },
     /// The application forgets the session.
     ClearSession,
+    /// The application gives up all messages that were not handed to a connection.
+    ClearOutbox,
+    /// What the system says of the network. Without such news a client takes itself to be online.
+    NetworkChanged {
+        /// Whether there is a network.
+        online: bool,
+    },
+    /// The answer to [`Action::AskCredentials`]. Who has none hands in [`Closed`](Input::Closed)
+    /// with [`CloseReason::Credentials`].
+    Credentials {
+        /// The connection.
+        conn: ConnId,
+        /// They are.
+        credentials: Credentials,
+    },
     /// The connection is up: the WebSocket is open, or for an `Endpoint` the transport is.
     Opened {
         /// The connection.
@@ -88,7 +110,8 @@ impl<P> Input<P> {
     /// The connection that the input is about, if it is about one.
     pub fn conn(&self) -> Option<ConnId> {
         match self {
-            Input::Opened { conn }
+            Input::Credentials { conn, .. }
+            | Input::Opened { conn }
             | Input::Received { conn, .. }
             | Input::Flushed { conn, .. }
             | Input::Closing { conn, .. }
@@ -98,7 +121,7 @@ impl<P> Input<P> {
     }
 }
 
-#[cfg(feature = "trace")]
+#[cfg(any(feature = "trace", feature = "ws"))]
 impl<P> Input<P> {
     /// The same input with its payload in another form, where it has one there.
     pub(crate) fn convert<Q>(self, payload: impl FnOnce(P) -> Option<Q>) -> Option<Input<Q>> {
@@ -106,7 +129,11 @@ impl<P> Input<P> {
             Input::Connect => Input::Connect,
             Input::Disconnect => Input::Disconnect,
             Input::Send(message) => Input::Send(message),
+            Input::Shutdown { within } => Input::Shutdown { within },
             Input::ClearSession => Input::ClearSession,
+            Input::ClearOutbox => Input::ClearOutbox,
+            Input::NetworkChanged { online } => Input::NetworkChanged { online },
+            Input::Credentials { conn, credentials } => Input::Credentials { conn, credentials },
             Input::TimerFired => Input::TimerFired,
             Input::Opened { conn } => Input::Opened { conn },
             Input::Received { conn, payload: p } => Input::Received { conn, payload: payload(p)? },
@@ -124,6 +151,14 @@ impl<P> Input<P> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action<P = Frame> {
+    /// Bring fresh credentials for an attempt, as [`Input::Credentials`]; `Open` follows. Only
+    /// with [`Config::ask_credentials`](crate::Config::ask_credentials).
+    AskCredentials {
+        /// The connection to be, which [`Close`](Action::Close) may call off.
+        conn: ConnId,
+        /// The gateway that they are for.
+        url: Url,
+    },
     /// Make a connection to `url`, and report it [opened](Input::Opened) or
     /// [closed](Input::Closed). The one before it, if any, has ended.
     Open {

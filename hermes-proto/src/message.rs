@@ -11,7 +11,7 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::{Event, Text};
+use crate::{Event, Session, Text};
 
 /// The fields that the protocol documents, beside `type`. Each message type has two.
 #[derive(Clone, Copy)]
@@ -111,9 +111,9 @@ pub(crate) fn route(json: Text) -> Result<Event, (Text, serde_json::Error)> {
         raw.map(|raw| Span::of(raw, &json)).unwrap_or_default()
     };
     let (fields, make): ([Field; 2], fn(Object) -> Event) = match kind.as_deref() {
-        Some("session-init") => {
-            ([Field::Token, Field::ClientId], |object| Event::SessionInit(SessionInit(object)))
-        }
+        Some("session-init") => ([Field::Token, Field::ClientId], |object| {
+            Event::SessionInit(SessionInit { object, resumed: false })
+        }),
         Some("chat" | "chat-message") => {
             ([Field::Text, Field::Sender], |object| Event::Chat(Chat(object)))
         }
@@ -259,13 +259,58 @@ macro_rules! message {
     };
 }
 
-message! {
-    /// `session-init`: the gateway issued a session, or confirmed the one that was resumed.
-    SessionInit {
-        /// The secret that resumes the session.
-        token,
-        /// Who the gateway says we are.
-        client_id
+/// `session-init`: the gateway issued a session, or confirmed the one that was resumed.
+///
+/// Its fields are as the other messages'.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionInit {
+    object: Object,
+    resumed: bool,
+}
+
+impl SessionInit {
+    /// The secret that resumes the session.
+    pub fn token(&self) -> Option<Cow<'_, str>> {
+        self.object.field(0)
+    }
+
+    /// Who the gateway says we are.
+    pub fn client_id(&self) -> Option<Cow<'_, str>> {
+        self.object.field(1)
+    }
+
+    /// Whether it is the session that there was before: it has the same client id, or where there
+    /// is none the same token. Otherwise it is a new one, and what the gateway knew of the old
+    /// one is gone.
+    pub fn resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// The whole object as it arrived, valid JSON.
+    pub fn json(&self) -> &Text {
+        &self.object.json
+    }
+
+    /// Compares it with the session that there was before.
+    pub(crate) fn compare(&mut self, before: Option<&Session>) {
+        let Some(before) = before else { return };
+        self.resumed = match (self.client_id(), &before.client_id) {
+            (Some(id), Some(before)) => id == before.as_str(),
+            _ => self.token().is_some_and(|token| token == before.token.as_str()),
+        };
+    }
+
+    /// The token and client id to keep, if there is a token: a string that is not empty.
+    pub(crate) fn session(&self) -> Option<(String, Option<String>)> {
+        let token = decode(self.object.raw(0).filter(|raw| raw.starts_with('"'))?)?;
+        let client_id = self.client_id().map(Cow::into_owned);
+        (!token.is_empty()).then(|| (token.into_owned(), client_id))
+    }
+}
+
+impl fmt::Debug for SessionInit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionInit").field(&self.object.json).field(&self.resumed).finish()
     }
 }
 
@@ -338,15 +383,6 @@ impl Unhandled {
 impl fmt::Debug for Unhandled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Unhandled").field(&self.0.json).finish()
-    }
-}
-
-impl SessionInit {
-    /// The token and client id to keep, if there is a token: a string that is not empty.
-    pub(crate) fn session(&self) -> Option<(String, Option<String>)> {
-        let token = decode(self.0.raw(0).filter(|raw| raw.starts_with('"'))?)?;
-        let client_id = self.client_id().map(Cow::into_owned);
-        (!token.is_empty()).then(|| (token.into_owned(), client_id))
     }
 }
 

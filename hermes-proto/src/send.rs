@@ -1,6 +1,7 @@
 //! What the application sends.
 
 use alloc::string::{String, ToString};
+use core::time::Duration;
 
 use serde::Serialize;
 use serde::de::{Deserialize, IgnoredAny};
@@ -22,6 +23,8 @@ use crate::Text;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outgoing {
     text: Text,
+    ttl: Option<Duration>,
+    volatile: bool,
 }
 
 impl Outgoing {
@@ -32,7 +35,7 @@ impl Outgoing {
     /// [`SendError::Serialize`], where its `Serialize` fails.
     pub fn new<T: Serialize + ?Sized>(message: &T) -> Result<Self, SendError> {
         match serde_json::to_string(message) {
-            Ok(json) => Ok(Outgoing { text: json.into() }),
+            Ok(json) => Ok(Outgoing::text_is_json(json.into())),
             Err(error) => Err(SendError::Serialize(error.to_string())),
         }
     }
@@ -46,15 +49,49 @@ impl Outgoing {
         let text = text.into();
         let mut deserializer = serde_json::Deserializer::from_str(&text);
         match IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end()) {
-            Ok(()) => Ok(Outgoing { text }),
+            Ok(()) => Ok(Outgoing::text_is_json(text)),
             Err(error) => Err(SendError::NotJson(text, error.to_string())),
         }
     }
 
-    /// `null`.
+    fn text_is_json(text: Text) -> Self {
+        Outgoing { text, ttl: None, volatile: false }
+    }
+
+    /// Gives the message up where it could not be handed to a connection within `ttl` of being
+    /// sent, with an [`Event::Dropped`](crate::Event::Dropped). What was handed over is not
+    /// recalled; where its connection ends before it has left, the time counts again. Default:
+    /// [`message_ttl`](crate::Config::message_ttl).
+    #[must_use]
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        Outgoing { ttl: Some(ttl), ..self }
+    }
+
+    /// Makes the message one that is worth nothing later, such as a position in a world: it is
+    /// handed to an open connection at once, with nothing waiting before it, or refused with
+    /// [`SendError::NotNow`]. Where that connection ends before it has left (with
+    /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce), before it is proven to have
+    /// arrived), it is given up with an [`Event::Dropped`](crate::Event::Dropped).
+    #[must_use]
+    pub fn volatile(self) -> Self {
+        Outgoing { volatile: true, ..self }
+    }
+
+    /// Its own time to live, if it has one.
+    pub fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+
+    /// Whether it is [volatile](Self::volatile).
+    pub fn is_volatile(&self) -> bool {
+        self.volatile
+    }
+
+    /// The same message with another text, which is JSON; else with `null`.
     #[cfg(feature = "trace")]
-    pub(crate) fn null() -> Self {
-        Outgoing { text: "null".into() }
+    pub(crate) fn with_text(self, text: Text) -> Self {
+        let text = Outgoing::from_json(text).map_or_else(|_| "null".into(), Outgoing::into_text);
+        Outgoing { text, ..self }
     }
 
     /// The JSON.
@@ -87,6 +124,12 @@ pub enum SendError {
     /// No outbox of this size can ever take it.
     #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
     TooLarge(Outgoing),
+    /// The message is [volatile](Outgoing::volatile), and can't leave at once.
+    #[error("a volatile message can't be sent now; there is no open connection with room for it")]
+    NotNow(Outgoing),
+    /// A [`shutdown`](crate::Client::shutdown) is under way; `connect` takes it back.
+    #[error("the client is shutting down")]
+    ShuttingDown(Outgoing),
     /// Not JSON.
     #[error("the message is not JSON: {1}")]
     NotJson(Text, String),
@@ -99,7 +142,10 @@ impl SendError {
     /// The message's text.
     pub fn into_text(self) -> Option<Text> {
         match self {
-            SendError::Full(message) | SendError::TooLarge(message) => Some(message.into_text()),
+            SendError::Full(message)
+            | SendError::TooLarge(message)
+            | SendError::NotNow(message)
+            | SendError::ShuttingDown(message) => Some(message.into_text()),
             SendError::NotJson(text, _) => Some(text),
             SendError::Serialize(_) => None,
         }

@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::net::Ipv4Addr;
 
 use fluent_uri::Uri;
 
@@ -73,6 +74,15 @@ impl Url {
     /// Whether the scheme is `wss`.
     pub fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// Whether the host is this machine by its name: `localhost` (RFC 6761 §6.3), `127.0.0.0/8` or
+    /// `[::1]`.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        let name = host.strip_suffix('.').unwrap_or(host);
+        let is_v4 = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+        name == "localhost" || name.ends_with(".localhost") || host == "[::1]" || is_v4()
     }
 
     /// The host: a name, an IPv4 address, or an IPv6 address in brackets.
@@ -163,6 +173,22 @@ mod tests {
         let url = Url::parse("wss://[::1]:8443/a/b").unwrap();
         assert_eq!((url.host(), url.port(), url.is_secure()), ("[::1]", 8443, true));
         assert_eq!(url.authority(), "[::1]:8443");
+    }
+
+    #[test]
+    fn loopback() {
+        for (host, is_loopback) in [
+            ("localhost", true),
+            ("a.LOCALHOST.", true),
+            ("127.1.2.3", true),
+            ("[::1]", true),
+            ("127.0.0.1.example.com", false),
+            ("notlocalhost", false),
+            ("10.0.0.1", false),
+        ] {
+            let url = Url::parse(&format!("ws://{host}:1/")).unwrap();
+            assert_eq!(url.is_loopback(), is_loopback, "{host}");
+        }
     }
 
     #[test]

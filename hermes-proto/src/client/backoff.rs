@@ -8,19 +8,38 @@ use chacha20::rand_core::Rng;
 use crate::{Config, Jitter};
 
 /// The wait after `attempts` reconnects in a row: base, doubled with each, capped, then spread.
-pub(super) fn delay(config: &Config, attempts: u32, rng: impl FnOnce() -> ChaCha12Rng) -> Duration {
+/// `last` is the wait before, zero where there was none.
+pub(super) fn delay(
+    config: &Config,
+    attempts: u32,
+    last: Duration,
+    rng: &mut ChaCha12Rng,
+) -> Duration {
     let doubled =
         config.backoff_base.saturating_mul(1_u32.checked_shl(attempts).unwrap_or(u32::MAX));
     let delay = doubled.min(config.backoff_cap);
     match config.jitter {
         Jitter::None => delay,
-        Jitter::Full => between(Duration::ZERO, delay, rng()),
-        Jitter::Equal => between(delay / 2, delay, rng()),
+        Jitter::Full => between(Duration::ZERO, delay, rng),
+        Jitter::Equal => between(delay / 2, delay, rng),
+        Jitter::Decorrelated => {
+            let most = last.saturating_mul(3).clamp(config.backoff_base, config.backoff_cap);
+            between(config.backoff_base, most, rng)
+        }
+    }
+}
+
+/// The wait that a gateway asked for. With jitter, up to the base more, lest all that it asked
+/// come back in the same instant.
+pub(super) fn asked(config: &Config, asked: Duration, rng: &mut ChaCha12Rng) -> Duration {
+    match config.jitter {
+        Jitter::None => asked,
+        _ => asked.saturating_add(between(Duration::ZERO, config.backoff_base, rng)),
     }
 }
 
 /// Evenly between the two, but at least a millisecond: a wait of nothing is a busy loop.
-fn between(low: Duration, high: Duration, mut rng: ChaCha12Rng) -> Duration {
+fn between(low: Duration, high: Duration, rng: &mut ChaCha12Rng) -> Duration {
     // Beyond the range of a `Timestamp` it makes no difference.
     let span = u64::try_from((high - low).as_micros()).unwrap_or(u64::MAX);
     let offset = (u128::from(rng.next_u64()) * (u128::from(span) + 1)) >> 64;
@@ -40,19 +59,24 @@ mod tests {
         rng
     }
 
+    fn wait(config: &Config, attempts: u32) -> Duration {
+        delay(config, attempts, Duration::ZERO, &mut rng(0))
+    }
+
     #[test]
     fn the_references_schedule() {
         let config = Config::default();
-        let waits = (0..8).map(|n| delay(&config, n, || rng(0)).as_secs());
+        let waits = (0..8).map(|n| wait(&config, n).as_secs());
         assert!(waits.eq([1, 2, 4, 8, 16, 30, 30, 30]));
-        assert_eq!(delay(&config, u32::MAX, || rng(0)).as_secs(), 30);
+        assert_eq!(wait(&config, u32::MAX).as_secs(), 30);
     }
 
     #[test]
     fn jitter_spreads_after_the_cap() {
-        for (jitter, low) in [(Jitter::Full, 0), (Jitter::Equal, 15)] {
+        for (jitter, low) in [(Jitter::Full, 0), (Jitter::Equal, 15), (Jitter::Decorrelated, 1)] {
             let config = Config { jitter, ..Config::default() };
-            let waits = (0..1_000).map(|stream| delay(&config, 20, || rng(stream)));
+            let waits = (0..1_000)
+                .map(|stream| delay(&config, 20, Duration::from_secs(30), &mut rng(stream)));
             let (mut least, mut most) = (Duration::MAX, Duration::ZERO);
             for wait in waits {
                 (least, most) = (least.min(wait), most.max(wait));
@@ -60,5 +84,27 @@ mod tests {
             assert!(least >= Duration::from_secs(low) && least < Duration::from_secs(low + 1));
             assert!(most <= Duration::from_secs(30) && most > Duration::from_secs(29));
         }
+    }
+
+    #[test]
+    fn decorrelated_waits_follow_from_the_wait_before() {
+        let config = Config { jitter: Jitter::Decorrelated, ..Config::default() };
+        for last in [0, 1, 2, 9] {
+            let most = Duration::from_secs(last * 3).max(config.backoff_base);
+            for stream in 0..100 {
+                let wait = delay(&config, 0, Duration::from_secs(last), &mut rng(stream));
+                assert!((config.backoff_base..=most).contains(&wait), "{wait:?} after {last} s");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_gateway_asks_for_is_spread_too() {
+        let config = Config { jitter: Jitter::Full, ..Config::default() };
+        let five = Duration::from_secs(5);
+        let waits = (0..100).map(|stream| asked(&config, five, &mut rng(stream)));
+        let (least, most) = waits.fold((Duration::MAX, five), |(a, b), w| (a.min(w), b.max(w)));
+        assert!(least >= five && least < five * 2 && most > least && most <= five * 6 / 5);
+        assert_eq!(asked(&Config::default(), five, &mut rng(0)), five);
     }
 }

@@ -12,6 +12,8 @@ use crate::{Config, Timestamp};
 pub(super) struct Heartbeat {
     interval: Duration,
     timeout: Duration,
+    /// How late a check is where the machine must have slept.
+    jump: Duration,
     heard: Timestamp,
     next: Timestamp,
     /// A Ping was sent, and nothing was heard since.
@@ -24,7 +26,9 @@ pub(super) enum Verdict {
     /// Nothing; there was none.
     Alive,
     /// Ask.
-    Ping,
+    Ask,
+    /// Ask again: it was we who were silent.
+    AskAgain,
     /// Give up: nothing came after a Ping.
     Dead,
 }
@@ -32,13 +36,23 @@ pub(super) enum Verdict {
 impl Heartbeat {
     /// `None` where the configuration wants no heartbeat.
     pub(super) fn new(now: Timestamp, config: &Config) -> Option<Self> {
-        let interval = config.heartbeat_interval?;
-        let timeout = config.heartbeat_timeout;
-        Some(Heartbeat { interval, timeout, heard: now, next: now + interval, asking: false })
+        let interval = config.heartbeat_interval.filter(|_| config.can_ping)?;
+        Some(Heartbeat {
+            interval,
+            timeout: config.heartbeat_timeout,
+            jump: config.clock_jump,
+            heard: now,
+            next: now + interval,
+            asking: false,
+        })
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
         self.next
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking
     }
 
     /// Something was heard: any byte will do.
@@ -50,18 +64,27 @@ impl Heartbeat {
         }
     }
 
+    /// A Ping goes out: whoever does not answer it in time is dead.
+    pub(super) fn ask(&mut self, now: Timestamp) {
+        self.asking = true;
+        self.next = now + self.timeout;
+    }
+
     /// The deadline has come.
     pub(super) fn check(&mut self, now: Timestamp) -> Verdict {
         if self.asking {
-            return Verdict::Dead;
+            if now - self.next < self.jump {
+                return Verdict::Dead;
+            }
+            self.ask(now);
+            return Verdict::AskAgain;
         }
         let due = self.heard + self.interval;
         if due > now {
             self.next = due;
             return Verdict::Alive;
         }
-        self.asking = true;
-        self.next = now + self.timeout;
-        Verdict::Ping
+        self.ask(now);
+        Verdict::Ask
     }
 }

@@ -1,31 +1,38 @@
 //! The machine: what each input does, in each phase, and what follows from the passing of time.
 
 use alloc::string::ToString;
-
-use bytes::{BufMut, Bytes, BytesMut};
-use serde::Serialize;
+use alloc::vec::Vec;
 
 use super::Client;
-use super::Purpose;
-use super::backoff;
+use super::delivery::Fence;
 use super::heartbeat::{Heartbeat, Verdict};
-use super::outbox::{Admission, Refusal};
+use super::retry::Next;
 use crate::close::{Stage, code};
+use crate::config::check_header;
 use crate::message;
 use crate::{
-    Action, Actions, CloseReason, ConnId, DropReason, Event, Frame, Input, MessageId, Outgoing,
-    SendError, Session, SessionInit, Text, Timestamp,
+    Action, Actions, CloseReason, ConnId, Credentials, Event, Frame, GiveUp, Input, MessageId,
+    Text, Timestamp,
 };
 
 /// Where a client is in a connection's life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Idle,
-    Connecting { conn: ConnId, deadline: Timestamp, stage: Stage },
+    Connecting {
+        conn: ConnId,
+        deadline: Timestamp,
+        stage: Stage,
+    },
     Open(Link),
     Closing(Closing),
-    Waiting { until: Timestamp },
-    Failed,
+    /// `spends`: the attempt to come counts as a reconnect. While there is no network it does not
+    /// come at all.
+    Waiting {
+        until: Timestamp,
+        spends: bool,
+    },
+    Failed(GiveUp),
 }
 
 /// A connection that is, or was, open.
@@ -34,23 +41,59 @@ pub(super) struct Link {
     pub(super) conn: ConnId,
     pub(super) since: Timestamp,
     /// Frames sent.
-    seq: u64,
+    pub(super) seq: u64,
     /// Of those, flushed.
-    flushed: u64,
-    /// The latest heartbeat's Ping.
-    pinged: u64,
-    heartbeat: Option<Heartbeat>,
+    pub(super) flushed: u64,
+    /// Messages handed over.
+    pub(super) handed: u64,
+    /// Of those, written.
+    pub(super) written: u64,
+    /// Of those, proven received.
+    pub(super) proven: u64,
+    /// The last message handed over.
+    pub(super) last: MessageId,
+    /// The one Ping that is not answered.
+    pub(super) fence: Option<Fence>,
+    /// A session was offered, and the gateway has not answered.
+    pub(super) offered: bool,
+    /// Until when nothing goes out before that answer.
+    pub(super) gate: Option<Timestamp>,
+    pub(super) heartbeat: Option<Heartbeat>,
 }
 
 /// A connection in its closing handshake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Closing {
     pub(super) link: Link,
-    why: CloseReason,
+    pub(super) why: CloseReason,
     /// The code of the first Close frame from the peer, or of its violation.
     code: Option<u16>,
-    deadline: Timestamp,
+    pub(super) deadline: Timestamp,
+    /// Whether it was up for long enough. How long its end takes is no sign of that.
+    was_stable: bool,
     /// We were told to disconnect, and then to connect: the next one opens at once.
+    reopen: bool,
+}
+
+/// What the application wants. Not a phase: it may change in any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Intent {
+    /// No connection.
+    Stop,
+    /// A connection.
+    Run,
+    /// A connection until everything has arrived, and until then at the latest.
+    Drain { until: Timestamp },
+}
+
+/// A connection that ended, or never came to be.
+struct End {
+    conn: ConnId,
+    code: u16,
+    reason: CloseReason,
+    /// Where it was open.
+    link: Option<Link>,
+    was_stable: bool,
     reopen: bool,
 }
 
@@ -79,11 +122,15 @@ impl Client {
         match input {
             Input::Connect => self.on_connect(out),
             Input::Disconnect => self.on_disconnect(out),
+            Input::Shutdown { within } => self.on_shutdown(self.now + within, out),
             Input::Send(message) => self.on_send(message, out),
             Input::ClearSession => {
                 self.session = None;
                 out.push(Action::PersistSession(None));
             }
+            Input::ClearOutbox => self.on_clear_outbox(out),
+            Input::NetworkChanged { online } => self.on_network(online, out),
+            Input::Credentials { credentials, .. } => self.on_credentials(credentials, out),
             Input::Opened { .. } => self.on_opened(out),
             Input::Received { payload, .. } => self.on_frame(payload, out),
             Input::Flushed { up_to, .. } => self.on_flushed(up_to, out),
@@ -94,22 +141,11 @@ impl Client {
         }
     }
 
-    /// Accepts a message, or hands it back.
-    pub(crate) fn send_via(
-        &mut self,
-        now: Timestamp,
-        message: Outgoing,
-        out: &mut impl Sink,
-    ) -> Result<MessageId, SendError> {
-        let admission = match self.outbox.admit(message.len(), &self.config) {
-            Ok(admission) => admission,
-            Err(Refusal::Full) => return Err(SendError::Full(message)),
-            Err(Refusal::TooLarge) => return Err(SendError::TooLarge(message)),
-        };
-        self.tick(now);
-        let id = self.accept(message, admission, out);
-        self.settle(out);
-        Ok(id)
+    /// Whether the transport for the live connection is being made: credentials are there, and
+    /// nothing is open.
+    #[cfg(feature = "ws")]
+    pub(crate) fn is_dialing(&self) -> bool {
+        matches!(self.phase, Phase::Connecting { stage: Stage::Connect, .. })
     }
 
     /// The transport below a WebSocket to come is up: from here on the upgrade is waited for.
@@ -134,33 +170,39 @@ impl Client {
         const LATEST: Timestamp = Timestamp::from_micros(u64::MAX / 2);
         self.now = self.now.max(now.min(LATEST));
     }
+}
 
+/// What the application wants.
+impl Client {
     fn on_connect(&mut self, out: &mut impl Sink) {
-        let was_wanted = core::mem::replace(&mut self.wanted, true);
+        let was_wanted = core::mem::replace(&mut self.intent, Intent::Run) != Intent::Stop;
+        self.report = None;
         match &mut self.phase {
-            Phase::Idle | Phase::Failed => {
-                self.attempts = 0;
-                self.open(out);
+            Phase::Idle => {
+                self.refill();
+                self.open_from(self.now, out);
             }
-            Phase::Waiting { .. } => {
-                self.attempts = self.attempts.saturating_add(1);
-                self.open(out);
+            Phase::Failed(_) => {
+                self.refill();
+                self.open_from(self.floor(), out);
+            }
+            Phase::Waiting { until, spends } => {
+                let (until, spends) = (*until, *spends);
+                self.wait(until.min(self.floor()), spends);
+                self.open_if_due(out);
             }
             Phase::Closing(closing) if !was_wanted => {
                 closing.reopen = true;
-                self.attempts = 0;
+                self.refill();
             }
             Phase::Connecting { .. } | Phase::Open(_) | Phase::Closing(_) => {}
         }
     }
 
     fn on_disconnect(&mut self, out: &mut impl Sink) {
-        self.wanted = false;
+        self.intent = Intent::Stop;
         match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Connecting { conn, .. } => {
-                out.push(Action::Close { conn, code: None });
-                self.ended(conn, code::ABNORMAL, CloseReason::Requested, false, out);
-            }
+            Phase::Connecting { conn, .. } => self.abandon(conn, CloseReason::Requested, None, out),
             Phase::Open(link) => {
                 out.push(Action::Close { conn: link.conn, code: Some(code::NORMAL) });
                 self.begin_closing(link, CloseReason::Requested);
@@ -168,83 +210,128 @@ impl Client {
             Phase::Closing(closing) => {
                 self.phase = Phase::Closing(Closing { reopen: false, ..closing })
             }
-            Phase::Idle | Phase::Waiting { .. } | Phase::Failed => {}
+            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => self.report(out),
         }
     }
 
-    fn on_send(&mut self, message: Outgoing, out: &mut impl Sink) {
-        let reason = match self.outbox.admit(message.len(), &self.config) {
-            Ok(admission) => {
-                self.accept(message, admission, out);
-                return;
+    fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Sink) {
+        self.report.get_or_insert(self.stats);
+        match &self.phase {
+            Phase::Idle | Phase::Failed(_) => self.report(out),
+            // A `disconnect` is under way.
+            Phase::Closing(_) if self.intent == Intent::Stop => {}
+            _ => {
+                self.intent = Intent::Drain { until };
+                self.pump(out);
             }
-            Err(Refusal::Full) => DropReason::OutboxFull,
-            Err(Refusal::TooLarge) => DropReason::TooLarge,
-        };
-        self.drop_message(None, message.into_text(), reason, out);
-    }
-
-    fn accept(
-        &mut self,
-        message: Outgoing,
-        admission: Admission,
-        out: &mut impl Sink,
-    ) -> MessageId {
-        let id = self.outbox.next_id();
-        let text = message.into_text();
-        match admission {
-            Admission::DropNew => {
-                self.drop_message(Some(id), text, DropReason::OutboxFull, out);
-                return id;
-            }
-            Admission::MakeRoom => {
-                while let Some((id, text)) = self.outbox.make_room(text.len(), &self.config) {
-                    self.drop_message(Some(id), text, DropReason::OutboxFull, out);
-                }
-            }
-            Admission::Take => {}
         }
-        self.outbox.push(id, text);
-        self.pump(out);
-        id
     }
 
-    fn drop_message(
-        &mut self,
-        id: Option<MessageId>,
-        text: Text,
-        reason: DropReason,
-        out: &mut impl Sink,
-    ) {
-        self.stats.dropped += 1;
-        out.push(Action::Emit(Event::Dropped { id, text, reason }));
+    /// Everything has arrived, or the time for it is over.
+    fn end_drain(&mut self, until: Timestamp, out: &mut impl Sink) {
+        if self.now < until {
+            self.on_disconnect(out);
+            if let Phase::Closing(closing) = &mut self.phase {
+                closing.deadline = closing.deadline.min(until);
+            }
+            return;
+        }
+        self.intent = Intent::Stop;
+        match core::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Connecting { conn, .. } => self.abandon(conn, CloseReason::Requested, None, out),
+            Phase::Open(link) => self.drop_link(link, CloseReason::Requested, out),
+            Phase::Closing(closing) => self.cut_short(closing, out),
+            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => self.report(out),
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self.intent, Intent::Drain { .. })
+    }
+
+    fn refill(&mut self) {
+        self.retry.refill(self.now);
+        self.gateways.forgive();
+        if let Some(origin) = self.session.as_ref().and_then(|session| session.origin.as_deref()) {
+            self.gateways.prefer(origin);
+        }
+    }
+}
+
+/// What the world says.
+impl Client {
+    fn on_network(&mut self, online: bool, out: &mut impl Sink) {
+        if !online {
+            self.offline.get_or_insert(self.now);
+            return;
+        }
+        if let Some(since) = self.offline.take() {
+            self.retry.pause(self.now - since);
+        }
+        // A network says nothing about a gateway that asked for a wait.
+        let asked = self.last_end.as_ref().and_then(|reason| self.asked_wait(reason));
+        match &mut self.phase {
+            Phase::Waiting { until, .. } => {
+                let until = *until;
+                let from = if asked.is_some() { until } else { until.min(self.floor()) };
+                self.wait(from, false);
+                self.open_if_due(out);
+            }
+            // The network may be another one, and the link dead without knowing it.
+            Phase::Open(Link { heartbeat: Some(heartbeat), .. }) => {
+                heartbeat.ask(self.now);
+                self.ping_again(out);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_credentials(&mut self, credentials: Credentials, out: &mut impl Sink) {
+        let Phase::Connecting { conn, stage: Stage::Credentials, .. } = self.phase else { return };
+        let wrong =
+            credentials.headers.iter().find_map(|(name, value)| check_header(name, value).err());
+        if let Some(text) = wrong {
+            return self.abandon(conn, CloseReason::Credentials { text: text.into() }, None, out);
+        }
+        let Credentials { headers, token } = credentials;
+        self.fresh_headers = headers;
+        if let Some(token) = token {
+            self.use_token(token);
+        }
+        self.dial(conn, out);
     }
 
     fn on_opened(&mut self, out: &mut impl Sink) {
-        let Phase::Connecting { conn, .. } = self.phase else { return };
+        let Phase::Connecting { conn, stage: Stage::Connect | Stage::Upgrade, .. } = self.phase
+        else {
+            return;
+        };
         self.stats.opened += 1;
-        let heartbeat = Heartbeat::new(self.now, &self.config);
-        let link = Link { conn, since: self.now, seq: 0, flushed: 0, pinged: 0, heartbeat };
+        self.stats.rtt_smoothed = None;
+        let mut link = Link {
+            conn,
+            since: self.now,
+            seq: 0,
+            flushed: 0,
+            handed: 0,
+            written: 0,
+            proven: 0,
+            last: MessageId::default(),
+            fence: None,
+            offered: false,
+            gate: None,
+            heartbeat: Heartbeat::new(self.now, &self.config),
+        };
+        let resume = self.session_resume(out);
+        if resume.is_some() {
+            self.offered(&mut link);
+        }
         self.phase = Phase::Open(link);
-        if let Some(resume) = self.session_resume() {
+        if let Some(resume) = resume {
             self.send_frame(Frame::Text(resume), out);
         }
         self.pump(out);
-        out.push(Action::Emit(Event::Connected { conn, url: self.url.clone() }));
-    }
-
-    /// The session's first frame. Only the origin that issued the token gets it.
-    fn session_resume(&self) -> Option<Text> {
-        let session = self.session.as_ref()?;
-        if session.token.is_empty() || session.origin.as_deref() != Some(self.url.origin()) {
-            return None;
-        }
-        #[derive(Serialize)]
-        #[serde(tag = "type", rename = "session-resume")]
-        struct Resume<'a> {
-            token: &'a str,
-        }
-        Outgoing::new(&Resume { token: &session.token }).ok().map(Outgoing::into_text)
+        out.push(Action::Emit(Event::Connected { conn, url: self.url().clone() }));
     }
 
     fn on_frame(&mut self, frame: Frame, out: &mut impl Sink) {
@@ -259,54 +346,46 @@ impl Client {
         }
         match frame {
             Frame::Text(text) => self.on_text(text, out),
-            Frame::Binary(_) => {
-                self.stats.received += 1;
+            Frame::Binary(ref data) => {
+                self.count_received(data.len());
                 self.malformed(frame, "a binary message".into(), out);
             }
-            Frame::Ping(_) | Frame::Pong(_) => {}
+            Frame::Ping(_) => {}
+            Frame::Pong(data) => self.on_pong(&data, out),
         }
     }
 
     fn on_text(&mut self, text: Text, out: &mut impl Sink) {
-        self.stats.received += 1;
-        let event = match message::route(text) {
+        self.count_received(text.len());
+        let mut event = match message::route(text) {
             Ok(event) => event,
             Err((text, error)) => {
                 return self.malformed(Frame::Text(text), error.to_string().into(), out);
             }
         };
-        match &event {
-            Event::SessionInit(init) => self.on_session(init, out),
+        let mut opens_gate = false;
+        match &mut event {
+            Event::SessionInit(init) => {
+                self.on_session_init(init, out);
+                opens_gate = true;
+            }
             Event::Unhandled(_) => self.stats.unhandled += 1,
             _ => {}
         }
         out.push(Action::Emit(event));
+        if opens_gate {
+            self.pump(out);
+        }
     }
 
-    /// Keeps the session, before the application hears of it.
-    fn on_session(&mut self, init: &SessionInit, out: &mut impl Sink) {
-        let Some((token, client_id)) = init.session() else { return };
-        let saved_at = self.start.unix_ms.saturating_add(self.now.as_millis());
-        let origin = Some(self.url.origin().to_string());
-        let session = Session { token, client_id, saved_at, origin };
-        self.session = Some(session.clone());
-        out.push(Action::PersistSession(Some(session)));
+    fn count_received(&mut self, bytes: usize) {
+        self.stats.received += 1;
+        self.stats.bytes_received += bytes as u64;
     }
 
     fn malformed(&mut self, frame: Frame, error: Text, out: &mut impl Sink) {
         self.stats.malformed += 1;
         out.push(Action::Emit(Event::Malformed { frame, error }));
-    }
-
-    fn on_flushed(&mut self, up_to: u64, out: &mut impl Sink) {
-        let (Phase::Open(link) | Phase::Closing(Closing { link, .. })) = &mut self.phase else {
-            return;
-        };
-        link.flushed = link.flushed.max(up_to.min(link.seq));
-        let before = self.outbox.len();
-        self.outbox.flushed(link.flushed);
-        self.stats.flushed += (before - self.outbox.len()) as u64;
-        self.pump(out);
     }
 
     fn on_closing(&mut self, reason: CloseReason) {
@@ -323,109 +402,182 @@ impl Client {
 
     fn on_closed(&mut self, reason: CloseReason, out: &mut impl Sink) {
         match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Connecting { conn, .. } => self.ended(conn, reason.code(), reason, false, out),
-            Phase::Open(link) => {
-                self.was_up(&link);
-                self.ended(link.conn, reason.code(), reason, false, out);
+            Phase::Connecting { conn, .. } => {
+                let (code, reopen) = (reason.code(), false);
+                self.ended(End { conn, code, reason, link: None, was_stable: false, reopen }, out);
             }
-            Phase::Closing(Closing { link, why, code, reopen, .. }) => {
-                let code = code.unwrap_or_else(|| reason.code());
-                self.ended(link.conn, code, why, reopen, out);
+            Phase::Open(link) => self.link_ended(link, reason.code(), reason, out),
+            Phase::Closing(closing) => {
+                let code = closing.code.unwrap_or_else(|| reason.code());
+                self.closing_ended(closing, code, out);
             }
             other => self.phase = other,
+        }
+    }
+}
+
+/// From one connection to the next.
+impl Client {
+    /// Opens a connection then, or once there is a network. It is no reconnect.
+    fn open_from(&mut self, from: Timestamp, out: &mut impl Sink) {
+        self.wait(from, false);
+        self.open_if_due(out);
+    }
+
+    fn wait(&mut self, until: Timestamp, spends: bool) {
+        self.phase = Phase::Waiting { until, spends };
+    }
+
+    fn open_if_due(&mut self, out: &mut impl Sink) {
+        if let Phase::Waiting { until, spends } = self.phase
+            && until <= self.now
+            && self.offline.is_none()
+        {
+            self.retry.begin(self.now, spends);
+            self.open(out);
         }
     }
 
     /// Mints a name and asks for a connection under it.
     fn open(&mut self, out: &mut impl Sink) {
+        self.stats.attempts += 1;
         self.named += 1;
         let conn = ConnId(self.named);
+        if !self.config.ask_credentials {
+            return self.dial(conn, out);
+        }
+        let deadline = self.now + self.config.credentials_timeout;
+        self.phase = Phase::Connecting { conn, deadline, stage: Stage::Credentials };
+        out.push(Action::AskCredentials { conn, url: self.url().clone() });
+    }
+
+    fn dial(&mut self, conn: ConnId, out: &mut impl Sink) {
         let deadline = self.now + self.config.connect_timeout;
         self.phase = Phase::Connecting { conn, deadline, stage: Stage::Connect };
-        out.push(Action::Open { conn, url: self.url.clone() });
+        out.push(Action::Open { conn, url: self.url().clone() });
     }
 
     fn begin_closing(&mut self, link: Link, why: CloseReason) {
-        self.was_up(&link);
+        let was_stable = self.was_stable(&link);
         let deadline = self.now + self.config.close_timeout;
         let code = match &why {
             CloseReason::Requested => None,
             other => Some(other.code()),
         };
-        self.phase = Phase::Closing(Closing { link, why, code, deadline, reopen: false });
+        let reopen = false;
+        self.phase = Phase::Closing(Closing { link, why, code, deadline, was_stable, reopen });
     }
 
-    /// A connection is open no more. How long its end takes is no sign of stability.
-    fn was_up(&mut self, link: &Link) {
-        if self.now - link.since >= self.config.stable_after {
-            self.attempts = 0;
-        }
+    fn was_stable(&self, link: &Link) -> bool {
+        self.now - link.since >= self.config.stable_after
     }
 
-    /// A connection is gone. Decides what comes next, and says both.
-    fn ended(
+    /// Gives up a connection that is being made, or is open no more.
+    fn abandon(
         &mut self,
         conn: ConnId,
-        code: u16,
         reason: CloseReason,
-        reopen: bool,
+        link: Option<Link>,
         out: &mut impl Sink,
     ) {
-        self.outbox.rewind();
-        enum Next {
-            Stay,
-            Open,
-            Wait(Timestamp),
-            Fail,
+        out.push(Action::Close { conn, code: None });
+        let was_stable = link.as_ref().is_some_and(|link| self.was_stable(link));
+        let (code, reopen) = (code::ABNORMAL, false);
+        self.ended(End { conn, code, reason, link, was_stable, reopen }, out);
+    }
+
+    /// Gives up an open connection.
+    fn drop_link(&mut self, link: Link, reason: CloseReason, out: &mut impl Sink) {
+        self.abandon(link.conn, reason, Some(link), out);
+    }
+
+    /// Gives up a connection whose closing handshake takes too long.
+    fn cut_short(&mut self, closing: Closing, out: &mut impl Sink) {
+        out.push(Action::Close { conn: closing.link.conn, code: None });
+        let code = closing.code.unwrap_or(code::ABNORMAL);
+        self.closing_ended(closing, code, out);
+    }
+
+    fn link_ended(&mut self, link: Link, code: u16, reason: CloseReason, out: &mut impl Sink) {
+        let (conn, was_stable) = (link.conn, self.was_stable(&link));
+        let link = Some(link);
+        self.ended(End { conn, code, reason, link, was_stable, reopen: false }, out);
+    }
+
+    fn closing_ended(&mut self, closing: Closing, code: u16, out: &mut impl Sink) {
+        let Closing { link, why: reason, was_stable, reopen, .. } = closing;
+        let (conn, link) = (link.conn, Some(link));
+        self.ended(End { conn, code, reason, link, was_stable, reopen }, out);
+    }
+
+    /// A connection is gone. Decides what comes next, and says what happened.
+    fn ended(&mut self, end: End, out: &mut impl Sink) {
+        let End { conn, code, reason, link, was_stable, reopen } = end;
+        self.phase = Phase::Idle;
+        self.fresh_headers = Vec::new();
+        self.stats.ended.count(&reason);
+        let lost = self.outbox.rewind();
+        if was_stable {
+            self.retry.refill(self.now);
+            self.gateways.forgive();
         }
-        let next = if !self.wanted {
-            Next::Stay
-        } else if reopen {
+        // What nobody will send again is no reason for another connection.
+        let is_drained = self.is_draining() && self.outbox.len() == 0;
+        let next = if reopen {
             Next::Open
-        } else if self.config.max_attempts.is_some_and(|most| self.attempts >= most) {
-            Next::Fail
+        } else if self.intent == Intent::Stop || is_drained {
+            Next::Rest
         } else {
-            let rng = || self.rng(conn, Purpose::Jitter);
-            Next::Wait(self.now + backoff::delay(&self.config, self.attempts, rng))
+            self.next_attempt(conn, &reason, was_stable)
         };
         let retry_at = match next {
             Next::Open => Some(self.now),
             Next::Wait(until) => Some(until),
-            Next::Stay | Next::Fail => None,
+            Next::Rest | Next::Hold(_) | Next::GiveUp(_) => None,
         };
+        let is_ours = reason == CloseReason::Requested;
+        self.last_end = Some(reason.clone());
         out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
+        if let Some(link) = link {
+            self.take_back(&link, lost, out);
+            if !is_ours {
+                self.judge_session(&link, was_stable, out);
+            }
+        }
         match next {
-            Next::Stay => self.phase = Phase::Idle,
-            Next::Open => self.open(out),
-            Next::Wait(until) => self.phase = Phase::Waiting { until },
-            Next::Fail => {
-                self.phase = Phase::Failed;
-                self.wanted = false;
-                out.push(Action::Emit(Event::Failed { attempts: self.attempts }));
+            Next::Rest => self.rest(Phase::Idle, out),
+            Next::Open => self.open_from(self.now, out),
+            Next::Wait(until) => self.wait(until, true),
+            Next::Hold(until) => self.wait(until, false),
+            Next::GiveUp(why) => {
+                out.push(Action::Emit(Event::Failed { attempts: self.retry.attempts, why }));
+                self.rest(Phase::Failed(why), out);
             }
         }
     }
 
-    /// Hands over what the window allows.
-    fn pump(&mut self, out: &mut impl Sink) {
-        while let Phase::Open(link) = &mut self.phase {
-            let window = self.config.unflushed_max_bytes;
-            let Some(text) = self.outbox.hand_over(link.seq + 1, window) else { return };
-            self.send_frame(Frame::Text(text), out);
-        }
+    fn rest(&mut self, phase: Phase, out: &mut impl Sink) {
+        self.phase = phase;
+        self.intent = Intent::Stop;
+        self.report(out);
     }
+}
 
-    fn send_frame(&mut self, payload: Frame, out: &mut impl Sink) {
-        let Phase::Open(link) = &mut self.phase else { return };
-        link.seq += 1;
-        out.push(Action::Send { conn: link.conn, seq: link.seq, payload });
-    }
-
+/// What follows from the passing of time.
+impl Client {
     /// Ends every call: does what is due, and keeps the timer in step.
     pub(crate) fn settle(&mut self, out: &mut impl Sink) {
         // Each turn moves the deadline into the future, since no duration is zero.
-        while self.next_deadline().is_some_and(|due| due <= self.now) {
-            self.on_deadline(out);
+        loop {
+            if let Intent::Drain { until } = self.intent
+                && (until <= self.now || self.is_drained())
+            {
+                self.end_drain(until, out);
+            } else if self.next_deadline().is_some_and(|due| due <= self.now) {
+                self.on_deadline(out);
+            } else {
+                break;
+            }
         }
         let deadline = self.next_deadline();
         if self.armed != deadline {
@@ -435,54 +587,83 @@ impl Client {
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
+        let drain = match self.intent {
+            Intent::Drain { until } => Some(until),
+            Intent::Run | Intent::Stop => None,
+        };
+        [self.phase_deadline(), self.outbox.expiry(), drain].into_iter().flatten().min()
+    }
+
+    pub(super) fn phase_deadline(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Connecting { deadline, .. } | Phase::Closing(Closing { deadline, .. }) => {
                 Some(*deadline)
             }
-            Phase::Waiting { until } => Some(*until),
-            Phase::Open(link) => link.heartbeat.as_ref().map(Heartbeat::deadline),
-            Phase::Idle | Phase::Failed => None,
+            Phase::Waiting { until, .. } => Some(*until).filter(|_| self.offline.is_none()),
+            Phase::Open(link) => {
+                let heartbeat = link.heartbeat.as_ref().map(Heartbeat::deadline);
+                [link.gate, heartbeat].into_iter().flatten().min()
+            }
+            Phase::Idle | Phase::Failed(_) => None,
         }
     }
 
     fn on_deadline(&mut self, out: &mut impl Sink) {
         let now = self.now;
+        if self.outbox.expiry().is_some_and(|due| due <= now) {
+            return self.expire(out);
+        }
         match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Connecting { conn, stage, .. } => {
-                out.push(Action::Close { conn, code: None });
-                let reason = CloseReason::Timeout { stage };
-                self.ended(conn, code::ABNORMAL, reason, false, out);
-            }
-            Phase::Closing(Closing { link, why, code, reopen, .. }) => {
-                out.push(Action::Close { conn: link.conn, code: None });
-                self.ended(link.conn, code.unwrap_or(code::ABNORMAL), why, reopen, out);
-            }
-            Phase::Waiting { .. } => {
-                self.attempts = self.attempts.saturating_add(1);
-                self.open(out);
-            }
-            Phase::Open(mut link) => match link.heartbeat.as_mut().map(|beat| beat.check(now)) {
-                None | Some(Verdict::Alive) => self.phase = Phase::Open(link),
-                Some(Verdict::Ping) => {
-                    // One that still waits to leave will do: Pings must not pile up.
-                    let is_waiting = link.pinged > link.flushed;
-                    let payload = ping_payload(&link);
-                    if !is_waiting {
-                        link.pinged = link.seq + 1;
-                    }
-                    self.phase = Phase::Open(link);
-                    if !is_waiting {
-                        self.send_frame(Frame::Ping(payload), out);
-                    }
+            Phase::Connecting { conn, stage, deadline } => {
+                if now - deadline < self.config.clock_jump {
+                    self.abandon(conn, CloseReason::Timeout { stage }, None, out);
+                } else {
+                    // It was we who took no part in it.
+                    let deadline = now + self.patience(stage);
+                    self.phase = Phase::Connecting { conn, stage, deadline };
                 }
-                Some(Verdict::Dead) => {
-                    out.push(Action::Close { conn: link.conn, code: None });
-                    self.was_up(&link);
-                    let reason = CloseReason::Timeout { stage: Stage::Heartbeat };
-                    self.ended(link.conn, code::ABNORMAL, reason, false, out);
-                }
-            },
-            quiet @ (Phase::Idle | Phase::Failed) => self.phase = quiet,
+            }
+            Phase::Closing(closing) => self.cut_short(closing, out),
+            Phase::Waiting { until, spends } => {
+                self.wait(until, spends);
+                self.open_if_due(out);
+            }
+            Phase::Open(link) => self.on_link_deadline(link, out),
+            quiet @ (Phase::Idle | Phase::Failed(_)) => self.phase = quiet,
+        }
+    }
+
+    fn on_link_deadline(&mut self, mut link: Link, out: &mut impl Sink) {
+        let now = self.now;
+        if let Some(gate) = link.gate.as_mut().filter(|gate| **gate <= now) {
+            if now - *gate < self.config.clock_jump {
+                return self.drop_link(link, CloseReason::Timeout { stage: Stage::Resume }, out);
+            }
+            *gate = now + self.config.resume_timeout;
+        }
+        let verdict = match &mut link.heartbeat {
+            Some(heartbeat) if heartbeat.deadline() <= now => heartbeat.check(now),
+            _ => Verdict::Alive,
+        };
+        if verdict == Verdict::Dead {
+            return self.drop_link(link, CloseReason::Timeout { stage: Stage::Heartbeat }, out);
+        }
+        self.phase = Phase::Open(link);
+        match verdict {
+            Verdict::Ask => self.ping(out),
+            Verdict::AskAgain => self.ping_again(out),
+            Verdict::Alive | Verdict::Dead => {}
+        }
+    }
+
+    pub(super) fn patience(&self, stage: Stage) -> core::time::Duration {
+        match stage {
+            Stage::Credentials => self.config.credentials_timeout,
+            Stage::Connect => self.config.connect_timeout,
+            Stage::Upgrade => self.config.upgrade_timeout,
+            Stage::Resume => self.config.resume_timeout,
+            Stage::Close => self.config.close_timeout,
+            Stage::Heartbeat => self.config.heartbeat_timeout,
         }
     }
 }
@@ -490,12 +671,4 @@ impl Client {
 /// Only this machine can know that the application wanted the end; from a host it is a loss.
 fn not_ours(reason: CloseReason) -> CloseReason {
     if reason == CloseReason::Requested { CloseReason::lost() } else { reason }
-}
-
-/// Names the connection and the frames before it, so that two Pings never look alike.
-fn ping_payload(link: &Link) -> Bytes {
-    let mut payload = BytesMut::with_capacity(16);
-    payload.put_u64(link.conn.0);
-    payload.put_u64(link.seq);
-    payload.freeze()
 }

@@ -2,25 +2,38 @@
 //! is in `lifecycle`.
 
 mod backoff;
+mod delivery;
+mod gateways;
 mod heartbeat;
 mod lifecycle;
 mod outbox;
+mod resume;
+mod retry;
+mod state;
+mod stats;
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::SeedableRng;
 use serde::Serialize;
 
+use self::delivery::Frontier;
+use self::gateways::Gateways;
 #[cfg(feature = "ws")]
 pub(crate) use self::lifecycle::Sink;
-use self::lifecycle::{Closing, Phase};
+use self::lifecycle::{Closing, Intent, Phase};
 use self::outbox::{Admission, Outbox};
+use self::retry::Retry;
+pub use self::state::State;
+pub use self::stats::{Drops, Ends, Stats};
 use crate::{
-    Actions, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError, Session,
-    Timestamp, Url,
+    Actions, CloseReason, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
+    Session, Text, Timestamp, Url,
 };
 
 /// What enters a client once, from the world outside.
@@ -52,81 +65,43 @@ impl fmt::Debug for Start {
     }
 }
 
-/// Where a client is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum State {
-    /// Not connected, and not about to be.
-    Idle,
-    /// A connection is being made.
-    Connecting {
-        /// The connection.
-        conn: ConnId,
-    },
-    /// A connection is open.
-    Open {
-        /// The connection.
-        conn: ConnId,
-        /// Since when.
-        since: Timestamp,
-    },
-    /// A connection is in its closing handshake.
-    Closing {
-        /// The connection.
-        conn: ConnId,
-    },
-    /// Waiting for the next attempt.
-    Waiting {
-        /// When it begins.
-        until: Timestamp,
-        /// Which one it is, from 1, since a connection was last stable.
-        attempt: u32,
-    },
-    /// Given up, until the next `connect`.
-    Failed,
-}
-
-/// What a client has counted since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Connections that were opened.
-    pub opened: u64,
-    /// Text and binary messages received.
-    pub received: u64,
-    /// Of those: JSON without a route.
-    pub unhandled: u64,
-    /// Of those: texts that are not JSON, and binary messages.
-    pub malformed: u64,
-    /// Messages of the application that the operating system took whole.
-    pub flushed: u64,
-    /// Messages of the application that were dropped.
-    pub dropped: u64,
-}
-
 /// A Hermes client on top of a WebSocket that the host brings: frames in, frames out.
 ///
 /// A host with only a byte stream uses an [`Endpoint`](crate::Endpoint). The
 /// [crate's documentation](crate) has the contract.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Client {
     config: Arc<Config>,
-    url: Url,
+    gateways: Gateways,
     start: StartSecret,
-    session: Option<Session>,
+
     /// The latest time seen.
     now: Timestamp,
     /// What the host's timer is set to.
     armed: Option<Timestamp>,
-    /// Whether the application wants to be connected. Not a phase: it may change in any.
-    wanted: bool,
+    intent: Intent,
+    /// Since when there is no network, where the host said so.
+    offline: Option<Timestamp>,
     phase: Phase,
-    /// Reconnects since a connection was last stable.
-    attempts: u32,
+    retry: Retry,
+    /// How the latest connection ended.
+    last_end: Option<CloseReason>,
     /// How many connections were named.
     named: u64,
+    /// What the host brought for the attempt under way.
+    fresh_headers: Vec<(String, String)>,
+
+    session: Option<Session>,
+    /// Connections in a row that were offered the session and came to nothing.
+    resume_failures: u32,
+    /// Whether somebody was told that the session travels in the clear.
+    warned: bool,
+
     outbox: Outbox,
+    frontier: Frontier,
     stats: Stats,
+    /// The counts at the begin of a shutdown that is to be reported.
+    report: Option<Stats>,
 }
 
 /// Seed and clock, withheld from `Debug`.
@@ -146,32 +121,39 @@ impl fmt::Debug for StartSecret {
 impl Client {
     /// A client that is not connected.
     ///
-    /// A session of another origin than the URL's is kept from the gateway.
+    /// A session is only ever offered to the origin that issued it.
     ///
     /// # Errors
     ///
     /// Where a setting can't be.
     pub fn new(config: impl Into<Arc<Config>>, start: Start) -> Result<Self, ConfigError> {
         let config = config.into();
-        let url = config.validate()?;
+        let urls = config.validate()?;
         let Start { seed, unix_ms, session } = start;
         let session = session.map(|mut session| {
-            session.origin.get_or_insert_with(|| url.origin().to_string());
+            session.origin.get_or_insert_with(|| urls[0].origin().to_string());
             session
         });
         Ok(Client {
             config,
-            url,
+            gateways: Gateways::new(urls),
             start: StartSecret { seed, unix_ms },
-            session,
             now: Timestamp::ZERO,
             armed: None,
-            wanted: false,
+            intent: Intent::Stop,
+            offline: None,
             phase: Phase::Idle,
-            attempts: 0,
+            retry: Retry::default(),
+            last_end: None,
             named: 0,
+            fresh_headers: Vec::new(),
+            session,
+            resume_failures: 0,
+            warned: false,
             outbox: Outbox::default(),
+            frontier: Frontier::default(),
             stats: Stats::default(),
+            report: None,
         })
     }
 
@@ -181,9 +163,21 @@ impl Client {
     }
 
     /// Closes the connection and stays away: [`Input::Disconnect`]. The outbox keeps what was not
-    /// sent.
+    /// sent; to send it first, [`shutdown`](Self::shutdown).
     pub fn disconnect(&mut self, now: Timestamp, out: &mut Actions) {
         self.handle(now, Input::Disconnect, out);
+    }
+
+    /// Sends what is left, waits for the proof that it arrived where there can be one (a
+    /// [fence](crate#fences)), and disconnects: [`Input::Shutdown`]. Over as many connections as
+    /// that takes, and `within` this time, the closing handshake included; then it drops what
+    /// there is. From here on `send` refuses. [`Event::ShutDown`](crate::Event::ShutDown) says what
+    /// became of it, and the outbox keeps what was not sent.
+    ///
+    /// A client that is not connected, nor about to be, makes no connection for it. `disconnect`
+    /// cuts it short; `connect` takes it back, and then there is no report.
+    pub fn shutdown(&mut self, now: Timestamp, within: Duration, out: &mut Actions) {
+        self.handle(now, Input::Shutdown { within }, out);
     }
 
     /// Sends a message as JSON, now or as soon as there is a connection: [`Input::Send`].
@@ -221,6 +215,22 @@ impl Client {
         self.handle(now, Input::ClearSession, out);
     }
 
+    /// Gives up all messages that were not handed to a connection, each with an
+    /// [`Event::Dropped`](crate::Event::Dropped): [`Input::ClearOutbox`].
+    pub fn clear_outbox(&mut self, now: Timestamp, out: &mut Actions) {
+        self.handle(now, Input::ClearOutbox, out);
+    }
+
+    /// Says what the system says of the network: [`Input::NetworkChanged`].
+    ///
+    /// While it is offline no attempt begins, nor is one counted that fails. As soon as it is
+    /// online (again, or another way) the next attempt begins, unless the gateway asked for a
+    /// longer wait, and an open connection is asked whether it still works. Not more often than
+    /// [`connect_floor`](crate::Config::connect_floor) allows.
+    pub fn network_changed(&mut self, now: Timestamp, online: bool, out: &mut Actions) {
+        self.handle(now, Input::NetworkChanged { online }, out);
+    }
+
     /// The only door: one input in, any number of actions out. It can't fail and never panics.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Actions) {
         if self.concerns(&input) {
@@ -237,23 +247,16 @@ impl Client {
         &self.config
     }
 
-    /// The gateway.
+    /// The gateway whose turn it is: of the live connection, or of the next.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.gateways.current()
     }
 
-    /// Where the client is.
-    pub fn state(&self) -> State {
-        match &self.phase {
-            Phase::Idle => State::Idle,
-            Phase::Connecting { conn, .. } => State::Connecting { conn: *conn },
-            Phase::Open(link) => State::Open { conn: link.conn, since: link.since },
-            Phase::Closing(Closing { link, .. }) => State::Closing { conn: link.conn },
-            Phase::Waiting { until } => {
-                State::Waiting { until: *until, attempt: self.attempts + 1 }
-            }
-            Phase::Failed => State::Failed,
-        }
+    /// The headers for the upgrade request of the attempt under way: the configured ones, then the
+    /// [fresh](crate::Credentials) ones. For a host that makes the request.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let headers = self.config.headers.iter().chain(&self.fresh_headers);
+        headers.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The one live connection, if there is one.
@@ -261,7 +264,7 @@ impl Client {
         match &self.phase {
             Phase::Connecting { conn, .. } => Some(*conn),
             Phase::Open(link) | Phase::Closing(Closing { link, .. }) => Some(link.conn),
-            Phase::Idle | Phase::Waiting { .. } | Phase::Failed => None,
+            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => None,
         }
     }
 
@@ -276,7 +279,13 @@ impl Client {
         self.session.as_ref()
     }
 
-    /// Messages in the outbox: accepted, and not yet taken by the operating system.
+    /// The outbox, oldest message first.
+    pub fn outbox(&self) -> impl Iterator<Item = (MessageId, &Text)> {
+        self.outbox.iter()
+    }
+
+    /// Messages in the outbox: accepted, and not yet taken by the operating system, or with
+    /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce) not yet proven received.
     pub fn outbox_len(&self) -> usize {
         self.outbox.len()
     }
@@ -291,9 +300,23 @@ impl Client {
         matches!(self.outbox.admit(bytes, &self.config), Ok(Admission::Take))
     }
 
-    /// What was counted.
+    /// What was counted, and how it stands.
     pub fn stats(&self) -> Stats {
-        self.stats
+        let unproven = match &self.phase {
+            Phase::Open(link) | Phase::Closing(Closing { link, .. }) => link.written - link.proven,
+            _ => 0,
+        };
+        Stats {
+            outbox_messages: self.outbox.len(),
+            outbox_bytes: self.outbox.bytes(),
+            unproven,
+            ..self.stats
+        }
+    }
+
+    /// The wall clock at the latest time seen.
+    fn unix_ms(&self) -> u64 {
+        self.start.unix_ms.saturating_add(self.now.as_millis())
     }
 
     /// The randomness for connection `conn`: the same for the same seed, whatever came before.
@@ -310,4 +333,26 @@ pub(crate) enum Purpose {
     Jitter = 0,
     #[cfg(feature = "ws")]
     WebSocket = 1,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.fresh_headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Client")
+            .field("url", self.url())
+            .field("start", &self.start)
+            .field("now", &self.now)
+            .field("armed", &self.armed)
+            .field("intent", &self.intent)
+            .field("offline", &self.offline)
+            .field("phase", &self.phase)
+            .field("retry", &self.retry)
+            .field("last_end", &self.last_end)
+            .field("fresh_headers", &headers)
+            .field("session", &self.session)
+            .field("outbox", &self.outbox)
+            .field("frontier", &self.frontier)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
 }

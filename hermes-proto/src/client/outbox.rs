@@ -1,26 +1,42 @@
-//! Messages on their way out: kept, counted and bounded until the operating system has them.
+//! Messages on their way out: kept, counted and bounded until they are somebody else's to keep.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
-use crate::{Config, MessageId, Overflow, Text};
+use crate::{Config, MessageId, Overflow, Text, Timestamp};
 
-/// A queue in order of acceptance. The first `sent` messages have been handed to the live
-/// connection and wait for its `Flushed`; the rest waits for room, or for a connection.
+/// A queue in order of acceptance, in three parts:
+///
+/// ```text
+///   ├── written ──┼── unflushed ──┼── queued ──┤
+///   0          written           sent         len
+/// ```
+///
+/// The first were taken by the operating system and wait for the proof that they arrived (with
+/// at-least-once only), the next were handed to the live connection and wait for its `Flushed`,
+/// the rest waits for room, or for a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Outbox {
     entries: VecDeque<Entry>,
+    written: usize,
     sent: usize,
     bytes: usize,
-    sent_bytes: usize,
+    written_bytes: usize,
+    unflushed_bytes: usize,
     accepted: u64,
+    /// When the queued ones are given up, those that ever are.
+    expiries: BTreeSet<(Timestamp, MessageId)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Entry {
-    id: MessageId,
-    text: Text,
+pub(super) struct Entry {
+    pub(super) id: MessageId,
+    pub(super) text: Text,
     /// Under which the live connection knows it; only where it was handed to it.
-    seq: u64,
+    pub(super) seq: u64,
+    pub(super) expires: Option<Timestamp>,
+    /// Not to be handed over twice.
+    pub(super) volatile: bool,
 }
 
 /// Why a message can't be taken.
@@ -41,6 +57,15 @@ pub(crate) enum Admission {
     DropNew,
 }
 
+/// Messages that the operating system has taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) messages: u64,
+    /// Of those: written for the first time.
+    pub(super) fresh: u64,
+    pub(super) last: MessageId,
+}
+
 impl Outbox {
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -48,6 +73,15 @@ impl Outbox {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Text)> {
+        self.entries.iter().map(|entry| (entry.id, &entry.text))
+    }
+
+    /// Messages written and not proven received, or behind `written` never written.
+    pub(super) fn len_behind(&self, written: MessageId) -> usize {
+        self.entries.len() - self.entries.partition_point(|entry| entry.id <= written)
     }
 
     /// Whether, and how, a message of `bytes` can be taken now.
@@ -58,10 +92,11 @@ impl Outbox {
         if self.has_room(self.entries.len(), self.bytes, bytes, config) {
             return Ok(Admission::Take);
         }
+        let handed_over = self.written_bytes + self.unflushed_bytes;
         match config.overflow {
             Overflow::DropNewest => Ok(Admission::DropNew),
             // With all that may give way gone, is there room?
-            Overflow::DropOldest if self.has_room(self.sent, self.sent_bytes, bytes, config) => {
+            Overflow::DropOldest if self.has_room(self.sent, handed_over, bytes, config) => {
                 Ok(Admission::MakeRoom)
             }
             _ => Err(Refusal::Full),
@@ -73,55 +108,138 @@ impl Outbox {
             && held.saturating_add(bytes) <= config.outbox_max_bytes
     }
 
+    /// Whether a message of `bytes` would be handed over at once, were there a connection.
+    pub(super) fn is_clear(&self, bytes: usize, window: usize) -> bool {
+        self.sent == self.entries.len() && self.fits(bytes, window)
+    }
+
+    /// So many bytes are unflushed at most, or else a single message.
+    fn fits(&self, bytes: usize, window: usize) -> bool {
+        self.sent == self.written || self.unflushed_bytes + bytes <= window
+    }
+
     /// A name for the next message. Names are not used twice, whatever becomes of the message.
     pub(crate) fn next_id(&mut self) -> MessageId {
         self.accepted += 1;
         MessageId(self.accepted)
     }
 
-    pub(crate) fn push(&mut self, id: MessageId, text: Text) {
-        self.bytes += text.len();
-        self.entries.push_back(Entry { id, text, seq: 0 });
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.bytes += entry.text.len();
+        self.expiries.extend(entry.expires.map(|at| (at, entry.id)));
+        self.entries.push_back(entry);
     }
 
     /// Removes the oldest message that was not handed over, where `bytes` more don't fit.
-    pub(crate) fn make_room(&mut self, bytes: usize, config: &Config) -> Option<(MessageId, Text)> {
+    pub(super) fn make_room(&mut self, bytes: usize, config: &Config) -> Option<Entry> {
         if self.has_room(self.entries.len(), self.bytes, bytes, config) {
             return None;
         }
-        let entry = self.entries.remove(self.sent)?;
-        self.bytes -= entry.text.len();
-        Some((entry.id, entry.text))
+        self.take_queued(self.sent)
     }
 
-    /// The next message to hand to the connection, as its frame `seq`, if `window` allows: so
-    /// many bytes are unflushed at most, or else a single message.
-    pub(crate) fn hand_over(&mut self, seq: u64, window: usize) -> Option<Text> {
-        let entry = self.entries.get_mut(self.sent)?;
-        let unflushed = self.sent_bytes + entry.text.len();
-        if self.sent > 0 && unflushed > window {
+    /// Removes the oldest message that was not handed over.
+    pub(super) fn clear_next(&mut self) -> Option<Entry> {
+        self.take_queued(self.sent)
+    }
+
+    /// When the next message is given up.
+    pub(super) fn expiry(&self) -> Option<Timestamp> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// Removes the message whose time is over first.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Option<Entry> {
+        let (_, id) = self.expiries.first().filter(|(at, _)| *at <= now)?;
+        let index = self.entries.binary_search_by_key(id, |entry| entry.id).ok()?;
+        self.take_queued(index)
+    }
+
+    fn take_queued(&mut self, index: usize) -> Option<Entry> {
+        let entry = self.entries.remove(index)?;
+        self.bytes -= entry.text.len();
+        self.forget_expiry(&entry);
+        Some(entry)
+    }
+
+    fn forget_expiry(&mut self, entry: &Entry) {
+        if let Some(at) = entry.expires {
+            self.expiries.remove(&(at, entry.id));
+        }
+    }
+
+    /// The next message to hand to the connection, as its frame `seq`, if `window` allows.
+    pub(super) fn hand_over(&mut self, seq: u64, window: usize) -> Option<(MessageId, Text)> {
+        let bytes = self.entries.get(self.sent)?.text.len();
+        if !self.fits(bytes, window) {
             return None;
         }
+        let entry = self.entries.get_mut(self.sent)?;
         entry.seq = seq;
         self.sent += 1;
-        self.sent_bytes = unflushed;
-        Some(entry.text.clone())
+        self.unflushed_bytes += bytes;
+        if let Some(at) = entry.expires {
+            self.expiries.remove(&(at, entry.id));
+        }
+        Some((entry.id, entry.text.clone()))
     }
 
-    /// The operating system has every byte up to frame `seq`: those messages are done.
-    pub(crate) fn flushed(&mut self, seq: u64) {
-        while self.sent > 0 && self.entries.front().is_some_and(|entry| entry.seq <= seq) {
+    /// The operating system has every byte up to frame `seq`. Those messages are done, unless
+    /// they are to be kept until they are [proven](Self::proven); those behind `written` are
+    /// written for the first time.
+    pub(super) fn flushed(&mut self, seq: u64, keep: bool, written: MessageId) -> Written {
+        let mut done = Written::default();
+        while self.written < self.sent
+            && let Some(entry) = self.entries.get(self.written).filter(|entry| entry.seq <= seq)
+        {
+            let bytes = entry.text.len();
+            done.messages += 1;
+            done.fresh += u64::from(entry.id > written);
+            done.last = entry.id;
+            self.unflushed_bytes -= bytes;
+            if keep {
+                self.written += 1;
+                self.written_bytes += bytes;
+            } else {
+                self.entries.pop_front();
+                self.sent -= 1;
+                self.bytes -= bytes;
+            }
+        }
+        done
+    }
+
+    /// The peer has every frame up to `seq`: the messages among them are done.
+    pub(super) fn proven(&mut self, seq: u64) {
+        while self.written > 0 && self.entries.front().is_some_and(|entry| entry.seq <= seq) {
             if let Some(entry) = self.entries.pop_front() {
+                self.written -= 1;
                 self.sent -= 1;
                 self.bytes -= entry.text.len();
-                self.sent_bytes -= entry.text.len();
+                self.written_bytes -= entry.text.len();
             }
         }
     }
 
-    /// The connection is gone: what it did not flush will be handed to the next one.
-    pub(crate) fn rewind(&mut self) {
+    /// The connection is gone: what is left will be handed to the next one. Removes what must not
+    /// be.
+    pub(super) fn rewind(&mut self) -> Vec<Entry> {
+        let mut lost = Vec::new();
+        let mut index = 0;
+        for _ in 0..self.sent {
+            let Some(entry) = self.entries.get(index) else { break };
+            if entry.volatile {
+                self.bytes -= entry.text.len();
+                lost.extend(self.entries.remove(index));
+            } else {
+                self.expiries.extend(entry.expires.map(|at| (at, entry.id)));
+                index += 1;
+            }
+        }
+        self.written = 0;
         self.sent = 0;
-        self.sent_bytes = 0;
+        self.written_bytes = 0;
+        self.unflushed_bytes = 0;
+        lost
     }
 }

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,7 +15,10 @@ use serde_json::value::RawValue;
 
 use super::Level;
 use crate::close::code;
-use crate::{Action, CloseReason, ConnId, Event, Frame, Input, Outgoing, Session, Text, Timestamp};
+use crate::{
+    Action, CloseReason, ConnId, Credentials, Event, Frame, Input, MessageId, Outgoing, Session,
+    Text, Timestamp,
+};
 
 /// A received payload at either level.
 #[derive(Clone)]
@@ -88,7 +92,14 @@ fn millis(at: Timestamp) -> String {
     format!("{whole}.{micros:03}").trim_end_matches('0').to_string()
 }
 
+/// Milliseconds in JSON.
 struct Millis(Timestamp);
+
+impl Millis {
+    fn of(duration: Duration) -> Self {
+        Millis(Timestamp::ZERO + duration)
+    }
+}
 
 impl Serialize for Millis {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -113,11 +124,36 @@ pub(super) fn input_line(
     let line = match input {
         Input::Connect => named("connect"),
         Input::Disconnect => named("disconnect"),
+        Input::Shutdown { within } => {
+            let mut line = named("shutdown");
+            line.put("within_ms", &Millis::of(*within));
+            line
+        }
         Input::ClearSession => named("clear-session"),
+        Input::ClearOutbox => named("clear-outbox"),
+        Input::NetworkChanged { online } => {
+            let mut line = named("network");
+            line.put("online", online);
+            line
+        }
+        Input::Credentials { conn, credentials } => {
+            let mut line = about("credentials", conn);
+            line.put("headers", &credentials.headers);
+            if let Some(token) = &credentials.token {
+                line.put("token", token);
+            }
+            line
+        }
         Input::TimerFired => named("timer"),
         Input::Send(message) => {
             let mut line = named("send");
             line.put_raw("message", message.text());
+            if let Some(ttl) = message.ttl() {
+                line.put("ttl_ms", &Millis::of(ttl));
+            }
+            if message.is_volatile() {
+                line.put("volatile", &true);
+            }
             line
         }
         Input::Opened { conn } => about("opened", conn),
@@ -169,6 +205,12 @@ pub(super) fn action_line<P>(
     out: &mut String,
 ) {
     let line = match action {
+        Action::AskCredentials { conn, url } => {
+            let mut line = Line::action(at, "ask-credentials");
+            line.put("conn", &conn.0);
+            line.put("url", url.as_str());
+            line
+        }
         Action::Open { conn, url } => {
             let mut line = Line::action(at, "open");
             line.put("conn", &conn.0);
@@ -245,8 +287,21 @@ pub(super) fn transmit_line(at: Timestamp, conn: ConnId, bytes: &[u8]) -> Line {
 pub fn event_line(at: Timestamp, event: &Event) -> String {
     let mut line = Line::action(at, "event");
     line.put("event", event.name());
+    let range = |from: &MessageId, to: &MessageId, resend: Option<bool>| {
+        object(|detail| {
+            detail.put("from", &from.0);
+            detail.put("to", &to.0);
+            if let Some(resend) = resend {
+                detail.put("resend", &resend);
+            }
+        })
+    };
     let detail = match event {
-        Event::SessionInit(message) => message.json().to_string(),
+        Event::SessionInit(message) => {
+            // Beside the detail, which is the gateway's.
+            line.put("resumed", &message.resumed());
+            message.json().to_string()
+        }
         Event::Chat(message) => message.json().to_string(),
         Event::StatusUpdate(message) => message.json().to_string(),
         Event::PrNotification(message) => message.json().to_string(),
@@ -263,7 +318,18 @@ pub fn event_line(at: Timestamp, event: &Event) -> String {
             detail.put("reason", &reason.to_string());
             detail.put("retry_at", &retry_at.map(Millis));
         }),
-        Event::Failed { attempts } => object(|detail| detail.put("attempts", attempts)),
+        Event::Failed { attempts, why } => object(|detail| {
+            detail.put("attempts", attempts);
+            detail.put("why", why);
+        }),
+        Event::SessionDropped { reason } => object(|detail| detail.put("reason", reason)),
+        Event::Written { from, to } | Event::Received { from, to } => range(from, to, None),
+        Event::InDoubt { from, to, resend } => range(from, to, Some(*resend)),
+        Event::ShutDown { received, in_doubt, unsent } => object(|detail| {
+            detail.put("received", received);
+            detail.put("in_doubt", in_doubt);
+            detail.put("unsent", unsent);
+        }),
         Event::Malformed { frame, error } => object(|detail| {
             detail.put("error", error);
             match frame {
@@ -308,6 +374,14 @@ struct InputLine<'a> {
     conn: Option<u64>,
     #[serde(borrow)]
     message: Option<&'a RawValue>,
+    ttl_ms: Option<f64>,
+    #[serde(default)]
+    volatile: bool,
+    within_ms: Option<f64>,
+    online: Option<bool>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    token: Option<String>,
     data: Option<String>,
     text: Option<String>,
     up_to: Option<u64>,
@@ -317,6 +391,8 @@ struct InputLine<'a> {
     // What belongs to a cause; read with the `CloseReason`.
     #[serde(rename = "status")]
     _status: Option<IgnoredAny>,
+    #[serde(rename = "retry_after")]
+    _retry_after: Option<IgnoredAny>,
     #[serde(rename = "error")]
     _error: Option<IgnoredAny>,
     #[serde(rename = "violation")]
@@ -355,11 +431,27 @@ pub(super) fn parse(json: &str, level: Level, newest: ConnId) -> Result<Parsed, 
     let input = match (name, level) {
         ("connect", _) => Input::Connect,
         ("disconnect", _) => Input::Disconnect,
+        ("shutdown", _) => {
+            let within = line.within_ms.ok_or_else(|| missing("within_ms"))?;
+            Input::Shutdown { within: timestamp(within)? - Timestamp::ZERO }
+        }
         ("clear-session", _) => Input::ClearSession,
+        ("clear-outbox", _) => Input::ClearOutbox,
+        ("network", _) => {
+            Input::NetworkChanged { online: line.online.ok_or_else(|| missing("online"))? }
+        }
+        ("credentials", _) => {
+            let credentials = Credentials { headers: line.headers, token: line.token };
+            Input::Credentials { conn, credentials }
+        }
         ("timer", _) => Input::TimerFired,
         ("send", _) => {
             let message = line.message.ok_or_else(|| missing("message"))?.get();
-            Input::Send(Outgoing::from_json(message).map_err(|error| error.to_string())?)
+            let mut message = Outgoing::from_json(message).map_err(|error| error.to_string())?;
+            if let Some(ttl) = line.ttl_ms {
+                message = message.with_ttl(timestamp(ttl)? - Timestamp::ZERO);
+            }
+            Input::Send(if line.volatile { message.volatile() } else { message })
         }
         ("opened", _) => Input::Opened { conn },
         ("closing", Level::Frames) => Input::Closing { conn, reason: reason(json, &line)? },

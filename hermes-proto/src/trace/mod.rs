@@ -19,8 +19,11 @@
 //!
 //! | `in` | with |
 //! | --- | --- |
-//! | `connect`, `disconnect`, `clear-session`, `timer` | |
-//! | `send` | `message` |
+//! | `connect`, `disconnect`, `clear-session`, `clear-outbox`, `timer` | |
+//! | `send` | `message`, and where it has them `ttl_ms`, `volatile` |
+//! | `shutdown` | `within_ms` |
+//! | `network` | `online` |
+//! | `credentials` | `conn`, `headers`: names and values, `token` |
 //! | `opened` | `conn` |
 //! | `text` | `conn`, `data`: the text |
 //! | `binary`, `ping`, `pong` | `conn`, `data`: base64 |
@@ -28,7 +31,8 @@
 //! | `closing`, `closed` | `conn`, `code`, or `cause` and what belongs to it |
 //!
 //! At level `bytes` `received` (`data`: base64) stands in place of the frames, and `transmitted`
-//! (`count`) in place of `flushed`. The actions, under `out`, are `open` (`url`), `send` (`seq`,
+//! (`count`) in place of `flushed`. The actions, under `out`, are `ask-credentials` and `open`
+//! (`url`), `send` (`seq`,
 //! and `text` or base64 `data`) or at level `bytes` `transmit` (base64 `data`), `timer` (`due`),
 //! `event` (`event`, `detail`), `persist` (`session`), and `close` (`code`).
 //!

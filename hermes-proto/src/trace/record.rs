@@ -57,9 +57,9 @@ impl Recorder {
     ///
     /// Where a setting can't be.
     pub fn new(header: Header) -> Result<Self, ConfigError> {
-        let url = header.config.validate()?;
+        let urls = header.config.validate()?;
         Ok(Recorder {
-            origin: url.origin().into(),
+            origin: urls[0].origin().into(),
             header,
             redaction: None,
             #[cfg(feature = "ws")]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Header;
 use super::line::Payload;
-use crate::{Frame, Input, Outgoing, Text};
+use crate::{Frame, Input, Text};
 
 /// What is in the names of secrets.
 const SECRET: [&str; 9] = [
@@ -49,15 +49,8 @@ impl Redactor {
         for (_, value) in &mut config.headers {
             *value = stand_in(value);
         }
-        if let Some((address, query)) = config.url.split_once('?') {
-            let query: Vec<String> = query
-                .split('&')
-                .map(|pair| match pair.split_once('=') {
-                    Some((name, value)) => [name, "=", &stand_in(value)].concat(),
-                    None => stand_in(pair),
-                })
-                .collect();
-            config.url = [address, "?", &query.join("&")].concat();
+        for url in core::iter::once(&mut config.url).chain(&mut config.fallback_urls) {
+            redact_query(url);
         }
         if let Some(session) = &mut header.session {
             session.token = stand_in(&session.token);
@@ -69,8 +62,17 @@ impl Redactor {
         match input {
             // Stand-ins leave JSON what it is.
             Input::Send(message) => {
-                let redacted = Outgoing::from_json(json(message.text().clone()));
-                Input::Send(redacted.unwrap_or_else(|_| Outgoing::null()))
+                let redacted = json(message.text().clone());
+                Input::Send(message.with_text(redacted))
+            }
+            Input::Credentials { conn, mut credentials } => {
+                for (_, value) in &mut credentials.headers {
+                    // What can't be a header must not become one.
+                    let stand_in = |c| if matches!(c, '\t' | ' '..='~') { 'x' } else { '\u{1}' };
+                    *value = value.chars().map(stand_in).collect();
+                }
+                credentials.token = credentials.token.map(|token| stand_in(&token));
+                Input::Credentials { conn, credentials }
             }
             Input::Received { conn, payload } => {
                 let payload = match payload {
@@ -97,6 +99,19 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Redactor")
     }
+}
+
+/// Replaces the values in a URL's query.
+fn redact_query(url: &mut String) {
+    let Some((address, query)) = url.split_once('?') else { return };
+    let query: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, value)) => [name, "=", &stand_in(value)].concat(),
+            None => stand_in(pair),
+        })
+        .collect();
+    *url = [address, "?", &query.join("&")].concat();
 }
 
 /// Replaces the secrets in a whole text.

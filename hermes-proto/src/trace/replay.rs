@@ -34,7 +34,7 @@ enum Kind {
 
 impl Machine {
     pub(super) fn new(header: &Header) -> Result<Self, ConfigError> {
-        let origin = header.config.validate()?.origin().to_string();
+        let origin = header.config.validate()?[0].origin().to_string();
         let kind = match header.level {
             Level::Frames => {
                 Kind::Frames(Box::new(Client::new(header.config.clone(), header.start())?))

@@ -85,13 +85,21 @@ impl Connection {
     /// Where a setting can't be.
     pub fn new(config: impl Into<Arc<Config>>, seed: [u8; 32]) -> Result<Self, ConfigError> {
         let config = config.into();
-        let url = config.validate()?;
-        Ok(Self::start(config, &url, ChaCha12Rng::from_seed(seed)))
+        let urls = config.validate()?;
+        let headers = config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let rng = ChaCha12Rng::from_seed(seed);
+        Ok(Self::start(Arc::clone(&config), &urls[0], headers, rng))
     }
 
-    pub(crate) fn start(config: Arc<Config>, url: &Url, rng: ChaCha12Rng) -> Self {
+    /// `headers` can be set.
+    pub(crate) fn start<'a>(
+        config: Arc<Config>,
+        url: &Url,
+        headers: impl Iterator<Item = (&'a str, &'a str)>,
+        rng: ChaCha12Rng,
+    ) -> Self {
         let mut out = Outgoing::new(rng);
-        let phase = Phase::Upgrading(Upgrade::start(&config, url, &mut out));
+        let phase = Phase::Upgrading(Upgrade::start(&config, url, headers, &mut out));
         Connection { config, phase, out, pongs: Pongs::default(), subprotocol: None }
     }
 

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
 use core::fmt;
+use std::time::UNIX_EPOCH;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,7 @@ use chacha20::rand_core::Rng;
 use tungstenite::handshake::derive_accept_key;
 
 use super::outgoing::Outgoing;
-use crate::close::UpgradeError;
+use crate::close::{RetryAfter, UpgradeError};
 use crate::{CloseReason, Config, Text, Url};
 
 /// Waits for the answer to a request that was sent.
@@ -31,7 +32,12 @@ impl Upgrade {
     ///
     /// By hand, and not with tungstenite's `generate_request`, which logs all of it, and so the
     /// credentials in it. The configuration was checked: nothing here can break a line.
-    pub(super) fn start(config: &Config, url: &Url, out: &mut Outgoing) -> Self {
+    pub(super) fn start<'a>(
+        config: &Config,
+        url: &Url,
+        headers: impl Iterator<Item = (&'a str, &'a str)>,
+        out: &mut Outgoing,
+    ) -> Self {
         let mut nonce = [0; 16];
         out.rng().fill_bytes(&mut nonce);
         let key = STANDARD.encode(nonce);
@@ -52,7 +58,7 @@ impl Upgrade {
         if !config.subprotocols.is_empty() {
             header("Sec-WebSocket-Protocol", &config.subprotocols.join(", "));
         }
-        for (name, value) in &config.headers {
+        for (name, value) in headers {
             header(name, value);
         }
         request.push_str("\r\n");
@@ -100,7 +106,10 @@ impl Upgrade {
             (Some(101), Some(1)) => {}
             (Some(100..200), Some(1)) => return Ok(None),
             // No version to upgrade from, but many an old server and proxy says so why it won't.
-            (Some(status @ 200..), _) => return Err(CloseReason::Http { status }),
+            (Some(status @ 200..), _) => {
+                let retry_after = retry_after(response.headers);
+                return Err(CloseReason::Http { status, retry_after });
+            }
             _ => return Err(failed(UpgradeError::NotHttp)),
         }
         let headers = &*response.headers;
@@ -139,6 +148,24 @@ impl fmt::Debug for Upgrade {
 
 fn failed(error: UpgradeError) -> CloseReason {
     CloseReason::Upgrade { error }
+}
+
+/// `Retry-After` (RFC 9110 §10.2.3): seconds, or a date, which counts from the answer's own `Date`
+/// where it has one.
+fn retry_after(headers: &[httparse::Header<'_>]) -> Option<RetryAfter> {
+    let asked = only(headers, "Retry-After")?;
+    if !asked.is_empty() && asked.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Some(RetryAfter::Seconds(asked.parse().unwrap_or(u64::MAX)));
+    }
+    let seconds = |date: &str| {
+        let date = httpdate::parse_http_date(date).ok()?;
+        Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs())
+    };
+    let at = seconds(asked)?;
+    Some(match only(headers, "Date").and_then(seconds) {
+        Some(now) => RetryAfter::Seconds(at.saturating_sub(now)),
+        None => RetryAfter::UnixSeconds(at),
+    })
 }
 
 /// Whether `head` begins as an answer does, so that a peer of another kind is told at once.

@@ -1,0 +1,343 @@
+//! Messages: from the application to the outbox, to a connection, and to the proof that they
+//! arrived.
+
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Client;
+use super::lifecycle::{Closing, Link, Phase, Sink};
+use super::outbox::{Admission, Entry, Refusal};
+use crate::config::{Delivery, Receipts};
+use crate::{
+    Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Text, Timestamp,
+};
+
+/// How far all messages have come. What lies behind was dropped, or is of no more concern.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Frontier {
+    /// Up to here they were written, on whatever connection.
+    written: MessageId,
+    /// Up to here it is settled what became of them: they were proven received, or with
+    /// at-most-once are in doubt for good.
+    settled: MessageId,
+}
+
+/// A Ping that names the connection and the frames before it: its Pong proves that the peer's
+/// endpoint has read them all (RFC 6455 §5.5.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Fence {
+    /// The Ping's own frame.
+    pub(super) seq: u64,
+    /// When it was sent, and once it is flushed, when that was.
+    pub(super) since: Timestamp,
+    /// Messages before it on this connection, and the last of them.
+    handed: u64,
+    last: MessageId,
+}
+
+impl Fence {
+    /// What the Ping carries: no two look alike.
+    fn payload(&self, conn: ConnId) -> Bytes {
+        let mut payload = BytesMut::with_capacity(16);
+        payload.put_u64(conn.0);
+        payload.put_u64(self.seq - 1);
+        payload.freeze()
+    }
+}
+
+/// Why a message is not accepted.
+enum Refused {
+    Full,
+    TooLarge,
+    NotNow,
+    ShuttingDown,
+}
+
+/// What the application sends.
+impl Client {
+    /// Accepts a message, or hands it back.
+    pub(crate) fn send_via(
+        &mut self,
+        now: Timestamp,
+        message: Outgoing,
+        out: &mut impl Sink,
+    ) -> Result<MessageId, SendError> {
+        let admission = match self.admit(&message) {
+            Ok(admission) => admission,
+            Err(Refused::Full) => return Err(SendError::Full(message)),
+            Err(Refused::TooLarge) => return Err(SendError::TooLarge(message)),
+            Err(Refused::NotNow) => return Err(SendError::NotNow(message)),
+            Err(Refused::ShuttingDown) => return Err(SendError::ShuttingDown(message)),
+        };
+        self.tick(now);
+        let id = self.accept(message, admission, out);
+        self.settle(out);
+        Ok(id)
+    }
+
+    pub(super) fn on_send(&mut self, message: Outgoing, out: &mut impl Sink) {
+        let reason = match self.admit(&message) {
+            Ok(admission) => {
+                self.accept(message, admission, out);
+                return;
+            }
+            Err(Refused::Full) => DropReason::OutboxFull,
+            Err(Refused::TooLarge) => DropReason::TooLarge,
+            Err(Refused::NotNow) => DropReason::NotNow,
+            Err(Refused::ShuttingDown) => DropReason::ShuttingDown,
+        };
+        self.drop_message(None, message.into_text(), reason, out);
+    }
+
+    fn admit(&self, message: &Outgoing) -> Result<Admission, Refused> {
+        if self.is_draining() {
+            return Err(Refused::ShuttingDown);
+        }
+        let admission =
+            self.outbox.admit(message.len(), &self.config).map_err(|refusal| match refusal {
+                Refusal::Full => Refused::Full,
+                Refusal::TooLarge => Refused::TooLarge,
+            })?;
+        if message.is_volatile() {
+            let is_open = matches!(&self.phase, Phase::Open(link) if link.gate.is_none());
+            let window = self.config.unflushed_max_bytes;
+            if !is_open || !self.outbox.is_clear(message.len(), window) {
+                return Err(Refused::NotNow);
+            }
+        }
+        Ok(admission)
+    }
+
+    fn accept(
+        &mut self,
+        message: Outgoing,
+        admission: Admission,
+        out: &mut impl Sink,
+    ) -> MessageId {
+        let id = self.outbox.next_id();
+        self.stats.accepted += 1;
+        let ttl = message.ttl().or(self.config.message_ttl);
+        let volatile = message.is_volatile();
+        let text = message.into_text();
+        match admission {
+            Admission::DropNew => {
+                self.drop_message(Some(id), text, DropReason::OutboxFull, out);
+                return id;
+            }
+            Admission::MakeRoom => {
+                while let Some(entry) = self.outbox.make_room(text.len(), &self.config) {
+                    self.give_up(entry, DropReason::OutboxFull, out);
+                }
+            }
+            Admission::Take => {}
+        }
+        let expires = ttl.map(|ttl| self.now + ttl);
+        self.outbox.push(Entry { id, text, seq: 0, expires, volatile });
+        self.pump(out);
+        id
+    }
+
+    pub(super) fn on_clear_outbox(&mut self, out: &mut impl Sink) {
+        while let Some(entry) = self.outbox.clear_next() {
+            self.give_up(entry, DropReason::Cleared, out);
+        }
+    }
+
+    /// Gives up what waited for too long.
+    pub(super) fn expire(&mut self, out: &mut impl Sink) {
+        while let Some(entry) = self.outbox.expire(self.now) {
+            self.give_up(entry, DropReason::Expired, out);
+        }
+    }
+
+    fn give_up(&mut self, entry: Entry, reason: DropReason, out: &mut impl Sink) {
+        self.drop_message(Some(entry.id), entry.text, reason, out);
+    }
+
+    fn drop_message(
+        &mut self,
+        id: Option<MessageId>,
+        text: Text,
+        reason: DropReason,
+        out: &mut impl Sink,
+    ) {
+        self.stats.dropped.count(reason);
+        out.push(Action::Emit(Event::Dropped { id, text, reason }));
+    }
+}
+
+/// What connections do with it.
+impl Client {
+    /// Hands over what the window allows, and a fence behind it.
+    pub(super) fn pump(&mut self, out: &mut impl Sink) {
+        while let Phase::Open(link) = &mut self.phase
+            && link.gate.is_none()
+        {
+            let window = self.config.unflushed_max_bytes;
+            let Some((id, text)) = self.outbox.hand_over(link.seq + 1, window) else { break };
+            link.handed += 1;
+            link.last = id;
+            self.stats.bytes_sent += text.len() as u64;
+            self.send_frame(Frame::Text(text), out);
+        }
+        if let Phase::Open(link) = &self.phase
+            && link.handed > link.proven
+            && self.wants_proof()
+        {
+            self.ping(out);
+        }
+    }
+
+    pub(super) fn send_frame(&mut self, payload: Frame, out: &mut impl Sink) {
+        let Phase::Open(link) = &mut self.phase else { return };
+        link.seq += 1;
+        out.push(Action::Send { conn: link.conn, seq: link.seq, payload });
+    }
+
+    /// Sends a Ping, if none is out: every one of them is a fence.
+    pub(super) fn ping(&mut self, out: &mut impl Sink) {
+        let Phase::Open(link) = &mut self.phase else { return };
+        if link.fence.is_some() {
+            return;
+        }
+        let (handed, last) = (link.handed, link.last);
+        let fence = Fence { seq: link.seq + 1, since: self.now, handed, last };
+        let payload = fence.payload(link.conn);
+        link.fence = Some(fence);
+        self.send_frame(Frame::Ping(payload), out);
+    }
+
+    /// Sends another Ping where the one that is out has left: after a sleep, or on another
+    /// network, its Pong may be long in coming. The new one is the fence then.
+    pub(super) fn ping_again(&mut self, out: &mut impl Sink) {
+        if let Phase::Open(link) = &mut self.phase {
+            link.fence.take_if(|fence| fence.seq <= link.flushed);
+            self.ping(out);
+        }
+    }
+
+    pub(super) fn on_flushed(&mut self, up_to: u64, out: &mut impl Sink) {
+        let (Phase::Open(link) | Phase::Closing(Closing { link, .. })) = &mut self.phase else {
+            return;
+        };
+        let (before, flushed) = (link.flushed, link.flushed.max(up_to.min(link.seq)));
+        link.flushed = flushed;
+        if let Some(fence) = &mut link.fence
+            && before < fence.seq
+            && fence.seq <= flushed
+        {
+            fence.since = self.now;
+        }
+        self.written(flushed, out);
+        self.pump(out);
+    }
+
+    /// A Pong: of the fence, or one that nobody asked for (RFC 6455 §5.5.3).
+    pub(super) fn on_pong(&mut self, data: &Bytes, out: &mut impl Sink) {
+        let (Phase::Open(link) | Phase::Closing(Closing { link, .. })) = &mut self.phase else {
+            return;
+        };
+        let conn = link.conn;
+        let Some(fence) = link.fence.take_if(|fence| fence.payload(conn) == data) else { return };
+        self.stats.round_trip(self.now - fence.since);
+        link.flushed = link.flushed.max(fence.seq);
+        let messages = fence.handed - link.proven;
+        link.proven = fence.handed;
+        // Who has heard of it must have been told, whether or not the host has said so yet.
+        self.written(fence.seq, out);
+        self.outbox.proven(fence.seq);
+        self.stats.confirmed += messages;
+        if messages > 0 && fence.last > self.frontier.settled {
+            let from = after(self.frontier.settled);
+            self.frontier.settled = fence.last;
+            if self.config.receipts == Receipts::Received || self.report.is_some() {
+                out.push(Action::Emit(Event::Received { from, to: fence.last }));
+            }
+        }
+        self.pump(out);
+    }
+
+    /// The operating system has every byte up to frame `seq`.
+    fn written(&mut self, seq: u64, out: &mut impl Sink) {
+        let keep = self.config.delivery == Delivery::AtLeastOnce;
+        let done = self.outbox.flushed(seq, keep, self.frontier.written);
+        if let Phase::Open(link) | Phase::Closing(Closing { link, .. }) = &mut self.phase {
+            link.written += done.messages;
+        }
+        self.stats.written += done.fresh;
+        self.stats.rewritten += done.messages - done.fresh;
+        if done.last > self.frontier.written {
+            let from = after(self.frontier.written);
+            self.frontier.written = done.last;
+            if self.config.receipts != Receipts::None {
+                out.push(Action::Emit(Event::Written { from, to: done.last }));
+            }
+        }
+    }
+
+    /// A connection is gone: says what became of the messages that it had. `lost` are those that
+    /// are not handed over again.
+    pub(super) fn take_back(&mut self, link: &Link, lost: Vec<Entry>, out: &mut impl Sink) {
+        let Frontier { written, settled } = self.frontier;
+        if link.written > link.proven && written > settled {
+            self.stats.in_doubt += link.written - link.proven;
+            let resend = self.config.delivery == Delivery::AtLeastOnce;
+            if self.wants_proof() || self.report.is_some() {
+                out.push(Action::Emit(Event::InDoubt {
+                    from: after(settled),
+                    to: written,
+                    resend,
+                }));
+            }
+            if !resend {
+                self.frontier.settled = written;
+            }
+        }
+        for entry in lost {
+            self.give_up(entry, DropReason::ConnectionLost, out);
+        }
+    }
+
+    /// Whether messages are followed by a fence. Where they are not, a heartbeat now and then
+    /// proves as much.
+    fn wants_proof(&self) -> bool {
+        self.config.can_ping
+            && (self.config.delivery == Delivery::AtLeastOnce
+                || self.config.receipts == Receipts::Received
+                || self.is_draining())
+    }
+}
+
+/// The end of all sending.
+impl Client {
+    /// Whether all that was sent has arrived, as far as can be known.
+    pub(super) fn is_drained(&self) -> bool {
+        self.outbox.len() == 0
+            && match &self.phase {
+                Phase::Open(link) => !self.config.can_ping || link.proven == link.handed,
+                Phase::Closing(_) => false,
+                _ => true,
+            }
+    }
+
+    /// The client is at rest: ends the shutdown that led to it.
+    pub(super) fn report(&mut self, out: &mut impl Sink) {
+        let Some(begin) = self.report.take() else { return };
+        let unsent = self.outbox.len_behind(self.frontier.written);
+        let in_doubt = match self.config.delivery {
+            Delivery::AtMostOnce => self.stats.in_doubt - begin.in_doubt,
+            Delivery::AtLeastOnce => (self.outbox.len() - unsent) as u64,
+        };
+        out.push(Action::Emit(Event::ShutDown {
+            received: self.stats.confirmed - begin.confirmed,
+            in_doubt,
+            unsent: unsent as u64,
+        }));
+    }
+}
+
+/// The name behind this one.
+fn after(id: MessageId) -> MessageId {
+    MessageId(id.0 + 1)
+}

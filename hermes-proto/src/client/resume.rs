@@ -1,0 +1,129 @@
+//! The session: offered to the gateway that issued it, kept, and dropped when it is no good.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use serde::Serialize;
+
+use super::Client;
+use super::lifecycle::{Link, Phase, Sink};
+use crate::config::{Plaintext, Resume};
+use crate::{Action, Event, Outgoing, Session, SessionDrop, SessionInit, Text, Url};
+
+impl Client {
+    /// Takes what the application brought, for the gateway of the attempt under way.
+    pub(super) fn use_token(&mut self, token: String) {
+        let origin = Some(self.url().origin().to_string());
+        let client_id = self.session.take().and_then(|session| session.client_id);
+        self.session = Some(Session { token, client_id, saved_at: self.unix_ms(), origin });
+    }
+
+    /// The connection's first frame, where there is a session to resume. Only the origin that
+    /// issued the token gets it.
+    pub(super) fn session_resume(&mut self, out: &mut impl Sink) -> Option<Text> {
+        let session = self.session.as_ref()?;
+        if session.token.is_empty() || !session.belongs_to(self.url()) {
+            return None;
+        }
+        let age = self.unix_ms().saturating_sub(session.saved_at);
+        let is_too_old = |most: core::time::Duration| u128::from(age) > most.as_millis();
+        // A form without a time, which only others write, is of unknown age.
+        if session.saved_at > 0 && self.config.session_max_age.is_some_and(is_too_old) {
+            self.drop_session(SessionDrop::TooOld, out);
+            return None;
+        }
+        if !self.may_travel(out) {
+            return None;
+        }
+        #[derive(Serialize)]
+        #[serde(tag = "type", rename = "session-resume")]
+        struct ResumeMessage<'a> {
+            token: &'a str,
+        }
+        let token = &self.session.as_ref()?.token;
+        Outgoing::new(&ResumeMessage { token }).ok().map(Outgoing::into_text)
+    }
+
+    /// The session was offered on this connection.
+    pub(super) fn offered(&self, link: &mut Link) {
+        link.offered = true;
+        if self.config.resume == Resume::Wait {
+            link.gate = Some(self.now + self.config.resume_timeout);
+        }
+    }
+
+    /// `session-init`: keeps the session, before the application hears of it.
+    pub(super) fn on_session_init(&mut self, init: &mut SessionInit, out: &mut impl Sink) {
+        init.compare(self.session.as_ref().filter(|session| session.belongs_to(self.url())));
+        self.stats.resumed += u64::from(init.resumed());
+        self.resume_failures = 0;
+        if let Phase::Open(link) = &mut self.phase {
+            link.offered = false;
+            link.gate = None;
+        }
+        let Some((token, client_id)) = init.session() else { return };
+        if !self.may_travel(out) {
+            return;
+        }
+        let origin = Some(self.url().origin().to_string());
+        let session = Session { token, client_id, saved_at: self.unix_ms(), origin };
+        self.session = Some(session.clone());
+        out.push(Action::PersistSession(Some(session)));
+    }
+
+    /// A connection ended, not by our own wish.
+    pub(super) fn judge_session(&mut self, link: &Link, was_stable: bool, out: &mut impl Sink) {
+        if was_stable {
+            // It was in use until now.
+            let (unix_ms, url) = (self.unix_ms(), self.gateways.current());
+            if let Some(session) = &mut self.session
+                && session.belongs_to(url)
+            {
+                session.saved_at = session.saved_at.max(unix_ms);
+            }
+        } else if link.offered && self.offline.is_none() {
+            self.resume_failures += 1;
+            let most = self.config.max_resume_failures;
+            if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {
+                self.drop_session(SessionDrop::ResumeFailed, out);
+            }
+        }
+    }
+
+    fn drop_session(&mut self, reason: SessionDrop, out: &mut impl Sink) {
+        self.session = None;
+        self.resume_failures = 0;
+        out.push(Action::PersistSession(None));
+        out.push(Action::Emit(Event::SessionDropped { reason }));
+    }
+
+    /// Whether a session may travel to this gateway. Warns, once, where it goes in the clear.
+    fn may_travel(&mut self, out: &mut impl Sink) -> bool {
+        let is_private = |url: &Url| url.is_secure() || url.is_loopback();
+        let policy = self.config.plaintext_session;
+        if policy == Plaintext::Allow || is_private(self.url()) {
+            return true;
+        }
+        if !core::mem::replace(&mut self.warned, true) {
+            let origin = self.url().origin();
+            let text = match policy {
+                Plaintext::Refuse => format!(
+                    "no session with {origin}: it would travel in the clear, and plaintext_session \
+                     is \"refuse\"; use wss://"
+                ),
+                _ => format!(
+                    "the session with {origin} travels in the clear; use wss://, or set \
+                     plaintext_session to \"refuse\" or \"allow\""
+                ),
+            };
+            out.push(Action::Emit(Event::Warning { text: text.into() }));
+        }
+        policy != Plaintext::Refuse
+    }
+}
+
+impl Session {
+    fn belongs_to(&self, url: &Url) -> bool {
+        self.origin.as_deref() == Some(url.origin())
+    }
+}

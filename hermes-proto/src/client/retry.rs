@@ -1,0 +1,124 @@
+//! After an end: what comes next, and when.
+
+use core::time::Duration;
+
+use chacha20::ChaCha12Rng;
+
+use super::{Client, Purpose, backoff};
+use crate::close::RetryAfter;
+use crate::{CloseReason, Config, ConnId, GiveUp, Timestamp};
+
+/// The budget of reconnects, and what was spent of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Retry {
+    /// Reconnects in a row.
+    pub(super) attempts: u32,
+    /// Since when there is no stable connection.
+    pub(super) since: Timestamp,
+    /// The wait before this one.
+    last: Duration,
+    /// When the latest attempt began.
+    pub(super) began: Timestamp,
+}
+
+/// What comes after the end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing: nobody wants one.
+    Rest,
+    /// The next one at once.
+    Open,
+    /// The next one then.
+    Wait(Timestamp),
+    /// The next one once there is a network, and not before then.
+    Hold(Timestamp),
+    GiveUp(GiveUp),
+}
+
+impl Retry {
+    /// The full budget.
+    pub(super) fn refill(&mut self, now: Timestamp) {
+        *self = Retry { since: now, began: self.began, ..Retry::default() };
+    }
+
+    /// A time that does not count has passed.
+    pub(super) fn pause(&mut self, paused: Duration) {
+        self.since = self.since + paused;
+    }
+
+    /// An attempt begins.
+    pub(super) fn begin(&mut self, now: Timestamp, spends: bool) {
+        self.attempts = self.attempts.saturating_add(u32::from(spends));
+        self.began = now;
+    }
+
+    fn wait(&mut self, config: &Config, asked: Option<Duration>, mut rng: ChaCha12Rng) -> Duration {
+        self.last = backoff::delay(config, self.attempts, self.last, &mut rng);
+        match asked {
+            Some(asked) if asked > self.last => backoff::asked(config, asked, &mut rng),
+            _ => self.last,
+        }
+    }
+}
+
+impl Client {
+    /// What comes after a connection that ended by itself, to a client that wants one.
+    pub(super) fn next_attempt(
+        &mut self,
+        conn: ConnId,
+        reason: &CloseReason,
+        was_stable: bool,
+    ) -> Next {
+        if self.is_fatal(reason) {
+            if self.gateways.refuse() {
+                return Next::GiveUp(GiveUp::Fatal);
+            }
+            self.gateways.rotate();
+        } else if !was_stable {
+            self.gateways.rotate();
+        }
+        let is_spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
+        if is_spent && self.offline.is_none() {
+            return Next::GiveUp(GiveUp::Attempts);
+        }
+        let asked = self.asked_wait(reason);
+        let rng = self.rng(conn, Purpose::Jitter);
+        let until = self.now + self.retry.wait(&self.config, asked, rng);
+        if self.offline.is_some() {
+            return Next::Hold(until);
+        }
+        if self.config.max_elapsed.is_some_and(|most| until - self.retry.since > most) {
+            return Next::GiveUp(GiveUp::Elapsed);
+        }
+        Next::Wait(until)
+    }
+
+    fn is_fatal(&self, reason: &CloseReason) -> bool {
+        match reason {
+            CloseReason::Peer { code, .. } => self.config.fatal_close_codes.contains(code),
+            CloseReason::Http { status, .. } => self.config.fatal_statuses.contains(status),
+            _ => false,
+        }
+    }
+
+    /// The wait that the gateway asked for when it ended a connection.
+    pub(super) fn asked_wait(&self, reason: &CloseReason) -> Option<Duration> {
+        match reason {
+            CloseReason::Peer { code, .. } => self.config.close_delays.get(code).copied(),
+            CloseReason::Http { status: 429 | 503, retry_after: Some(asked) } => {
+                let asked = match *asked {
+                    RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
+                    RetryAfter::UnixSeconds(at) => Duration::from_secs(at)
+                        .saturating_sub(Duration::from_millis(self.unix_ms())),
+                };
+                Some(asked.min(self.config.max_retry_after))
+            }
+            _ => None,
+        }
+    }
+
+    /// The earliest time at which an attempt may begin that does not wait for its turn.
+    pub(super) fn floor(&self) -> Timestamp {
+        self.now.max(self.retry.began + self.config.connect_floor)
+    }
+}

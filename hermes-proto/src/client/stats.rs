@@ -1,0 +1,162 @@
+//! What is counted.
+
+use core::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::{CloseReason, DropReason};
+
+/// What a client has counted since it was made, and how it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Attempts at a connection.
+    pub attempts: u64,
+    /// Of those: connections that were opened.
+    pub opened: u64,
+    /// Attempts and connections that ended, by reason.
+    pub ended: Ends,
+    /// Sessions that the gateway resumed.
+    pub resumed: u64,
+
+    /// Messages of the application that the outbox took.
+    pub accepted: u64,
+    /// Of those: taken whole by the operating system.
+    pub written: u64,
+    /// Of those: proven to be received by the peer's WebSocket endpoint.
+    pub confirmed: u64,
+    /// Messages that were written to a connection that ended without that proof; with
+    /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce) they are sent again.
+    pub in_doubt: u64,
+    /// Messages that were written once more.
+    pub rewritten: u64,
+    /// Messages that were dropped, by reason.
+    pub dropped: Drops,
+    /// Bytes of message text that were handed to connections.
+    pub bytes_sent: u64,
+
+    /// Text and binary messages received.
+    pub received: u64,
+    /// Of those: JSON without a route.
+    pub unhandled: u64,
+    /// Of those: texts that are not JSON, and binary messages.
+    pub malformed: u64,
+    /// Bytes in received messages.
+    pub bytes_received: u64,
+
+    /// Messages in the outbox now.
+    pub outbox_messages: usize,
+    /// Bytes of message text in the outbox now.
+    pub outbox_bytes: usize,
+    /// Messages written to the live connection and not proven received, now.
+    pub unproven: u64,
+    /// The round trip of the latest answered Ping; `None` before the first.
+    #[serde(rename = "rtt_last_ms", serialize_with = "millis")]
+    pub rtt_last: Option<Duration>,
+    /// Round trips smoothed as in RFC 6298 §2: each new one counts an eighth. A new connection
+    /// begins anew.
+    #[serde(rename = "rtt_smoothed_ms", serialize_with = "millis")]
+    pub rtt_smoothed: Option<Duration>,
+}
+
+/// How connections ended; the names are [`CloseReason`]'s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub struct Ends {
+    pub requested: u64,
+    pub peer: u64,
+    pub lost: u64,
+    pub resolve: u64,
+    pub connect: u64,
+    pub tls: u64,
+    pub http: u64,
+    pub credentials: u64,
+    pub upgrade: u64,
+    pub protocol: u64,
+    pub timeout: u64,
+}
+
+/// Why messages were dropped; the names are [`DropReason`]'s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub struct Drops {
+    pub outbox_full: u64,
+    pub too_large: u64,
+    pub expired: u64,
+    pub not_now: u64,
+    pub connection_lost: u64,
+    pub cleared: u64,
+    pub shutting_down: u64,
+}
+
+impl Ends {
+    /// All together.
+    pub fn total(&self) -> u64 {
+        let Ends { requested, peer, lost, resolve, connect, tls, .. } = self;
+        let Ends { http, credentials, upgrade, protocol, timeout, .. } = self;
+        requested
+            + peer
+            + lost
+            + resolve
+            + connect
+            + tls
+            + http
+            + credentials
+            + upgrade
+            + protocol
+            + timeout
+    }
+
+    pub(super) fn count(&mut self, reason: &CloseReason) {
+        *match reason {
+            CloseReason::Requested => &mut self.requested,
+            CloseReason::Peer { .. } => &mut self.peer,
+            CloseReason::Lost { .. } => &mut self.lost,
+            CloseReason::Resolve { .. } => &mut self.resolve,
+            CloseReason::Connect { .. } => &mut self.connect,
+            CloseReason::Tls { .. } => &mut self.tls,
+            CloseReason::Http { .. } => &mut self.http,
+            CloseReason::Credentials { .. } => &mut self.credentials,
+            CloseReason::Upgrade { .. } => &mut self.upgrade,
+            CloseReason::Protocol { .. } => &mut self.protocol,
+            CloseReason::Timeout { .. } => &mut self.timeout,
+        } += 1;
+    }
+}
+
+impl Drops {
+    /// All together.
+    pub fn total(&self) -> u64 {
+        let Drops { outbox_full, too_large, expired, not_now, .. } = self;
+        let Drops { connection_lost, cleared, shutting_down, .. } = self;
+        outbox_full + too_large + expired + not_now + connection_lost + cleared + shutting_down
+    }
+
+    pub(super) fn count(&mut self, reason: DropReason) {
+        *match reason {
+            DropReason::OutboxFull => &mut self.outbox_full,
+            DropReason::TooLarge => &mut self.too_large,
+            DropReason::Expired => &mut self.expired,
+            DropReason::NotNow => &mut self.not_now,
+            DropReason::ConnectionLost => &mut self.connection_lost,
+            DropReason::Cleared => &mut self.cleared,
+            DropReason::ShuttingDown => &mut self.shutting_down,
+        } += 1;
+    }
+}
+
+impl Stats {
+    pub(super) fn round_trip(&mut self, rtt: Duration) {
+        self.rtt_last = Some(rtt);
+        self.rtt_smoothed = Some(match self.rtt_smoothed {
+            None => rtt,
+            Some(smoothed) => (smoothed * 7 + rtt) / 8,
+        });
+    }
+}
+
+fn millis<S: Serializer>(duration: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.as_micros() as f64 / 1_000.0).serialize(s)
+}
