@@ -18,8 +18,8 @@ use crate::words::show;
 pub enum Call {
     /// `handle`, or a command that is the same.
     Input(Input),
-    /// `send_text`, and what it returned.
-    Send(Text, Result<MessageId, SendError>),
+    /// `send_message`, and what it returned.
+    Send(Outgoing, Result<MessageId, SendError>),
 }
 
 /// A call and all that came of it.

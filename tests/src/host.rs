@@ -1,13 +1,14 @@
 //! A host that does as the scenario says, and compares.
 
 use std::mem;
+use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, Event, Frame, Input, MessageId, Outgoing,
+    Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Event, Frame, Input, MessageId, Outgoing,
     SendError, Start, State, Text, Timestamp,
 };
 
-use crate::words::{ms, show, start};
+use crate::words::{ms, pong, show, start};
 use crate::{Call, Contract, Step};
 
 /// A [`Client`] and its host, on virtual time.
@@ -67,6 +68,24 @@ impl Host {
         self.input(Input::Disconnect)
     }
 
+    /// `shutdown()`, within so many milliseconds.
+    #[track_caller]
+    pub fn shutdown(&mut self, within: u64) -> &mut Self {
+        self.input(Input::Shutdown { within: Duration::from_millis(within) })
+    }
+
+    /// `clear_outbox()`.
+    #[track_caller]
+    pub fn clear_outbox(&mut self) -> &mut Self {
+        self.input(Input::ClearOutbox)
+    }
+
+    /// `network_changed()`.
+    #[track_caller]
+    pub fn network(&mut self, online: bool) -> &mut Self {
+        self.input(Input::NetworkChanged { online })
+    }
+
     /// `clear_session()`.
     #[track_caller]
     pub fn clear_session(&mut self) -> &mut Self {
@@ -89,11 +108,33 @@ impl Host {
     /// As the machine says.
     #[track_caller]
     pub fn try_send(&mut self, text: &str) -> Result<MessageId, SendError> {
+        match Outgoing::from_json(text) {
+            Ok(message) => self.try_send_message(message),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `send_message()` of a message that is accepted.
+    #[track_caller]
+    pub fn send_message(&mut self, message: Outgoing) -> &mut Self {
+        if let Err(error) = self.try_send_message(message) {
+            panic!("it was not accepted: {error}");
+        }
+        self
+    }
+
+    /// `send_message()`.
+    ///
+    /// # Errors
+    ///
+    /// As the machine says.
+    #[track_caller]
+    pub fn try_send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
         let mut result = None;
         self.call(|client, now, out| {
-            let answer = Outgoing::from_json(text).and_then(|m| client.send_message(now, m, out));
+            let answer = client.send_message(now, message.clone(), out);
             result = Some(answer.clone());
-            Call::Send(text.into(), answer)
+            Call::Send(message, answer)
         });
         result.expect("it was called")
     }
@@ -101,6 +142,18 @@ impl Host {
 
 /// What the connection does.
 impl Host {
+    /// The credentials for connection `conn`.
+    #[track_caller]
+    pub fn credentials(&mut self, conn: u64, credentials: Credentials) -> &mut Self {
+        self.input(Input::Credentials { conn: ConnId(conn), credentials })
+    }
+
+    /// The answer to the Ping that was frame `seq`.
+    #[track_caller]
+    pub fn pong(&mut self, conn: u64, seq: u64) -> &mut Self {
+        self.frame(conn, pong(conn, seq))
+    }
+
     /// Connection `conn` is open.
     #[track_caller]
     pub fn opened(&mut self, conn: u64) -> &mut Self {

@@ -1,9 +1,10 @@
 //! The words of a scenario: short spellings of actions and reasons. Times are milliseconds.
 
-use hermes_proto::close::Stage;
+use bytes::Bytes;
+use hermes_proto::close::{RetryAfter, Stage};
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, Input,
-    MessageId, Outgoing, Session, Start, Text, Timestamp, Url,
+    Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, GiveUp, Input,
+    MessageId, Outgoing, Plaintext, Session, SessionDrop, Start, Text, Timestamp, Url,
 };
 
 /// The gateway. Nobody answers there, and nobody asks.
@@ -15,9 +16,9 @@ pub const ORIGIN: &str = "ws://gateway.test";
 /// The wall clock at time 0.
 pub const UNIX_MS: u64 = 1_700_000_000_000;
 
-/// The default settings, for the gateway at [`URL`].
+/// The default settings, for the gateway at [`URL`], which may be trusted with a session.
 pub fn config() -> Config {
-    Config::new(URL)
+    Config { plaintext_session: Plaintext::Allow, ..Config::new(URL) }
 }
 
 /// The same without a heartbeat, for scenarios that are about something else: an open connection
@@ -38,7 +39,17 @@ pub fn ms(millis: u64) -> Timestamp {
 
 /// Make connection `conn`, to [`URL`].
 pub fn open(conn: u64) -> Action {
-    Action::Open { conn: ConnId(conn), url: Url::parse(URL).expect("it is one") }
+    open_to(conn, URL)
+}
+
+/// Make connection `conn`, to another gateway.
+pub fn open_to(conn: u64, url: &str) -> Action {
+    Action::Open { conn: ConnId(conn), url: Url::parse(url).expect("it is one") }
+}
+
+/// Bring credentials for connection `conn`, to [`URL`].
+pub fn ask_credentials(conn: u64) -> Action {
+    Action::AskCredentials { conn: ConnId(conn), url: Url::parse(URL).expect("it is one") }
 }
 
 /// Send `text` as frame `seq` of connection `conn`.
@@ -46,11 +57,19 @@ pub fn send(conn: u64, seq: u64, text: &str) -> Action {
     Action::Send { conn: ConnId(conn), seq, payload: Frame::Text(text.into()) }
 }
 
-/// Send a heartbeat as frame `seq` of connection `conn`. It names the connection and the number of
-/// frames before it.
+/// Send a Ping, which is a fence, as frame `seq` of connection `conn`. It names the connection and
+/// the number of frames before it.
 pub fn ping(conn: u64, seq: u64) -> Action {
-    let payload = [conn.to_be_bytes(), (seq - 1).to_be_bytes()].concat();
-    Action::Send { conn: ConnId(conn), seq, payload: Frame::Ping(payload.into()) }
+    Action::Send { conn: ConnId(conn), seq, payload: Frame::Ping(fence(conn, seq)) }
+}
+
+/// The answer to that Ping.
+pub fn pong(conn: u64, seq: u64) -> Frame {
+    Frame::Pong(fence(conn, seq))
+}
+
+fn fence(conn: u64, seq: u64) -> Bytes {
+    [conn.to_be_bytes(), (seq - 1).to_be_bytes()].concat().into()
 }
 
 /// The frame with which the session of `token` is resumed, always the first of its connection.
@@ -106,14 +125,44 @@ pub fn disconnected(
 }
 
 /// `ws-failed`.
-pub fn failed(attempts: u32) -> Action {
-    Action::Emit(Event::Failed { attempts })
+pub fn failed(attempts: u32, why: GiveUp) -> Action {
+    Action::Emit(Event::Failed { attempts, why })
 }
 
-/// `message-dropped`, of a message that the outbox had taken or would have taken.
+/// `messages-written`.
+pub fn written(from: u64, to: u64) -> Action {
+    Action::Emit(Event::Written { from: MessageId(from), to: MessageId(to) })
+}
+
+/// `messages-received`.
+pub fn received(from: u64, to: u64) -> Action {
+    Action::Emit(Event::Received { from: MessageId(from), to: MessageId(to) })
+}
+
+/// `messages-in-doubt`.
+pub fn in_doubt(from: u64, to: u64, resend: bool) -> Action {
+    Action::Emit(Event::InDoubt { from: MessageId(from), to: MessageId(to), resend })
+}
+
+/// `shut-down`.
+pub fn shut_down(received: u64, in_doubt: u64, unsent: u64) -> Action {
+    Action::Emit(Event::ShutDown { received, in_doubt, unsent })
+}
+
+/// `message-dropped`, of a message that the outbox had taken or would have taken, had there been
+/// room.
 pub fn dropped(id: u64, text: &str) -> Action {
-    let (id, reason) = (Some(MessageId(id)), DropReason::OutboxFull);
-    Action::Emit(Event::Dropped { id, text: text.into(), reason })
+    given_up(id, text, DropReason::OutboxFull)
+}
+
+/// `message-dropped`, of a message that the outbox had taken.
+pub fn given_up(id: u64, text: &str, reason: DropReason) -> Action {
+    Action::Emit(Event::Dropped { id: Some(MessageId(id)), text: text.into(), reason })
+}
+
+/// `session-dropped`.
+pub fn session_dropped(reason: SessionDrop) -> Action {
+    Action::Emit(Event::SessionDropped { reason })
 }
 
 /// `message-dropped`, of a message that was never taken.
@@ -152,6 +201,11 @@ pub fn unreachable() -> CloseReason {
     CloseReason::Connect { text: "connection refused".into() }
 }
 
+/// The gateway answered the upgrade with an HTTP status.
+pub fn http(status: u16, retry_after: impl Into<Option<RetryAfter>>) -> CloseReason {
+    CloseReason::Http { status, retry_after: retry_after.into() }
+}
+
 /// Nothing happened in time.
 pub fn timeout(stage: Stage) -> CloseReason {
     CloseReason::Timeout { stage }
@@ -160,6 +214,7 @@ pub fn timeout(stage: Stage) -> CloseReason {
 /// An action as a line of a trace. Texts are shown in the clear: a test has no secrets.
 pub(crate) fn show(action: &Action) -> String {
     match action {
+        Action::AskCredentials { conn, url } => format!("ask for credentials {conn} {url}"),
         Action::Open { conn, url } => format!("open {conn} {url}"),
         Action::Send { conn, seq, payload: Frame::Text(text) } => {
             format!("send {conn} seq {seq} {text}")
