@@ -3,7 +3,8 @@
 //!
 //! The gateway speaks JSON messages over one WebSocket. This crate keeps that WebSocket alive for
 //! as long as the application wants it: it reconnects with a backoff, keeps what could not be
-//! sent, resumes the session, notices a dead link, and routes messages to events. It does no I/O.
+//! sent, knows what has arrived, resumes the session, notices a dead link, and routes messages to
+//! events. It does no I/O.
 //! A **host** does: an adapter such as `hermes-mio`, or a few lines of yours.
 //!
 //! ```text
@@ -50,11 +51,36 @@
 //!
 //! **Flow.** The client keeps a message until it hears that it left. Each [`Action::Send`] has a
 //! number, and the host answers with [`Flushed`](Input::Flushed) once the operating system has
-//! taken every byte up to it (of Pings, too: a second one is not sent while the first still waits). What was not taken whole when a connection ended was never received,
+//! taken every byte up to it. What was not taken whole when a connection ended was never received,
 //! and goes again, whole and in order, on the next one. At most
 //! [`unflushed_max_bytes`](Config::unflushed_max_bytes) are under way; everything else waits in
 //! the outbox, where it is counted and bounded. An [`Endpoint`] does this by itself from
 //! `transmit()` and `transmitted(now, n)`.
+//!
+//! # Fences
+//!
+//! That the operating system took a message does not mean that it arrived: a connection that dies
+//! takes with it what was in the buffers on the way. RFC 6455 has a way to know more, with any
+//! server: frames are read in order, and whoever reads a Ping answers it as soon as it can
+//! (§5.5.2, §5.5.3). So every Ping that a client sends names its connection and the frames before
+//! it, and is a **fence**: its Pong proves that the peer's endpoint has read all of them.
+//!
+//! One fence is out at most, and an answer counts for everything before it. Where
+//! [`delivery`](Config::delivery) is at-least-once, where [`receipts`](Config::receipts) are
+//! wanted, and during a [`shutdown`](Client::shutdown) a fence follows the messages, at most one in
+//! a round trip; else the heartbeat is the only one. A Pong that answers no fence proves nothing.
+//!
+//! A message's life, in [`stats`](Client::stats) and as events:
+//!
+//! ```text
+//!   accepted ──▶ written ──▶ received                         (proven by a fence)
+//!       │            └─────▶ in doubt ──▶ written again …     (the connection ended first)
+//!       └──▶ dropped: expired, cleared, by the overflow policy …
+//! ```
+//!
+//! What a fence proves, and what not: the peer's *WebSocket endpoint* has the messages. Whether
+//! the application behind it did anything with them only that application can say. And a proxy that
+//! terminates WebSocket, rather than passing bytes on, answers for itself.
 //!
 //! # An example
 //!
@@ -110,6 +136,7 @@
 //!
 //! | action | the host | and hands in |
 //! | --- | --- | --- |
+//! | [`AskCredentials`](Action::AskCredentials) | fetches them, where the configuration asks for it | [`Credentials`](Input::Credentials) or [`Closed`](Input::Closed) |
 //! | [`Open`](Action::Open) | resolves, connects, does TLS | [`Opened`](Input::Opened) or [`Closed`](Input::Closed) with the reason |
 //! | [`Send`](Action::Send) | writes `transmit()` as far as it goes, now or when writable | `transmitted(now, n)` |
 //! | [`ArmTimer`](Action::ArmTimer) | nothing, if it asks `deadline()` before it sleeps | [`TimerFired`](Input::TimerFired) |
@@ -119,10 +146,13 @@
 //! | (the socket is readable) | reads | [`Received`](Input::Received) |
 //! | (end of stream, error) | drops the socket | [`Closed`](Input::Closed) with [`CloseReason::Lost`] |
 //!
+//! Nice to have: [`NetworkChanged`](Input::NetworkChanged) where the system tells, and a clock that
+//! goes on while it sleeps.
+//!
 //! For a [`Client`] on a WebSocket of the host's own, `Send` has the frame, `Close` with a code
-//! begins the closing handshake (and without one drops the connection), and `Flushed` reports what
-//! was sent. A host that can't send Pings, such as a browser, sets
-//! [`heartbeat_interval`](Config::heartbeat_interval) to `None`.
+//! begins the closing handshake (and without one drops the connection), `Flushed` reports what
+//! was sent, and [`headers`](Client::headers) go into the upgrade request. A host that can't send
+//! Pings or does not see Pongs, such as a browser, sets [`can_ping`](Config::can_ping) to `false`.
 //!
 //! # Features
 //!
