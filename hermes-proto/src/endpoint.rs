@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::client::{Purpose, Sink};
 use crate::{
-    Action, Actions, Client, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing,
-    SendError, Start, Timestamp, Transmit, ws,
+    Action, Actions, Client, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
+    Start, Timestamp, Transmit, ws,
 };
 
 /// A Hermes client on top of a byte stream that the host brings: a [`Client`] and a
@@ -176,6 +176,13 @@ impl Endpoint {
                 *wire = Wire::default();
                 Input::Closed { conn, reason }
             }
+            Input::TimerFired => {
+                // A quiet connection's only sign of life; a busy one sees it once in a while.
+                if let Some(ws) = &mut wire.ws {
+                    ws.release();
+                }
+                Input::TimerFired
+            }
             // The rest has no payload.
             other => match other.convert(|_| None) {
                 Some(input) => input,
@@ -280,10 +287,6 @@ impl Sink for Stack<'_> {
                 let Some(ws) = &mut self.wire.ws else { return };
                 // A WebSocket in its closing handshake sends nothing more. What it did not send
                 // is never flushed, and so goes to the next connection.
-                if let Frame::Ping(_) = payload {
-                    // A heartbeat: nothing has come for a while.
-                    ws.release();
-                }
                 if ws.send(&payload) {
                     self.wire.ends.push_back(ws.produced());
                     self.wire.announce(conn, self.out);

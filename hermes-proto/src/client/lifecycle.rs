@@ -266,7 +266,7 @@ impl Client {
             return;
         }
         if let Some(since) = self.offline.take() {
-            self.retry.pause(self.now - since);
+            self.retry.pause(self.now - since, self.now);
         }
         // A network says nothing about a gateway that asked for a wait.
         let asked = self.last_end.as_ref().and_then(|reason| self.asked_wait(reason));
@@ -279,7 +279,10 @@ impl Client {
             }
             // The network may be another one, and the link dead without knowing it.
             Phase::Open(Link { heartbeat: Some(heartbeat), .. }) => {
-                heartbeat.ask(self.now);
+                // One that was asked before has no longer for it, however often the network changes.
+                if !heartbeat.is_asking() {
+                    heartbeat.ask(self.now);
+                }
                 self.ping_again(out);
             }
             _ => {}

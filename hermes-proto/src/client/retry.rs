@@ -42,8 +42,8 @@ impl Retry {
     }
 
     /// A time that does not count has passed.
-    pub(super) fn pause(&mut self, paused: Duration) {
-        self.since = self.since + paused;
+    pub(super) fn pause(&mut self, paused: Duration, now: Timestamp) {
+        self.since = now.min(self.since + paused);
     }
 
     /// An attempt begins.
