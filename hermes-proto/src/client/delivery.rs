@@ -17,10 +17,10 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Frontier {
     /// Up to here they were written, on whatever connection.
-    written: MessageId,
+    pub(super) written: MessageId,
     /// Up to here it is settled what became of them: they were proven received, or with
     /// at-most-once are in doubt for good.
-    settled: MessageId,
+    pub(super) settled: MessageId,
 }
 
 /// A Ping that names the connection and the frames before it: its Pong proves that the peer's
@@ -32,8 +32,8 @@ pub(super) struct Fence {
     /// When it was sent, and once it is flushed, when that was.
     pub(super) since: Timestamp,
     /// Messages before it on this connection, and the last of them.
-    handed: u64,
-    last: MessageId,
+    pub(super) handed: u64,
+    pub(super) last: MessageId,
 }
 
 impl Fence {

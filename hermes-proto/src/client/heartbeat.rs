@@ -14,8 +14,8 @@ pub(super) struct Heartbeat {
     timeout: Duration,
     /// How late a check is where the machine must have slept.
     jump: Duration,
-    heard: Timestamp,
-    next: Timestamp,
+    pub(super) heard: Timestamp,
+    pub(super) next: Timestamp,
     /// A Ping was sent, and nothing was heard since.
     asking: bool,
 }

@@ -7,6 +7,8 @@ mod gateways;
 mod heartbeat;
 mod lifecycle;
 mod outbox;
+#[cfg(feature = "testkit")]
+mod relative;
 mod resume;
 mod retry;
 mod state;

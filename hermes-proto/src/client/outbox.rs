@@ -23,7 +23,7 @@ pub(crate) struct Outbox {
     bytes: usize,
     written_bytes: usize,
     unflushed_bytes: usize,
-    accepted: u64,
+    pub(super) accepted: u64,
     /// When the queued ones are given up, those that ever are.
     expiries: BTreeSet<(Timestamp, MessageId)>,
 }
@@ -241,5 +241,46 @@ impl Outbox {
         self.written_bytes = 0;
         self.unflushed_bytes = 0;
         lost
+    }
+}
+
+/// For [`Client::relative`](super::Client::relative).
+#[cfg(feature = "testkit")]
+impl Outbox {
+    pub(super) fn seqs(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().take(self.sent).map(|entry| entry.seq)
+    }
+
+    pub(super) fn take_time_relative(&mut self, relative: impl Fn(&mut Timestamp)) {
+        let expiries = self.expiries.iter().copied();
+        self.expiries = expiries
+            .map(|(mut at, id)| {
+                relative(&mut at);
+                (at, id)
+            })
+            .collect();
+        self.entries.iter_mut().filter_map(|entry| entry.expires.as_mut()).for_each(relative);
+    }
+
+    pub(super) fn rename(&mut self, name: impl Fn(&mut MessageId), number: impl Fn(&mut u64)) {
+        let mut accepted = MessageId(self.accepted);
+        name(&mut accepted);
+        self.accepted = accepted.0;
+        let expiries = self.expiries.iter().copied();
+        self.expiries = expiries
+            .map(|(at, mut id)| {
+                name(&mut id);
+                (at, id)
+            })
+            .collect();
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            name(&mut entry.id);
+            if index < self.sent {
+                number(&mut entry.seq);
+            } else {
+                // From a connection before.
+                entry.seq = 0;
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Retry {
     /// Since when there is no stable connection.
     pub(super) since: Timestamp,
     /// The wait before this one.
-    last: Duration,
+    pub(super) last: Duration,
     /// When the latest attempt began.
     pub(super) began: Timestamp,
 }

@@ -1,0 +1,408 @@
+//! Every history there is, up to renaming: a breadth-first search over the real machine, with a
+//! small alphabet, until no new state appears. Each step is checked against the [`Contract`].
+//!
+//! A state is [`Client::relative`]. That it says all there is to say is checked on the way: in each
+//! step the client with its history and the relative one must come to the same place.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use hermes_proto::{
+    Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Delivery, Event, Frame,
+    Input, Outgoing, Plaintext, Receipts, Resume, Session, Start, State, Timestamp,
+};
+use hermes_tests::{Call, Contract, Step, UNIX_MS, URL, http, lost, peer};
+
+/// Seconds, and few of them, so that there are few differences between deadlines.
+fn config() -> Config {
+    let seconds = Duration::from_secs;
+    Config {
+        backoff_base: seconds(1),
+        backoff_cap: seconds(2),
+        max_attempts: Some(2),
+        stable_after: seconds(2),
+        connect_floor: seconds(1),
+        connect_timeout: seconds(2),
+        close_timeout: seconds(1),
+        heartbeat_interval: Some(seconds(2)),
+        heartbeat_timeout: seconds(1),
+        clock_jump: seconds(3),
+        close_delays: [(1013, seconds(2))].into(),
+        credentials_timeout: seconds(1),
+        resume_timeout: seconds(1),
+        session_max_age: None,
+        max_resume_failures: Some(2),
+        plaintext_session: Plaintext::Allow,
+        outbox_max_messages: 2,
+        unflushed_max_bytes: 1,
+        ..Config::new(URL)
+    }
+}
+
+/// What may happen next, whatever happened before.
+fn alphabet(world: &World) -> Vec<Deed> {
+    let client = &world.client;
+    let mut deeds = vec![
+        Deed::Input(Input::Connect),
+        Deed::Input(Input::Disconnect),
+        Deed::Input(Input::Shutdown { within: Duration::from_secs(2) }),
+        Deed::Input(Input::ClearOutbox),
+        Deed::Input(Input::NetworkChanged { online: false }),
+        Deed::Input(Input::NetworkChanged { online: true }),
+        Deed::Send(json("1")),
+        Deed::Send(json("2").with_ttl(Duration::from_secs(1))),
+        Deed::Send(json("3").volatile()),
+        // A second, to the deadline, and far beyond it.
+        Deed::Pass(Duration::from_secs(1)),
+    ];
+    if client.session().is_some() {
+        deeds.push(Deed::Input(Input::ClearSession));
+    }
+    if let Some(due) = client.deadline() {
+        let left = due - world.now;
+        deeds.push(Deed::Pass(left));
+        deeds.push(Deed::Pass(left + client.config().clock_jump));
+    }
+    // Of the connection that is alive, of one that is not, and of one to come.
+    let conns = [client.conn(), Some(ConnId(0)), Some(ConnId(u64::MAX))];
+    for conn in conns.into_iter().flatten() {
+        let text = |text: &str| Input::Received { conn, payload: Frame::Text(text.into()) };
+        let mut inputs = vec![
+            Input::Opened { conn },
+            Input::Closing { conn, reason: peer(1000) },
+            Input::Closed { conn, reason: lost() },
+            Input::Closed { conn, reason: peer(1008) },
+            Input::Closed { conn, reason: peer(1013) },
+            Input::Closed { conn, reason: http(503, None) },
+            text(r#"{"type":"session-init","token":"t","clientId":"c"}"#),
+            text(r#"{"type":"later"}"#),
+        ];
+        if client.config().ask_credentials {
+            inputs.push(Input::Credentials { conn, credentials: Credentials::default() });
+        }
+        let payload = Frame::Pong(b"foreign".to_vec().into());
+        inputs.push(Input::Received { conn, payload });
+        if client.conn() == Some(conn) {
+            for up_to in world.flushed + 1..=world.sent {
+                inputs.push(Input::Flushed { conn, up_to });
+            }
+            if let Some(data) = &world.ping {
+                inputs.push(Input::Received { conn, payload: Frame::Pong(data.clone()) });
+            }
+        }
+        deeds.extend(inputs.into_iter().map(Deed::Input));
+    }
+    deeds
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Input(Input),
+    Send(Outgoing),
+    /// Time passes, and the timer fires.
+    Pass(Duration),
+}
+
+fn json(text: &str) -> Outgoing {
+    hermes_tests::json(text.to_owned())
+}
+
+/// A client with a history, and what its host knows of it.
+#[derive(Clone)]
+struct World {
+    client: Client,
+    contract: Contract,
+    now: Timestamp,
+    /// Frames of the live connection that were sent, and that were flushed.
+    sent: u64,
+    flushed: u64,
+    /// The latest Ping.
+    ping: Option<bytes::Bytes>,
+}
+
+impl World {
+    fn new(config: Config, session: Option<Session>) -> Self {
+        let start = Start { session, ..Start::new([7; 32], UNIX_MS) };
+        let client = Client::new(config, start).expect("the settings are fine");
+        let contract = Contract::new(&client);
+        let now = Timestamp::ZERO;
+        World { client, contract, now, sent: 0, flushed: 0, ping: None }
+    }
+
+    /// What follows from a deed; what is wrong with it, if anything.
+    fn after(&self, deed: &Deed) -> Result<(World, Step), String> {
+        let mut world = self.clone();
+        let mut actions = Actions::new();
+        if let Deed::Pass(time) = deed {
+            world.now = world.now + *time;
+        }
+        let call = match deed {
+            Deed::Send(message) => {
+                let result = world.client.send_message(world.now, message.clone(), &mut actions);
+                Call::Send(message.clone(), result)
+            }
+            Deed::Input(input) => {
+                world.client.handle(world.now, input.clone(), &mut actions);
+                Call::Input(input.clone())
+            }
+            Deed::Pass(_) => {
+                world.client.handle(world.now, Input::TimerFired, &mut actions);
+                Call::Input(Input::TimerFired)
+            }
+        };
+        if let Call::Input(Input::Flushed { conn, up_to }) = &call
+            && self.client.conn() == Some(*conn)
+        {
+            world.flushed = world.flushed.max(*up_to);
+        }
+        for action in &actions {
+            match action {
+                Action::Open { .. } => (world.sent, world.flushed, world.ping) = (0, 0, None),
+                Action::Send { seq, payload, .. } => {
+                    world.sent = *seq;
+                    if let Frame::Ping(data) = payload {
+                        world.ping = Some(data.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        let step = Step { at: world.now, call, actions: actions.into() };
+        match world.contract.check(&self.client, &world.client, &step) {
+            Ok(()) => Ok((world, step)),
+            Err(broken) => Err(format!("{broken}\n\nbefore: {:#?}\n{step}", self.client)),
+        }
+    }
+
+    /// Whether the relative client comes to the same place by the same deed.
+    fn check_relative(&self, deed: &Deed, after: &World) -> Result<(), String> {
+        let mut relative = self.client.relative();
+        let now = self.now_of(&relative);
+        let live = self.client.conn();
+        let rename = |conn: ConnId| if Some(conn) == live { ConnId(1) } else { conn };
+        let mut out = Actions::new();
+        match deed {
+            Deed::Send(message) => {
+                let _ = relative.send_message(now, message.clone(), &mut out);
+            }
+            Deed::Pass(time) => relative.handle(now + *time, Input::TimerFired, &mut out),
+            Deed::Input(Input::Opened { conn }) => {
+                relative.handle(now, Input::Opened { conn: rename(*conn) }, &mut out);
+            }
+            Deed::Input(Input::Closed { conn, reason }) => {
+                let conn = rename(*conn);
+                relative.handle(now, Input::Closed { conn, reason: reason.clone() }, &mut out);
+            }
+            // The others name frames, too.
+            Deed::Input(input) if input.conn().is_none() => {
+                relative.handle(now, input.clone(), &mut out);
+            }
+            Deed::Input(_) => return Ok(()),
+        }
+        match relative.relative() == after.client.relative() {
+            true => Ok(()),
+            false => Err(format!(
+                "relative() leaves out what matters: after {deed:?}\n{:#?}\nis not\n{:#?}",
+                relative.relative(),
+                after.client.relative()
+            )),
+        }
+    }
+
+    /// The time of a relative client; all have the same.
+    fn now_of(&self, _relative: &Client) -> Timestamp {
+        Timestamp::from_micros(1 << 50)
+    }
+}
+
+/// What an exploration found.
+#[derive(Default)]
+struct Map {
+    states: usize,
+    transitions: usize,
+    depth: usize,
+    /// From phase to phase, and by what.
+    edges: BTreeMap<(&'static str, &'static str), BTreeSet<&'static str>>,
+}
+
+/// Walks on until nothing new appears.
+fn explore(name: &str, begin: World) -> Map {
+    let mut map = Map::default();
+    let mut seen = HashSet::new();
+    let mut frontier = VecDeque::from([(begin, 0)]);
+    seen.insert(fingerprint(&frontier[0].0.client.relative()));
+    while let Some((world, depth)) = frontier.pop_front() {
+        map.states += 1;
+        map.depth = map.depth.max(depth);
+        for deed in alphabet(&world) {
+            map.transitions += 1;
+            let (next, step) = match world.after(&deed) {
+                Ok(next) => next,
+                Err(broken) => panic!("{name}, {depth} steps from the start: {broken}"),
+            };
+            if let Err(broken) = world.check_relative(&deed, &next) {
+                panic!("{name}, {depth} steps from the start: {broken}");
+            }
+            map.note(&world, &deed, &step, &next);
+            if seen.insert(fingerprint(&next.client.relative())) {
+                frontier.push_back((next, depth + 1));
+            }
+        }
+    }
+    println!(
+        "{name}: {} states, {} transitions, depth {}",
+        map.states, map.transitions, map.depth
+    );
+    map
+}
+
+/// 128 bits in place of a state: two hashes that have nothing to do with each other.
+fn fingerprint(client: &Client) -> (u64, u64) {
+    let hash = |salt: u64| {
+        let mut hasher = DefaultHasher::new();
+        salt.hash(&mut hasher);
+        client.hash(&mut hasher);
+        hasher.finish()
+    };
+    (hash(1), hash(2))
+}
+
+impl Map {
+    fn note(&mut self, before: &World, deed: &Deed, step: &Step, after: &World) {
+        let (from, to) = (phase(&before.client.state()), phase(&after.client.state()));
+        let is_new = step.actions.iter().any(|action| matches!(action, Action::Open { .. }));
+        if from != to || is_new && from != "Connecting" {
+            self.edges.entry((from, to)).or_default().insert(label(deed));
+        }
+    }
+
+    fn merge(&mut self, other: Map) {
+        for (edge, labels) in other.edges {
+            self.edges.entry(edge).or_default().extend(labels);
+        }
+    }
+
+    /// The table in the crate's documentation.
+    fn table(&self) -> String {
+        let mut table = String::from("| from | to | by |\n| --- | --- | --- |\n");
+        for ((from, to), labels) in &self.edges {
+            let labels: Vec<&str> = labels.iter().copied().collect();
+            table.push_str(&format!("| {from} | {to} | {} |\n", labels.join(", ")));
+        }
+        table
+    }
+}
+
+fn phase(state: &State) -> &'static str {
+    match state {
+        State::Idle => "Idle",
+        State::Connecting { .. } => "Connecting",
+        State::Open { .. } => "Open",
+        State::Closing { .. } => "Closing",
+        State::Waiting { .. } => "Waiting",
+        State::Failed { .. } => "Failed",
+        _ => "unheard of",
+    }
+}
+
+fn label(deed: &Deed) -> &'static str {
+    match deed {
+        Deed::Send(_) => "`send`",
+        Deed::Pass(_) => "time",
+        Deed::Input(input) => match input {
+            Input::Connect => "`connect`",
+            Input::Disconnect => "`disconnect`",
+            Input::Shutdown { .. } => "`shutdown`",
+            Input::ClearOutbox => "`clear_outbox`",
+            Input::NetworkChanged { .. } => "`network_changed`",
+            Input::Credentials { .. } => "`Credentials`",
+            Input::Opened { .. } => "`Opened`",
+            Input::Received { .. } => "`Received`",
+            Input::Flushed { .. } => "`Flushed`",
+            Input::Closing { .. } => "`Closing`",
+            Input::Closed { .. } => "`Closed`",
+            _ => "else",
+        },
+    }
+}
+
+fn session() -> Option<Session> {
+    let origin = Some(hermes_tests::ORIGIN.to_owned());
+    Some(Session { token: "t".into(), client_id: Some("c".into()), saved_at: 0, origin })
+}
+
+#[test]
+fn no_history_breaks_the_contract() {
+    let worlds = [
+        ("as it comes", config(), None),
+        (
+            "at least once, with receipts",
+            Config {
+                delivery: Delivery::AtLeastOnce,
+                receipts: Receipts::Received,
+                heartbeat_interval: None,
+                ..config()
+            },
+            None,
+        ),
+        (
+            "waiting for the session, with credentials",
+            Config { resume: Resume::Wait, ask_credentials: true, outbox_max_messages: 1, ..config() },
+            session(),
+        ),
+        (
+            "two gateways and little time",
+            Config {
+                fallback_urls: vec!["ws://other.test/".into()],
+                max_attempts: None,
+                max_elapsed: Some(Duration::from_secs(3)),
+                outbox_max_messages: 1,
+                ..config()
+            },
+            None,
+        ),
+    ];
+    let mut all = Map::default();
+    for (name, config, session) in worlds {
+        all.merge(explore(name, World::new(config, session)));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../hermes-proto/src/client/phases.md");
+    let table = all.table();
+    if std::env::var_os("HERMES_BLESS").is_some() {
+        std::fs::write(path, &table).expect("the source can be written");
+    }
+    let documented = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        documented == table,
+        "{path} is not what was seen; HERMES_BLESS=1 writes it:\n{table}"
+    );
+}
+
+/// The events that a search passes by; a search that misses some proves little.
+#[test]
+fn the_alphabet_reaches_everything() {
+    let mut seen = BTreeSet::new();
+    let mut world = World::new(
+        Config { delivery: Delivery::AtLeastOnce, receipts: Receipts::Received, ..config() },
+        session(),
+    );
+    // A walk that takes each letter in turn.
+    for turn in 0..20_000_usize {
+        let deeds = alphabet(&world);
+        let deed = &deeds[(turn * 7919 + turn / 13) % deeds.len()];
+        let (next, step) = world.after(deed).unwrap_or_else(|broken| panic!("{broken}"));
+        for action in &step.actions {
+            if let Action::Emit(event) = action {
+                seen.insert(event.name());
+            }
+        }
+        world = next;
+    }
+    for name in ["ws-connected", "ws-failed", "messages-received", "messages-in-doubt", "shut-down"] {
+        assert!(seen.contains(name), "{name} is not among {seen:?}");
+    }
+    let _: fn(&Event) -> &'static str = Event::name;
+    let _ = CloseReason::lost;
+}
