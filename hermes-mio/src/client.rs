@@ -50,15 +50,17 @@ impl Client {
     }
 
     /// Closes the connection and stays away; the [`Event::Disconnected`] that comes of it is the
-    /// last event. The outbox keeps what was not sent; to send it first, [`finish`](Self::finish).
+    /// last event. The outbox keeps what was not sent; to send it first,
+    /// [`shutdown`](Self::shutdown).
     pub fn disconnect(&mut self) {
         self.driver.disconnect();
     }
 
-    /// [Disconnects](Self::disconnect) as soon as everything that was sent has left, over as many
-    /// connections as that takes. [`connect`](Self::connect) takes it back.
-    pub fn finish(&mut self) {
-        self.driver.finish();
+    /// Sends what is left, that of [senders](Sender) included, waits for the proof that it arrived
+    /// where there can be one, and disconnects, all `within` this time;
+    /// [`Event::ShutDown`] is the last event. See [`Driver::shutdown`].
+    pub fn shutdown(&mut self, within: Duration) {
+        self.driver.shutdown(within);
     }
 
     /// Sends a message as JSON, now or as soon as there is a connection.
@@ -82,6 +84,16 @@ impl Client {
     /// Forgets the session, also in the store.
     pub fn clear_session(&mut self) {
         self.driver.clear_session();
+    }
+
+    /// As [`Driver::clear_outbox`].
+    pub fn clear_outbox(&mut self) {
+        self.driver.clear_outbox();
+    }
+
+    /// As [`Driver::network_changed`].
+    pub fn network_changed(&mut self, online: bool) {
+        self.driver.network_changed(online);
     }
 
     /// A handle that sends from other threads.
@@ -146,10 +158,9 @@ impl Client {
         self.driver.queued()
     }
 
-    /// Whether everything that was sent has left: nothing is [queued](Self::queued), and nothing
-    /// is in the outbox.
-    pub fn is_drained(&self) -> bool {
-        self.driver.is_drained()
+    /// As [`Driver::why`].
+    pub fn why(&self) -> String {
+        self.driver.why()
     }
 
     /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of

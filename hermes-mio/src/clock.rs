@@ -1,13 +1,17 @@
 //! The machine's time, read off the system's clocks.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hermes_proto::Timestamp;
 
 /// A monotonic clock whose epoch is its making, and the wall clock at that epoch.
+///
+/// It goes on while the system sleeps, where the system has a clock that does: a machine that
+/// wakes up is to see that time has passed, so that it asks after its connection, gives up messages
+/// whose time is over, and says the right time of day.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    epoch: Instant,
+    epoch: Duration,
     unix_ms: u64,
 }
 
@@ -15,15 +19,59 @@ impl Clock {
     pub(crate) fn start() -> Self {
         // A clock that is set before 1970 or after the year 584,556,000 counts as 1970.
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { epoch: Instant::now(), unix_ms: unix.as_millis().try_into().unwrap_or(0) }
+        Clock { epoch: since_boot(), unix_ms: unix.as_millis().try_into().unwrap_or(0) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::ZERO + self.epoch.elapsed()
+        Timestamp::ZERO + since_boot().saturating_sub(self.epoch)
     }
 
     /// The epoch, in milliseconds since 1970.
     pub(crate) fn unix_ms(&self) -> u64 {
         self.unix_ms
+    }
+}
+
+/// Linux' `CLOCK_MONOTONIC`, and so `Instant`, stands still while the system sleeps.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn since_boot() -> Duration {
+    of_system(rustix::time::ClockId::Boottime)
+}
+
+/// Apple's `CLOCK_MONOTONIC` goes on, and `Instant` is another one, which does not.
+#[cfg(target_vendor = "apple")]
+fn since_boot() -> Duration {
+    of_system(rustix::time::ClockId::Monotonic)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn of_system(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Windows' `Instant` goes on; elsewhere there is nothing better.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn since_boot() -> Duration {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_on() {
+        let clock = Clock::start();
+        let (before, instant) = (clock.now(), std::time::Instant::now());
+        while instant.elapsed() < Duration::from_millis(2) {
+            std::thread::yield_now();
+        }
+        let passed = clock.now() - before;
+        assert!(passed >= Duration::from_millis(2), "{passed:?}");
     }
 }

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, CloseReason, ConnId, Endpoint, Event, Input, MessageId, Outgoing, SendError,
-    Session, Start, State, Text, Timestamp, Transmit, Url,
+    Action, Actions, CloseReason, ConfigError, ConnId, Endpoint, Event, Input, MessageId, Outgoing,
+    SendError, Session, Start, State, Text, Timestamp, Transmit, Url,
 };
 use mio::{Registry, Token, Waker};
 use serde::Serialize;
 
 use crate::clock::Clock;
+use crate::credentials::{self, Provider};
 use crate::link::{Link, Stream};
 use crate::resolve::{self, Lookup};
-use crate::sender::Queue;
+use crate::sender::{Gate, Queue};
 use crate::transport::{Dial, Dialed, Slot};
 use crate::{Error, Options, Sender, SessionStore, Tap, log};
 
@@ -54,8 +55,10 @@ pub struct Driver {
     queue: Arc<Queue>,
     store: Box<dyn SessionStore + Send>,
     tap: Option<Box<dyn Tap + Send>>,
-    /// Whether to disconnect once everything has left.
-    finishing: bool,
+    /// Until when a shutdown may take that the endpoint does not know of yet: what senders brought
+    /// goes first.
+    shutdown: Option<Timestamp>,
+    provider: Option<Provider>,
 }
 
 /// The buffer into which a loop reads, one socket after the other: 64 KiB, made once. No driver
@@ -114,7 +117,12 @@ impl Driver {
         token: Token,
         waker: Arc<Waker>,
     ) -> Result<Self, Error> {
-        let Options { config, mut store, sender_capacity, mut tap, seed } = options.into();
+        let options = options.into();
+        let Options { config, mut store, sender_capacity, mut tap, seed, provider } = options;
+        if config.ask_credentials && provider.is_none() {
+            let problem = "needs a source: set it with Options::credentials".to_owned();
+            return Err(ConfigError { field: "ask_credentials", problem }.into());
+        }
         let clock = Clock::start();
         let seed = match seed {
             Some(seed) => seed,
@@ -141,7 +149,8 @@ impl Driver {
             queue,
             store,
             tap,
-            finishing: false,
+            shutdown: None,
+            provider,
         };
         for warning in warnings {
             driver.warn(warning.to_string());
@@ -155,26 +164,37 @@ impl Driver {
     /// Makes a connection and keeps it, until [`disconnect`](Self::disconnect) or
     /// [`Event::Failed`].
     pub fn connect(&mut self) {
-        self.finishing = false;
+        self.shutdown = None;
+        self.queue.set_gate(Gate::Open);
         self.tick_for_command();
         self.step(Input::Connect);
     }
 
     /// Closes the connection and stays away. The outbox keeps what was not sent; to send it first,
-    /// [`finish`](Self::finish).
+    /// [`shutdown`](Self::shutdown).
     pub fn disconnect(&mut self) {
-        self.finishing = false;
         // On time, for the closing handshake begins now. Nothing that is due can forestall it.
         self.now = self.clock.now();
+        if let Some(until) = self.shutdown.take() {
+            // Which will report.
+            self.step(Input::Shutdown { within: until - self.now });
+        }
         self.step(Input::Disconnect);
         self.write();
     }
 
-    /// Disconnects as soon as everything that was sent has left, over as many connections as that
-    /// takes. [`connect`](Self::connect) takes it back.
-    pub fn finish(&mut self) {
-        self.finishing = true;
-        self.run_finish();
+    /// Sends what is left, that of [senders](Sender) included, waits for the proof that it arrived
+    /// where there can be one, and disconnects: over as many connections as that takes, and
+    /// `within` this time; then it drops what there is. From here on `send` and senders are
+    /// refused. [`Event::ShutDown`] says what became of it; what was not sent stays where it is.
+    ///
+    /// [`disconnect`](Self::disconnect) cuts it short; [`connect`](Self::connect) takes it back,
+    /// and then there is no report. See [`hermes_proto::Client::shutdown`].
+    pub fn shutdown(&mut self, within: Duration) {
+        self.now = self.clock.now();
+        self.shutdown = Some(self.now + within);
+        self.queue.set_gate(Gate::Shut);
+        self.run_shutdown();
     }
 
     /// Sends a message as JSON, now or as soon as there is a connection.
@@ -192,6 +212,9 @@ impl Driver {
     ///
     /// As [`send`](Self::send).
     pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
+        if self.shutdown.is_some() {
+            return Err(SendError::ShuttingDown(message));
+        }
         self.tick_for_command();
         let id = self.accept(message)?;
         self.write();
@@ -202,6 +225,22 @@ impl Driver {
     pub fn clear_session(&mut self) {
         self.tick_for_command();
         self.step(Input::ClearSession);
+    }
+
+    /// Gives up all messages that were not handed to a connection, each with an
+    /// [`Event::Dropped`]. Those that senders brought and the outbox has not taken stay.
+    pub fn clear_outbox(&mut self) {
+        self.tick_for_command();
+        self.step(Input::ClearOutbox);
+    }
+
+    /// Says what the system says of the network; see
+    /// [`hermes_proto::Client::network_changed`]. A driver that is never told takes itself to be
+    /// online.
+    pub fn network_changed(&mut self, online: bool) {
+        self.tick_for_command();
+        self.step(Input::NetworkChanged { online });
+        self.write();
     }
 
     /// A handle that sends from other threads.
@@ -243,6 +282,7 @@ impl Driver {
             // waits there may be what the timer is about to miss.
             self.link.assume_ready();
         }
+        self.run_credentials();
         self.run_lookup();
         self.run_dial();
         self.read(buffer);
@@ -250,7 +290,7 @@ impl Driver {
         self.run_senders();
         self.run_timer();
         self.write();
-        self.run_finish();
+        self.run_shutdown();
         debug_assert!(self.link.conn().is_none_or(|conn| self.core().conn() == Some(conn)));
     }
 
@@ -279,10 +319,10 @@ impl Driver {
         self.queue.len()
     }
 
-    /// Whether everything that was sent has left: nothing is [queued](Self::queued), and nothing
-    /// is in the outbox.
-    pub fn is_drained(&self) -> bool {
-        self.queued() == 0 && self.core().outbox_len() == 0
+    /// The state, the next deadline and the reason for them, as a line for people; see
+    /// [`hermes_proto::Client::why`].
+    pub fn why(&self) -> String {
+        self.core().why(self.clock.now())
     }
 
     /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of
@@ -298,7 +338,11 @@ impl Driver {
 
     /// Whether nothing will come of waiting: not connected, not about to be, and nothing to do.
     pub(crate) fn is_at_rest(&self) -> bool {
-        matches!(self.core().state(), State::Idle | State::Failed) && !self.has_work()
+        self.core_is_at_rest() && !self.has_work()
+    }
+
+    fn core_is_at_rest(&self) -> bool {
+        matches!(self.core().state(), State::Idle | State::Failed { .. })
     }
 
     fn has_work(&self) -> bool {
@@ -318,7 +362,7 @@ impl Driver {
 
     /// When there is something to do even if nothing happens.
     fn due(&self) -> Option<Timestamp> {
-        [self.endpoint.deadline(), self.link.deadline()].into_iter().flatten().min()
+        [self.endpoint.deadline(), self.link.deadline(), self.shutdown].into_iter().flatten().min()
     }
 }
 
@@ -365,6 +409,11 @@ impl Driver {
         }
         while let Some(action) = self.actions.pop_front() {
             match action {
+                Action::AskCredentials { conn, url } => {
+                    if let Err(reason) = self.ask_credentials(conn, &url) {
+                        self.unopened = Some((conn, reason));
+                    }
+                }
                 Action::Open { conn, url } => {
                     if let Err(reason) = self.open(conn, &url) {
                         self.unopened = Some((conn, reason));
@@ -386,6 +435,16 @@ impl Driver {
             }
         }
         release(&mut self.actions, SPARE);
+    }
+
+    fn ask_credentials(&mut self, conn: ConnId, url: &Url) -> Result<(), CloseReason> {
+        tracing::debug!(%conn, "asking for credentials");
+        let refused = |text: String| CloseReason::Credentials { text: text.into() };
+        let Some(provider) = &mut self.provider else {
+            return Err(refused("there is no source of them".into()));
+        };
+        let asked = provider.ask(conn, url, &self.waker);
+        asked.map_err(|error| refused(credentials::no_thread(&error)))
     }
 
     /// Begins to make a connection.
@@ -459,6 +518,20 @@ impl Driver {
 
 /// The parts of a turn.
 impl Driver {
+    fn run_credentials(&mut self) {
+        let Some(provider) = &mut self.provider else { return };
+        let Some((conn, answer)) = provider.poll(&self.waker) else { return };
+        match answer {
+            Ok(credentials) => self.step(Input::Credentials { conn, credentials }),
+            Err(text) => {
+                self.step(Input::Closed {
+                    conn,
+                    reason: CloseReason::Credentials { text: text.into() },
+                });
+            }
+        }
+    }
+
     fn run_lookup(&mut self) {
         let Some(answer) = self.lookup.as_ref().and_then(Lookup::poll) else { return };
         self.lookup = None;
@@ -560,7 +633,10 @@ impl Driver {
                 break;
             }
             let Some(message) = self.queue.pop() else { break };
-            if let Err(error) = self.accept(message) {
+            if message.is_volatile() {
+                // Nobody is there to take it back.
+                self.step(Input::Send(message));
+            } else if let Err(error) = self.accept(message) {
                 // There is room.
                 debug_assert!(false, "refused: {error}");
                 tracing::error!("a message from a sender was refused: {error}");
@@ -578,9 +654,13 @@ impl Driver {
         }
     }
 
-    fn run_finish(&mut self) {
-        if self.finishing && self.is_drained() {
-            self.disconnect();
+    /// Shuts the endpoint down once it has what senders brought, or can't have it.
+    fn run_shutdown(&mut self) {
+        let Some(until) = self.shutdown else { return };
+        if self.queued() == 0 || until <= self.now || self.core_is_at_rest() {
+            self.shutdown = None;
+            self.step(Input::Shutdown { within: until - self.now });
+            self.write();
         }
     }
 }
@@ -588,7 +668,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.hang_up();
-        self.queue.close();
+        self.queue.set_gate(Gate::Gone);
     }
 }
 

@@ -127,6 +127,11 @@
 //! where it is kept in between: a [`FileStore`] keeps it across runs, and the default
 //! [`MemoryStore`] across reconnects.
 //!
+//! # Credentials
+//!
+//! Tokens that expire come from [`Options::credentials`], which is asked before each attempt, on a
+//! thread of its own.
+//!
 //! # What it is careful about
 //!
 //! - **A loop that is never blocked.** Sockets are non-blocking, names are looked up on a thread of
@@ -138,9 +143,12 @@
 //!   get their turn; and nothing is read while a thousand events wait for the application.
 //! - **A late loop.** Before a timer's work is done the socket is read: an application that was
 //!   busy does not mistake a live link for a dead one.
+//! - **A sleeping machine.** Its clock goes on while the system sleeps (on Linux, Android, Apple's
+//!   systems and Windows), so that an old link is asked whether it still works. Where the system
+//!   tells of its network, tell [`network_changed`](Client::network_changed).
 //! - **The end.** Messages are counted as sent once the operating system has every byte of them;
-//!   the rest waits for the next connection. [`finish`](Client::finish) sends what is left and then
-//!   disconnects. When a connection breaks while we write, what the gateway said before is still
+//!   the rest waits for the next connection. [`shutdown`](Client::shutdown) sends what is left,
+//!   waits for the [proof](hermes_proto#fences) that it arrived, disconnects, and reports. When a connection breaks while we write, what the gateway said before is still
 //!   read, since its Close frame knows why.
 //! - **Secrets.** Logs, through [`tracing`], never show tokens, headers, a URL's query, or what
 //!   messages say. `info` is the life of the connection, `warn` what somebody should look at,
@@ -160,6 +168,7 @@ struct Readme;
 
 mod client;
 mod clock;
+mod credentials;
 mod driver;
 mod error;
 #[cfg(feature = "gateway")]
@@ -176,7 +185,8 @@ mod transport;
 pub use hermes_proto as proto;
 // What every application names.
 pub use hermes_proto::{
-    CloseReason, Config, DEFAULT_URL, Event, MessageId, Outgoing, SendError, State,
+    CloseReason, Config, Credentials, DEFAULT_URL, Delivery, Event, MessageId, Outgoing, Receipts,
+    SendError, State,
 };
 
 pub use client::Client;

@@ -15,10 +15,17 @@ pub(crate) fn event(now: Timestamp, event: &Event) {
                 tracing::warn!(%conn, code, ?reason, ?retry_in, "disconnected");
             }
         }
-        Event::Failed { attempts } => tracing::error!(attempts, "gave up reconnecting"),
+        Event::Failed { attempts, why } => tracing::error!(attempts, "gave up reconnecting: {why}"),
         Event::Warning { text } => tracing::warn!("{text}"),
         Event::Dropped { id, text, reason } => {
             tracing::warn!(?id, bytes = text.len(), %reason, "a message was dropped");
+        }
+        Event::InDoubt { from, to, resend } => {
+            tracing::warn!(from = from.0, to = to.0, resend, "messages may have arrived or not");
+        }
+        Event::SessionDropped { reason } => tracing::warn!(%reason, "the session was dropped"),
+        Event::ShutDown { received, in_doubt, unsent } => {
+            tracing::info!(received, in_doubt, unsent, "shut down");
         }
         Event::SessionInit(_) => tracing::debug!("the gateway issued or confirmed a session"),
         Event::Malformed { frame, error } => {

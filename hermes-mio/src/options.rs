@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hermes_proto::Config;
+use hermes_proto::{Config, Credentials, Url};
 
+use crate::credentials::Provider;
 use crate::{MemoryStore, SessionStore, Tap};
 
 /// What a [`Client`](crate::Client) or a [`Driver`](crate::Driver) is made of: the protocol's
@@ -25,6 +26,7 @@ pub struct Options {
     pub(crate) sender_capacity: usize,
     pub(crate) tap: Option<Box<dyn Tap + Send>>,
     pub(crate) seed: Option<[u8; 32]>,
+    pub(crate) provider: Option<Provider>,
 }
 
 impl Options {
@@ -36,6 +38,7 @@ impl Options {
             sender_capacity: 1_024,
             tap: None,
             seed: None,
+            provider: None,
         }
     }
 
@@ -56,6 +59,31 @@ impl Options {
     #[must_use]
     pub fn tap(self, tap: impl Tap + Send + 'static) -> Self {
         Options { tap: Some(Box::new(tap)), ..self }
+    }
+
+    /// Where fresh credentials come from: `source` is asked before each attempt, with the gateway's
+    /// URL. It is called on a thread of its own (`hermes-credentials`), one call at a time, and may
+    /// block; after [`credentials_timeout`](Config::credentials_timeout) the attempt has failed. An
+    /// error, and a panic, fail it with [`CloseReason::Credentials`](crate::CloseReason) and that
+    /// text, which must hold no secret. Switches [`ask_credentials`](Config::ask_credentials) on.
+    /// Default: nobody is asked.
+    ///
+    /// ```
+    /// use hermes_mio::{Config, Credentials, Options};
+    ///
+    /// let options = Options::new(Config::new("ws://localhost:8080/")).credentials(|_url| {
+    ///     let token = std::fs::read_to_string("/run/token").map_err(|error| error.to_string())?;
+    ///     let headers = vec![("Authorization".to_owned(), format!("Bearer {}", token.trim()))];
+    ///     Ok(Credentials { headers, token: None })
+    /// });
+    /// ```
+    #[must_use]
+    pub fn credentials(
+        mut self,
+        source: impl FnMut(&Url) -> Result<Credentials, String> + Send + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.config).ask_credentials = true;
+        Options { provider: Some(Provider::new(source)), ..self }
     }
 
     /// All the randomness there will be, for a test: two clients must not share one. Default:
@@ -83,6 +111,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("config", &self.config)
             .field("sender_capacity", &self.sender_capacity)
+            .field("provider", &self.provider)
             .finish_non_exhaustive()
     }
 }

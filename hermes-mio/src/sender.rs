@@ -14,7 +14,8 @@ use serde::Serialize;
 /// Messages go through a bounded queue, from which the client takes what its outbox has room for.
 /// So a message that a `Sender` took is never refused later, nor does it push another one out,
 /// whatever the [overflow policy](hermes_proto::Config::overflow): where there is no room, it is
-/// here that it shows. The messages of one thread stay in order. A message that waits in the
+/// here that it shows. The exception is a [volatile](Outgoing::volatile) one, which can't wait: where
+/// it can't leave when its turn comes, it is [dropped](hermes_proto::Event::Dropped). The messages of one thread stay in order. A message that waits in the
 /// queue when the client is dropped goes with it, as one in the outbox does.
 ///
 /// ```no_run
@@ -55,6 +56,9 @@ pub enum HandoverError {
     /// The value can't be written as JSON; there is no message.
     #[error(transparent)]
     Unwritable(SendError),
+    /// The client [shuts down](crate::Client::shutdown); `connect` takes that back.
+    #[error("the client is shutting down")]
+    ShuttingDown(Outgoing),
     /// The client was dropped.
     #[error("the client is gone")]
     Gone(Outgoing),
@@ -66,6 +70,7 @@ impl HandoverError {
         match self {
             HandoverError::Full(message)
             | HandoverError::TooLarge(message)
+            | HandoverError::ShuttingDown(message)
             | HandoverError::Gone(message) => Some(message),
             HandoverError::Unwritable(_) => None,
         }
@@ -125,7 +130,7 @@ impl fmt::Debug for Sender {
         let state = self.queue.lock();
         f.debug_struct("Sender")
             .field("queued", &state.messages.len())
-            .field("client_is_gone", &state.closed)
+            .field("client_is_gone", &(state.gate == Gate::Gone))
             .finish()
     }
 }
@@ -147,7 +152,18 @@ pub(crate) struct Queue {
 struct State {
     messages: VecDeque<Outgoing>,
     bytes: usize,
-    closed: bool,
+    gate: Gate,
+}
+
+/// Whether senders may come in.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) enum Gate {
+    #[default]
+    Open,
+    /// The client shuts down.
+    Shut,
+    /// The client was dropped.
+    Gone,
 }
 
 /// How long to wait for room.
@@ -199,10 +215,13 @@ impl Queue {
         self.called.swap(false, Ordering::Acquire)
     }
 
-    /// The driver is gone, and will take no more.
-    pub(crate) fn close(&self) {
+    /// Lets senders in, or not. Where the driver is gone, what they brought goes with it.
+    pub(crate) fn set_gate(&self, gate: Gate) {
         let mut state = self.lock();
-        *state = State { closed: true, ..State::default() };
+        if gate == Gate::Gone {
+            *state = State::default();
+        }
+        state.gate = gate;
         drop(state);
         self.room.notify_all();
     }
@@ -221,8 +240,10 @@ impl Queue {
         }
         let mut state = self.lock();
         loop {
-            if state.closed {
-                return Err(HandoverError::Gone(message));
+            match state.gate {
+                Gate::Open => {}
+                Gate::Shut => return Err(HandoverError::ShuttingDown(message)),
+                Gate::Gone => return Err(HandoverError::Gone(message)),
             }
             if state.messages.len() < self.max_messages
                 && state.bytes.saturating_add(message.len()) <= self.max_bytes

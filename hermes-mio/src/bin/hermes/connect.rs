@@ -2,19 +2,22 @@
 
 use std::io::{self, BufRead};
 use std::path::PathBuf;
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use hermes_mio::{Client, FileStore, Options, Recording, Sender};
 use hermes_proto::trace::event_line;
-use hermes_proto::{Config, DEFAULT_URL, Event, Outgoing, State};
+use hermes_proto::{Config, Credentials, DEFAULT_URL, Event, Outgoing, State, Url};
 use serde_json::{Map, Value};
 
 use crate::{Failure, output, usage};
 
 /// Events go to standard output, a JSON line each; lines of standard input, which must be JSON,
-/// go to the gateway. At the end of input it sends what is left, closes, and exits.
+/// go to the gateway. At the end of input it sends what is left, waits for the proof that it
+/// arrived, closes, and exits: with 1 where something was not sent, or may not have arrived.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The gateway: ws://host:port/path. Default: HERMES_WS_URL, or else the reference's gateway
@@ -22,39 +25,77 @@ pub(crate) struct Args {
     /// Stay connected at the end of input
     #[arg(long)]
     stay: bool,
-    /// Keep the session in this file, and resume it
-    #[arg(long, value_name = "FILE")]
-    session: Option<PathBuf>,
+    /// Milliseconds that the end may take, from the end of input on
+    #[arg(long, value_name = "MS", default_value_t = 30_000)]
+    shutdown_timeout: u64,
+    /// Print the counters at the end, as a line {"stats":{...}}
+    #[arg(long)]
+    stats: bool,
     /// Record a trace into this file, as things happen (mode 0600: it holds what is sent)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Put stand-ins for tokens and credentials into the recording
     #[arg(long, requires = "record")]
     redact: bool,
-    /// A header for the upgrade request
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
-    /// The Origin header
-    #[arg(long)]
-    origin: Option<String>,
-    /// A subprotocol to ask for
-    #[arg(long = "subprotocol", value_name = "NAME")]
-    subprotocols: Vec<String>,
-    /// Reconnects in a row before it gives up; `null` for no limit
-    #[arg(long, value_name = "N")]
-    max_attempts: Option<String>,
-    /// Milliseconds of silence before a heartbeat; `null` for none
-    #[arg(long, value_name = "MS")]
-    heartbeat_interval: Option<String>,
-    /// Milliseconds that a connection may take to be made
-    #[arg(long, value_name = "MS")]
-    connect_timeout: Option<String>,
+    /// Say on standard error what happens, and why; twice and thrice for more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
     /// Any field of the configuration by its name in traces; the value is JSON, or else a string
     #[arg(long = "set", value_name = "NAME=VALUE")]
     settings: Vec<String>,
-    /// Say on standard error what happens; twice for more
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    verbose: u8,
+
+    /// Send again what may not have arrived; it may arrive twice
+    #[arg(long, help_heading = "Delivery")]
+    at_least_once: bool,
+    /// What to tell of messages' lives: none, written, received
+    #[arg(long, value_name = "GRADE", help_heading = "Delivery")]
+    receipts: Option<String>,
+    /// Milliseconds after which a message that could not be sent is given up
+    #[arg(long, value_name = "MS", help_heading = "Delivery")]
+    ttl: Option<String>,
+    /// Send each line at once or not at all
+    #[arg(long, help_heading = "Delivery")]
+    volatile: bool,
+
+    /// Keep the session in this file, and resume it
+    #[arg(long, value_name = "FILE", help_heading = "Session")]
+    session: Option<PathBuf>,
+    /// What goes out before a session-resume is answered: everything (optimistic) or nothing (wait)
+    #[arg(long, value_name = "HOW", help_heading = "Session")]
+    resume: Option<String>,
+
+    /// Another gateway, for when the one before fails; in this order
+    #[arg(long = "fallback", value_name = "URL", help_heading = "Connecting")]
+    fallbacks: Vec<String>,
+    /// Milliseconds that a connection may take to be made
+    #[arg(long, value_name = "MS", help_heading = "Connecting")]
+    connect_timeout: Option<String>,
+    /// Milliseconds of silence before a heartbeat; `null` for none
+    #[arg(long, value_name = "MS", help_heading = "Connecting")]
+    heartbeat_interval: Option<String>,
+    /// Reconnects in a row before it gives up; `null` for no limit
+    #[arg(long, value_name = "N", help_heading = "Connecting")]
+    max_attempts: Option<String>,
+    /// Milliseconds without a stable connection before it gives up
+    #[arg(long, value_name = "MS", help_heading = "Connecting")]
+    max_elapsed: Option<String>,
+    /// How waits are spread: none, full, equal, decorrelated
+    #[arg(long, value_name = "HOW", help_heading = "Connecting")]
+    jitter: Option<String>,
+
+    /// A header for the upgrade request
+    #[arg(long = "header", value_name = "NAME: VALUE", help_heading = "Upgrade request")]
+    headers: Vec<String>,
+    /// The Origin header
+    #[arg(long, help_heading = "Upgrade request")]
+    origin: Option<String>,
+    /// A subprotocol to ask for
+    #[arg(long = "subprotocol", value_name = "NAME", help_heading = "Upgrade request")]
+    subprotocols: Vec<String>,
+    /// A shell command that prints fresh headers, NAME: VALUE lines, before each attempt; it finds
+    /// the gateway in HERMES_URL
+    #[arg(long, value_name = "COMMAND", help_heading = "Upgrade request")]
+    credentials: Option<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -69,14 +110,51 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .map_err(|error| format!("can't record into {}: {error}", file.display()))?;
         options = options.tap(recording);
     }
+    if let Some(command) = args.credentials.clone() {
+        options = options.credentials(move |url| fetch(&command, url));
+    }
     let mut client = Client::new(options)?;
     client.connect();
-    let input = Input::read(client.sender())?;
-    show(&mut client, &input, args.stay)?;
+    let input = Input::read(client.sender(), args.volatile)?;
+    let shown = show(&mut client, &input, args);
+    if args.stats {
+        let stats = serde_json::to_string(&client.core().stats())?;
+        output::line(&format!("{{\"stats\":{stats}}}"))?;
+    }
+    shown?;
     match input.wrong_lines.load(Ordering::Relaxed) {
         0 => Ok(()),
         wrong => Err(format!("input lines that were not sent: {wrong}").into()),
     }
+}
+
+/// Fresh headers, from a command. What it prints is secret; what it complains of is not.
+fn fetch(command: &str, url: &Url) -> Result<Credentials, String> {
+    let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+    let output = process::Command::new(shell)
+        .args([flag, command])
+        .env("HERMES_URL", url.as_str())
+        .stdin(process::Stdio::null())
+        .output()
+        .map_err(|error| format!("can't run {shell}: {error}"))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let complaint = complaint.lines().last().unwrap_or_default();
+        return Err(format!("the command failed ({}): {complaint}", output.status));
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| "the command printed no text")?;
+    let headers = text.lines().filter(|line| !line.trim().is_empty()).map(header);
+    let headers = headers.collect::<Result<Vec<_>, String>>();
+    let headers = headers.map_err(|_| "the command printed a line that is not NAME: VALUE")?;
+    Ok(Credentials { headers, token: None })
+}
+
+/// `Name: value`.
+fn header(line: &str) -> Result<(String, String), String> {
+    let (name, value) = line
+        .split_once(':')
+        .ok_or_else(|| "a header is written as --header 'Name: value'".to_string())?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// The settings: the URL, then the flags, then `--set`.
@@ -84,11 +162,9 @@ fn config(args: &Args) -> Result<Config, String> {
     let mut fields = Map::new();
     let url = args.url.clone().or_else(|| std::env::var("HERMES_WS_URL").ok());
     fields.insert("url".into(), url.unwrap_or_else(|| DEFAULT_URL.into()).into());
-    let headers = args.headers.iter().map(|header| {
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| "a header is written as --header 'Name: value'".to_string())?;
-        Ok(Value::from(vec![name.trim(), value.trim()]))
+    let headers = args.headers.iter().map(|line| {
+        let (name, value) = header(line)?;
+        Ok(Value::from(vec![name, value]))
     });
     let headers = headers.collect::<Result<Vec<Value>, String>>()?;
     if !headers.is_empty() {
@@ -100,10 +176,21 @@ fn config(args: &Args) -> Result<Config, String> {
     if !args.subprotocols.is_empty() {
         fields.insert("subprotocols".into(), args.subprotocols.clone().into());
     }
+    if !args.fallbacks.is_empty() {
+        fields.insert("fallback_urls".into(), args.fallbacks.clone().into());
+    }
+    if args.at_least_once {
+        fields.insert("delivery".into(), "at-least-once".into());
+    }
     for (name, value) in [
         ("max_attempts", &args.max_attempts),
         ("heartbeat_interval_ms", &args.heartbeat_interval),
         ("connect_timeout_ms", &args.connect_timeout),
+        ("max_elapsed_ms", &args.max_elapsed),
+        ("jitter", &args.jitter),
+        ("receipts", &args.receipts),
+        ("message_ttl_ms", &args.ttl),
+        ("resume", &args.resume),
     ] {
         if let Some(value) = value {
             fields.insert(name.into(), json_or_string(value));
@@ -132,16 +219,19 @@ fn json_or_string(value: &str) -> Value {
 }
 
 /// Shows what happens, until the client is at rest.
-fn show(client: &mut Client, input: &Input, stay: bool) -> Result<(), Failure> {
+fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> {
     let mut was_connected = false;
+    let mut is_ending = false;
+    let mut said = String::new();
     loop {
         // Also with no input at all a connection is made, so that one learns whether it can be.
-        if !stay && was_connected && input.ended.load(Ordering::Acquire) {
-            client.finish();
+        let has_ended = was_connected && input.ended.load(Ordering::Acquire);
+        if has_ended && !args.stay && !std::mem::replace(&mut is_ending, true) {
+            client.shutdown(Duration::from_millis(args.shutdown_timeout));
         }
         let Some(event) = client.poll(None)? else {
             match client.core().state() {
-                State::Idle | State::Failed => return Ok(()),
+                State::Idle | State::Failed { .. } => return Ok(()),
                 // The end of input woke us.
                 _ => continue,
             }
@@ -158,15 +248,38 @@ fn show(client: &mut Client, input: &Input, stay: bool) -> Result<(), Failure> {
                 }
                 None => eprintln!("hermes: {reason}"),
             },
-            Event::Failed { attempts } => {
+            Event::Failed { attempts, why } => {
                 let unsent = client.core().outbox_len() + client.queued();
                 return Err(format!(
-                    "gave up after {attempts} reconnects; {unsent} messages were not sent"
+                    "gave up after {attempts} reconnects ({why}); {unsent} messages were not sent"
                 )
                 .into());
             }
+            Event::InDoubt { from, to, resend } => {
+                let fate = if resend { "are sent again" } else { "may not have arrived" };
+                eprintln!("hermes: messages {} to {} {fate}", from.0, to.0);
+            }
+            Event::SessionDropped { reason } => eprintln!("hermes: a new session: {reason}"),
+            Event::ShutDown { in_doubt, unsent, .. } => {
+                let unsent = unsent + client.queued() as u64;
+                if in_doubt + unsent > 0 {
+                    return Err(format!(
+                        "{unsent} messages were not sent, {in_doubt} may not have arrived"
+                    )
+                    .into());
+                }
+            }
             Event::Warning { text } => eprintln!("hermes: warning: {text}"),
             _ => {}
+        }
+        if args.verbose > 0 {
+            let why = client.why();
+            // The numbers change all the time; what they belong to does not.
+            let shape: String = why.chars().filter(|c| !c.is_ascii_digit()).collect();
+            if shape != said {
+                eprintln!("hermes: {why}");
+                said = shape;
+            }
         }
     }
 }
@@ -174,13 +287,14 @@ fn show(client: &mut Client, input: &Input, stay: bool) -> Result<(), Failure> {
 /// Standard input, read by a thread of its own, no faster than the client takes it.
 #[derive(Clone, Default)]
 struct Input {
+    volatile: bool,
     ended: Arc<AtomicBool>,
     wrong_lines: Arc<AtomicU64>,
 }
 
 impl Input {
-    fn read(sender: Sender) -> io::Result<Self> {
-        let input = Input::default();
+    fn read(sender: Sender, volatile: bool) -> io::Result<Self> {
+        let input = Input { volatile, ..Input::default() };
         let reader = input.clone();
         thread::Builder::new().name("input".into()).spawn(move || reader.run(&sender))?;
         Ok(input)
@@ -190,7 +304,7 @@ impl Input {
         for (number, line) in (1..).zip(io::stdin().lock().lines()) {
             let sent = match line {
                 Ok(line) if line.trim().is_empty() => continue,
-                Ok(line) => send(sender, line),
+                Ok(line) => self.send(sender, line),
                 Err(error) => Err(error.to_string()),
             };
             if let Err(problem) = sent {
@@ -201,11 +315,12 @@ impl Input {
         self.ended.store(true, Ordering::Release);
         sender.wake();
     }
-}
 
-fn send(sender: &Sender, line: String) -> Result<(), String> {
-    let message = Outgoing::from_json(line).map_err(|error| error.to_string())?;
-    sender.send_message_wait(message).map_err(|error| error.to_string())
+    fn send(&self, sender: &Sender, line: String) -> Result<(), String> {
+        let message = Outgoing::from_json(line).map_err(|error| error.to_string())?;
+        let message = if self.volatile { message.volatile() } else { message };
+        sender.send_message_wait(message).map_err(|error| error.to_string())
+    }
 }
 
 fn log_to_stderr(verbose: u8) {

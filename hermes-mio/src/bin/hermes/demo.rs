@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hermes_mio::Client;
 use hermes_mio::gateway::{Gateway, Misbehaviour, Received, Target};
+use hermes_mio::{Client, Receipts};
 use hermes_proto::close::Stage;
 use hermes_proto::trace::event_line;
 use hermes_proto::{CloseReason, Config, Event};
 
 use crate::{Failure, output};
 
-/// It starts a gateway on loopback and a client, chats, has the link cut, half-opened and
-/// refused, queues, resumes and flushes, and counts at the gateway what arrived.
+/// It starts a gateway on loopback and a client, chats, has a fence confirm what it sent, has the
+/// link cut, half-opened and refused, queues, resumes and flushes, and counts at the gateway what
+/// arrived.
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
@@ -44,6 +45,8 @@ impl Demo {
             backoff_cap: Duration::from_secs(1),
             heartbeat_interval: Some(Duration::from_millis(300)),
             heartbeat_timeout: Duration::from_millis(300),
+            close_delays: [(1012, Duration::from_millis(300))].into(),
+            receipts: Receipts::Received,
             ..Config::new(gateway.url())
         };
         let client = Client::new(config)?;
@@ -58,6 +61,11 @@ impl Demo {
         self.until("a connection", |event| matches!(event, Event::Connected { .. }))?;
         self.until("a session", |event| matches!(event, Event::SessionInit(_)))?;
         self.send(10)?;
+        say("A fence, a Ping behind the messages, is answered: the gateway has them all.");
+        self.until(
+            "a fence's answer",
+            |event| matches!(event, Event::Received { to, .. } if to.0 == 20),
+        )?;
         self.all_arrived()?;
         self.gateway.broadcast(r#"{"type":"chat","sender":"ada","text":"Hello, Hermes!"}"#);
         self.until("a chat message", |event| matches!(event, Event::Chat(_)))
@@ -104,7 +112,8 @@ impl Demo {
             .misbehave(Target::Next, Misbehaviour::Refuse { status: 503, retry_after: None });
         self.gateway.listen()?;
         self.until("a 503", |event| {
-            matches!(event, Event::Disconnected { reason: CloseReason::Http { status: 503 }, .. })
+            let Event::Disconnected { reason, .. } = event else { return false };
+            matches!(reason, CloseReason::Http { status: 503, .. })
         })?;
         say("The gateway is well again.");
         self.resumed()?;
@@ -112,10 +121,14 @@ impl Demo {
     }
 
     fn farewell(mut self) -> Result<(), Failure> {
-        say("The client leaves: a closing handshake, and no reconnect.");
-        self.client.disconnect();
+        say("The client leaves: a last message, its fence, a closing handshake, and no reconnect.");
+        self.send(1)?;
+        self.client.shutdown(PATIENCE);
         self.until("the end", |event| {
             matches!(event, Event::Disconnected { code: 1000, retry_at: None, .. })
+        })?;
+        self.until("a report of nothing lost", |event| {
+            matches!(event, Event::ShutDown { in_doubt: 0, unsent: 0, .. })
         })?;
 
         let tally = Tally::of(self.sent, &self.gateway.received());
