@@ -57,12 +57,12 @@ fn four_threads_in_order() {
         client.poll(Some(LONG)).unwrap();
         assert!(client.core().outbox_len() <= 2);
         assert!(client.queued() <= 3);
-        assert_eq!(client.core().stats().dropped, 0);
+        assert_eq!(client.core().stats().dropped.total(), 0);
     }
-    client.finish();
+    client.shutdown(LONG);
     assert_eq!(wait_for(&mut client, disconnected).1, CloseReason::Requested);
     assert_eq!(peer.join(), BTreeMap::from([(0, EACH), (1, EACH), (2, EACH), (3, EACH)]));
-    assert_eq!(client.core().stats().flushed, 4 * EACH);
+    assert_eq!(client.core().stats().written, 4 * EACH);
 }
 
 /// Where there is no room, the sender hears of it, and nobody else suffers.
@@ -91,8 +91,8 @@ fn a_full_queue_hands_the_message_back() {
     assert!(matches!(number(5), Err(HandoverError::Full(_))));
     client.poll(Some(Duration::ZERO)).unwrap();
     assert_eq!((client.core().outbox_len(), client.queued()), (2, 3));
-    assert_eq!(client.core().stats().dropped, 0);
-    assert!(!client.is_drained());
+    assert_eq!(client.core().stats().dropped.total(), 0);
+    assert!(client.core().outbox_len() + client.queued() > 0);
 }
 
 #[test]
