@@ -72,10 +72,15 @@ impl Client {
         self.armed.iter_mut().for_each(ahead);
         let outage =
             config.max_elapsed.map_or(Duration::ZERO, |most| most + Duration::from_secs(1));
-        if let Some(since) = &mut self.offline {
-            behind(since, outage);
+        if let Some(offline) = &mut self.offline {
+            // Time spent offline does not count: it is taken out already.
+            let spent = (*offline - self.retry.since).min(outage).as_micros();
+            let spent = u64::try_from(spent).unwrap_or(0);
+            self.retry.since = Timestamp::from_micros(NOW.as_micros() - spent);
+            *offline = NOW;
+        } else {
+            behind(&mut self.retry.since, outage);
         }
-        behind(&mut self.retry.since, outage);
         behind(&mut self.retry.began, config.connect_floor);
         if config.jitter != Jitter::Decorrelated {
             self.retry.last = Duration::ZERO;
