@@ -4,8 +4,8 @@ use std::mem;
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Event, Frame, Input, MessageId, Outgoing,
-    SendError, Start, State, Text, Timestamp,
+    Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Event, Frame, Input,
+    MessageId, Outgoing, SendError, Start, State, Text, Timestamp,
 };
 
 use crate::words::{ms, pong, show, start};

@@ -175,12 +175,24 @@ pub fn refused(text: &str, reason: DropReason) -> Action {
 /// Only a client can make such an event, so one is made for the purpose. What the events look like
 /// from outside is the business of `client_routing.rs`.
 pub fn event(json: &str) -> Action {
+    nth_event(json, 1)
+}
+
+/// The same for a `session-init` of the session that there was before.
+pub fn resumed(json: &str) -> Action {
+    nth_event(json, 2)
+}
+
+fn nth_event(json: &str, n: usize) -> Action {
     let mut client = Client::new(config(), start()).expect("the settings are fine");
     let mut out = Actions::new();
     let conn = ConnId(1);
     client.connect(ms(0), &mut out);
     client.handle(ms(0), Input::Opened { conn }, &mut out);
-    client.handle(ms(0), Input::Received { conn, payload: Frame::Text(json.into()) }, &mut out);
+    for _ in 0..n {
+        let payload = Frame::Text(json.into());
+        client.handle(ms(0), Input::Received { conn, payload }, &mut out);
+    }
     let last = out.pop_back().expect("a text becomes an event");
     assert!(matches!(last, Action::Emit(_)), "{last:?}");
     last

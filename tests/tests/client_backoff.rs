@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hermes_proto::close::Stage;
-use hermes_proto::{Action, Config, Event, Jitter, Session, Start, State};
+use hermes_proto::{Action, Config, Event, GiveUp, Jitter, Session, Start, State};
 use hermes_tests::*;
 
 /// The reference's numbers.
@@ -18,16 +18,18 @@ fn the_waits_double_up_to_the_cap_and_end_in_failure() {
             .closed(conn, unreachable())
             .expect([disconnected(conn, 1006, unreachable(), retry), arm(retry)]);
         let attempt = u32::try_from(conn).expect("there are few");
-        assert_eq!(host.state(), State::Waiting { until: ms(retry), attempt });
+        let (until, after) = (Some(ms(retry)), Some(unreachable()));
+        assert_eq!(host.state(), State::Waiting { until, attempt, after, asked: None });
         (now, conn) = (retry, conn + 1);
         host.at(now).timer().expect([open(conn), arm(now + 15_000)]);
     }
     host.at(now).closed(11, unreachable()).expect([
         disconnected(11, 1006, unreachable(), None),
-        failed(10),
+        failed(10, GiveUp::Attempts),
         disarm(),
     ]);
-    assert_eq!(host.state(), State::Failed);
+    let (attempts, why, after) = (10, GiveUp::Attempts, Some(unreachable()));
+    assert_eq!(host.state(), State::Failed { attempts, why, after });
     host.at(now + 1_000_000).timer().expect([]);
 }
 
@@ -42,7 +44,7 @@ fn connect_after_failure_has_a_full_budget() {
         host.at(now + 1_000).timer().expect([open(conn + 1), arm(now + 16_000)]);
         host.closed(conn + 1, lost()).expect([
             disconnected(conn + 1, 1006, lost(), None),
-            failed(1),
+            failed(1, GiveUp::Attempts),
             disarm(),
         ]);
     }
@@ -52,7 +54,11 @@ fn connect_after_failure_has_a_full_budget() {
 fn a_budget_may_be_empty_or_endless() {
     let mut host = Host::new(Config { max_attempts: Some(0), ..config() });
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    host.at(1).closed(1, lost()).expect([disconnected(1, 1006, lost(), None), failed(0), disarm()]);
+    host.at(1).closed(1, lost()).expect([
+        disconnected(1, 1006, lost(), None),
+        failed(0, GiveUp::Attempts),
+        disarm(),
+    ]);
 
     let mut host = Host::new(Config { max_attempts: None, ..config() });
     let mut now = 0;
@@ -81,7 +87,8 @@ fn accept_then_close_does_not_refill_the_budget() {
         host.at(now).timer().expect([open(conn + 1), arm(now + 15_000)]);
     }
     host.at(now).opened(4).expect([connected(4), disarm()]);
-    host.closed(4, lost()).expect([disconnected(4, 1006, lost(), None), failed(3)]);
+    host.closed(4, lost())
+        .expect([disconnected(4, 1006, lost(), None), failed(3, GiveUp::Attempts)]);
 }
 
 #[test]
@@ -114,21 +121,21 @@ fn accept_then_close_slowly_does_not_refill_the_budget() {
     let mut now = 0;
     for (conn, wait) in [(1, 1_000), (2, 2_000)] {
         host.at(now).opened(conn).expect([connected(conn), disarm()]);
-        host.closing(conn, peer(1013)).expect([arm(now + 5_000)]);
+        host.closing(conn, peer(1001)).expect([arm(now + 5_000)]);
         now += 5_000;
         host.at(now).timer().expect([
             abandon(conn),
-            disconnected(conn, 1013, peer(1013), now + wait),
+            disconnected(conn, 1001, peer(1001), now + wait),
             arm(now + wait),
         ]);
         now += wait;
         host.at(now).timer().expect([open(conn + 1), arm(now + 15_000)]);
     }
     host.at(now).opened(3).expect([connected(3), disarm()]);
-    host.closing(3, peer(1013)).expect([arm(now + 5_000)]);
-    host.at(now + 4_999).closed(3, peer(1013)).expect([
-        disconnected(3, 1013, peer(1013), None),
-        failed(2),
+    host.closing(3, peer(1001)).expect([arm(now + 5_000)]);
+    host.at(now + 4_999).closed(3, peer(1001)).expect([
+        disconnected(3, 1001, peer(1001), None),
+        failed(2, GiveUp::Attempts),
         disarm(),
     ]);
 }
@@ -144,7 +151,11 @@ fn a_timeout_counts_like_any_other_end() {
         arm(16_000),
     ]);
     host.at(16_000).timer().expect([open(2), arm(31_000)]);
-    host.at(31_000).timer().expect([abandon(2), disconnected(2, 1006, reason, None), failed(1)]);
+    host.at(31_000).timer().expect([
+        abandon(2),
+        disconnected(2, 1006, reason, None),
+        failed(1, GiveUp::Attempts),
+    ]);
 }
 
 #[test]
@@ -164,16 +175,17 @@ fn connect_during_a_wait_uses_the_budget() {
     let mut host = Host::new(Config { max_attempts: Some(2), ..config() });
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(0).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_000), arm(1_000)]);
-    host.at(1).connect().expect([open(2), arm(15_001)]);
-    host.at(1).closed(2, lost()).expect([disconnected(2, 1006, lost(), 2_001), arm(2_001)]);
-    host.at(2).connect().expect([open(3), arm(15_002)]);
-    host.at(2).closed(3, lost()).expect([disconnected(3, 1006, lost(), None), failed(2), disarm()]);
+    host.at(500).connect().expect([open(2), arm(15_500)]);
+    host.at(500).closed(2, lost()).expect([disconnected(2, 1006, lost(), 2_500), arm(2_500)]);
+    host.at(1_000).connect().expect([open(3), arm(16_000)]);
+    let gone = disconnected(3, 1006, lost(), None);
+    host.at(1_000).closed(3, lost()).expect([gone, failed(2, GiveUp::Attempts), disarm()]);
 }
 
 /// The first waits of a client that never gets through.
 fn waits(jitter: Jitter, seed: [u8; 32]) -> Vec<Duration> {
-    let mut host =
-        Host::start(Config { jitter, max_attempts: None, ..config() }, Start { seed, ..start() });
+    let config = Config { jitter, max_attempts: None, connect_floor: Duration::ZERO, ..config() };
+    let mut host = Host::start(config, Start { seed, ..start() });
     host.at(0).connect().skip();
     let mut waits = Vec::new();
     for conn in 1..=50 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hermes_proto::close::Stage;
-use hermes_proto::{Actions, Client, Config, ConnId, Frame, Input, Session, Start, State, Stats};
+use hermes_proto::{Actions, Client, Config, ConnId, Frame, Input, Session, Start, State};
 use hermes_tests::*;
 
 #[test]
@@ -11,9 +11,10 @@ fn connect_opens_a_connection() {
     let mut host = Host::new(config());
     assert_eq!(host.state(), State::Idle);
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    assert_eq!(host.state(), State::Connecting { conn: ConnId(1) });
+    let (conn, stage, deadline) = (ConnId(1), Stage::Connect, ms(15_000));
+    assert_eq!(host.state(), State::Connecting { conn, stage, deadline, attempt: 0 });
     host.at(20).opened(1).expect([connected(1), arm(25_020)]);
-    assert_eq!(host.state(), State::Open { conn: ConnId(1), since: ms(20) });
+    assert_eq!(host.state(), State::Open { conn: ConnId(1), since: ms(20), resuming: None });
     assert_eq!(host.client().stats().opened, 1);
 }
 
@@ -70,11 +71,13 @@ fn what_comes_before_the_connection_is_open_is_ignored() {
     let mut host = Host::new(config());
     host.at(0).send("1").expect([]);
     host.at(0).connect().expect([open(1), arm(15_000)]);
+    let stats = host.client().stats();
     host.at(1).text(1, r#"{"type":"session-init","token":"t"}"#).expect([]);
     host.at(2).frame(1, Frame::Binary(vec![0].into())).expect([]);
+    host.at(2).frame(1, pong(1, 1)).expect([]);
     host.at(3).flushed(1, 7).expect([]);
     host.at(4).closing(1, peer(1001)).expect([]);
-    assert_eq!((host.client().session(), host.client().stats()), (None, Stats::default()));
+    assert_eq!((host.client().session(), host.client().stats()), (None, stats));
     host.at(5).opened(1).expect([send(1, 1, "1"), connected(1), arm(25_005)]);
 }
 
@@ -83,9 +86,14 @@ fn a_connection_that_does_not_open_in_time_is_dropped() {
     let mut host = Host::new(Config { connect_timeout: Duration::from_millis(700), ..config() });
     host.at(0).connect().expect([open(1), arm(700)]);
     let reason = timeout(Stage::Connect);
-    host.at(700).timer().expect([abandon(1), disconnected(1, 1006, reason, 1_700), arm(1_700)]);
+    host.at(700).timer().expect([
+        abandon(1),
+        disconnected(1, 1006, reason.clone(), 1_700),
+        arm(1_700),
+    ]);
     host.at(701).opened(1).expect([]);
-    assert_eq!(host.state(), State::Waiting { until: ms(1_700), attempt: 1 });
+    let (until, after) = (Some(ms(1_700)), Some(reason));
+    assert_eq!(host.state(), State::Waiting { until, attempt: 1, after, asked: None });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `disconnect()`, in every phase, and `connect()` right behind it.
 
-use hermes_proto::{CloseReason::Requested, Config, State};
+use hermes_proto::{CloseReason::Requested, Config, GiveUp, State};
 use hermes_tests::*;
 
 /// No attempt is left: whatever would be a failure fails at once. A stop must not.
@@ -65,7 +65,11 @@ fn a_wait_is_over() {
 fn failure_is_forgotten() {
     let mut host = Host::new(no_patience());
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    host.at(1).closed(1, lost()).expect([disconnected(1, 1006, lost(), None), failed(0), disarm()]);
+    host.at(1).closed(1, lost()).expect([
+        disconnected(1, 1006, lost(), None),
+        failed(0, GiveUp::Attempts),
+        disarm(),
+    ]);
     host.at(2).disconnect().expect([]);
     assert_eq!(host.state(), State::Idle);
     host.at(3).connect().expect([open(2), arm(15_003)]);

@@ -15,10 +15,13 @@ fn silence_is_asked_after_and_then_given_up() {
     ]);
 }
 
+/// To the question whether anybody is there. The Ping itself is answered by its own Pong alone,
+/// and until then there is no other.
 #[test]
 fn any_frame_is_an_answer() {
     let frames = [
         (Frame::Pong(vec![].into()), None),
+        (pong(1, 2), None),
         (Frame::Ping(b"?".to_vec().into()), None),
         (Frame::Text("0".into()), Some(event("0"))),
         (Frame::Text("not json".into()), Some(event("not json"))),
@@ -28,7 +31,9 @@ fn any_frame_is_an_answer() {
         host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
         host.at(25_000).flushed(1, 1).expect([]);
         host.at(34_999).frame(1, frame).expect(told.into_iter().chain([arm(59_999)]));
-        host.at(59_999).timer().expect([ping(1, 2), arm(69_999)]);
+        host.at(59_999).timer().expect([arm(69_999)]);
+        host.at(60_000).pong(1, 1).expect([arm(85_000)]);
+        host.at(85_000).timer().expect([ping(1, 2), arm(95_000)]);
     }
     let mut host = Host::connected(config());
     host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
@@ -146,7 +151,7 @@ fn no_two_pings_are_alike() {
     let mut host = Host::connected(config());
     host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
     host.at(25_000).flushed(1, 1).expect([]);
-    host.at(26_000).text(1, "0").expect([event("0"), arm(51_000)]);
+    host.at(26_000).pong(1, 1).expect([arm(51_000)]);
     host.at(51_000).timer().expect([ping(1, 2), arm(61_000)]);
     host.at(61_000).timer().skip();
     host.at(62_000).timer().expect([open(2), arm(77_000)]);

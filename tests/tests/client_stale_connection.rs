@@ -39,7 +39,7 @@ fn the_late_end_of_an_old_connection_spares_the_new_one() {
     host.at(16_001).closed(1, lost()).expect([]);
     host.at(16_002).opened(2).expect([connected(2), disarm()]);
     host.at(16_003).closed(1, lost()).expect([]);
-    assert_eq!(host.state(), State::Open { conn: ConnId(2), since: ms(16_002) });
+    assert_eq!(host.state(), State::Open { conn: ConnId(2), since: ms(16_002), resuming: None });
 }
 
 #[test]
@@ -52,13 +52,13 @@ fn in_every_phase() {
     host.at(0).closed(1, lost()).skip();
     assert!(matches!(host.state(), State::Waiting { .. }));
     changes_nothing(&mut host, 1);
-    host.at(0).connect().skip();
+    host.at(500).connect().skip();
     changes_nothing(&mut host, 1);
-    host.at(1).opened(2).skip();
+    host.at(501).opened(2).skip();
     changes_nothing(&mut host, 1);
-    host.at(2).closing(2, peer(1001)).skip();
+    host.at(502).closing(2, peer(1001)).skip();
     changes_nothing(&mut host, 1);
-    host.at(2).disconnect().closed(2, lost()).skip();
+    host.at(502).disconnect().closed(2, lost()).skip();
     assert_eq!(host.state(), State::Idle);
     changes_nothing(&mut host, 2);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hermes_proto::close::Stage;
-use hermes_proto::{CloseReason::Requested, Config, Frame, Jitter, SendError, Timestamp};
+use hermes_proto::{CloseReason::Requested, Config, Frame, GiveUp, Jitter, SendError, Timestamp};
 use hermes_tests::*;
 
 /// A late look at the clock catches up with one step, and counts from now.
@@ -12,12 +12,27 @@ fn a_late_timer() {
     let mut host = Host::new(config());
     host.at(0).connect().expect([open(1), arm(15_000)]);
     let reason = timeout(Stage::Connect);
-    host.at(3_600_000).timer().expect([
+    host.at(19_999).timer().expect([
         abandon(1),
-        disconnected(1, 1006, reason, 3_601_000),
-        arm(3_601_000),
+        disconnected(1, 1006, reason, 20_999),
+        arm(20_999),
     ]);
     host.at(7_200_000).timer().expect([open(2), arm(7_215_000)]);
+}
+
+/// So late that the machine must have slept: it had no part in what it waited for, and waits anew.
+#[test]
+fn a_timer_from_before_a_sleep() {
+    let mut host = Host::new(config());
+    host.at(0).connect().expect([open(1), arm(15_000)]);
+    host.at(20_000).timer().expect([arm(35_000)]);
+    host.at(3_600_000).timer().expect([arm(3_615_000)]);
+    let reason = timeout(Stage::Connect);
+    host.at(3_619_999).timer().expect([
+        abandon(1),
+        disconnected(1, 1006, reason, 3_620_999),
+        arm(3_620_999),
+    ]);
 }
 
 #[test]
@@ -48,10 +63,10 @@ fn a_doubled_timer() {
 fn a_missing_timer() {
     let mut host = Host::new(quiet());
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    host.at(20_000).send("1").expect([
+    host.at(19_999).send("1").expect([
         abandon(1),
-        disconnected(1, 1006, timeout(Stage::Connect), 21_000),
-        arm(21_000),
+        disconnected(1, 1006, timeout(Stage::Connect), 20_999),
+        arm(20_999),
     ]);
     host.at(30_000).clear_session().expect([forget(), open(2), arm(45_000)]);
     // It is late, but it is there.
@@ -71,14 +86,14 @@ fn a_missing_timer_and_a_message_that_is_refused() {
     let config = Config { outbox_max_bytes: 3, ..quiet() };
     let mut host = Host::new(config);
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    host.at(20_000);
+    host.at(19_999);
     assert_eq!(host.try_send("4444"), Err(SendError::TooLarge(json("4444"))));
     assert!(matches!(host.try_send("hi"), Err(SendError::NotJson(..))));
     host.expect([]);
-    host.at(20_000).timer().expect([
+    host.at(19_999).timer().expect([
         abandon(1),
-        disconnected(1, 1006, timeout(Stage::Connect), 21_000),
-        arm(21_000),
+        disconnected(1, 1006, timeout(Stage::Connect), 20_999),
+        arm(20_999),
     ]);
 }
 
@@ -87,12 +102,20 @@ fn at_rest_there_is_no_timer() {
     let mut host = Host::new(Config { max_attempts: Some(0), ..config() });
     host.at(0).timer().expect([]);
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    host.at(1).closed(1, lost()).expect([disconnected(1, 1006, lost(), None), failed(0), disarm()]);
+    host.at(1).closed(1, lost()).expect([
+        disconnected(1, 1006, lost(), None),
+        failed(0, GiveUp::Attempts),
+        disarm(),
+    ]);
     host.at(100_000).timer().expect([]);
     // Where the timer itself was the end, there is nothing to stop.
     host.at(100_000).connect().expect([open(2), arm(115_000)]);
     let reason = timeout(Stage::Connect);
-    host.at(115_000).timer().expect([abandon(2), disconnected(2, 1006, reason, None), failed(0)]);
+    host.at(115_000).timer().expect([
+        abandon(2),
+        disconnected(2, 1006, reason, None),
+        failed(0, GiveUp::Attempts),
+    ]);
 }
 
 #[test]

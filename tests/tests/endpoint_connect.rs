@@ -2,7 +2,7 @@
 
 use hermes_proto::close::{Stage, UpgradeError, Violation};
 use hermes_proto::{
-    Action, CloseReason, Config, ConnId, Event, Input, Session, Start, State, Transmit,
+    Action, CloseReason, Config, ConnId, Event, GiveUp, Input, Session, Start, State, Transmit,
 };
 use hermes_tests::ws::*;
 use hermes_tests::{UNIX_MS, config, json, lost, ms, quiet, start, timeout, unreachable};
@@ -38,7 +38,10 @@ fn from_nothing_to_open() {
     assert_eq!(bench.at(25).take(usize::MAX), []);
     let answer = reply("B9fcRaLeaAEvtdgQ6HSfYsvr4Q4=");
     assert_eq!(bench.at(40).receive(answer), [connected(1), arm(25_040)]);
-    assert_eq!(bench.endpoint.client().state(), State::Open { conn: ConnId(1), since: ms(40) });
+    assert_eq!(
+        bench.endpoint.client().state(),
+        State::Open { conn: ConnId(1), since: ms(40), resuming: None }
+    );
 
     assert_eq!(bench.at(50).send("\"hello\""), [send(1, REQUEST.len() + 13)]);
     let hello = [0x81, 0x87, 0x50, 0x27, 0xED, 0x62, 0x72, 0x4F, 0x88, 0x0E, 0x3C, 0x48, 0xCF];
@@ -163,14 +166,29 @@ fn nobody_answers_the_upgrade() {
 
 #[test]
 fn the_gateway_refuses() {
-    for status in [200, 301, 401, 404, 429, 503] {
+    for status in [200, 301, 405, 429, 500, 503] {
         let mut bench = Bench::new(config());
         bench.connect();
         bench.opened(1);
         bench.take(usize::MAX);
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
-        let gone = disconnected(1, 1006, CloseReason::Http { status }, 1_003);
+        let gone = disconnected(1, 1006, CloseReason::Http { status, retry_after: None }, 1_003);
         assert_eq!(bench.at(3).receive(answer), [abandon(1), gone, arm(1_003)]);
+    }
+}
+
+/// No retry mends this.
+#[test]
+fn the_gateway_refuses_for_good() {
+    for status in [400, 401, 403, 404, 410, 426] {
+        let mut bench = Bench::new(config());
+        bench.connect();
+        bench.opened(1);
+        bench.take(usize::MAX);
+        let gone = disconnected(1, 1006, CloseReason::Http { status, retry_after: None }, None);
+        let failed = Action::Emit(Event::Failed { attempts: 0, why: GiveUp::Fatal });
+        let answer = format!("HTTP/1.1 {status} X\r\n\r\n");
+        assert_eq!(bench.at(3).receive(answer), [abandon(1), gone, failed, disarm()]);
     }
 }
 
@@ -197,7 +215,7 @@ fn refused_with_the_request_half_taken() {
     bench.connect();
     bench.opened(1);
     bench.take(10);
-    let gone = disconnected(1, 1006, CloseReason::Http { status: 431 }, 1_000);
+    let gone = disconnected(1, 1006, CloseReason::Http { status: 431, retry_after: None }, 1_000);
     let actions = bench.receive("HTTP/1.1 431 X\r\n\r\n");
     assert_eq!(actions, [abandon(1), gone, arm(1_000)]);
     assert_eq!(bench.take(usize::MAX), []);

@@ -37,7 +37,7 @@ fn a_message_is_flushed_with_its_last_byte() {
     for taken in 1..=ENDS[2] {
         assert_eq!(bench.take(1), []);
         let client = bench.endpoint.client();
-        assert_eq!(client.stats().flushed, whole(taken) as u64, "after {taken} bytes");
+        assert_eq!(client.stats().written, whole(taken) as u64, "after {taken} bytes");
         assert_eq!(client.outbox_len(), 3 - whole(taken), "after {taken} bytes");
         assert_eq!(client.outbox_bytes(), three()[whole(taken)..].concat().len());
         assert_eq!(bench.arrived().0.len(), whole(taken));
@@ -52,7 +52,7 @@ fn bytes_in_any_portions() {
         while taken < ENDS[2] {
             bench.take(portion);
             taken += portion;
-            let flushed = bench.endpoint.client().stats().flushed;
+            let flushed = bench.endpoint.client().stats().written;
             assert_eq!(flushed, whole(taken) as u64, "{taken} bytes, {portion} at a time");
         }
         assert_eq!(bench.arrived(), (three().map(Sent::Text).to_vec(), 0));
@@ -95,7 +95,7 @@ fn connections_are_lost_one_after_the_other() {
     }
     assert_eq!(bench.frames(), []);
     assert_eq!(arrived, three().map(Sent::Text));
-    assert_eq!(bench.endpoint.client().stats().flushed, 3);
+    assert_eq!(bench.endpoint.client().stats().written, 3);
 }
 
 /// The same with a session's frame before them and heartbeats between: those are never sent again,
@@ -164,7 +164,7 @@ fn the_request_is_half_taken_when_messages_follow() {
     let rest = bench.request.len() - 10;
     for (n, flushed) in [(rest, 0), (ENDS[0] - 1, 0), (1, 1), (ENDS[2] - ENDS[0], 3)] {
         bench.take(n);
-        assert_eq!(bench.endpoint.client().stats().flushed, flushed);
+        assert_eq!(bench.endpoint.client().stats().written, flushed);
     }
 }
 
@@ -173,7 +173,7 @@ fn more_than_there_is() {
     for n in [ENDS[2], ENDS[2] + 1, usize::MAX] {
         let mut bench = with_three(quiet());
         bench.take(n);
-        assert_eq!(bench.endpoint.client().stats().flushed, 3);
+        assert_eq!(bench.endpoint.client().stats().written, 3);
         bench.take(n);
         // What comes later has not left yet.
         bench.send("4");
@@ -206,7 +206,7 @@ fn flushed_counts_from_the_beginning() {
         assert_eq!(actions, other.take(more));
         assert_eq!(bench.endpoint, other.endpoint, "up to {n}");
     }
-    assert_eq!(bench.endpoint.client().stats().flushed, 3);
+    assert_eq!(bench.endpoint.client().stats().written, 3);
 }
 
 /// The window bounds what waits for the transport; the rest waits in the outbox.

@@ -269,11 +269,11 @@ fn other_statuses() {
             " X\r\nWWW-Authenticate: Basic\r\nContent-Length: 5\r\n\r\nhello",
         ] {
             let text = answer(&format!("HTTP/1.1 {status}{rest}"));
-            let failed = Event::Failed(CloseReason::Http { status });
+            let failed = Event::Failed(CloseReason::Http { status, retry_after: None });
             check(&upgrading(config()), text, vec![failed]);
         }
         let text = answer(&format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {status} X\r\n\r\n"));
-        let failed = Event::Failed(CloseReason::Http { status });
+        let failed = Event::Failed(CloseReason::Http { status, retry_after: None });
         check(&upgrading(config()), text, vec![failed]);
     }
 }
@@ -332,7 +332,11 @@ fn what_is_not_http_fails_at_once() {
 #[test]
 fn an_old_version_says_why_it_will_not_upgrade() {
     let answer = b"HTTP/1.0 404 Not Found\r\n\r\n".to_vec();
-    check(&upgrading(config()), answer, vec![Event::Failed(CloseReason::Http { status: 404 })]);
+    check(
+        &upgrading(config()),
+        answer,
+        vec![Event::Failed(CloseReason::Http { status: 404, retry_after: None })],
+    );
 }
 
 /// A good answer of exactly `size` bytes.
@@ -425,7 +429,7 @@ fn an_answer_of_many_lines() {
         let good = answer(&GOOD[0].replacen("\r\n", &more, 1));
         check(&upgrading(config()), good, vec![Event::Open]);
         let busy = format!("HTTP/1.1 503 X{more}\r\n").into_bytes();
-        let failed = Event::Failed(CloseReason::Http { status: 503 });
+        let failed = Event::Failed(CloseReason::Http { status: 503, retry_after: None });
         check(&upgrading(config()), busy, vec![failed]);
     }
 }

@@ -196,8 +196,9 @@ impl Chaos {
 
     /// A burst of large messages begins: to be held up until the client's system takes no more, and
     /// then it may end in the midst of one.
-    pub(crate) fn burst(&self) {
-        self.shared.burst.store(true, Ordering::Relaxed);
+    pub(crate) fn burst(&self) -> impl Fn() + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.burst.store(true, Ordering::Relaxed)
     }
 
     /// Where links lead from now on; `None`: nowhere.
@@ -509,7 +510,8 @@ impl Proxy {
             self.toll.swallowed += n as u64;
             return Ok(());
         }
-        (pipe.hand.clear(), pipe.start = 0);
+        pipe.hand.clear();
+        pipe.start = 0;
         if dir == UP {
             pipe.hand.extend_from_slice(&buffer[..n]);
             return Ok(());
@@ -603,8 +605,10 @@ impl Proxy {
                 let until = now + self.rng.millis(350, 700);
                 let sides = sides(&mut self.rng);
                 link.hold(sides, Some(until));
-                link.then =
-                    self.rng.pick(&[None, None, Some(Fault::Cut), Some(Fault::Reset)]).map(|f| (until, f));
+                link.then = self
+                    .rng
+                    .pick(&[None, None, Some(Fault::Cut), Some(Fault::Reset)])
+                    .map(|f| (until, f));
             }
             Fault::Trickle => {
                 let pipe = &mut link.pipes[UP];

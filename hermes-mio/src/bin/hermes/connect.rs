@@ -225,7 +225,8 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
     let mut said = String::new();
     loop {
         // Also with no input at all a connection is made, so that one learns whether it can be.
-        let has_ended = was_connected && input.ended.load(Ordering::Acquire);
+        let has_ended = input.ended.load(Ordering::Acquire)
+            && (was_connected || client.queued() + client.core().outbox_len() > 0);
         if has_ended && !args.stay && !std::mem::replace(&mut is_ending, true) {
             client.shutdown(Duration::from_millis(args.shutdown_timeout));
         }
@@ -275,7 +276,7 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
         if args.verbose > 0 {
             let why = client.why();
             // The numbers change all the time; what they belong to does not.
-            let shape: String = why.chars().filter(|c| !c.is_ascii_digit()).collect();
+            let shape: String = why.replace(|c: char| c.is_ascii_digit() || c == '.', "");
             if shape != said {
                 eprintln!("hermes: {why}");
                 said = shape;
