@@ -74,4 +74,18 @@ mod tests {
         let passed = clock.now() - before;
         assert!(passed >= Duration::from_millis(2), "{passed:?}");
     }
+
+    /// `/proc/uptime` counts the time that the system slept.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn it_is_the_one_that_goes_on_in_sleep() {
+        let uptime = || {
+            let text = std::fs::read_to_string("/proc/uptime").expect("Linux has it");
+            let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
+            // In hundredths of a second, cut off.
+            Duration::from_secs_f64(seconds.expect("a number"))
+        };
+        let (before, now, after) = (uptime(), since_boot(), uptime());
+        assert!(before <= now && now <= after + Duration::from_millis(10), "{before:?} {now:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -27,58 +28,63 @@ impl Provider {
         Provider { source: Arc::new(Mutex::new(source)), running: None, waiting: None }
     }
 
-    /// Asks for credentials; `waker` is called once there is an answer.
-    pub(crate) fn ask(&mut self, conn: ConnId, url: &Url, waker: &Arc<Waker>) -> io::Result<()> {
+    /// Asks for credentials, at once or after the call under way. `waker` is called once there is
+    /// an answer.
+    pub(crate) fn ask(
+        &mut self,
+        conn: ConnId,
+        url: &Url,
+        waker: &Arc<Waker>,
+    ) -> Result<(), String> {
         if self.running.is_some() {
             self.waiting = Some((conn, url.clone()));
             return Ok(());
         }
         let (reply, answer) = mpsc::sync_channel(1);
         let (source, url, waker) = (Arc::clone(&self.source), url.clone(), Arc::clone(waker));
-        thread::Builder::new().name("hermes-credentials".into()).spawn(move || {
-            // The loop learns of a panic, too, from the channel's end.
-            let _end = Wake(waker);
-            let credentials = source.lock().unwrap_or_else(PoisonError::into_inner)(&url);
+        let call = move || {
             // Where the driver is gone there is nobody to tell.
-            let _ = reply.send(credentials);
-            drop(reply);
-        })?;
+            if reply.send(call(&source, &url)).is_ok()
+                && let Err(error) = waker.wake()
+            {
+                tracing::error!("the loop can't be woken: {error}");
+            }
+        };
+        let thread = thread::Builder::new().name("hermes-credentials".into()).spawn(call);
+        thread.map_err(|error: io::Error| format!("no thread to fetch them: {error}"))?;
         self.running = Some((conn, answer));
         Ok(())
     }
 
-    /// An answer, once there is one, and whom it is for.
-    pub(crate) fn poll(&mut self, waker: &Arc<Waker>) -> Option<(ConnId, Answer)> {
+    /// The answer for `live`, the connection that there is, once there is one. One that comes too
+    /// late for its own attempt is nobody else's: the next attempt gets a call of its own.
+    pub(crate) fn poll(
+        &mut self,
+        live: Option<ConnId>,
+        waker: &Arc<Waker>,
+    ) -> Option<(ConnId, Answer)> {
         let (conn, answer) = self.running.as_ref()?;
         let answer = match answer.try_recv() {
             Ok(answer) => answer,
             Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => Err("the source of credentials panicked".into()),
+            Err(TryRecvError::Disconnected) => Err("the source's thread died".to_owned()),
         };
-        let answered = *conn;
+        let conn = *conn;
         self.running = None;
-        let Some((conn, url)) = self.waiting.take() else { return Some((answered, answer)) };
-        // What came is for an attempt that has ended.
-        match self.ask(conn, &url, waker) {
-            Ok(()) => None,
-            Err(error) => Some((conn, Err(no_thread(&error)))),
+        if Some(conn) == live {
+            return Some((conn, answer));
         }
+        let (conn, url) = self.waiting.take().filter(|(conn, _)| Some(*conn) == live)?;
+        let error = self.ask(conn, &url, waker).err()?;
+        Some((conn, Err(error)))
     }
 }
 
-pub(crate) fn no_thread(error: &io::Error) -> String {
-    format!("no thread to fetch them: {error}")
-}
-
-/// Wakes the loop at the end of a thread, whatever ends it.
-struct Wake(Arc<Waker>);
-
-impl Drop for Wake {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.wake() {
-            tracing::error!("the loop can't be woken: {error}");
-        }
-    }
+/// One call. A panic is an error like any other.
+fn call(source: &Mutex<Source>, url: &Url) -> Answer {
+    let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+    panic::catch_unwind(AssertUnwindSafe(|| source(url)))
+        .unwrap_or_else(|_| Err("the source of credentials panicked".to_owned()))
 }
 
 impl fmt::Debug for Provider {

@@ -3,18 +3,19 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, CloseReason, ConfigError, ConnId, Endpoint, Event, Input, MessageId, Outgoing,
-    SendError, Session, Start, State, Text, Timestamp, Transmit, Url,
+    Action, Actions, CloseReason, ConfigError, ConnId, Delivery, Endpoint, Event, Input, MessageId,
+    Outgoing, SendError, Session, Start, State, Stats, Text, Timestamp, Transmit, Url,
 };
 use mio::{Registry, Token, Waker};
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::credentials::{self, Provider};
+use crate::credentials::Provider;
 use crate::link::{Link, Stream};
 use crate::resolve::{self, Lookup};
 use crate::sender::{Gate, Queue};
@@ -47,18 +48,31 @@ pub struct Driver {
     unopened: Option<(ConnId, CloseReason)>,
     events: VecDeque<Event>,
     link: Link,
-    /// A lookup under way. It outlives the connection that wanted it: the next one takes its
-    /// answer, so that a slow name server gets one question at a time and one thread.
-    lookup: Option<Lookup>,
+    /// Lookups under way, one for each gateway at most. They outlive the connections that wanted
+    /// them: the next one to the same gateway takes the answer, so that a slow name server gets
+    /// each question once at a time, and one thread.
+    lookups: Vec<Lookup>,
     slot: Slot,
     waker: Arc<Waker>,
     queue: Arc<Queue>,
     store: Box<dyn SessionStore + Send>,
     tap: Option<Box<dyn Tap + Send>>,
-    /// Until when a shutdown may take that the endpoint does not know of yet: what senders brought
-    /// goes first.
-    shutdown: Option<Timestamp>,
     provider: Option<Provider>,
+    shutdown: Shutdown,
+    /// What the report of a shutdown counts from.
+    begin: Option<Stats>,
+}
+
+/// How far a shutdown is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shutdown {
+    /// There is none.
+    No,
+    /// What senders brought goes first; the endpoint will know by then.
+    Gathering { until: Timestamp },
+    /// The endpoint knows of it, and has perhaps reported. What senders brought and it did not get
+    /// stays where it is.
+    Told,
 }
 
 /// The buffer into which a loop reads, one socket after the other: 64 KiB, made once. No driver
@@ -143,14 +157,15 @@ impl Driver {
             unopened: None,
             events: VecDeque::new(),
             link: Link::Down,
-            lookup: None,
+            lookups: Vec::new(),
             slot: Slot { registry, token },
             waker,
             queue,
             store,
             tap,
-            shutdown: None,
             provider,
+            shutdown: Shutdown::No,
+            begin: None,
         };
         for warning in warnings {
             driver.warn(warning.to_string());
@@ -164,7 +179,8 @@ impl Driver {
     /// Makes a connection and keeps it, until [`disconnect`](Self::disconnect) or
     /// [`Event::Failed`].
     pub fn connect(&mut self) {
-        self.shutdown = None;
+        self.shutdown = Shutdown::No;
+        self.begin = None;
         self.queue.set_gate(Gate::Open);
         self.tick_for_command();
         self.step(Input::Connect);
@@ -175,24 +191,33 @@ impl Driver {
     pub fn disconnect(&mut self) {
         // On time, for the closing handshake begins now. Nothing that is due can forestall it.
         self.now = self.clock.now();
-        if let Some(until) = self.shutdown.take() {
-            // Which will report.
-            self.step(Input::Shutdown { within: until - self.now });
-        }
         self.step(Input::Disconnect);
+        if matches!(self.shutdown, Shutdown::Gathering { .. }) {
+            // There is nothing left to do for it but its report.
+            self.tell_shutdown(self.now);
+        }
         self.write();
     }
 
     /// Sends what is left, that of [senders](Sender) included, waits for the proof that it arrived
-    /// where there can be one, and disconnects: over as many connections as that takes, and
-    /// `within` this time; then it drops what there is. From here on `send` and senders are
-    /// refused. [`Event::ShutDown`] says what became of it; what was not sent stays where it is.
+    /// where there can be one (a [fence](hermes_proto#fences)), and disconnects: over as many
+    /// connections as that takes, and `within` this time, the closing handshake included; then it
+    /// drops what there is.
     ///
-    /// [`disconnect`](Self::disconnect) cuts it short; [`connect`](Self::connect) takes it back,
-    /// and then there is no report. See [`hermes_proto::Client::shutdown`].
+    /// From here on `send` is refused with [`SendError::ShuttingDown`], and senders with
+    /// [`HandoverError::ShuttingDown`](crate::HandoverError::ShuttingDown).
+    /// [`Event::ShutDown`] is the last event, and comes once. It counts what became of messages
+    /// since this was called; what was not sent stays in the outbox, and what the outbox had no
+    /// room for stays with [`queued`](Self::queued).
+    ///
+    /// [`disconnect`](Self::disconnect) cuts it short. [`connect`](Self::connect) takes it back, and
+    /// then there is no report; after the report it sends what is left, and lets senders in again.
+    /// A client that is not connected, nor about to be, makes no connection for it, and reports at
+    /// once. Called again it has the new time.
     pub fn shutdown(&mut self, within: Duration) {
-        self.now = self.clock.now();
-        self.shutdown = Some(self.now + within);
+        self.tick_for_command();
+        self.begin.get_or_insert(self.core().stats());
+        self.shutdown = Shutdown::Gathering { until: self.clock.now() + within };
         self.queue.set_gate(Gate::Shut);
         self.run_shutdown();
     }
@@ -212,7 +237,7 @@ impl Driver {
     ///
     /// As [`send`](Self::send).
     pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
-        if self.shutdown.is_some() {
+        if matches!(self.shutdown, Shutdown::Gathering { .. }) {
             return Err(SendError::ShuttingDown(message));
         }
         self.tick_for_command();
@@ -283,7 +308,7 @@ impl Driver {
             self.link.assume_ready();
         }
         self.run_credentials();
-        self.run_lookup();
+        self.run_lookups();
         self.run_dial();
         self.read(buffer);
         self.write();
@@ -319,10 +344,23 @@ impl Driver {
         self.queue.len()
     }
 
-    /// The state, the next deadline and the reason for them, as a line for people; see
-    /// [`hermes_proto::Client::why`].
+    /// Where the client is, what it waits for and why, as a line for people:
+    /// [`hermes_proto::Client::why`], and what waits in front of it.
+    ///
+    /// ```text
+    /// waiting 3.2 s: attempt 2 of 10 after close 1012, which asked for 5 s; 3 messages in the outbox
+    /// ```
     pub fn why(&self) -> String {
-        self.core().why(self.clock.now())
+        let mut line = self.core().why(self.clock.now());
+        match self.queued() {
+            0 => {}
+            queued => line.push_str(&format!("; {queued} messages from senders wait")),
+        }
+        if let Shutdown::Gathering { until } = self.shutdown {
+            let left = until - self.clock.now();
+            line.push_str(&format!("; shutting down within {:.1} s", left.as_secs_f64()));
+        }
+        line
     }
 
     /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of
@@ -353,16 +391,27 @@ impl Driver {
                 stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
             }
         };
-        link || !self.events.is_empty() || self.has_room_for_sender()
+        link || !self.events.is_empty() || self.has_room_for_sender() || self.has_gathered()
     }
 
     fn has_room_for_sender(&self) -> bool {
-        self.queue.front_bytes().is_some_and(|bytes| self.core().has_room(bytes))
+        self.shutdown != Shutdown::Told
+            && self.queue.front_bytes().is_some_and(|bytes| self.core().has_room(bytes))
+    }
+
+    /// Whether the endpoint has what senders brought, or won't have it.
+    fn has_gathered(&self) -> bool {
+        matches!(self.shutdown, Shutdown::Gathering { .. })
+            && (self.queued() == 0 || self.core_is_at_rest())
     }
 
     /// When there is something to do even if nothing happens.
     fn due(&self) -> Option<Timestamp> {
-        [self.endpoint.deadline(), self.link.deadline(), self.shutdown].into_iter().flatten().min()
+        let gathering = match self.shutdown {
+            Shutdown::Gathering { until } => Some(until),
+            Shutdown::No | Shutdown::Told => None,
+        };
+        [self.endpoint.deadline(), self.link.deadline(), gathering].into_iter().flatten().min()
     }
 }
 
@@ -443,8 +492,7 @@ impl Driver {
         let Some(provider) = &mut self.provider else {
             return Err(refused("there is no source of them".into()));
         };
-        let asked = provider.ask(conn, url, &self.waker);
-        asked.map_err(|error| refused(credentials::no_thread(&error)))
+        provider.ask(conn, url, &self.waker).map_err(refused)
     }
 
     /// Begins to make a connection.
@@ -461,10 +509,10 @@ impl Driver {
             self.link = Link::Dialing { conn, dial, ready: true };
             return Ok(());
         }
-        if self.lookup.is_none() {
+        if !self.lookups.iter().any(|lookup| lookup.is_for(url)) {
             tracing::debug!(%conn, host = url.host(), "resolving");
             match Lookup::start(url, Arc::clone(&self.waker)) {
-                Ok(lookup) => self.lookup = Some(lookup),
+                Ok(lookup) => self.lookups.push(lookup),
                 Err(error) => {
                     let text = format!("no thread to look it up: {error}").into();
                     return Err(CloseReason::Resolve { text });
@@ -489,7 +537,17 @@ impl Driver {
         self.emit(Event::Warning { text: text.into() });
     }
 
-    fn emit(&mut self, event: Event) {
+    fn emit(&mut self, mut event: Event) {
+        if let Event::ShutDown { received, in_doubt, .. } = &mut event
+            && let Some(begin) = self.begin.take()
+        {
+            // The endpoint learned of it later, and counts from there.
+            let stats = self.core().stats();
+            *received = stats.confirmed - begin.confirmed;
+            if self.core().config().delivery == Delivery::AtMostOnce {
+                *in_doubt = stats.in_doubt - begin.in_doubt;
+            }
+        }
         log::event(self.now, &event);
         self.events.push_back(event);
     }
@@ -519,24 +577,37 @@ impl Driver {
 /// The parts of a turn.
 impl Driver {
     fn run_credentials(&mut self) {
+        let live = self.core().conn();
         let Some(provider) = &mut self.provider else { return };
-        let Some((conn, answer)) = provider.poll(&self.waker) else { return };
-        match answer {
-            Ok(credentials) => self.step(Input::Credentials { conn, credentials }),
+        let Some((conn, answer)) = provider.poll(live, &self.waker) else { return };
+        self.step(match answer {
+            Ok(credentials) => Input::Credentials { conn, credentials },
             Err(text) => {
-                self.step(Input::Closed {
-                    conn,
-                    reason: CloseReason::Credentials { text: text.into() },
-                });
+                let reason = CloseReason::Credentials { text: text.into() };
+                Input::Closed { conn, reason }
+            }
+        });
+    }
+
+    fn run_lookups(&mut self) {
+        let mut index = 0;
+        while let Some(lookup) = self.lookups.get(index) {
+            let Some(answer) = lookup.poll() else {
+                index += 1;
+                continue;
+            };
+            let lookup = self.lookups.swap_remove(index);
+            // Where the connection that asked has died and no other wants the same, nobody wants
+            // to know.
+            if let Link::Resolving { conn } = self.link
+                && lookup.is_for(self.core().url())
+            {
+                self.resolved(conn, answer);
             }
         }
     }
 
-    fn run_lookup(&mut self) {
-        let Some(answer) = self.lookup.as_ref().and_then(Lookup::poll) else { return };
-        self.lookup = None;
-        // Where the connection that asked has died and no other has begun, nobody wants to know.
-        let Link::Resolving { conn } = self.link else { return };
+    fn resolved(&mut self, conn: ConnId, answer: io::Result<Vec<SocketAddr>>) {
         match answer {
             Ok(addresses) => {
                 let dial = Dial::new(addresses);
@@ -550,7 +621,10 @@ impl Driver {
     }
 
     fn run_dial(&mut self) {
-        let until = self.endpoint.deadline().unwrap_or(self.now);
+        let until = match self.core().state() {
+            State::Connecting { deadline, .. } => deadline,
+            _ => self.now,
+        };
         let Link::Dialing { conn, dial, ready } = &mut self.link else { return };
         if !std::mem::take(ready) {
             return;
@@ -654,14 +728,18 @@ impl Driver {
         }
     }
 
-    /// Shuts the endpoint down once it has what senders brought, or can't have it.
+    /// Shuts the endpoint down once it has what senders brought, or won't have it.
     fn run_shutdown(&mut self) {
-        let Some(until) = self.shutdown else { return };
-        if self.queued() == 0 || until <= self.now || self.core_is_at_rest() {
-            self.shutdown = None;
-            self.step(Input::Shutdown { within: until - self.now });
+        let Shutdown::Gathering { until } = self.shutdown else { return };
+        if until <= self.now || self.has_gathered() {
+            self.tell_shutdown(until);
             self.write();
         }
+    }
+
+    fn tell_shutdown(&mut self, until: Timestamp) {
+        self.shutdown = Shutdown::Told;
+        self.step(Input::Shutdown { within: until - self.now });
     }
 }
 

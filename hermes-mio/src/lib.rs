@@ -55,7 +55,7 @@
 //!         other => println!("{}", other.name()),
 //!     }
 //! }
-//! # assert_eq!(client.core().stats().flushed, 1);
+//! # assert_eq!(client.core().stats().written, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -121,6 +121,42 @@
 //! and wakes the loop; where the gateway is slower than the sender, that shows at the sender, which
 //! gets its message [back](HandoverError::Full) or [waits](Sender::send_wait).
 //!
+//! # The end
+//!
+//! [`shutdown`](Client::shutdown) sends what is left, what senders brought first of all, waits for
+//! the [proof](hermes_proto#fences) that it arrived, and says goodbye; in the time it is given, and
+//! over as many connections as that takes. Its report is the last event.
+//!
+#![cfg_attr(feature = "gateway", doc = "```")]
+#![cfg_attr(not(feature = "gateway"), doc = "```no_run")]
+//! use std::time::Duration;
+//!
+//! use hermes_mio::{Client, Config, Event};
+//!
+//! # #[cfg(feature = "gateway")]
+//! # let gateway = hermes_mio::gateway::Gateway::bind("127.0.0.1:0")?;
+//! # #[cfg(feature = "gateway")]
+//! # let url = gateway.url();
+//! # #[cfg(not(feature = "gateway"))]
+//! # let url = "ws://localhost:8080/";
+//! let mut client = Client::new(Config::new(url))?;
+//! client.connect();
+//! client.send(&serde_json::json!({"type": "chat", "text": "the last word"}))?;
+//! client.shutdown(Duration::from_secs(30));
+//! while let Some(event) = client.poll(None)? {
+//!     if let Event::ShutDown { received, in_doubt, unsent } = event {
+//!         // `unsent` is in the outbox, and would be sent after another `connect`.
+//!         println!("{received} arrived, {in_doubt} perhaps, {unsent} did not");
+//! #       assert_eq!((received, in_doubt, unsent), (1, 0, 0));
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`disconnect`](Client::disconnect) says goodbye at once, and a client that is dropped says
+//! nothing. While all goes on, [`Receipts`] and [`Delivery`] say how much is known, and done, about
+//! messages that may have been lost with their connection.
+//!
 //! # Sessions
 //!
 //! The gateway issues a session, and a client that comes back resumes it. [`Options::store`] says
@@ -129,13 +165,25 @@
 //!
 //! # Credentials
 //!
-//! Tokens that expire come from [`Options::credentials`], which is asked before each attempt, on a
-//! thread of its own.
+//! What expires can't be in the settings. [`Options::credentials`] names a source, which is called
+//! before each attempt, on a thread of its own: a file, a command, a token service.
+//!
+//! # When things go wrong
+//!
+//! Each failure is an [`Event::Disconnected`] with its [reason](CloseReason) and the time of the
+//! next attempt; [`why`](Client::why) tells at any time where the client is, what it waits for and
+//! why. The waits are [`Config`]'s, and longer where the gateway asks for it (a `Retry-After`, a
+//! close code 1012 or 1013). What no retry mends, such as a status 401, ends in [`Event::Failed`] at
+//! once. With [`fallback_urls`](Config::fallback_urls) there are other gateways to turn to. An
+//! application that hears of its network from the system tells
+//! [`network_changed`](Client::network_changed): then nothing is tried in vain while there is none,
+//! and something as soon as there is.
 //!
 //! # What it is careful about
 //!
-//! - **A loop that is never blocked.** Sockets are non-blocking, names are looked up on a thread of
-//!   their own (`hermes-resolve`; none for an IP address), and a name's addresses are tried in
+//! - **A loop that is never blocked.** Sockets are non-blocking, names are looked up on threads of
+//!   their own (`hermes-resolve`, one for each gateway at most; none for an IP address), and
+//!   credentials are fetched on another (`hermes-credentials`). A name's addresses are tried in
 //!   turn, each with a fair share of
 //!   [`connect_timeout`](Config::connect_timeout). Only a [`FileStore`] blocks, for the moment that
 //!   a sync to disk takes.
@@ -143,12 +191,13 @@
 //!   get their turn; and nothing is read while a thousand events wait for the application.
 //! - **A late loop.** Before a timer's work is done the socket is read: an application that was
 //!   busy does not mistake a live link for a dead one.
-//! - **A sleeping machine.** Its clock goes on while the system sleeps (on Linux, Android, Apple's
-//!   systems and Windows), so that an old link is asked whether it still works. Where the system
-//!   tells of its network, tell [`network_changed`](Client::network_changed).
-//! - **The end.** Messages are counted as sent once the operating system has every byte of them;
-//!   the rest waits for the next connection. [`shutdown`](Client::shutdown) sends what is left,
-//!   waits for the [proof](hermes_proto#fences) that it arrived, disconnects, and reports. When a connection breaks while we write, what the gateway said before is still
+//! - **A sleeping machine.** The clock goes on while the system sleeps, on Linux, Android, Apple's
+//!   systems and Windows: so after waking up an old link is asked whether it still works, and
+//!   messages whose time is over are given up. A poll that was asleep as well sleeps on for what
+//!   was left of it, which [`network_changed`](Client::network_changed) cuts short.
+//! - **What is lost.** A message counts as written once the operating system has every byte of it,
+//!   and as received once an answer from the gateway's side proves it; the rest waits for the next
+//!   connection. When a connection breaks while we write, what the gateway said before is still
 //!   read, since its Close frame knows why.
 //! - **Secrets.** Logs, through [`tracing`], never show tokens, headers, a URL's query, or what
 //!   messages say. `info` is the life of the connection, `warn` what somebody should look at,

@@ -61,12 +61,21 @@ impl Options {
         Options { tap: Some(Box::new(tap)), ..self }
     }
 
-    /// Where fresh credentials come from: `source` is asked before each attempt, with the gateway's
-    /// URL. It is called on a thread of its own (`hermes-credentials`), one call at a time, and may
-    /// block; after [`credentials_timeout`](Config::credentials_timeout) the attempt has failed. An
-    /// error, and a panic, fail it with [`CloseReason::Credentials`](crate::CloseReason) and that
-    /// text, which must hold no secret. Switches [`ask_credentials`](Config::ask_credentials) on.
-    /// Default: nobody is asked.
+    /// Where fresh credentials come from: `source` is called before each attempt, with the
+    /// gateway's URL, and what it returns goes into that attempt's upgrade request. Default:
+    /// nobody is asked.
+    ///
+    /// It is called on a thread of its own (`hermes-credentials`), and may block. An attempt fails
+    /// after [`credentials_timeout`](Config::credentials_timeout), and an answer that comes later
+    /// is thrown away. There is never more than one call: an attempt that comes while the one
+    /// before it is still being answered waits for that, and then has a call of its own.
+    ///
+    /// An error fails the attempt with
+    /// [`CloseReason::Credentials`](crate::CloseReason::Credentials) and its text, which is shown
+    /// and logged, and must hold no secret; a panic does so with a text that says as much. The next
+    /// attempt follows as after any other failure.
+    ///
+    /// Switches [`ask_credentials`](Config::ask_credentials) on, which can't be on without it.
     ///
     /// ```
     /// use hermes_mio::{Config, Credentials, Options};

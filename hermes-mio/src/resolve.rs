@@ -13,6 +13,8 @@ use mio::Waker;
 /// simply left behind where nobody wants its answer any more.
 #[derive(Debug)]
 pub(crate) struct Lookup {
+    host: String,
+    port: u16,
     answer: Receiver<io::Result<Vec<SocketAddr>>>,
 }
 
@@ -21,6 +23,7 @@ impl Lookup {
     pub(crate) fn start(url: &Url, waker: Arc<Waker>) -> io::Result<Self> {
         let (reply, answer) = mpsc::sync_channel(1);
         let (host, port) = (url.host().to_owned(), url.port());
+        let lookup = Lookup { host: host.clone(), port, answer };
         thread::Builder::new().name("hermes-resolve".into()).spawn(move || {
             let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
             // Where the driver is gone there is nobody to tell.
@@ -30,7 +33,12 @@ impl Lookup {
                 tracing::error!("the loop can't be woken: {error}");
             }
         })?;
-        Ok(Lookup { answer })
+        Ok(lookup)
+    }
+
+    /// Whether its answer is this URL's.
+    pub(crate) fn is_for(&self, url: &Url) -> bool {
+        (self.host.as_str(), self.port) == (url.host(), url.port())
     }
 
     /// The answer, once there is one: at least one address, each of them once.

@@ -14,9 +14,13 @@ use serde::Serialize;
 /// Messages go through a bounded queue, from which the client takes what its outbox has room for.
 /// So a message that a `Sender` took is never refused later, nor does it push another one out,
 /// whatever the [overflow policy](hermes_proto::Config::overflow): where there is no room, it is
-/// here that it shows. The exception is a [volatile](Outgoing::volatile) one, which can't wait: where
-/// it can't leave when its turn comes, it is [dropped](hermes_proto::Event::Dropped). The messages of one thread stay in order. A message that waits in the
-/// queue when the client is dropped goes with it, as one in the outbox does.
+/// here that it shows. The exception is a [volatile](Outgoing::volatile) message, which can't wait:
+/// where it can't leave when its turn comes, it is
+/// [dropped](hermes_proto::Event::Dropped).
+///
+/// The messages of one thread stay in order. A message that waits in the queue when the client is
+/// dropped goes with it, as one in the outbox does. From a
+/// [`shutdown`](crate::Client::shutdown) until the next `connect` nothing more is taken.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -56,7 +60,7 @@ pub enum HandoverError {
     /// The value can't be written as JSON; there is no message.
     #[error(transparent)]
     Unwritable(SendError),
-    /// The client [shuts down](crate::Client::shutdown); `connect` takes that back.
+    /// The client [shuts down](crate::Client::shutdown), or has; `connect` lets senders in again.
     #[error("the client is shutting down")]
     ShuttingDown(Outgoing),
     /// The client was dropped.
@@ -97,7 +101,7 @@ impl Sender {
     }
 
     /// Sends a message as JSON, once there is room: blocks the calling thread until then, or until
-    /// the client is dropped. While there is no connection, that can be long. Never call it on the
+    /// the client shuts down or is dropped. While there is no connection, that can be long. Never call it on the
     /// thread that runs the client, which would wait for itself.
     ///
     /// # Errors

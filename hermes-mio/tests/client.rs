@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::*;
 use hermes_mio::proto::close::Stage;
 use hermes_mio::proto::{CloseReason, Config, Event, Outgoing, SendError, State};
-use hermes_mio::{Client, Error, Options, Recording};
+use hermes_mio::{Client, Credentials, Error, Options, Recording};
 use serde_json::json;
 use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
@@ -90,7 +90,7 @@ fn the_peers_close_frame_is_answered() {
     client.connect();
     let (code, reason) = wait_for(&mut client, disconnected);
     assert_eq!((code, reason), (4001, CloseReason::Peer { code: 4001, text: "enough".into() }));
-    assert!(matches!(next(&mut client), Event::Failed { attempts: 0 }));
+    assert!(matches!(next(&mut client), Event::Failed { attempts: 0, .. }));
     assert_eq!(client.poll(None).unwrap(), None, "gave up, and rests");
     assert_eq!(peer.join(), 4001);
 }
@@ -427,22 +427,39 @@ fn a_recording_replays_to_the_same_actions() {
         } else {
             Recording::complete(written.clone())
         };
-        let options = Options::new(config(peer.url())).tap(recording);
+        let mut calls = 0;
+        let options = Options::new(config(peer.url())).tap(recording).credentials(move |_| {
+            calls += 1;
+            let fresh = ("Authorization".to_owned(), format!("Bearer s3cret-{calls}"));
+            if calls == 1 { Err("none yet".to_owned()) } else { Ok(credentials([fresh])) }
+        });
         let mut client = Client::new(options).unwrap();
+        client.send(&json!({"type": "chat", "n": 9})).unwrap();
+        client.clear_outbox();
+        client.network_changed(false);
         client.connect();
+        client.network_changed(true);
         client.send(&json!({"type": "chat", "n": 0})).unwrap();
         let large = "x".repeat(config("ws://a/").outbox_max_bytes);
         assert!(client.send(&large).is_err());
+        let (_, reason) = wait_for(&mut client, disconnected);
+        assert!(matches!(reason, CloseReason::Credentials { .. }), "{reason:?}");
         wait_for(&mut client, disconnected);
         client.send(&json!({"type": "chat", "n": 1})).unwrap();
         client.sender().send(&json!({"type": "chat", "n": 2})).unwrap();
         wait_for(&mut client, chat_text);
         client.clear_session();
-        disconnect(&mut client);
+        client.shutdown(LONG);
+        wait_for(&mut client, shut_down);
         peer.join();
 
         let trace = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(trace.contains("s3cret-0"), !redacted);
+        for secret in ["s3cret-0", "s3cret-2"] {
+            assert_eq!(trace.contains(secret), !redacted, "{secret}");
+        }
+        for input in ["clear-outbox", "network", "credentials", "shutdown"] {
+            assert!(trace.contains(&format!(r#""in":"{input}""#)), "{input}");
+        }
         let mut checker = Checker::new();
         for line in trace.lines() {
             checker.feed(line).unwrap_or_else(|error| panic!("{error}\n{trace}"));
@@ -460,6 +477,10 @@ fn fill(client: &mut Client) {
         left == before
     });
     assert!(left > 0, "everything fits into the socket's buffers");
+}
+
+fn credentials(headers: [(String, String); 1]) -> Credentials {
+    Credentials { headers: headers.into(), token: None }
 }
 
 fn number(text: &str) -> u64 {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)] // A test that can't go on stops.
 #![cfg(feature = "cli")]
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -9,6 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::{Peer, accept_with, read_close, read_text};
 use serde_json::{Value, json};
 
 /// Longer than anything here takes on a slow machine.
@@ -47,6 +50,26 @@ impl Hermes {
         let input = self.input.as_mut().unwrap();
         input.write_all(line.as_bytes()).unwrap();
         input.write_all(b"\n").unwrap();
+    }
+
+    /// Gives a gateway an order, and waits until it was carried out.
+    fn order(&mut self, order: &str) {
+        self.say(order);
+        self.say("report");
+        self.until(|line| line["gateway"] == "report");
+    }
+
+    /// Reads standard error until a line has this in it.
+    #[cfg(unix)]
+    fn complaint(&self, what: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let line = self.errors.recv_timeout(patience).unwrap_or_else(|_| panic!("no {what:?}"));
+            if line.contains(what) {
+                return line;
+            }
+        }
     }
 
     /// Reads on until a line that is `wanted`.
@@ -147,15 +170,15 @@ fn what_is_typed_while_the_gateway_is_down_arrives_once_and_in_order() {
     assert!(status.success(), "{errors}");
     assert_eq!(number(&gateway.until(|line| line["gateway"] == "message")), Some(101));
     let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
-    assert_eq!(last["event"], "ws-disconnected");
-    assert_eq!(last["detail"]["code"], 1000);
+    assert_eq!(last["event"], "shut-down");
+    assert_eq!((&last["detail"]["in_doubt"], &last["detail"]["unsent"]), (&json!(0), &json!(0)));
 }
 
 #[test]
 fn two_clients_talk_and_a_gateway_misbehaves_when_told() {
     let (mut gateway, addr) = Hermes::gateway("127.0.0.1:0");
     let url = format!("ws://{addr}/");
-    let fast = ["--set", "backoff_base_ms=20"];
+    let fast = ["--set", "backoff_base_ms=20", "--set", "close_delays_ms={}"];
     let mut ada = Hermes::start(&[&["connect", &url][..], &fast].concat());
     ada.event("session-init");
     let bob = Hermes::start(&[&["connect", &url][..], &fast].concat());
@@ -171,6 +194,7 @@ fn two_clients_talk_and_a_gateway_misbehaves_when_told() {
         (&json!(1012), &json!("peer"))
     );
     assert_eq!(bob.event("session-init")["detail"]["resumed"], true);
+    assert_eq!(ada.event("session-init")["detail"]["resumed"], true);
     gateway.say("say {\"type\":\"status-update\",\"status\":\"fine\"}");
     bob.event("status-update");
     ada.event("status-update");
@@ -265,6 +289,12 @@ fn exit_codes_and_words() {
         (&["connect", "ws://a/", "--set", "max_attempts=many"], "max_attempts"),
         (&["connect", "ws://a/", "--header", "Authorization"], "Name: value"),
         (&["connect", "ws://a/", "--redact"], "--record"),
+        (&["connect", "ws://a/", "--receipts", "all"], "receipts"),
+        (&["connect", "ws://a/", "--jitter", "some"], "jitter"),
+        (&["connect", "ws://a/", "--resume", "later"], "resume"),
+        (&["connect", "ws://a/", "--ttl", "soon"], "message_ttl_ms"),
+        (&["connect", "ws://a/", "--fallback", "http://b/"], "`fallback_urls`"),
+        (&["connect", "ws://a/", "--set", "ask_credentials=true"], "--credentials"),
         (&["gateway", "nowhere"], "nowhere"),
         (&["gateway", "--misbehave", "live dance"], "dance"),
     ] {
@@ -274,10 +304,15 @@ fn exit_codes_and_words() {
     }
     // Failures.
     let refused =
-        ["connect", "ws://127.0.0.1:9/", "--max-attempts", "1", "--set", "backoff_base_ms=1"];
+        ["connect", "ws://127.0.0.1:9/", "--max-attempts", "1", "--set", "backoff_base_ms=500"];
     let (code, errors) = run(&refused, &chat(1));
     assert_eq!(code, 1);
-    assert!(errors.contains("gave up after 1 reconnects; 1 messages were not sent"), "{errors}");
+    assert!(
+        errors.contains(
+            "gave up after 1 reconnects: max_attempts are used up; 1 messages were not sent"
+        ),
+        "{errors}"
+    );
     let (code, errors) = run(&["replay", "/nonexistent"], "");
     assert!(code == 1 && errors.contains("/nonexistent"), "{errors}");
     let (code, errors) = run(&["replay", "-"], "nonsense");
@@ -293,6 +328,233 @@ fn exit_codes_and_words() {
     gateway.kill();
 }
 
+/// The gateway has the messages, nothing proves it, and it is killed.
+#[test]
+fn what_a_killed_gateway_may_not_have_read_is_sent_again_if_asked_for() {
+    for again in [true, false] {
+        let (mut gateway, addr) = Hermes::gateway("127.0.0.1:0");
+        gateway.order("everyone no-pong");
+        let url = format!("ws://{addr}/");
+        let mut args = vec![
+            "connect",
+            &url,
+            "--receipts",
+            "received",
+            "--stats",
+            "--set",
+            "backoff_base_ms=20",
+        ];
+        if again {
+            args.push("--at-least-once");
+        }
+        let mut client = Hermes::start(&args);
+        client.event("session-init");
+        for n in 1..=3 {
+            client.say(&chat(n));
+            gateway.until(|line| number(line) == Some(n.into()));
+        }
+        // SIGKILL, on Unix.
+        gateway.kill();
+        let doubt = client.event("messages-in-doubt");
+        assert_eq!(doubt["detail"], json!({"from": 1, "to": 3, "resend": again}));
+
+        let (gateway, _) = Hermes::gateway(&addr);
+        client.say(&chat(4));
+        for n in if again { 1..=4 } else { 4..=4 } {
+            let line = gateway.until(|line| line["gateway"] == "message");
+            assert_eq!(number(&line), Some(n));
+        }
+        client.until(|line| line["event"] == "messages-received" && line["detail"]["to"] == 4);
+        let (status, lines, errors) = client.end();
+        assert!(status.success(), "{errors}");
+        let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        let stats = &last["stats"];
+        let rewritten = if again { 3 } else { 0 };
+        for (name, count) in [
+            ("accepted", 4),
+            ("written", 4),
+            ("in_doubt", 3),
+            ("rewritten", rewritten),
+            ("confirmed", 1 + rewritten),
+            ("outbox_messages", 0),
+        ] {
+            assert_eq!(stats[name], count, "{name} in {last}");
+        }
+        gateway.kill();
+    }
+}
+
+#[test]
+fn the_exit_code_says_what_is_not_known_to_have_arrived() {
+    let (mut gateway, addr) = Hermes::gateway("127.0.0.1:0");
+    let url = format!("ws://{addr}/");
+    let args = [
+        &["connect", &url, "--shutdown-timeout", "300"][..],
+        &["--max-attempts", "null", "--set", "backoff_base_ms=20"],
+    ]
+    .concat();
+    let report = |lines: &[String]| {
+        let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        assert_eq!(last["event"], "shut-down");
+        last["detail"].clone()
+    };
+
+    // It arrived.
+    let mut client = Hermes::start(&[&args[..], &["-v"]].concat());
+    client.event("session-init");
+    client.say(&chat(1));
+    let (status, lines, errors) = client.end();
+    assert!(status.success(), "{errors}");
+    assert_eq!(report(&lines), json!({"received": 1, "in_doubt": 0, "unsent": 0}));
+    assert!(errors.contains("the gateway has everything that was sent"), "{errors}");
+    assert!(errors.contains("hermes: open for "), "{errors}");
+
+    // Perhaps.
+    gateway.order("everyone no-pong");
+    let mut client = Hermes::start(&args);
+    client.event("session-init");
+    client.say(&chat(2));
+    let (status, lines, errors) = client.end();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(report(&lines), json!({"received": 0, "in_doubt": 1, "unsent": 0}));
+    assert!(errors.contains("0 messages were not sent, 1 may not have arrived"), "{errors}");
+
+    // Certainly not: also where there never was a connection.
+    gateway.kill();
+    let mut client = Hermes::start(&args);
+    client.event("ws-disconnected");
+    client.say(&chat(3));
+    client.say(&chat(4));
+    let (status, lines, errors) = client.end();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(report(&lines), json!({"received": 0, "in_doubt": 0, "unsent": 2}));
+    assert!(errors.contains("2 messages were not sent, 0 may not have arrived"), "{errors}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_brings_fresh_credentials() {
+    let directory = tempfile::tempdir().unwrap();
+    let counter = directory.path().join("calls");
+    let peer = Peer::start(|listener| {
+        let (mut first, one) = accept_with(&listener, "Authorization");
+        let resume = read_text(&mut first);
+        drop(first);
+        let (mut second, two) = accept_with(&listener, "Authorization");
+        read_close(&mut second);
+        (one, resume, two)
+    });
+    // The second of its calls fails.
+    let command = format!(
+        r#"echo x >> '{file}'; n=$(grep -c x '{file}')
+        test "$n" = 2 && {{ echo HIDDEN; echo 'first complaint' >&2; echo 'no key' >&2; exit 3; }}
+        echo "Authorization: Bearer $n for $HERMES_URL"
+        test "$n" = 1 && echo "session-token SECRET-TOKEN"; true"#,
+        file = counter.display()
+    );
+    let url = peer.url();
+    let args = ["connect", &url, "--credentials", &command, "--set", "backoff_base_ms=20", "-vvv"];
+    let client = Hermes::start(&args);
+    client.event("ws-connected");
+    let lost = client.event("ws-disconnected");
+    assert_eq!(lost["detail"]["cause"], "lost");
+    let refused = client.event("ws-disconnected");
+    assert_eq!(refused["detail"]["cause"], "credentials");
+    assert_eq!(refused["detail"]["text"], "the command failed (exit status: 3): no key");
+    client.event("ws-connected");
+    let (status, lines, errors) = client.end();
+    assert!(status.success(), "{errors}");
+    for secret in ["Bearer", "SECRET-TOKEN", "HIDDEN", "first complaint"] {
+        assert!(!errors.contains(secret) && !lines.concat().contains(secret), "{secret}: {errors}");
+    }
+    let bearer = |n| Some(format!("Bearer {n} for {url}"));
+    let resume = r#"{"type":"session-resume","token":"SECRET-TOKEN"}"#.to_owned();
+    assert_eq!(peer.join(), (bearer(1), resume, bearer(3)));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_asks_why() {
+    let peer = Peer::start(|listener| {
+        let (mut socket, _) = accept_with(&listener, "Host");
+        read_close(&mut socket);
+    });
+    let client = Hermes::start(&["connect", &peer.url()]);
+    client.event("ws-connected");
+    let pid = client.child.id().to_string();
+    assert!(Command::new("kill").args(["-USR1", &pid]).status().unwrap().success());
+    let line = client.complaint("open for");
+    assert!(line.starts_with("hermes: open for ") && line.contains(&peer.url()), "{line}");
+    assert!(client.end().0.success());
+    peer.join();
+}
+
+#[test]
+fn the_flags_do_what_they_say() {
+    let (mut gateway, addr) = Hermes::gateway("127.0.0.1:0");
+    let url = format!("ws://{addr}/");
+
+    // Volatile: without a connection a line is dropped, and with one it is sent.
+    gateway.order("pause");
+    let mut client = Hermes::start(
+        &[
+            &["connect", "ws://127.0.0.1:9/", "--fallback", &url, "--volatile"][..],
+            &["--jitter", "full", "--set", "backoff_base_ms=50", "--max-elapsed", "60000"],
+        ]
+        .concat(),
+    );
+    client.event("ws-disconnected");
+    client.say(&chat(1));
+    let dropped = client.event("message-dropped");
+    assert!(dropped["detail"]["text"].as_str().unwrap().contains("message 1"), "{dropped}");
+    gateway.order("listen");
+    assert_eq!(client.event("ws-connected")["detail"]["url"], url);
+    client.event("session-init");
+    client.say(&chat(2));
+    assert_eq!(number(&gateway.until(|line| line["gateway"] == "message")), Some(2));
+    assert!(client.end().0.success());
+
+    // A session that is waited for, and receipts.
+    let directory = tempfile::tempdir().unwrap();
+    let session = directory.path().join("session.json");
+    let session = session.to_str().unwrap();
+    let client = Hermes::start(&["connect", &url, "--session", session]);
+    client.event("session-init");
+    assert!(client.end().0.success());
+    gateway.order("next ignore-resume");
+    let mut client =
+        Hermes::start(
+            &[
+                &[
+                    "connect",
+                    &url,
+                    "--session",
+                    session,
+                    "--resume",
+                    "wait",
+                    "--receipts",
+                    "written",
+                ][..],
+                &["--set", "resume_timeout_ms=100", "--set", "backoff_base_ms=20"],
+            ]
+            .concat(),
+        );
+    client.say(&chat(3));
+    let late = client.event("ws-disconnected");
+    assert_eq!(late["detail"]["stage"], "resume");
+    assert_eq!(client.event("messages-written")["detail"], json!({"from": 1, "to": 1}));
+    assert_eq!(number(&gateway.until(|line| line["gateway"] == "message")), Some(3));
+    assert!(client.end().0.success());
+
+    // A time to live.
+    gateway.kill();
+    let mut client = Hermes::start(&["connect", &url, "--ttl", "50", "--max-attempts", "null"]);
+    client.say(&chat(4));
+    let dropped = client.event("message-dropped");
+    assert_eq!(dropped["detail"]["reason"], "the message's time to live is over");
+    client.kill();
+}
+
 #[test]
 fn the_demo_loses_nothing() {
     let (status, lines, errors) = Hermes::start(&["demo"]).end();
@@ -300,6 +562,6 @@ fn the_demo_loses_nothing() {
     let tally: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
     assert_eq!(
         tally,
-        json!({"demo": "ok", "sent": 160, "received": 160, "lost": 0, "duplicated": 0, "connections": 4})
+        json!({"demo": "ok", "sent": 161, "received": 161, "lost": 0, "duplicated": 0, "connections": 4})
     );
 }

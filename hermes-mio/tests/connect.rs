@@ -17,7 +17,7 @@ fn failure(config: Config) -> (u16, CloseReason) {
     let mut client = client(Config { max_attempts: Some(0), ..config });
     client.connect();
     let end = disconnected(&next(&mut client)).unwrap();
-    assert!(matches!(next(&mut client), Event::Failed { attempts: 0 }));
+    assert!(matches!(next(&mut client), Event::Failed { attempts: 0, .. }));
     assert_eq!(client.poll(None).unwrap(), None);
     assert!(matches!(client.core().state(), State::Failed { .. }));
     end
@@ -62,7 +62,7 @@ fn attempts_are_repeated_and_then_given_up() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(matches!(next(&mut client), Event::Failed { attempts: 3 }));
+    assert!(matches!(next(&mut client), Event::Failed { attempts: 3, .. }));
     // And again from the start, when asked.
     client.connect();
     assert!(matches!(next(&mut client), Event::Disconnected { retry_at: Some(_), .. }));
@@ -178,7 +178,7 @@ fn an_upgrade_that_is_refused_says_how() {
             .write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
             .unwrap();
     });
-    assert_eq!(failure(config(peer.url())).1, CloseReason::Http { status: 503 });
+    assert_eq!(failure(config(peer.url())).1, CloseReason::Http { status: 503, retry_after: None });
     peer.join();
 }
 

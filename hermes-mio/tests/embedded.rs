@@ -235,6 +235,37 @@ fn a_late_turn_looks_at_the_socket_first() {
     ponger.peer.join();
 }
 
+/// What senders brought has no room, and there is no gateway: the driver has its own deadline.
+#[test]
+fn a_shutdown_is_part_of_the_timeout() {
+    let hour = Duration::from_secs(3_600);
+    let settings = Config {
+        outbox_max_messages: 1,
+        backoff_base: hour,
+        backoff_cap: hour,
+        ..Config::new("ws://127.0.0.1:1/")
+    };
+    let mut application = Application::new([settings]);
+    application.drivers[0].connect();
+    application.run(|_, told| told.iter().any(|(_, event)| disconnected(event).is_some()));
+    application.drivers[0].send(&1).unwrap();
+    application.drivers[0].sender().send(&2).unwrap();
+    let timeout = application.drivers[0].timeout().unwrap();
+    assert!(timeout > hour / 2, "{timeout:?}");
+
+    let begin = Instant::now();
+    application.drivers[0].shutdown(Duration::from_millis(50));
+    let timeout = application.drivers[0].timeout().unwrap();
+    assert!(timeout <= Duration::from_millis(50) && !timeout.is_zero(), "{timeout:?}");
+    let mut turns = 0;
+    application.run(|_, told| {
+        turns += 1;
+        told.iter().any(|(_, event)| shut_down(event) == Some((0, 0, 1)))
+    });
+    assert!(begin.elapsed() >= Duration::from_millis(50) && turns < 5, "{turns} turns");
+    assert_eq!((application.drivers[0].timeout(), application.drivers[0].queued()), (None, 1));
+}
+
 /// A driver that goes leaves nothing in the loop.
 #[test]
 fn a_dropped_driver_closes_its_socket() {

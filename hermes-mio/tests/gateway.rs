@@ -430,6 +430,55 @@ fn refuse() {
 }
 
 #[test]
+fn refuse_until_a_date() {
+    let gateway = gateway();
+    gateway.misbehave(Target::Next, "refuse=503:date=5".parse().unwrap());
+    gateway.misbehave(Target::Next, "refuse=503:utc=5".parse().unwrap());
+    for has_date in [true, false] {
+        let Err(Error::Http(response)) = Client::upgrade(&gateway) else {
+            panic!("should have been refused");
+        };
+        let date = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(date("date").is_some(), has_date);
+        assert!(date("retry-after").unwrap().ends_with(" GMT"));
+    }
+}
+
+/// Whatever else is said, and however it is cut.
+#[test]
+fn no_pong() {
+    let gateway = gateway();
+    let (mut client, _) = Client::join(&gateway);
+    gateway.misbehave(Target::Live, Misbehaviour::NoPong);
+    for text in ["x".repeat(100), "x".repeat(200), "x".repeat(70_000)] {
+        client.socket.send(Message::Ping("?".into())).unwrap();
+        client.say(json!({"type": "chat", "text": text}));
+    }
+    let report = gateway.wait_for(DEADLINE, |report| report.messages == 3).unwrap();
+    assert_eq!((report.pings, report.malformed), (3, 0));
+    assert_nothing_to_read(client.socket.get_mut());
+    gateway.behave();
+    client.socket.send(Message::Ping("!".into())).unwrap();
+    assert_eq!(client.socket.read().unwrap(), Message::Pong("!".into()));
+}
+
+#[test]
+fn ignore_resume() {
+    let gateway = gateway();
+    let (client, token) = Client::join(&gateway);
+    drop(client);
+    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
+    gateway.misbehave(Target::Next, Misbehaviour::IgnoreResume);
+    let mut client = Client::connect(&gateway);
+    client.say(json!({"type": "session-resume", "token": token}));
+    client.say(json!({"type": "chat"}));
+    let report = gateway.wait_for(DEADLINE, |report| report.messages == 1).unwrap();
+    assert_eq!(report.sessions_resumed, 1);
+    assert_eq!(gateway.received()[0].client_id, "client-1");
+    assert_nothing_to_read(client.socket.get_mut());
+}
+
+#[test]
 fn stall() {
     let gateway = gateway();
     gateway.misbehave(Target::Next, Misbehaviour::Stall);
@@ -643,6 +692,10 @@ fn misbehaviour_is_text_too() {
     for text in [
         "refuse=503",
         "refuse=429:5",
+        "refuse=503:date=5",
+        "refuse=503:utc=5",
+        "no-pong",
+        "ignore-resume",
         "stall",
         "accept-then-drop",
         "drop",
@@ -666,6 +719,8 @@ fn misbehaviour_is_text_too() {
         "refuse=200",
         "refuse=600",
         "refuse=503:",
+        "refuse=503:date",
+        "refuse=503:day=5",
         "close=",
         "close=70000",
         "cut-after=x",

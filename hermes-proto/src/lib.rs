@@ -82,6 +82,14 @@
 //! the application behind it did anything with them only that application can say. And a proxy that
 //! terminates WebSocket, rather than passing bytes on, answers for itself.
 //!
+//! # Phases
+//!
+//! A client is in one of six [`State`]s. These are all the ways from one to another in a single
+//! call, as an exhaustive search of the machine has found them (`tests/tests/explore.rs`, which
+//! fails where this table is wrong). "Time" is a deadline that has come.
+//!
+#![doc = include_str!("client/phases.md")]
+//!
 //! # An example
 //!
 //! A host with nothing real about it: its network is two lines that say what happened.
@@ -158,6 +166,7 @@
 //!
 //! - `ws` (default): [`ws::Connection`] and [`Endpoint`]. It needs std, since tungstenite does.
 //! - `trace` (default): [the trace format](trace).
+//! - `testkit`: a virtual clock, a scripted gateway and a faulty network, for tests of your own.
 //!
 //! Without them the crate is `no_std` with `alloc`.
 
@@ -180,6 +189,8 @@ mod machine;
 mod message;
 mod send;
 mod session;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod text;
 mod time;
 #[cfg(feature = "trace")]

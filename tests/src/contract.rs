@@ -1,12 +1,24 @@
 //! What a host may rely on: a model of the machine, seen from outside.
 
-use std::fmt;
+mod link;
+mod mail;
+mod retry;
+mod session;
 
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use hermes_proto::close::Stage;
 use hermes_proto::{
-    Action, Client, ConnId, Event, Frame, Input, MessageId, Outgoing, SendError, Timestamp,
+    Action, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, GiveUp, Input,
+    MessageId, Outgoing, SendError, Session, State, Stats, Text, Timestamp, Url,
 };
 
-use crate::words::show;
+use self::link::{Link, Phase};
+use self::mail::Mail;
+use self::retry::Retry;
+use crate::words::{UNIX_MS, show};
 
 /// A call of the machine.
 #[derive(Clone, Debug)]
@@ -34,15 +46,12 @@ impl fmt::Display for Step {
             Call::Input(Input::Received { conn, payload: Frame::Text(text) }) => {
                 write!(f, "{:?} received {conn} {text}", self.at)?;
             }
+            Call::Input(Input::Send(message)) => {
+                write!(f, "{:?} input send {}", self.at, Shown(message))?;
+            }
             Call::Input(input) => write!(f, "{:?} {input:?}", self.at)?,
             Call::Send(message, result) => {
-                write!(f, "{:?} send {}", self.at, message.text())?;
-                if message.is_volatile() {
-                    write!(f, ", volatile")?;
-                }
-                if let Some(ttl) = message.ttl() {
-                    write!(f, ", within {ttl:?}")?;
-                }
+                write!(f, "{:?} send {}", self.at, Shown(message))?;
                 match result {
                     Ok(MessageId(id)) => write!(f, " = {id}")?,
                     Err(error) => write!(f, ": {error}")?,
@@ -53,15 +62,126 @@ impl fmt::Display for Step {
     }
 }
 
+/// A message as people read it.
+struct Shown<'a>(&'a Outgoing);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.text())?;
+        if self.0.is_volatile() {
+            f.write_str(", volatile")?;
+        }
+        self.0.ttl().map_or(Ok(()), |ttl| write!(f, ", within {ttl:?}"))
+    }
+}
+
 /// A model of the machine that knows only what a host knows: what it was told, and what it was
 /// asked to do.
+///
+/// - There is one live connection at most. It is opened when the application asks or a wait is
+///   over, to the gateway whose turn it is, never while there is no network, and ends in exactly
+///   one `ws-disconnected`, with the reason that it ended for.
+/// - The timer is what the last `ArmTimer` said, `deadline()` agrees, and neither is ever due after
+///   a call. It stands for the first of all that is to come, and nothing else.
+/// - An accepted message is in the outbox, or was flushed (or proven received, where it is kept
+///   until then), or was reported as dropped: exactly one of these. On a connection messages are
+///   handed over in order, each one once, not more than the window has room for, and not less. One
+///   is refused, or others give way, as the policy says. A volatile one goes at once or never; one
+///   whose time is over goes no more.
+/// - At most one Ping is not answered. It follows messages where proof is wanted, and silence; each
+///   Ping names its connection and the frames before it. `messages-written`, `-received` and
+///   `-in-doubt` say what follows from what was flushed and which Pongs came, and no more.
+/// - Nothing passes a closed gate but `session-resume` and Pings.
+/// - The waits double and are capped, or are as long as the gateway asked; `ws-failed` comes when a
+///   budget is used up or a retry would not help, and only to an application that wants to be
+///   connected.
+/// - A connection that does not open, answer a heartbeat or close in time is given up, not
+///   earlier, and after a sleep not before it was asked again.
+/// - A shutdown closes when all has arrived, drops when its time is over, and tells once what
+///   became of the messages.
+/// - A session is offered to its own gateway, and dropped when it is too old or failed too often.
+/// - The counters count this.
+/// - Input for a connection that is not the live one changes nothing.
 #[derive(Clone, Debug)]
 pub struct Contract {
+    config: Config,
+    /// The wall clock at time 0.
+    unix_ms: u64,
+    now: Timestamp,
     timer: Option<Timestamp>,
+
+    intent: Intent,
+    /// Since when there is no network.
+    offline: Option<Timestamp>,
+    place: Place,
+    /// How many connections there have been.
     named: u64,
-    live: Option<ConnId>,
-    seq: u64,
+    last_end: Option<CloseReason>,
+    retry: Retry,
+
+    session: Option<Session>,
+    resume_failures: u32,
+    warned: bool,
+    /// For the attempt under way.
+    headers: Vec<(String, String)>,
+
+    mail: Mail,
+    stats: Stats,
+    /// The counts when the shutdown under way began.
+    report: Option<Stats>,
 }
+
+/// What the application wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intent {
+    Stop,
+    Run,
+    Drain { until: Timestamp },
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Idle,
+    /// For the next attempt, which begins somewhere in there.
+    Waiting {
+        until: RangeInclusive<Timestamp>,
+        spends: bool,
+    },
+    Failed(GiveUp),
+    Live(Link),
+}
+
+/// What must follow within the same call.
+#[derive(Default)]
+struct Owed {
+    /// Before the call, with the time and the sessions that it had.
+    session: Option<Session>,
+    resume: Option<Text>,
+    connected: bool,
+    /// The live connection is to be closed.
+    stop: bool,
+    /// Credentials came, and are good or not.
+    dial: Option<bool>,
+    end: Option<End>,
+    events: VecDeque<Event>,
+    persist: VecDeque<Option<Session>>,
+    /// A session was saved.
+    persisted: bool,
+    pinged: bool,
+    /// A system said that there is a network; ask whether the link still works.
+    probe: bool,
+}
+
+/// A connection that ended.
+struct End {
+    conn: ConnId,
+    code: u16,
+    reason: CloseReason,
+    link: Link,
+}
+
+/// Beyond this, some 292,000 years after the epoch, time stands still.
+const END_OF_TIME: Timestamp = Timestamp::from_micros(u64::MAX / 2);
 
 macro_rules! ensure {
     ($true:expr, $($otherwise:tt)+) => {
@@ -70,16 +190,54 @@ macro_rules! ensure {
         }
     };
 }
+use ensure;
+
+/// What is broken, if anything.
+type Verdict<T = ()> = Result<T, String>;
 
 impl Contract {
-    /// For a client that nothing has happened to.
-    pub fn new(_client: &Client) -> Self {
-        Contract { timer: None, named: 0, live: None, seq: 0 }
+    /// For a client that nothing has happened to, made at [`UNIX_MS`].
+    pub fn new(client: &Client) -> Self {
+        Self::starting(client, UNIX_MS)
+    }
+
+    /// For a client that nothing has happened to, made at another time.
+    pub fn starting(client: &Client, unix_ms: u64) -> Self {
+        let config = client.config().clone();
+        Contract {
+            unix_ms,
+            now: Timestamp::ZERO,
+            timer: None,
+            intent: Intent::Stop,
+            offline: None,
+            place: Place::Idle,
+            named: 0,
+            last_end: None,
+            retry: Retry::new(&config),
+            session: client.session().cloned(),
+            resume_failures: 0,
+            warned: false,
+            headers: Vec::new(),
+            mail: Mail::default(),
+            stats: Stats::default(),
+            report: None,
+            config,
+        }
+    }
+
+    /// Messages that are in the outbox, oldest first.
+    pub fn outbox(&self) -> impl Iterator<Item = (MessageId, &Text)> {
+        self.mail.iter()
     }
 
     /// How many frames were sent on the live connection.
     pub fn frames(&self) -> u64 {
-        self.seq
+        self.link().map_or(0, |link| link.seq)
+    }
+
+    /// The Ping on the live connection that is not answered, by the number of its frame.
+    pub fn unanswered(&self) -> Option<u64> {
+        self.link()?.fence.as_ref().map(|fence| fence.seq)
     }
 
     /// Checks one call, given the client before and after it.
@@ -88,41 +246,385 @@ impl Contract {
     ///
     /// Says what is broken.
     pub fn check(&mut self, before: &Client, after: &Client, step: &Step) -> Result<(), String> {
+        let live = self.link().map(|link| link.conn);
         if let Call::Input(input) = &step.call
-            && input.conn().is_some_and(|conn| self.live != Some(conn))
+            && input.conn().is_some_and(|conn| live != Some(conn))
         {
             ensure!(before == after, "a dead connection changed the machine");
             ensure!(step.actions.is_empty(), "a dead connection made the machine act");
             return Ok(());
         }
-        if matches!(step.call, Call::Input(Input::TimerFired)) {
-            self.timer = None;
+        if let Call::Send(message, Err(error)) = &step.call {
+            ensure!(before == after, "a message that is refused changed the machine");
+            ensure!(step.actions.is_empty(), "a message that is refused made the machine act");
+            return self.check_refusal(message, error);
         }
+        self.now = self.now.max(step.at.min(END_OF_TIME));
+        let mut owed = Owed { session: self.session.clone(), ..Owed::default() };
+        self.on_call(&step.call, &mut owed)?;
         for action in &step.actions {
-            match action {
-                Action::AskCredentials { conn, .. } | Action::Open { conn, .. } => {
-                    if self.live != Some(*conn) {
-                        ensure!(self.live.is_none(), "{conn} is opened beside another");
-                        self.named += 1;
-                        ensure!(conn.0 == self.named, "{conn} is not the next name");
-                        (self.live, self.seq) = (Some(*conn), 0);
-                    }
+            self.on_action(action, &step.call, &mut owed)?;
+        }
+        self.check_owed(&owed)?;
+        self.pass_time(&owed)?;
+        self.check_time(after)?;
+        self.check_state(after)?;
+        self.check_mail()?;
+        self.check_books(after)
+    }
+
+    fn link(&self) -> Option<&Link> {
+        match &self.place {
+            Place::Live(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    fn link_mut(&mut self) -> Option<&mut Link> {
+        match &mut self.place {
+            Place::Live(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    fn url(&self) -> &Url {
+        self.retry.url()
+    }
+
+    fn unix_ms(&self) -> u64 {
+        self.unix_ms.saturating_add(self.now.as_millis())
+    }
+
+    fn is_draining(&self) -> bool {
+        matches!(self.intent, Intent::Drain { .. })
+    }
+}
+
+/// What the call means before the machine has said anything.
+impl Contract {
+    fn on_call(&mut self, call: &Call, owed: &mut Owed) -> Verdict {
+        match call {
+            Call::Send(message, result) => {
+                let right = self.refusal(message);
+                ensure!(right.is_none(), "accepted, and should be refused for {right:?}");
+                let id = self.accept(message, owed);
+                ensure!(*result == Ok(id), "accepted as {result:?}, and should be as {id:?}");
+            }
+            Call::Input(Input::Send(message)) => match self.refusal(message) {
+                None => _ = self.accept(message, owed),
+                Some(reason) => {
+                    let text = message.text().clone();
+                    owed.events.push_back(Event::Dropped { id: None, text, reason });
                 }
-                Action::Send { conn, seq, .. } => {
-                    self.seq += 1;
-                    ensure!(self.live == Some(*conn), "{conn} is not there to send on");
-                    ensure!(*seq == self.seq, "frame {seq} is not the next");
+            },
+            Call::Input(input) => self.on_input(input, owed),
+        }
+        Ok(())
+    }
+
+    fn on_input(&mut self, input: &Input, owed: &mut Owed) {
+        match input {
+            Input::Connect => self.on_connect(),
+            Input::Disconnect => self.on_disconnect(owed),
+            Input::Shutdown { within } => {
+                self.report.get_or_insert(self.stats);
+                match &self.place {
+                    Place::Idle | Place::Failed(_) => self.tell(owed),
+                    Place::Live(link) if link.is_closing() && self.intent == Intent::Stop => {}
+                    _ => self.intent = Intent::Drain { until: self.now + *within },
                 }
-                Action::ArmTimer(due) => {
-                    ensure!(*due != self.timer, "the timer is set to what it is set to");
-                    self.timer = *due;
+            }
+            Input::ClearSession => {
+                self.session = None;
+                owed.persist.push_back(None);
+            }
+            Input::ClearOutbox => {
+                while let Some((id, text)) = self.mail.oldest_queued() {
+                    let (id, reason) = (Some(id), DropReason::Cleared);
+                    owed.events.push_back(Event::Dropped { id, text, reason });
+                    self.mail.remove(id);
                 }
-                Action::Emit(Event::Disconnected { .. }) => self.live = None,
-                _ => {}
+            }
+            Input::NetworkChanged { online } => self.on_network(*online, owed),
+            Input::Credentials { credentials, .. } => self.on_credentials(credentials, owed),
+            Input::Opened { .. } => self.on_opened(owed),
+            Input::Received { payload, .. } => self.on_frame(payload, owed),
+            Input::Flushed { up_to, .. } => self.on_flushed(*up_to, owed),
+            Input::Closing { reason, .. } => self.on_closing(&not_ours(reason)),
+            Input::Closed { reason, .. } => owed.end = self.on_closed(&not_ours(reason)),
+            Input::TimerFired => self.timer = None,
+            _ => {}
+        }
+    }
+
+    fn on_disconnect(&mut self, owed: &mut Owed) {
+        self.intent = Intent::Stop;
+        match &mut self.place {
+            Place::Live(link) => match &mut link.phase {
+                Phase::Closing { reopen, .. } => *reopen = false,
+                _ => owed.stop = true,
+            },
+            _ => {
+                self.place = Place::Idle;
+                self.tell(owed);
             }
         }
-        ensure!(after.conn() == self.live, "conn() is wrong");
-        ensure!(after.deadline() == self.timer, "deadline() is wrong");
+    }
+
+    /// The client comes to rest.
+    fn rest(&mut self, place: Place, owed: &mut Owed) {
+        self.place = place;
+        self.intent = Intent::Stop;
+        self.tell(owed);
+    }
+
+    /// What became of the messages since the shutdown was called, if one was.
+    fn tell(&mut self, owed: &mut Owed) {
+        if let Some(begin) = self.report.take() {
+            owed.events.push_back(self.shut_down(&begin));
+        }
+    }
+
+    /// Whether all has arrived, as far as can be known.
+    fn is_drained(&self) -> bool {
+        self.mail.len() == 0
+            && match &self.place {
+                Place::Live(link) => match link.phase {
+                    Phase::Open { .. } => !self.config.can_ping || link.proven == link.handed,
+                    Phase::Connecting { .. } => true,
+                    Phase::Closing { .. } => false,
+                },
+                _ => true,
+            }
+    }
+}
+
+/// What the machine says.
+impl Contract {
+    fn on_action(&mut self, action: &Action, call: &Call, owed: &mut Owed) -> Verdict {
+        match action {
+            Action::AskCredentials { conn, url } => {
+                ensure!(self.config.ask_credentials, "{conn}: nobody has credentials");
+                self.begin(*conn, url, Stage::Credentials, owed)
+            }
+            Action::Open { conn, url } => {
+                if owed.dial.take() == Some(true) {
+                    return self.dial(*conn, url);
+                }
+                ensure!(!self.config.ask_credentials, "{conn} is opened without credentials");
+                self.begin(*conn, url, Stage::Connect, owed)
+            }
+            Action::Send { conn, seq, payload } => self.on_send(*conn, *seq, payload, owed),
+            Action::ArmTimer(due) => {
+                ensure!(*due != self.timer, "the timer is set to what it is set to");
+                self.timer = *due;
+                Ok(())
+            }
+            Action::Close { conn, code } => self.on_close(*conn, *code, owed),
+            Action::PersistSession(session) => self.on_persist(session.as_ref(), call, owed),
+            Action::Emit(event) => self.on_event(event, call, owed),
+            other => Err(format!("unheard of: {other:?}")),
+        }
+    }
+
+    fn on_event(&mut self, event: &Event, call: &Call, owed: &mut Owed) -> Verdict {
+        match event {
+            Event::Connected { conn, url } => {
+                ensure!(std::mem::take(&mut owed.connected), "ws-connected once more");
+                ensure!(owed.resume.is_none(), "ws-connected before the session was resumed");
+                let live = self.link().map(|link| link.conn);
+                ensure!(live == Some(*conn), "ws-connected of {conn}, while there is {live:?}");
+                ensure!(url == self.url(), "ws-connected to {url}, not to {}", self.url());
+                Ok(())
+            }
+            Event::Disconnected { conn, code, reason, retry_at } => {
+                let Some(end) = owed.end.take() else {
+                    return Err(format!("ws-disconnected of {conn}, which did not end"));
+                };
+                let right = (end.conn, end.code, &end.reason);
+                // What is wrong with the credentials is for people to read.
+                let wrong =
+                    |reason: &CloseReason| matches!(reason, CloseReason::Credentials { .. });
+                let agree = *reason == end.reason || wrong(reason) && wrong(&end.reason);
+                ensure!(
+                    agree && (*conn, *code) == (end.conn, end.code),
+                    "ws-disconnected should be of {right:?}"
+                );
+                let end = End { reason: reason.clone(), ..end };
+                self.on_end(end, *retry_at, owed)
+            }
+            Event::Dropped { id: Some(id), reason: DropReason::Expired, text } => {
+                let entry = self.mail.get(*id);
+                let Some(entry) = entry else { return Err(format!("{id:?} expired, and is gone")) };
+                ensure!(entry.text == *text, "{id:?} expired with another's text");
+                ensure!(!entry.is_handed(), "{id:?} expired in other hands");
+                let right = entry.expires;
+                ensure!(right.is_some_and(|at| at <= self.now), "{id:?} expires at {right:?}");
+                self.stats.dropped.expired += 1;
+                self.mail.remove(Some(*id));
+                Ok(())
+            }
+            Event::Warning { .. } => self.on_warning(),
+            Event::SessionInit(init) => {
+                self.is_gateways(event, call)?;
+                self.on_session_init(init, owed)
+            }
+            Event::Chat(_)
+            | Event::StatusUpdate(_)
+            | Event::PrNotification(_)
+            | Event::PlayerJoined(_)
+            | Event::PlayerLeft(_) => self.is_gateways(event, call),
+            Event::Unhandled(_) => {
+                self.stats.unhandled += 1;
+                self.is_gateways(event, call)
+            }
+            Event::Malformed { .. } => {
+                self.stats.malformed += 1;
+                self.is_gateways(event, call)
+            }
+            told => {
+                if let (Event::ShutDown { .. }, Place::Waiting { .. }) = (told, &self.place)
+                    && self.is_draining()
+                {
+                    self.end_wait(owed)?;
+                }
+                let next = owed.events.iter().position(|event| event.name() == told.name());
+                let next = next.and_then(|index| owed.events.remove(index));
+                ensure!(next.as_ref() == Some(told), "{told:?} should be {next:?}");
+                if let Event::ShutDown { .. } = told {
+                    ensure!(owed.events.is_empty(), "more to tell of a shutdown that is over");
+                }
+                if let Event::Dropped { reason, .. } = told {
+                    self.count_drop(*reason);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A shutdown ends while there is no connection.
+    fn end_wait(&mut self, owed: &mut Owed) -> Verdict {
+        let over = matches!(self.intent, Intent::Drain { until } if until <= self.now);
+        ensure!(over || self.is_drained(), "a shutdown ends too early");
+        self.rest(Place::Idle, owed);
         Ok(())
+    }
+
+    fn is_gateways(&self, event: &Event, call: &Call) -> Verdict {
+        let received = matches!(call, Call::Input(Input::Received { .. }));
+        ensure!(received, "{} came from nowhere", event.name());
+        Ok(())
+    }
+}
+
+/// After the call.
+impl Contract {
+    fn check_owed(&self, owed: &Owed) -> Verdict {
+        ensure!(owed.resume.is_none(), "the session was not resumed");
+        ensure!(!owed.connected, "no ws-connected");
+        ensure!(!owed.stop, "the connection was not closed");
+        ensure!(owed.dial.is_none(), "credentials came, and nothing of them");
+        let gone = owed.end.as_ref().map(|end| end.conn);
+        ensure!(gone.is_none(), "no ws-disconnected for {gone:?}");
+        ensure!(owed.events.is_empty(), "nobody was told of {:?}", owed.events);
+        ensure!(owed.persist.is_empty(), "not persisted: {:?}", owed.persist);
+        Ok(())
+    }
+
+    fn check_time(&mut self, client: &Client) -> Verdict {
+        let (deadline, timer, now) = (client.deadline(), self.timer, self.now);
+        ensure!(deadline == timer, "deadline() is {deadline:?}, the timer is set to {timer:?}");
+        ensure!(deadline.is_none_or(|due| due > now), "at {now:?} the timer is at {timer:?}");
+        let drain = match self.intent {
+            Intent::Drain { until } => Some(until),
+            _ => None,
+        };
+        let exact = [self.mail.expiry(), drain].into_iter().flatten();
+        let exact: Vec<_> = exact.map(|at| at..=at).collect();
+        let all = exact.iter().cloned().chain(self.due());
+        let right = all.reduce(|a, b| *a.start().min(b.start())..=*a.end().min(b.end()));
+        ensure!(
+            match (&right, timer) {
+                (Some(right), Some(timer)) => right.contains(&timer),
+                (right, timer) => right.is_none() && timer.is_none(),
+            },
+            "the timer is set to {timer:?}, and should be to {right:?}"
+        );
+        Ok(())
+    }
+
+    /// When something is to be done about a connection, or the next one.
+    fn due(&self) -> Option<RangeInclusive<Timestamp>> {
+        match &self.place {
+            Place::Idle | Place::Failed(_) => None,
+            Place::Waiting { until, .. } => Some(until.clone()).filter(|_| self.offline.is_none()),
+            Place::Live(link) => link.due(&self.config),
+        }
+    }
+
+    fn check_state(&mut self, client: &Client) -> Verdict {
+        let (conn, state) = (client.conn(), client.state());
+        let live = self.link().map(|link| link.conn);
+        ensure!(conn == live, "conn() is {conn:?}, and live is {live:?}");
+        ensure!(client.url() == self.url(), "url() is {}, not {}", client.url(), self.url());
+        let headers = self.config.headers.iter().chain(&self.headers);
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        ensure!(client.headers().eq(headers), "headers() are not what was set and brought");
+
+        // A wait that nobody was told of is known from here on.
+        if let (Place::Waiting { until, .. }, State::Waiting { until: Some(said), .. }) =
+            (&mut self.place, &state)
+            && until.contains(said)
+        {
+            *until = *said..=*said;
+        }
+        let attempt = self.retry.attempts;
+        let right = match &self.place {
+            Place::Idle => State::Idle,
+            Place::Failed(why) => {
+                State::Failed { attempts: attempt, why: *why, after: self.last_end.clone() }
+            }
+            Place::Waiting { until, spends } => State::Waiting {
+                until: Some(*until.start()).filter(|_| self.offline.is_none()),
+                attempt: attempt + u32::from(*spends),
+                after: self.last_end.clone(),
+                asked: self.last_end.as_ref().and_then(|reason| self.asked(reason)),
+            },
+            Place::Live(link) => link.state(attempt),
+        };
+        ensure!(state == right, "state() is {state:?}, and should be {right:?}");
+        let rests = matches!(self.place, Place::Idle | Place::Failed(_));
+        let wants = self.intent != Intent::Stop;
+        ensure!(!rests || !wants, "at rest, though a connection is wanted");
+        ensure!(wants || !matches!(self.place, Place::Waiting { .. }), "waiting for nothing");
+        Ok(())
+    }
+
+    fn check_books(&self, client: &Client) -> Verdict {
+        ensure!(
+            client.session() == self.session.as_ref(),
+            "session() is {:?}, and should be {:?}",
+            client.session(),
+            self.session
+        );
+        ensure!(client.outbox().eq(self.mail.iter()), "the outbox is not what it should be");
+        let (len, bytes) = (self.mail.len(), self.mail.bytes());
+        let said = (client.outbox_len(), client.outbox_bytes());
+        ensure!(said == (len, bytes), "the outbox says {said:?}, and has {:?}", (len, bytes));
+        let most = (self.config.outbox_max_messages, self.config.outbox_max_bytes);
+        ensure!(len <= most.0 && bytes <= most.1, "the outbox has {said:?}, of {most:?} at most");
+        let mut stats = self.stats;
+        (stats.outbox_messages, stats.outbox_bytes) = (len, bytes);
+        stats.unproven = self.link().map_or(0, |link| link.written - link.proven);
+        ensure!(client.stats() == stats, "stats() are {:?}, not {stats:?}", client.stats());
+        Ok(())
+    }
+}
+
+/// From a host a request to disconnect is a loss.
+fn not_ours(reason: &CloseReason) -> CloseReason {
+    match reason {
+        CloseReason::Requested => CloseReason::lost(),
+        other => other.clone(),
     }
 }

@@ -34,8 +34,9 @@ impl Host {
 
     /// A client that may have a session.
     pub fn start(config: Config, start: Start) -> Self {
+        let unix_ms = start.unix_ms;
         let client = Client::new(config, start).expect("the settings are fine");
-        let contract = Contract::new(&client);
+        let contract = Contract::starting(&client, unix_ms);
         Host { client, contract, now: ms(0), actions: Vec::new(), story: Vec::new() }
     }
 

@@ -75,14 +75,14 @@ fn frames() {
         let reason = CloseReason::Peer { code: 1012, text: "restart".into() };
         at(60_000_001, Input::Closing { conn, reason });
         at(60_000_002, Input::Closed { conn, reason: CloseReason::lost() });
-        let conn = at(61_000_002, Input::TimerFired).unwrap();
+        let conn = at(65_000_002, Input::TimerFired).unwrap();
         let reason = CloseReason::Connect { text: "refused".into() };
-        at(61_000_003, Input::Closed { conn, reason });
-        let conn = at(63_000_003, Input::TimerFired).unwrap();
+        at(65_000_003, Input::Closed { conn, reason });
+        let conn = at(67_000_003, Input::TimerFired).unwrap();
         let reason = CloseReason::Timeout { stage: close::Stage::Upgrade };
-        at(63_000_004, Input::Closed { conn, reason });
-        at(63_000_005, Input::ClearSession);
-        at(63_000_006, Input::Disconnect);
+        at(67_000_004, Input::Closed { conn, reason });
+        at(67_000_005, Input::ClearSession);
+        at(67_000_006, Input::Disconnect);
         trace
     };
     let (plain, redacted) = (run(false), run(true));

@@ -15,7 +15,7 @@ fn run(trace: &str) -> String {
 
 /// The design's examples, all in one run. What follows an input's line is what came of it.
 const STORY: &str = r#"
-{"trace":1,"level":"frames","auto":true,"unix_ms":1700000000000,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null}}
+{"trace":1,"level":"frames","auto":true,"unix_ms":1700000000000,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null,"plaintext_session":"allow"}}
 {"at":0,"in":"connect"}
 {"at":0,"out":"open","conn":1,"url":"ws://gateway.example/ws"}
 {"at":0,"out":"timer","due":15000}
@@ -82,7 +82,7 @@ fn a_trace_needs_no_header_and_time_can_go_on_by_itself() {
     );
     let out = run("{\"trace\":1,\"auto\":true,\"until_ms\":1e9}\n{\"in\":\"connect\"}");
     assert_eq!(out.matches(r#""out":"open""#).count(), 11);
-    assert!(out.contains(r#""event":"ws-failed","detail":{"attempts":10}"#), "{out}");
+    assert!(out.contains(r#""event":"ws-failed","detail":{"attempts":10,"why":"attempts"}"#), "{out}");
 }
 
 #[test]

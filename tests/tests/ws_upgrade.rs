@@ -1,6 +1,6 @@
 //! The opening handshake (RFC 6455 §4.1): the request, and what counts as an answer.
 
-use hermes_proto::close::UpgradeError;
+use hermes_proto::close::{RetryAfter, UpgradeError};
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Frame};
 use hermes_tests::config;
@@ -269,7 +269,8 @@ fn other_statuses() {
             " X\r\nWWW-Authenticate: Basic\r\nContent-Length: 5\r\n\r\nhello",
         ] {
             let text = answer(&format!("HTTP/1.1 {status}{rest}"));
-            let failed = Event::Failed(CloseReason::Http { status, retry_after: None });
+            let retry_after = rest.contains("Retry-After").then_some(RetryAfter::Seconds(120));
+            let failed = Event::Failed(CloseReason::Http { status, retry_after });
             check(&upgrading(config()), text, vec![failed]);
         }
         let text = answer(&format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {status} X\r\n\r\n"));

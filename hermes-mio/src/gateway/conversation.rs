@@ -92,8 +92,10 @@ impl Server {
         } else {
             self.ledger.log(|| Record::SessionInit { conn: number, client_id: name });
         }
-        let init = Notice::SessionInit { token: &token, client_id: &client_id, resumed };
-        self.send(conn, init.to_text().into());
+        if !self.peers.get(&conn).is_some_and(|peer| peer.is_ignored) {
+            let init = Notice::SessionInit { token: &token, client_id: &client_id, resumed };
+            self.send(conn, init.to_text().into());
+        }
         if is_new {
             self.ledger.report.joined += 1;
             let notice = Notice::PlayerJoined { id: &client_id };

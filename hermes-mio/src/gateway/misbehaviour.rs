@@ -9,27 +9,31 @@ use std::time::Duration;
 /// | text | what happens |
 /// | --- | --- |
 /// | `refuse=503`, `refuse=429:5` | the upgrade is answered with a status (and `Retry-After`) |
+/// | `refuse=503:date=5`, `refuse=503:utc=5` | the same, as a date (with and without a `Date`) |
 /// | `stall` | the upgrade is never answered |
 /// | `accept-then-drop` | the connection is reset right after the upgrade |
 /// | `drop` | the connection is reset |
 /// | `silent` | the connection goes deaf and dumb |
+/// | `no-pong` | messages are read, and pings are never answered |
+/// | `ignore-resume` | no `session-init`, whether or not it is asked for |
 /// | `delay=250` | messages leave 250 ms late |
 /// | `close=1012`, `close=1008:go away` | a close frame is sent |
 /// | `cut-after=4096` | the connection ends after 4096 more bytes to the client |
 /// | `cut-after-received=4096` | the same for bytes from the client |
 ///
 /// A connection that is live is affected at once (where it still can be: `refuse` and `stall` are
-/// over with the upgrade). A connection to come is affected when it gets there: `refuse`,
-/// `stall`, `delay` and the cuts from its first byte; `accept-then-drop` after the upgrade;
-/// `drop`, `silent` and `close` once it has been given its session.
+/// over with the upgrade, and `ignore-resume` with the session). A connection to come is affected
+/// when it gets there: `refuse`, `stall`, `no-pong`, `ignore-resume`, `delay` and the cuts from its
+/// first byte; `accept-then-drop` after the upgrade; `drop`, `silent` and `close` once it has been
+/// given its session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misbehaviour {
     /// Answer the upgrade with an HTTP status.
     Refuse {
         /// The status, 300 to 599; any other number is answered as 503.
         status: u16,
-        /// The `Retry-After` header, in seconds.
-        retry_after: Option<u32>,
+        /// The `Retry-After` header.
+        retry_after: Option<RetryAfter>,
     },
     /// Accept the TCP connection, and never answer the upgrade.
     Stall,
@@ -41,6 +45,12 @@ pub enum Misbehaviour {
     /// Keep the connection open, but read and write nothing more: no messages, no pongs, no close.
     /// It lasts until the client gives up and hangs up.
     Silent,
+    /// Read everything, and answer no ping: a fence is never confirmed, and a heartbeat neither. A
+    /// ping that was not answered never is.
+    NoPong,
+    /// Give the connection its session without a word: neither a `session-resume` nor silence is
+    /// answered with a `session-init`. What it says is taken as ever.
+    IgnoreResume,
     /// Hold back every text message for so long (at millisecond precision), in order. Pongs and
     /// close replies are not held back.
     Delay(Duration),
@@ -56,6 +66,18 @@ pub enum Misbehaviour {
     CutAfter(u64),
     /// End the connection once so many more bytes were received from the client.
     CutAfterReceived(u64),
+}
+
+/// A `Retry-After` header (RFC 9110 §10.2.3), `seconds` from now. As text: `5`, `date=5`, `utc=5`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// As a number.
+    Seconds(u32),
+    /// As a date, with the `Date` header of a gateway whose clock is a year behind: only the
+    /// difference counts.
+    Date(u32),
+    /// As a date, by the true time, without a `Date` header.
+    Utc(u32),
 }
 
 /// Whom a [`Misbehaviour`] hits. As text: `next`, `live`, `everyone`, `client=client-1`.
@@ -95,6 +117,8 @@ impl Misbehaviour {
         match self {
             Self::Refuse { .. }
             | Self::Stall
+            | Self::NoPong
+            | Self::IgnoreResume
             | Self::Delay(_)
             | Self::CutAfter(_)
             | Self::CutAfterReceived(_) => Stage::Accepted,
@@ -110,9 +134,9 @@ impl FromStr for Misbehaviour {
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
         parse_misbehaviour(text).ok_or_else(|| UnknownWord {
             text: text.to_owned(),
-            expected: "refuse=STATUS[:SECONDS], stall, accept-then-drop, drop, silent, \
-                       delay=MILLISECONDS, close=CODE[:REASON], cut-after=BYTES, \
-                       cut-after-received=BYTES",
+            expected: "refuse=STATUS[:[date=|utc=]SECONDS], stall, accept-then-drop, drop, \
+                       silent, no-pong, ignore-resume, delay=MILLISECONDS, close=CODE[:REASON], \
+                       cut-after=BYTES, cut-after-received=BYTES",
         })
     }
 }
@@ -124,6 +148,8 @@ fn parse_misbehaviour(text: &str) -> Option<Misbehaviour> {
             "accept-then-drop" => Some(Misbehaviour::AcceptThenDrop),
             "drop" => Some(Misbehaviour::Drop),
             "silent" => Some(Misbehaviour::Silent),
+            "no-pong" => Some(Misbehaviour::NoPong),
+            "ignore-resume" => Some(Misbehaviour::IgnoreResume),
             _ => None,
         };
     };
@@ -134,7 +160,10 @@ fn parse_misbehaviour(text: &str) -> Option<Misbehaviour> {
     Some(match (word, detail) {
         ("refuse", detail) => Misbehaviour::Refuse {
             status: number.parse().ok().filter(|status| REFUSALS.contains(status))?,
-            retry_after: detail.map(str::parse).transpose().ok()?,
+            retry_after: match detail {
+                Some(detail) => Some(parse_retry_after(detail)?),
+                None => None,
+            },
         },
         ("close", detail) => Misbehaviour::Close {
             code: number.parse().ok()?,
@@ -145,6 +174,16 @@ fn parse_misbehaviour(text: &str) -> Option<Misbehaviour> {
         ("cut-after-received", None) => Misbehaviour::CutAfterReceived(number.parse().ok()?),
         _ => return None,
     })
+}
+
+fn parse_retry_after(text: &str) -> Option<RetryAfter> {
+    let (form, seconds) = match text.split_once('=') {
+        Some(("date", seconds)) => (RetryAfter::Date as fn(u32) -> _, seconds),
+        Some(("utc", seconds)) => (RetryAfter::Utc as _, seconds),
+        Some(_) => return None,
+        None => (RetryAfter::Seconds as _, text),
+    };
+    seconds.parse().ok().map(form)
 }
 
 /// The statuses that refuse an upgrade and are answers of their own.
@@ -159,11 +198,23 @@ impl fmt::Display for Misbehaviour {
             Self::AcceptThenDrop => f.write_str("accept-then-drop"),
             Self::Drop => f.write_str("drop"),
             Self::Silent => f.write_str("silent"),
+            Self::NoPong => f.write_str("no-pong"),
+            Self::IgnoreResume => f.write_str("ignore-resume"),
             Self::Delay(delay) => write!(f, "delay={}", delay.as_millis()),
             Self::Close { code, reason } if reason.is_empty() => write!(f, "close={code}"),
             Self::Close { code, reason } => write!(f, "close={code}:{reason}"),
             Self::CutAfter(bytes) => write!(f, "cut-after={bytes}"),
             Self::CutAfterReceived(bytes) => write!(f, "cut-after-received={bytes}"),
+        }
+    }
+}
+
+impl fmt::Display for RetryAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seconds(seconds) => write!(f, "{seconds}"),
+            Self::Date(seconds) => write!(f, "date={seconds}"),
+            Self::Utc(seconds) => write!(f, "utc={seconds}"),
         }
     }
 }

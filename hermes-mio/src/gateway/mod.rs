@@ -54,7 +54,7 @@ mod server;
 mod sessions;
 mod wire;
 
-pub use misbehaviour::{Misbehaviour, Target, UnknownWord};
+pub use misbehaviour::{Misbehaviour, RetryAfter, Target, UnknownWord};
 pub use options::Options;
 pub use report::{Received, Record, Report, Timeout};
 pub use sessions::Session;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tungstenite::handshake::MidHandshake;
 use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
@@ -12,7 +12,7 @@ use tungstenite::http::{HeaderValue, StatusCode, header};
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, HandshakeError, Message, ServerHandshake, Utf8Bytes, WebSocket};
 
-use super::misbehaviour::{Misbehaviour, REFUSALS};
+use super::misbehaviour::{Misbehaviour, REFUSALS, RetryAfter};
 use super::options::Options;
 use super::sessions::Identity;
 use super::wire::Wire;
@@ -28,6 +28,8 @@ pub(super) struct Peer {
     pub(super) faults: Vec<Misbehaviour>,
     /// Neither read nor write.
     pub(super) silent: bool,
+    /// It is not told of its session.
+    pub(super) is_ignored: bool,
     /// How long a text waits before it leaves.
     pub(super) delay: Duration,
     /// The deadline that the server has in its queue.
@@ -104,7 +106,7 @@ struct Outgoing {
 
 /// Lets an upgrade pass, or not.
 struct Gate {
-    refusal: Option<(u16, Option<u32>)>,
+    refusal: Option<(u16, Option<RetryAfter>)>,
 }
 
 impl Peer {
@@ -131,6 +133,7 @@ impl Peer {
             has_spoken: false,
             faults,
             silent: false,
+            is_ignored: false,
             delay: Duration::ZERO,
             armed: None,
             received: 0,
@@ -284,7 +287,9 @@ impl Peer {
         self.faults.clear();
         if let Some(wire) = self.wire() {
             (wire.may_receive, wire.may_send) = (Wire::UNLIMITED, Wire::UNLIMITED);
+            wire.hides_pings = false;
         }
+        self.is_ignored = false;
         self.delay = Duration::ZERO;
         for waiting in &mut self.outbox {
             waiting.due = now;
@@ -307,7 +312,8 @@ impl Peer {
             return Input::Blocked;
         };
         match handshake.handshake() {
-            Ok(socket) => {
+            Ok(mut socket) => {
+                socket.get_mut().upgraded();
                 self.phase = Phase::Open(socket);
                 Input::Upgraded
             }
@@ -329,7 +335,14 @@ impl Peer {
             }
             Message::Binary(_) => Input::Binary,
             Message::Ping(_) => Input::Ping,
-            Message::Pong(_) | Message::Frame(_) => Input::Other,
+            Message::Pong(_) => match self.wire().filter(|wire| wire.hidden > 0) {
+                Some(wire) => {
+                    wire.hidden -= 1;
+                    Input::Ping
+                }
+                None => Input::Other,
+            },
+            Message::Frame(_) => Input::Other,
             Message::Close(frame) => {
                 // tungstenite answers, and says so with `ConnectionClosed`.
                 self.drop_outbox();
@@ -391,11 +404,32 @@ impl Callback for Gate {
         let headers = refusal.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        let now = SystemTime::now();
+        match retry_after {
+            None => {}
+            Some(RetryAfter::Seconds(seconds)) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Some(RetryAfter::Date(seconds)) => {
+                let behind = now - A_YEAR;
+                headers.insert(header::DATE, date(behind));
+                headers.insert(header::RETRY_AFTER, date(behind + secs(seconds)));
+            }
+            Some(RetryAfter::Utc(seconds)) => {
+                headers.insert(header::RETRY_AFTER, date(now + secs(seconds)));
+            }
         }
         Err(refusal)
     }
+}
+
+fn secs(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}
+
+/// A date as HTTP writes it (RFC 9110 §5.6.7).
+fn date(at: SystemTime) -> HeaderValue {
+    HeaderValue::try_from(httpdate::fmt_http_date(at)).expect("a date is visible ASCII")
 }
 
 /// A moment `delay` from now, or a far one where that is beyond what the clock can say.

@@ -368,6 +368,13 @@ impl Server {
                 self.remove(conn, "dropped".into());
             }
             Misbehaviour::Stall | Misbehaviour::Silent => peer.silent = true,
+            Misbehaviour::NoPong => {
+                if let Some(wire) = peer.wire() {
+                    wire.hides_pings = true;
+                }
+            }
+            Misbehaviour::IgnoreResume if peer.identity.is_some() => return false,
+            Misbehaviour::IgnoreResume => peer.is_ignored = true,
             Misbehaviour::Delay(by) => peer.delay = *by,
             Misbehaviour::Close { code, reason } => peer.close(*code, reason, self.now),
             Misbehaviour::CutAfter(bytes) => {

@@ -12,13 +12,41 @@ pub(super) struct Wire {
     stream: TcpStream,
     pub(super) may_receive: u64,
     pub(super) may_send: u64,
+    /// Whether pings go unanswered.
+    pub(super) hides_pings: bool,
+    /// Pings that were hidden.
+    pub(super) hidden: u64,
+    /// Once it is upgraded.
+    frames: Option<Frames>,
+}
+
+/// Where in the client's frames (RFC 6455 §5.2) reading is.
+#[derive(Default)]
+struct Frames {
+    header: [u8; 14],
+    /// Bytes of the header.
+    have: usize,
+    /// Bytes of the payload that are to come.
+    left: u64,
 }
 
 impl Wire {
     pub(super) const UNLIMITED: u64 = u64::MAX;
 
     pub(super) fn new(stream: TcpStream) -> Self {
-        Wire { stream, may_receive: Self::UNLIMITED, may_send: Self::UNLIMITED }
+        Wire {
+            stream,
+            may_receive: Self::UNLIMITED,
+            may_send: Self::UNLIMITED,
+            hides_pings: false,
+            hidden: 0,
+            frames: None,
+        }
+    }
+
+    /// What comes from here on are frames.
+    pub(super) fn upgraded(&mut self) {
+        self.frames = Some(Frames::default());
     }
 
     pub(super) fn is_cut(&self) -> bool {
@@ -42,7 +70,62 @@ impl Read for Wire {
         let n = allowed(self.may_receive, buf.len())?;
         let n = self.stream.read(&mut buf[..n])?;
         self.may_receive -= n as u64;
+        if let Some(frames) = &mut self.frames {
+            self.hidden += frames.pass(&mut buf[..n], self.hides_pings);
+        }
         Ok(n)
+    }
+}
+
+impl Frames {
+    /// Follows the client's frames; makes each ping a pong that nobody asked for, if it is to
+    /// `hide` them, for tungstenite answers a ping by itself. Returns how many those were.
+    fn pass(&mut self, bytes: &mut [u8], hide: bool) -> u64 {
+        const PING: u8 = 0x89;
+        const PONG: u8 = 0x8a;
+        let mut hidden = 0;
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.left > 0 {
+                let rest = (bytes.len() - at) as u64;
+                let passed = self.left.min(rest);
+                self.left -= passed;
+                at += passed as usize;
+                continue;
+            }
+            if hide && self.have == 0 && bytes[at] == PING {
+                bytes[at] = PONG;
+                hidden += 1;
+            }
+            self.header[self.have] = bytes[at];
+            self.have += 1;
+            at += 1;
+            if self.have >= 2 && self.have == self.header_bytes() {
+                self.left = self.payload_bytes();
+                self.have = 0;
+            }
+        }
+        hidden
+    }
+
+    fn header_bytes(&self) -> usize {
+        let mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
+        2 + self.extended_bytes() + mask
+    }
+
+    fn extended_bytes(&self) -> usize {
+        match self.header[1] & 0x7f {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        }
+    }
+
+    fn payload_bytes(&self) -> u64 {
+        match self.extended_bytes() {
+            0 => u64::from(self.header[1] & 0x7f),
+            n => self.header[2..2 + n].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+        }
     }
 }
 

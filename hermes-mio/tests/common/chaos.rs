@@ -133,6 +133,7 @@ pub(crate) struct Chaos {
 struct Shared {
     progress: AtomicU64,
     burst: AtomicBool,
+    farewell: AtomicBool,
     stop: AtomicBool,
     target: Mutex<Option<Target>>,
 }
@@ -199,6 +200,12 @@ impl Chaos {
     pub(crate) fn burst(&self) -> impl Fn() + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || shared.burst.store(true, Ordering::Relaxed)
+    }
+
+    /// The client says goodbye: one fault more, at the next that the gateway says.
+    pub(crate) fn farewell(&self) {
+        self.shared.farewell.store(true, Ordering::Relaxed);
+        self.waker.wake().unwrap();
     }
 
     /// Where links lead from now on; `None`: nowhere.
@@ -401,6 +408,11 @@ impl Proxy {
             let then =
                 self.rng.pick(&[None, Some(Fault::Cut), Some(Fault::Reset), Some(Fault::Vanish)]);
             link.armed = Some(Armed { pipe: UP, at, what: Strike::Jam(then) });
+        }
+        if self.shared.farewell.swap(false, Ordering::Relaxed) {
+            let fault = self.rng.pick(&[Fault::Cut, Fault::Reset, Fault::Vanish]);
+            let at = link.pipes[DOWN].passed;
+            link.armed = Some(Armed { pipe: DOWN, at, what: Strike::Fault(fault) });
         }
         let progress = self.shared.progress.load(Ordering::Relaxed);
         if link.armed.is_some() || self.milestones.last().is_none_or(|next| *next > progress) {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hermes_mio::Client;
 use hermes_mio::proto::{Config, Event};
+use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Message, WebSocket};
 
 /// As long as anything here may take. Reached only by what fails.
@@ -55,6 +56,18 @@ pub(crate) fn accept_tcp(listener: &TcpListener) -> TcpStream {
 /// Accepts a connection and upgrades it.
 pub(crate) fn accept(listener: &TcpListener) -> Socket {
     tungstenite::accept(accept_tcp(listener)).unwrap()
+}
+
+/// Accepts a connection and upgrades it. Also returns the request's header of this name.
+#[allow(clippy::result_large_err, reason = "tungstenite's callback has it so")]
+pub(crate) fn accept_with(listener: &TcpListener, header: &str) -> (Socket, Option<String>) {
+    let mut value = None;
+    let look = |request: &Request, response: Response| {
+        value = request.headers().get(header).map(|value| value.to_str().unwrap().to_owned());
+        Ok(response)
+    };
+    let socket = tungstenite::accept_hdr(accept_tcp(listener), look).unwrap();
+    (socket, value)
 }
 
 /// The next text.
@@ -167,11 +180,34 @@ pub(crate) fn disconnected(event: &Event) -> Option<(u16, hermes_mio::proto::Clo
     }
 }
 
+/// A shutdown's report: received, in doubt, unsent.
+pub(crate) fn shut_down(event: &Event) -> Option<(u64, u64, u64)> {
+    match event {
+        Event::ShutDown { received, in_doubt, unsent } => Some((*received, *in_doubt, *unsent)),
+        _ => None,
+    }
+}
+
 pub(crate) fn chat_text(event: &Event) -> Option<String> {
     match event {
         Event::Chat(chat) => Some(chat.text().unwrap_or_default().into_owned()),
         _ => None,
     }
+}
+
+/// All events until the client is at rest.
+pub(crate) fn events_to_the_end(client: &mut Client) -> Vec<Event> {
+    let until = Instant::now() + LONG;
+    let mut events = Vec::new();
+    while let Some(event) = client.poll(None).unwrap() {
+        assert!(Instant::now() < until, "it never rests: {client:?}");
+        events.push(event);
+    }
+    events
+}
+
+pub(crate) fn names(events: &[Event]) -> Vec<&'static str> {
+    events.iter().map(Event::name).collect()
 }
 
 /// Polls until something holds.

@@ -1,6 +1,7 @@
 //! `hermes connect`
 
 use std::io::{self, BufRead};
+use std::mem;
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use hermes_mio::{Client, FileStore, Options, Recording, Sender};
+use hermes_proto::close::Stage;
 use hermes_proto::trace::event_line;
-use hermes_proto::{Config, Credentials, DEFAULT_URL, Event, Outgoing, State, Url};
+use hermes_proto::{Config, ConnId, Credentials, DEFAULT_URL, Event, Outgoing, State, Url};
 use serde_json::{Map, Value};
 
 use crate::{Failure, output, usage};
@@ -18,6 +20,8 @@ use crate::{Failure, output, usage};
 /// Events go to standard output, a JSON line each; lines of standard input, which must be JSON,
 /// go to the gateway. At the end of input it sends what is left, waits for the proof that it
 /// arrived, closes, and exits: with 1 where something was not sent, or may not have arrived.
+///
+/// On Unix, SIGUSR1 has it say on standard error where it is, what it waits for, and why.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The gateway: ws://host:port/path. Default: HERMES_WS_URL, or else the reference's gateway
@@ -25,10 +29,10 @@ pub(crate) struct Args {
     /// Stay connected at the end of input
     #[arg(long)]
     stay: bool,
-    /// Milliseconds that the end may take, from the end of input on
+    /// Milliseconds that it may take from the end of input to the exit
     #[arg(long, value_name = "MS", default_value_t = 30_000)]
     shutdown_timeout: u64,
-    /// Print the counters at the end, as a line {"stats":{...}}
+    /// Print what was counted as the last line of standard output: {"stats":{...}}
     #[arg(long)]
     stats: bool,
     /// Record a trace into this file, as things happen (mode 0600: it holds what is sent)
@@ -37,34 +41,36 @@ pub(crate) struct Args {
     /// Put stand-ins for tokens and credentials into the recording
     #[arg(long, requires = "record")]
     redact: bool,
-    /// Say on standard error what happens, and why; twice and thrice for more
+    /// Say on standard error what happens, what is waited for, and why; twice and thrice for more
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Any field of the configuration by its name in traces; the value is JSON, or else a string
     #[arg(long = "set", value_name = "NAME=VALUE")]
     settings: Vec<String>,
 
-    /// Send again what may not have arrived; it may arrive twice
+    /// Send again what may not have arrived, rather than lose it; it may arrive twice
     #[arg(long, help_heading = "Delivery")]
     at_least_once: bool,
-    /// What to tell of messages' lives: none, written, received
+    /// Tell how far messages have come: none (the default), written (the system has them), received
+    /// (the gateway has them, too)
     #[arg(long, value_name = "GRADE", help_heading = "Delivery")]
     receipts: Option<String>,
-    /// Milliseconds after which a message that could not be sent is given up
+    /// Milliseconds after which a message that could not be sent is dropped
     #[arg(long, value_name = "MS", help_heading = "Delivery")]
     ttl: Option<String>,
-    /// Send each line at once or not at all
+    /// Send each line at once or not at all: without a connection that has room it is dropped
     #[arg(long, help_heading = "Delivery")]
     volatile: bool,
 
     /// Keep the session in this file, and resume it
     #[arg(long, value_name = "FILE", help_heading = "Session")]
     session: Option<PathBuf>,
-    /// What goes out before a session-resume is answered: everything (optimistic) or nothing (wait)
+    /// What goes out before a session-resume is answered: all there is (optimistic, the default) or
+    /// nothing (wait)
     #[arg(long, value_name = "HOW", help_heading = "Session")]
     resume: Option<String>,
 
-    /// Another gateway, for when the one before fails; in this order
+    /// Another gateway of the same service, for when the one before fails; may be repeated
     #[arg(long = "fallback", value_name = "URL", help_heading = "Connecting")]
     fallbacks: Vec<String>,
     /// Milliseconds that a connection may take to be made
@@ -76,10 +82,10 @@ pub(crate) struct Args {
     /// Reconnects in a row before it gives up; `null` for no limit
     #[arg(long, value_name = "N", help_heading = "Connecting")]
     max_attempts: Option<String>,
-    /// Milliseconds without a stable connection before it gives up
+    /// Milliseconds without a stable connection before it gives up; `null` for no limit, the default
     #[arg(long, value_name = "MS", help_heading = "Connecting")]
     max_elapsed: Option<String>,
-    /// How waits are spread: none, full, equal, decorrelated
+    /// How waits between attempts are spread: none (the default), full, equal, decorrelated
     #[arg(long, value_name = "HOW", help_heading = "Connecting")]
     jitter: Option<String>,
 
@@ -92,8 +98,10 @@ pub(crate) struct Args {
     /// A subprotocol to ask for
     #[arg(long = "subprotocol", value_name = "NAME", help_heading = "Upgrade request")]
     subprotocols: Vec<String>,
-    /// A shell command that prints fresh headers, NAME: VALUE lines, before each attempt; it finds
-    /// the gateway in HERMES_URL
+    /// A shell command that brings fresh credentials before each attempt (sh -c, cmd /C on
+    /// Windows), with the gateway's URL in HERMES_URL. It prints `NAME: VALUE` lines, headers for
+    /// the upgrade request, and perhaps a line `session-token VALUE`, the token of a session to
+    /// resume. Where it fails the attempt does, and the last line of its standard error is shown
     #[arg(long, value_name = "COMMAND", help_heading = "Upgrade request")]
     credentials: Option<String>,
 }
@@ -128,25 +136,51 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// Fresh headers, from a command. What it prints is secret; what it complains of is not.
+/// Fresh credentials, from a command. What it prints is secret; what it complains of is not.
 fn fetch(command: &str, url: &Url) -> Result<Credentials, String> {
-    let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-    let output = process::Command::new(shell)
-        .args([flag, command])
+    let output = shell(command)
         .env("HERMES_URL", url.as_str())
         .stdin(process::Stdio::null())
         .output()
-        .map_err(|error| format!("can't run {shell}: {error}"))?;
+        .map_err(|error| format!("the command can't be run: {error}"))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let complaint = complaint.lines().last().unwrap_or_default();
-        return Err(format!("the command failed ({}): {complaint}", output.status));
+        let complaint = complaint.lines().rfind(|line| !line.trim().is_empty());
+        let complaint = complaint.map(|line| format!(": {}", line.trim())).unwrap_or_default();
+        return Err(format!("the command failed ({}){complaint}", output.status));
     }
     let text = String::from_utf8(output.stdout).map_err(|_| "the command printed no text")?;
-    let headers = text.lines().filter(|line| !line.trim().is_empty()).map(header);
-    let headers = headers.collect::<Result<Vec<_>, String>>();
-    let headers = headers.map_err(|_| "the command printed a line that is not NAME: VALUE")?;
-    Ok(Credentials { headers, token: None })
+    let mut credentials = Credentials::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        if let Some(token) = line.strip_prefix("session-token ") {
+            credentials.token = Some(token.trim().to_owned());
+        } else {
+            let header = header(line).map_err(|_| {
+                format!("line {number} of the command's is no `NAME: VALUE`, nor a `session-token`")
+            })?;
+            credentials.headers.push(header);
+        }
+    }
+    Ok(credentials)
+}
+
+#[cfg(not(windows))]
+fn shell(command: &str) -> process::Command {
+    let mut shell = process::Command::new("sh");
+    shell.args(["-c", command]);
+    shell
+}
+
+#[cfg(windows)]
+fn shell(command: &str) -> process::Command {
+    use std::os::windows::process::CommandExt;
+    let mut shell = process::Command::new("cmd");
+    // As it is: cmd has quoting rules of its own.
+    shell.arg("/C").raw_arg(command);
+    shell
 }
 
 /// `Name: value`.
@@ -211,6 +245,9 @@ fn config(args: &Args) -> Result<Config, String> {
     let config: Config =
         serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
     config.check().map_err(|error| error.to_string())?;
+    if config.ask_credentials && args.credentials.is_none() {
+        return Err("`ask_credentials` needs --credentials".to_owned());
+    }
     Ok(config)
 }
 
@@ -220,20 +257,31 @@ fn json_or_string(value: &str) -> Value {
 
 /// Shows what happens, until the client is at rest.
 fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> {
+    let is_asked = asked_by_signal(client.sender())?;
     let mut was_connected = false;
     let mut is_ending = false;
-    let mut said = String::new();
+    let mut failure = None;
+    let mut shown = None;
+    // Not every change of the state comes with an event.
+    let patience = (args.verbose > 0).then_some(Duration::from_millis(100));
     loop {
-        // Also with no input at all a connection is made, so that one learns whether it can be.
-        let has_ended = input.ended.load(Ordering::Acquire)
-            && (was_connected || client.queued() + client.core().outbox_len() > 0);
-        if has_ended && !args.stay && !std::mem::replace(&mut is_ending, true) {
+        // With nothing to send a connection is made all the same, so that one learns whether it
+        // can be.
+        let has_ended =
+            input.ended.load(Ordering::Acquire) && (was_connected || unsent(client) > 0);
+        if has_ended && !args.stay && !mem::replace(&mut is_ending, true) {
             client.shutdown(Duration::from_millis(args.shutdown_timeout));
         }
-        let Some(event) = client.poll(None)? else {
+        let event = client.poll(patience)?;
+        let stage = stage(client);
+        let has_changed = shown.replace(stage) != Some(stage);
+        if is_asked.swap(false, Ordering::Relaxed) || has_changed && args.verbose > 0 {
+            eprintln!("hermes: {}", client.why());
+        }
+        let Some(event) = event else {
             match client.core().state() {
-                State::Idle | State::Failed { .. } => return Ok(()),
-                // The end of input woke us.
+                State::Idle | State::Failed { .. } => return failure.map_or(Ok(()), Err),
+                // Somebody woke us, or it was time to look.
                 _ => continue,
             }
         };
@@ -250,39 +298,74 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
                 None => eprintln!("hermes: {reason}"),
             },
             Event::Failed { attempts, why } => {
-                let unsent = client.core().outbox_len() + client.queued();
-                return Err(format!(
-                    "gave up after {attempts} reconnects ({why}); {unsent} messages were not sent"
-                )
-                .into());
+                let unsent = unsent(client);
+                failure = Some(
+                    format!(
+                        "gave up after {attempts} reconnects: {why}; {unsent} messages were not sent"
+                    )
+                    .into(),
+                );
             }
             Event::InDoubt { from, to, resend } => {
                 let fate = if resend { "are sent again" } else { "may not have arrived" };
                 eprintln!("hermes: messages {} to {} {fate}", from.0, to.0);
             }
-            Event::SessionDropped { reason } => eprintln!("hermes: a new session: {reason}"),
+            Event::SessionDropped { reason } => {
+                eprintln!("hermes: the session was dropped: {reason}");
+            }
             Event::ShutDown { in_doubt, unsent, .. } => {
                 let unsent = unsent + client.queued() as u64;
-                if in_doubt + unsent > 0 {
-                    return Err(format!(
-                        "{unsent} messages were not sent, {in_doubt} may not have arrived"
-                    )
-                    .into());
+                if in_doubt + unsent == 0 {
+                    if args.verbose > 0 {
+                        eprintln!("hermes: the gateway has everything that was sent");
+                    }
+                } else if failure.is_none() {
+                    failure = Some(
+                        format!("{unsent} messages were not sent, {in_doubt} may not have arrived")
+                            .into(),
+                    );
                 }
             }
             Event::Warning { text } => eprintln!("hermes: warning: {text}"),
             _ => {}
         }
-        if args.verbose > 0 {
-            let why = client.why();
-            // The numbers change all the time; what they belong to does not.
-            let shape: String = why.replace(|c: char| c.is_ascii_digit() || c == '.', "");
-            if shape != said {
-                eprintln!("hermes: {why}");
-                said = shape;
-            }
-        }
     }
+}
+
+fn unsent(client: &Client) -> usize {
+    client.core().outbox_len() + client.queued()
+}
+
+/// What `why` is said for: where the client is, without the numbers that change all the time.
+fn stage(client: &Client) -> (mem::Discriminant<State>, Option<Stage>, Option<ConnId>) {
+    let state = client.core().state();
+    let stage = match state {
+        State::Connecting { stage, .. } => Some(stage),
+        _ => None,
+    };
+    (mem::discriminant(&state), stage, client.core().conn())
+}
+
+/// Is true after a SIGUSR1, which also wakes the client.
+#[cfg(unix)]
+fn asked_by_signal(sender: Sender) -> io::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::SIGUSR1;
+    use signal_hook::iterator::Signals;
+    let is_asked = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&is_asked);
+    let mut signals = Signals::new([SIGUSR1])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for _ in signals.forever() {
+            flag.store(true, Ordering::Relaxed);
+            sender.wake();
+        }
+    })?;
+    Ok(is_asked)
+}
+
+#[cfg(not(unix))]
+fn asked_by_signal(_: Sender) -> io::Result<Arc<AtomicBool>> {
+    Ok(Arc::default())
 }
 
 /// Standard input, read by a thread of its own, no faster than the client takes it.

@@ -61,7 +61,8 @@ impl Demo {
         self.until("a connection", |event| matches!(event, Event::Connected { .. }))?;
         self.until("a session", |event| matches!(event, Event::SessionInit(_)))?;
         self.send(10)?;
-        say("A fence, a Ping behind the messages, is answered: the gateway has them all.");
+        say("A Ping went behind the messages. Its answer is a proof: the gateway says that it has");
+        say("them all.");
         self.until(
             "a fence's answer",
             |event| matches!(event, Event::Received { to, .. } if to.0 == 20),
@@ -121,15 +122,23 @@ impl Demo {
     }
 
     fn farewell(mut self) -> Result<(), Failure> {
-        say("The client leaves: a last message, its fence, a closing handshake, and no reconnect.");
+        say(
+            "The client leaves: a last message, the proof that it arrived, a closing handshake, and",
+        );
+        say("no reconnect.");
         self.send(1)?;
         self.client.shutdown(PATIENCE);
         self.until("the end", |event| {
             matches!(event, Event::Disconnected { code: 1000, retry_at: None, .. })
         })?;
-        self.until("a report of nothing lost", |event| {
-            matches!(event, Event::ShutDown { in_doubt: 0, unsent: 0, .. })
+        let mut is_complete = false;
+        self.until("the shutdown's report", |event| {
+            is_complete = matches!(event, Event::ShutDown { in_doubt: 0, unsent: 0, .. });
+            matches!(event, Event::ShutDown { .. })
         })?;
+        if !is_complete {
+            return Err("not everything that was sent is known to have arrived".into());
+        }
 
         let tally = Tally::of(self.sent, &self.gateway.received());
         let connections = self.gateway.report().upgraded;
@@ -175,7 +184,7 @@ impl Demo {
     }
 
     /// Goes on until an event that is `wanted`.
-    fn until(&mut self, name: &str, wanted: impl Fn(&Event) -> bool) -> Result<(), Failure> {
+    fn until(&mut self, name: &str, mut wanted: impl FnMut(&Event) -> bool) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
         while !self.turn(deadline, name)?.is_some_and(|event| wanted(&event)) {}
         Ok(())

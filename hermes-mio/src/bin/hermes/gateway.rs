@@ -13,8 +13,9 @@ use crate::{Failure, output};
 /// What it does is a JSON line each on standard output. On standard input it takes orders:
 ///
 ///   TARGET MISBEHAVIOUR   misbehave: next, live, everyone or client=ID, and then drop, silent,
-///                         delay=MS, close=CODE, close=CODE:REASON, refuse=STATUS,
-///                         refuse=STATUS:SECONDS, stall, accept-then-drop,
+///                         no-pong, ignore-resume, delay=MS, close=CODE, close=CODE:REASON,
+///                         refuse=STATUS, refuse=STATUS:SECONDS, refuse=STATUS:date=SECONDS,
+///                         refuse=STATUS:utc=SECONDS, stall, accept-then-drop,
 ///                         cut-after=BYTES, cut-after-received=BYTES
 ///   behave                take all misbehaviour back
 ///   pause, listen         stop listening, and listen again

@@ -1,0 +1,505 @@
+//! One connection: made, open, closing; asked when it is silent, given up when it is dead.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use hermes_proto::close::{Stage, code};
+use hermes_proto::{
+    CloseReason, Config, ConnId, Credentials, Event, Frame, MessageId, Receipts, State, Timestamp,
+    Url,
+};
+
+use super::{Contract, End, Intent, Owed, Place, Verdict, ensure};
+
+/// The live connection.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) conn: ConnId,
+    pub(super) phase: Phase,
+    /// Frames sent, and of those flushed.
+    pub(super) seq: u64,
+    pub(super) flushed: u64,
+    /// Messages handed over; of those flushed; of those proven received.
+    pub(super) handed: u64,
+    pub(super) written: u64,
+    pub(super) proven: u64,
+    /// The last that was handed over.
+    pub(super) last: MessageId,
+    /// The Ping that is not answered.
+    pub(super) fence: Option<Fence>,
+    /// A session was offered, and not answered.
+    pub(super) offered: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    Connecting {
+        stage: Stage,
+        deadline: Timestamp,
+    },
+    Open {
+        since: Timestamp,
+        heard: Timestamp,
+        /// When a heartbeat asked, where nothing was heard since.
+        asked: Option<Timestamp>,
+        /// Until when nothing goes out before the session is answered for.
+        gate: Option<Timestamp>,
+    },
+    Closing {
+        why: CloseReason,
+        /// The first one that the peer gave.
+        code: Option<u16>,
+        deadline: Timestamp,
+        was_stable: bool,
+        reopen: bool,
+    },
+}
+
+/// A Ping on its way, and what lies before it.
+#[derive(Clone, Debug)]
+pub(super) struct Fence {
+    pub(super) seq: u64,
+    /// When it was sent, or flushed.
+    pub(super) since: Timestamp,
+    pub(super) handed: u64,
+    pub(super) last: MessageId,
+}
+
+impl Link {
+    fn new(conn: ConnId, stage: Stage, deadline: Timestamp) -> Self {
+        Link {
+            conn,
+            phase: Phase::Connecting { stage, deadline },
+            seq: 0,
+            flushed: 0,
+            handed: 0,
+            written: 0,
+            proven: 0,
+            last: MessageId(0),
+            fence: None,
+            offered: false,
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// What it waits for, where it is being made.
+    pub(super) fn stage(&self) -> Option<Stage> {
+        match self.phase {
+            Phase::Connecting { stage, .. } => Some(stage),
+            _ => None,
+        }
+    }
+
+    /// Whether it was up for long enough, at its end or when its closing began. A connection on its
+    /// way out is not up: a gateway that accepts, says goodbye and lingers is no better than one
+    /// that accepts and drops.
+    pub(super) fn was_stable(&self, now: Timestamp, config: &Config) -> bool {
+        match self.phase {
+            Phase::Connecting { .. } => false,
+            Phase::Open { since, .. } => now - since >= config.stable_after,
+            Phase::Closing { was_stable, .. } => was_stable,
+        }
+    }
+
+    pub(super) fn state(&self, attempt: u32) -> State {
+        let conn = self.conn;
+        match &self.phase {
+            Phase::Connecting { stage, deadline } => {
+                State::Connecting { conn, stage: *stage, deadline: *deadline, attempt }
+            }
+            Phase::Open { since, gate, .. } => State::Open { conn, since: *since, resuming: *gate },
+            Phase::Closing { why, deadline, .. } => {
+                State::Closing { conn, reason: why.clone(), deadline: *deadline }
+            }
+        }
+    }
+
+    /// When something is to be done about it.
+    pub(super) fn due(&self, config: &Config) -> Option<RangeInclusive<Timestamp>> {
+        match self.phase {
+            Phase::Connecting { deadline, .. } | Phase::Closing { deadline, .. } => {
+                Some(deadline..=deadline)
+            }
+            Phase::Open { since, heard, asked, gate } => {
+                let gate = gate.map(|at| at..=at);
+                let heartbeat = heartbeat(config).map(|interval| match asked {
+                    Some(asked) => {
+                        let end = asked + config.heartbeat_timeout;
+                        end..=end
+                    }
+                    // To look at it earlier does no harm, and costs nothing while there is traffic.
+                    None => since + interval..=heard + interval,
+                });
+                let all = [gate, heartbeat].into_iter().flatten();
+                all.reduce(|a, b| *a.start().min(b.start())..=*a.end().min(b.end()))
+            }
+        }
+    }
+
+    /// Whether it is silent for so long that somebody should ask, and nobody has.
+    fn is_silent(&self, now: Timestamp, config: &Config) -> bool {
+        let Phase::Open { heard, asked: None, .. } = self.phase else { return false };
+        heartbeat(config).is_some_and(|interval| now >= heard + interval)
+    }
+
+    /// How late it is for an answer.
+    fn overdue(&self, now: Timestamp, config: &Config) -> Option<Duration> {
+        let Phase::Open { asked: Some(asked), .. } = self.phase else { return None };
+        late(now, asked + config.heartbeat_timeout)
+    }
+}
+
+/// How often silence is looked for, if at all.
+fn heartbeat(config: &Config) -> Option<Duration> {
+    config.heartbeat_interval.filter(|_| config.can_ping)
+}
+
+/// By how much a deadline was missed, if it has come.
+fn late(now: Timestamp, deadline: Timestamp) -> Option<Duration> {
+    (deadline <= now).then(|| now - deadline)
+}
+
+/// From name to open.
+impl Contract {
+    /// An attempt begins.
+    pub(super) fn begin(&mut self, conn: ConnId, url: &Url, stage: Stage, o: &Owed) -> Verdict {
+        ensure!(o.end.is_none(), "{conn} is opened before ws-disconnected");
+        let Place::Waiting { until, spends } = &self.place else {
+            return Err(format!("{conn} is opened, and nothing waits for it"));
+        };
+        ensure!(*until.start() <= self.now, "{conn} is opened before {until:?}");
+        ensure!(self.offline.is_none(), "{conn} is opened without a network");
+        ensure!(self.intent != Intent::Stop, "{conn} is opened for nobody");
+        ensure!(url == self.url(), "{conn} is opened to {url}, and it is {}'s turn", self.url());
+        self.named += 1;
+        ensure!(conn.0 == self.named, "{conn} is not the next name");
+        self.stats.attempts += 1;
+        self.retry.attempts += u32::from(*spends);
+        self.retry.began = self.now;
+        let deadline = self.now + self.patience(stage);
+        self.place = Place::Live(Link::new(conn, stage, deadline));
+        Ok(())
+    }
+
+    /// The attempt has its credentials.
+    pub(super) fn dial(&mut self, conn: ConnId, url: &Url) -> Verdict {
+        let deadline = self.now + self.config.connect_timeout;
+        ensure!(url == self.url(), "{conn} is opened to {url}, and it is {}'s turn", self.url());
+        let link = self.link_mut().filter(|link| link.conn == conn);
+        let Some(link) = link else { return Err(format!("{conn} is not the live one")) };
+        link.phase = Phase::Connecting { stage: Stage::Connect, deadline };
+        Ok(())
+    }
+
+    pub(super) fn on_credentials(&mut self, credentials: &Credentials, owed: &mut Owed) {
+        if self.link().and_then(Link::stage) != Some(Stage::Credentials) {
+            return;
+        }
+        let good = credentials.headers.iter().all(|(name, value)| may_be_header(name, value));
+        owed.dial = Some(good);
+        if good {
+            self.headers.clone_from(&credentials.headers);
+            if let Some(token) = &credentials.token {
+                self.use_token(token);
+            }
+        }
+    }
+
+    pub(super) fn on_opened(&mut self, owed: &mut Owed) {
+        let now = self.now;
+        let link = self.link_mut().filter(|link| link.stage() == Some(Stage::Connect));
+        let Some(link) = link else { return };
+        link.phase = Phase::Open { since: now, heard: now, asked: None, gate: None };
+        owed.connected = true;
+        self.stats.opened += 1;
+        self.stats.rtt_smoothed = None;
+        self.offer_session(owed);
+    }
+
+    fn patience(&self, stage: Stage) -> Duration {
+        match stage {
+            Stage::Credentials => self.config.credentials_timeout,
+            _ => self.config.connect_timeout,
+        }
+    }
+}
+
+/// While it lasts.
+impl Contract {
+    pub(super) fn on_frame(&mut self, frame: &Frame, owed: &mut Owed) {
+        let now = self.now;
+        let Some(link) = self.link_mut() else { return };
+        match &mut link.phase {
+            Phase::Connecting { .. } => return,
+            Phase::Open { heard, asked, .. } => (*heard, *asked) = (now, None),
+            Phase::Closing { .. } => {}
+        }
+        let bytes = match frame {
+            Frame::Text(text) => text.len(),
+            Frame::Binary(data) => data.len(),
+            Frame::Ping(_) => return,
+            Frame::Pong(data) => return self.on_pong(data, owed),
+        };
+        self.stats.received += 1;
+        self.stats.bytes_received += bytes as u64;
+    }
+
+    pub(super) fn on_flushed(&mut self, up_to: u64, owed: &mut Owed) {
+        let now = self.now;
+        let Some(link) = self.link_mut().filter(|link| link.stage().is_none()) else { return };
+        let before = link.flushed;
+        link.flushed = link.flushed.max(up_to.min(link.seq));
+        let flushed = link.flushed;
+        if let Some(fence) = &mut link.fence
+            && (before + 1..=flushed).contains(&fence.seq)
+        {
+            fence.since = now;
+        }
+        self.write(flushed, owed);
+    }
+
+    /// Of the fence, or of no consequence.
+    fn on_pong(&mut self, data: &[u8], owed: &mut Owed) {
+        let Some(link) = self.link_mut() else { return };
+        let conn = link.conn;
+        let Some(fence) = link.fence.take_if(|fence| payload(conn, fence.seq) == data) else {
+            return;
+        };
+        link.flushed = link.flushed.max(fence.seq);
+        let messages = fence.handed - link.proven;
+        link.proven = fence.handed;
+        let rtt = self.now - fence.since;
+        self.stats.rtt_last = Some(rtt);
+        let smoothed = self.stats.rtt_smoothed.map_or(rtt, |before| (before * 7 + rtt) / 8);
+        self.stats.rtt_smoothed = Some(smoothed);
+        self.stats.confirmed += messages;
+        // Who has heard of it must have been told.
+        self.write(fence.seq, owed);
+        self.mail.prove(fence.seq);
+        let from = MessageId(self.mail.settled.0 + 1);
+        if messages > 0 && from <= fence.last {
+            self.mail.settled = fence.last;
+            if self.config.receipts == Receipts::Received || self.report.is_some() {
+                owed.events.push_back(Event::Received { from, to: fence.last });
+            }
+        }
+    }
+
+    pub(super) fn on_send(
+        &mut self,
+        conn: ConnId,
+        seq: u64,
+        frame: &Frame,
+        owed: &mut Owed,
+    ) -> Verdict {
+        let link = self.link_mut().filter(|link| link.conn == conn);
+        let Some(link) = link else { return Err(format!("{conn} is not there to send on")) };
+        let Phase::Open { gate, .. } = link.phase else {
+            return Err(format!("{conn} is not open to send on"));
+        };
+        link.seq += 1;
+        ensure!(seq == link.seq, "frame {seq} follows {} others", link.seq - 1);
+        if let Some(resume) = owed.resume.take() {
+            let first = matches!(frame, Frame::Text(text) if *text == resume);
+            ensure!(first, "the first frame is {frame:?}, not {resume:?}");
+            return Ok(());
+        }
+        match frame {
+            Frame::Text(text) => {
+                ensure!(gate.is_none(), "{text} passes a closed gate");
+                self.hand_over(seq, text)
+            }
+            Frame::Ping(data) => self.on_ping(seq, data, owed),
+            other => Err(format!("nobody sent this: {other:?}")),
+        }
+    }
+
+    fn on_ping(&mut self, seq: u64, data: &[u8], owed: &mut Owed) -> Verdict {
+        ensure!(self.config.can_ping, "a Ping, and the host can't");
+        let (now, wants_proof, jump) = (self.now, self.wants_proof(), self.config.clock_jump);
+        let Some(link) = self.link() else { return Err("a Ping without a link".to_owned()) };
+        ensure!(data == payload(link.conn, seq), "a Ping says {data:?}");
+        // After a sleep, or on another network, the one before may be lost.
+        let again = owed.probe || link.overdue(now, &self.config).is_some_and(|late| late >= jump);
+        let gate = matches!(link.phase, Phase::Open { gate: Some(_), .. });
+        let follows = wants_proof && link.handed > link.proven && !gate;
+        match &link.fence {
+            None => ensure!(
+                again || follows || link.is_silent(now, &self.config),
+                "a Ping for no reason"
+            ),
+            Some(fence) => {
+                ensure!(fence.seq <= link.flushed, "a Ping, and one still waits to leave");
+                ensure!(again, "a Ping, and one is not answered");
+            }
+        }
+        owed.pinged = true;
+        let (handed, last) = (link.handed, link.last);
+        if let Some(link) = self.link_mut() {
+            link.fence = Some(Fence { seq, since: now, handed, last });
+        }
+        Ok(())
+    }
+
+    /// Does what is due and shows in nothing, or missed what should have shown.
+    pub(super) fn pass_time(&mut self, owed: &Owed) -> Verdict {
+        let now = self.now;
+        if let Intent::Drain { until } = self.intent {
+            ensure!(until > now, "a shutdown goes on beyond {until:?}");
+            ensure!(!self.is_drained(), "a shutdown goes on, and all has arrived");
+        }
+        if let Place::Waiting { until, .. } = &self.place
+            && self.offline.is_none()
+        {
+            ensure!(*until.end() > now, "an attempt was due at {until:?}");
+        }
+        let (jump, config) = (self.config.clock_jump, &self.config);
+        let wants_proof = self.wants_proof();
+        let patience = self.link().and_then(Link::stage).map(|stage| self.patience(stage));
+        let Place::Live(link) = &mut self.place else { return Ok(()) };
+        let overdue = link.overdue(now, config);
+        let silent = link.is_silent(now, config);
+        match &mut link.phase {
+            Phase::Connecting { deadline, .. } => {
+                if let Some(late) = late(now, *deadline) {
+                    ensure!(late >= jump, "it should be given up, for it took until {deadline:?}");
+                    *deadline = now + patience.unwrap_or_default();
+                }
+                return Ok(());
+            }
+            Phase::Closing { deadline, .. } => {
+                ensure!(*deadline > now, "the closing should be over by {deadline:?}");
+                return Ok(());
+            }
+            Phase::Open { asked, gate, .. } => {
+                if let Some(gate) = gate
+                    && let Some(late) = late(now, *gate)
+                {
+                    ensure!(late >= jump, "the gate should not be waited for beyond {gate:?}");
+                    *gate = now + config.resume_timeout;
+                }
+                if let Some(late) = overdue {
+                    ensure!(late >= jump, "it was asked, and should be dead since {late:?}");
+                    *asked = Some(now);
+                }
+                if silent {
+                    *asked = Some(now);
+                }
+                if owed.probe {
+                    asked.get_or_insert(now);
+                }
+                let follows = wants_proof && gate.is_none() && link.handed > link.proven;
+                ensure!(!follows || link.fence.is_some(), "no fence follows the messages");
+            }
+        }
+        let waits = link.fence.as_ref().is_some_and(|fence| fence.seq > link.flushed);
+        ensure!(!silent || link.fence.is_some(), "nobody asks after a silence");
+        let again = owed.probe || overdue.is_some();
+        ensure!(!again || owed.pinged || waits, "nobody asks after a sleep, or a new network");
+        Ok(())
+    }
+}
+
+/// To its end.
+impl Contract {
+    pub(super) fn on_close(&mut self, conn: ConnId, code: Option<u16>, o: &mut Owed) -> Verdict {
+        let stop = std::mem::take(&mut o.stop);
+        let over = matches!(self.intent, Intent::Drain { until } if until <= self.now);
+        let drained = self.is_draining() && !over && self.is_drained();
+        let (now, jump) = (self.now, self.config.clock_jump);
+        let link = self.link().filter(|link| link.conn == conn);
+        let Some(link) = link else { return Err(format!("{conn} is not there to close")) };
+        let is_due = |at: Timestamp| late(now, at).is_some_and(|late| late < jump);
+        let dead = link.overdue(now, &self.config).is_some_and(|late| late < jump);
+        let timeout = |stage| Ok(CloseReason::Timeout { stage });
+        let reason = match link.phase {
+            _ if over => {
+                ensure!(code.is_none(), "{conn} is closed, and there is no time for that");
+                Ok(CloseReason::Requested)
+            }
+            Phase::Open { .. } if stop || drained => {
+                ensure!(code == Some(code::NORMAL), "{conn} is closed with {code:?}");
+                self.begin_closing(CloseReason::Requested);
+                return Ok(());
+            }
+            _ if code.is_some() => Err("and nobody asked for it"),
+            Phase::Connecting { .. } if stop || drained => Ok(CloseReason::Requested),
+            Phase::Connecting { .. } if o.dial.take() == Some(false) => {
+                Ok(CloseReason::Credentials { text: "".into() })
+            }
+            Phase::Connecting { stage, deadline } if is_due(deadline) => timeout(stage),
+            Phase::Open { gate: Some(gate), .. } if is_due(gate) => timeout(Stage::Resume),
+            Phase::Open { .. } if dead => timeout(Stage::Heartbeat),
+            Phase::Closing { deadline, .. } if deadline <= now => Ok(CloseReason::lost()),
+            _ => Err("and its time is not over"),
+        };
+        let reason = reason.map_err(|why| format!("{conn} is given up, {why}"))?;
+        if over || drained {
+            self.intent = Intent::Stop;
+        }
+        o.end = self.end(&reason, code::ABNORMAL);
+        Ok(())
+    }
+
+    /// A closing handshake begins: with ours, or with the peer's.
+    pub(super) fn begin_closing(&mut self, why: CloseReason) {
+        let (now, config) = (self.now, self.config.clone());
+        let drain = match self.intent {
+            Intent::Drain { until } if why == CloseReason::Requested => Some(until),
+            _ => None,
+        };
+        if why == CloseReason::Requested {
+            self.intent = Intent::Stop;
+        }
+        let Some(link) = self.link_mut() else { return };
+        let was_stable = link.was_stable(now, &config);
+        let deadline = now + config.close_timeout;
+        let deadline = drain.map_or(deadline, |until| deadline.min(until));
+        let code = Some(why.code()).filter(|_| why != CloseReason::Requested);
+        link.phase = Phase::Closing { why, code, deadline, was_stable, reopen: false };
+    }
+
+    pub(super) fn on_closing(&mut self, reason: &CloseReason) {
+        match self.link_mut().map(|link| &mut link.phase) {
+            Some(Phase::Open { .. }) => self.begin_closing(reason.clone()),
+            Some(Phase::Closing { code, .. }) => _ = code.get_or_insert(reason.code()),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, reason: &CloseReason) -> Option<End> {
+        self.end(reason, reason.code())
+    }
+
+    /// It is gone, for this reason and with this code where it did not begin to close before.
+    fn end(&mut self, reason: &CloseReason, code: u16) -> Option<End> {
+        let Place::Live(link) = std::mem::replace(&mut self.place, Place::Idle) else {
+            return None;
+        };
+        let (mut code, mut reason) = (code, reason.clone());
+        if let Phase::Closing { why, code: first, .. } = &link.phase {
+            (code, reason) = (first.unwrap_or(code), why.clone());
+        }
+        Some(End { conn: link.conn, code, reason, link })
+    }
+}
+
+/// What a Ping says: its connection, and how many frames there are before it.
+fn payload(conn: ConnId, seq: u64) -> Vec<u8> {
+    [conn.0.to_be_bytes(), (seq - 1).to_be_bytes()].concat()
+}
+
+/// Whether it can be a header of an upgrade request that is not the handshake's own.
+fn may_be_header(name: &str, value: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let own = ["host", "upgrade", "connection", "origin"].contains(&lower.as_str())
+        || ["key", "version", "protocol", "extensions"]
+            .iter()
+            .any(|last| lower == format!("sec-websocket-{last}"));
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let is_visible = |c: char| c == '\t' || (' '..='~').contains(&c);
+    !name.is_empty() && name.chars().all(is_token) && value.chars().all(is_visible) && !own
+}

@@ -1,0 +1,326 @@
+//! Messages: accepted, handed over, flushed, proven received, in doubt, dropped.
+
+use std::collections::VecDeque;
+
+use hermes_proto::{
+    Delivery, DropReason, Event, MessageId, Outgoing, Overflow, Receipts, SendError, Stats, Text,
+    Timestamp,
+};
+
+use super::link::{Link, Phase};
+use super::{Contract, Owed, Verdict, ensure};
+
+/// The outbox, oldest message first, and how far all messages have come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mail {
+    entries: VecDeque<Entry>,
+    accepted: u64,
+    /// Up to here all were flushed on some connection, or dropped.
+    pub(super) written: MessageId,
+    /// Up to here there is no more to say: they were proven received, or are in doubt for good, or
+    /// were dropped.
+    pub(super) settled: MessageId,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    id: MessageId,
+    pub(super) text: Text,
+    pub(super) expires: Option<Timestamp>,
+    volatile: bool,
+    hands: Hands,
+}
+
+/// In whose hands a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hands {
+    /// It waits in the outbox.
+    Ours,
+    /// It was handed to the live connection as this frame.
+    Host(u64),
+    /// It was flushed as this frame of the live connection, and not proven received.
+    System(u64),
+}
+
+impl Entry {
+    pub(super) fn is_handed(&self) -> bool {
+        self.hands != Hands::Ours
+    }
+}
+
+impl Mail {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Text)> {
+        self.entries.iter().map(|entry| (entry.id, &entry.text))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.text.len()).sum()
+    }
+
+    pub(super) fn get(&self, id: MessageId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
+    pub(super) fn remove(&mut self, id: Option<MessageId>) {
+        self.entries.retain(|entry| Some(entry.id) != id);
+    }
+
+    /// Those that wait.
+    fn queued(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !entry.is_handed())
+    }
+
+    pub(super) fn oldest_queued(&self) -> Option<(MessageId, Text)> {
+        self.queued().next().map(|entry| (entry.id, entry.text.clone()))
+    }
+
+    /// When the next one is given up.
+    pub(super) fn expiry(&self) -> Option<Timestamp> {
+        self.queued().filter_map(|entry| entry.expires).min()
+    }
+
+    /// Messages and bytes handed to the host and not flushed.
+    fn unflushed(&self) -> (usize, usize) {
+        let entries = self.entries.iter().filter(|entry| matches!(entry.hands, Hands::Host(_)));
+        entries.fold((0, 0), |(len, bytes), entry| (len + 1, bytes + entry.text.len()))
+    }
+
+    /// Whether the window has room for so many bytes more.
+    fn fits(&self, bytes: usize, window: usize) -> bool {
+        let (len, unflushed) = self.unflushed();
+        len == 0 || unflushed + bytes <= window
+    }
+
+    /// The peer has every frame up to `seq`.
+    pub(super) fn prove(&mut self, seq: u64) {
+        self.entries.retain(|entry| !matches!(entry.hands, Hands::System(own) if own <= seq));
+    }
+}
+
+/// From the application.
+impl Contract {
+    /// Why a message can't be accepted, if it can't.
+    pub(super) fn refusal(&self, message: &Outgoing) -> Option<DropReason> {
+        let window = self.config.unflushed_max_bytes;
+        let opens = |link: &Link| matches!(link.phase, Phase::Open { gate: None, .. });
+        let at_once = self.link().is_some_and(opens)
+            && self.mail.queued().next().is_none()
+            && self.mail.fits(message.len(), window);
+        let room = self.gives_way(message.len()).is_some();
+        match self.config.overflow {
+            _ if self.is_draining() => Some(DropReason::ShuttingDown),
+            _ if message.len() > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
+            Overflow::Refuse if self.gives_way(message.len()) != Some(0) => {
+                Some(DropReason::OutboxFull)
+            }
+            Overflow::DropOldest if !room => Some(DropReason::OutboxFull),
+            _ if message.is_volatile() && !at_once => Some(DropReason::NotNow),
+            _ => None,
+        }
+    }
+
+    pub(super) fn check_refusal(&self, message: &Outgoing, error: &SendError) -> Verdict {
+        let (reason, back) = match error {
+            SendError::Full(back) => (DropReason::OutboxFull, back),
+            SendError::TooLarge(back) => (DropReason::TooLarge, back),
+            SendError::NotNow(back) => (DropReason::NotNow, back),
+            SendError::ShuttingDown(back) => (DropReason::ShuttingDown, back),
+            other => return Err(format!("unheard of: {other:?}")),
+        };
+        ensure!(back == message, "another message is handed back: {back:?}");
+        let right = self.refusal(message);
+        ensure!(Some(reason) == right, "refused for {reason:?}, and should be for {right:?}");
+        Ok(())
+    }
+
+    /// How many of the oldest that wait have to go so that there is room for so many bytes.
+    fn gives_way(&self, bytes: usize) -> Option<usize> {
+        let waiting = self.mail.queued().count();
+        let handed = self.mail.len() - waiting;
+        (0..=waiting).find(|gone| {
+            let stay = (0..self.mail.len()).filter(|at| !(handed..handed + gone).contains(at));
+            let (len, bytes) = stay.fold((1, bytes), |(len, bytes), at| {
+                (len + 1, bytes + self.mail.entries[at].text.len())
+            });
+            len <= self.config.outbox_max_messages && bytes <= self.config.outbox_max_bytes
+        })
+    }
+
+    /// Takes a message, and owes the ends of those that give way.
+    pub(super) fn accept(&mut self, message: &Outgoing, owed: &mut Owed) -> MessageId {
+        self.stats.accepted += 1;
+        self.mail.accepted += 1;
+        let id = MessageId(self.mail.accepted);
+        let gone = self.gives_way(message.len()).unwrap_or_default();
+        let mut drop = |id, text| {
+            let (id, reason) = (Some(id), DropReason::OutboxFull);
+            owed.events.push_back(Event::Dropped { id, text, reason });
+        };
+        if self.config.overflow == Overflow::DropNewest && self.gives_way(message.len()) != Some(0)
+        {
+            drop(id, message.text().clone());
+            return id;
+        }
+        for _ in 0..gone {
+            if let Some((id, text)) = self.mail.oldest_queued() {
+                drop(id, text);
+                self.mail.remove(Some(id));
+            }
+        }
+        let ttl = message.ttl().or(self.config.message_ttl);
+        self.mail.entries.push_back(Entry {
+            id,
+            text: message.text().clone(),
+            expires: ttl.map(|ttl| self.now + ttl),
+            volatile: message.is_volatile(),
+            hands: Hands::Ours,
+        });
+        id
+    }
+}
+
+/// To the connection, and to the peer.
+impl Contract {
+    pub(super) fn hand_over(&mut self, seq: u64, text: &Text) -> Verdict {
+        let window = self.config.unflushed_max_bytes;
+        let fits = self.mail.fits(text.len(), window);
+        let unflushed = self.mail.unflushed();
+        let next = self.mail.entries.iter_mut().find(|entry| !entry.is_handed());
+        let Some(next) = next else { return Err(format!("nobody sent this: {text}")) };
+        ensure!(*text == next.text, "message {} was next", next.id.0);
+        ensure!(fits, "{unflushed:?} are unflushed, in a window of {window} bytes");
+        next.hands = Hands::Host(seq);
+        let id = next.id;
+        self.stats.bytes_sent += text.len() as u64;
+        if let Some(link) = self.link_mut() {
+            link.handed += 1;
+            link.last = id;
+        }
+        Ok(())
+    }
+
+    /// The operating system has every byte up to frame `seq`.
+    pub(super) fn write(&mut self, seq: u64, owed: &mut Owed) {
+        let keep = self.config.delivery == Delivery::AtLeastOnce;
+        let Mail { entries, written, .. } = &mut self.mail;
+        let from = MessageId(written.0 + 1);
+        let mut count = 0;
+        for entry in entries.iter_mut() {
+            let Hands::Host(own) = entry.hands else { continue };
+            if own > seq {
+                break;
+            }
+            count += 1;
+            entry.hands = Hands::System(own);
+            if entry.id > *written {
+                *written = entry.id;
+                self.stats.written += 1;
+            } else {
+                self.stats.rewritten += 1;
+            }
+        }
+        if !keep {
+            entries.retain(|entry| !matches!(entry.hands, Hands::System(_)));
+        }
+        let to = *written;
+        if let Some(link) = self.link_mut() {
+            link.written += count;
+        }
+        if from <= to && self.config.receipts != Receipts::None {
+            owed.events.push_back(Event::Written { from, to });
+        }
+    }
+
+    /// A connection is gone: what it had and did not flush (or prove) waits again.
+    pub(super) fn rewind(&mut self) -> Vec<Event> {
+        let mut lost = Vec::new();
+        self.mail.entries.retain_mut(|entry| {
+            let handed = std::mem::replace(&mut entry.hands, Hands::Ours) != Hands::Ours;
+            let gone = handed && entry.volatile;
+            if gone {
+                let (id, text) = (Some(entry.id), entry.text.clone());
+                lost.push(Event::Dropped { id, text, reason: DropReason::ConnectionLost });
+            }
+            !gone
+        });
+        lost
+    }
+
+    /// What is not known of the messages on a connection that is gone.
+    pub(super) fn doubt(&mut self, link: &Link, owed: &mut Owed) {
+        let Mail { written: to, settled, .. } = self.mail;
+        let from = MessageId(settled.0 + 1);
+        if link.written == link.proven || from > to {
+            return;
+        }
+        self.stats.in_doubt += link.written - link.proven;
+        let resend = self.config.delivery == Delivery::AtLeastOnce;
+        if self.wants_proof() || self.report.is_some() {
+            owed.events.push_back(Event::InDoubt { from, to, resend });
+        }
+        if !resend {
+            self.mail.settled = to;
+        }
+    }
+
+    /// Whether a fence follows messages.
+    pub(super) fn wants_proof(&self) -> bool {
+        self.config.can_ping
+            && (self.config.delivery == Delivery::AtLeastOnce
+                || self.config.receipts == Receipts::Received
+                || self.is_draining())
+    }
+
+    /// What became of the messages since a shutdown began.
+    pub(super) fn shut_down(&self, begin: &Stats) -> Event {
+        let unsent = self.mail.iter().filter(|(id, _)| *id > self.mail.written).count();
+        let in_doubt = match self.config.delivery {
+            Delivery::AtLeastOnce => (self.mail.len() - unsent) as u64,
+            _ => self.stats.in_doubt - begin.in_doubt,
+        };
+        let received = self.stats.confirmed - begin.confirmed;
+        Event::ShutDown { received, in_doubt, unsent: unsent as u64 }
+    }
+
+    pub(super) fn count_drop(&mut self, reason: DropReason) {
+        let drops = &mut self.stats.dropped;
+        *match reason {
+            DropReason::OutboxFull => &mut drops.outbox_full,
+            DropReason::TooLarge => &mut drops.too_large,
+            DropReason::Expired => &mut drops.expired,
+            DropReason::NotNow => &mut drops.not_now,
+            DropReason::ConnectionLost => &mut drops.connection_lost,
+            DropReason::Cleared => &mut drops.cleared,
+            _ => &mut drops.shutting_down,
+        } += 1;
+    }
+
+    /// After each call.
+    pub(super) fn check_mail(&self) -> Verdict {
+        let mail = &self.mail;
+        let over = mail.expiry().filter(|at| *at <= self.now);
+        ensure!(over.is_none(), "a message waits beyond its time, {over:?}");
+        let late = mail.iter().find(|(id, _)| *id <= mail.settled);
+        ensure!(late.is_none(), "{late:?} is settled, and still there");
+        let volatile = mail.queued().find(|entry| entry.volatile);
+        ensure!(volatile.is_none(), "{volatile:?} waits");
+        if let Some(link) = self.link()
+            && let Phase::Open { gate: None, .. } = link.phase
+            && let Some(next) = mail.queued().next()
+        {
+            let room = self.config.unflushed_max_bytes;
+            let full = !mail.fits(next.text.len(), room);
+            ensure!(
+                full,
+                "{:?} waits, with {:?} of {room} bytes unflushed",
+                next.id,
+                mail.unflushed()
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! What comes after an end, and when.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use hermes_proto::close::RetryAfter;
+use hermes_proto::{CloseReason, Config, Event, GiveUp, Jitter, Timestamp, Url};
+
+use super::link::Phase;
+use super::{Contract, End, Intent, Owed, Place, Verdict, ensure};
+
+/// The budget, and the gateways.
+#[derive(Clone, Debug)]
+pub(super) struct Retry {
+    /// Reconnects since the budget was full.
+    pub(super) attempts: u32,
+    /// Since when there was no stable connection.
+    outage: Timestamp,
+    /// When the latest attempt began.
+    pub(super) began: Timestamp,
+    /// The wait before, or the longest that it can have been.
+    last: Duration,
+    urls: Vec<Url>,
+    turn: usize,
+    /// Those that said that a retry would not help.
+    refused: BTreeSet<usize>,
+}
+
+impl Retry {
+    pub(super) fn new(config: &Config) -> Self {
+        let urls = [&config.url].into_iter().chain(&config.fallback_urls);
+        Retry {
+            attempts: 0,
+            outage: Timestamp::ZERO,
+            began: Timestamp::ZERO,
+            last: Duration::ZERO,
+            urls: urls.map(|url| Url::parse(url).expect("the client took it")).collect(),
+            turn: 0,
+            refused: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.urls[self.turn]
+    }
+
+    fn refill(&mut self, now: Timestamp) {
+        (self.attempts, self.outage, self.last) = (0, now, Duration::ZERO);
+        self.refused.clear();
+    }
+
+    /// The next gateway that did not refuse, if there is another.
+    fn rotate(&mut self) {
+        let all = self.urls.len();
+        let others = (1..all).map(|step| (self.turn + step) % all);
+        self.turn = others.into_iter().find(|at| !self.refused.contains(at)).unwrap_or(self.turn);
+    }
+}
+
+impl Contract {
+    pub(super) fn on_connect(&mut self) {
+        let was_wanted = std::mem::replace(&mut self.intent, Intent::Run) != Intent::Stop;
+        self.report = None;
+        let (now, floor) = (self.now, self.floor());
+        let from = match &mut self.place {
+            Place::Waiting { until, .. } => {
+                *until = *until.start().min(&floor)..=*until.end().min(&floor);
+                return;
+            }
+            Place::Live(link) => {
+                if let Phase::Closing { reopen, .. } = &mut link.phase
+                    && !was_wanted
+                {
+                    *reopen = true;
+                    self.begin_anew();
+                }
+                return;
+            }
+            Place::Idle => now,
+            Place::Failed(_) => floor,
+        };
+        self.begin_anew();
+        self.place = Place::Waiting { until: from..=from, spends: false };
+    }
+
+    /// The application asks anew: a full budget, and the session's gateway first.
+    fn begin_anew(&mut self) {
+        self.retry.refill(self.now);
+        let origin = self.session.as_ref().and_then(|session| session.origin.as_deref());
+        let own = self.retry.urls.iter().position(|url| Some(url.origin()) == origin);
+        self.retry.turn = own.unwrap_or(self.retry.turn);
+    }
+
+    pub(super) fn on_network(&mut self, online: bool, owed: &mut Owed) {
+        if !online {
+            self.offline.get_or_insert(self.now);
+            return;
+        }
+        if let Some(since) = self.offline.take() {
+            self.retry.outage = self.now.min(self.retry.outage + (self.now - since));
+        }
+        let floor = self.floor();
+        // A network says nothing about a gateway that asked for a wait.
+        let asked = self.last_end.as_ref().is_some_and(|reason| self.asked(reason).is_some());
+        match &mut self.place {
+            Place::Waiting { until, spends } => {
+                *spends = false;
+                if !asked {
+                    *until = *until.start().min(&floor)..=*until.end().min(&floor);
+                }
+            }
+            Place::Live(link) => {
+                let open = matches!(link.phase, Phase::Open { .. });
+                let beats = self.config.can_ping && self.config.heartbeat_interval.is_some();
+                owed.probe = open && beats;
+            }
+            _ => {}
+        }
+    }
+
+    /// The earliest time for an attempt that does not wait for its turn.
+    fn floor(&self) -> Timestamp {
+        self.now.max(self.retry.began + self.config.connect_floor)
+    }
+
+    /// The wait that the gateway asked for.
+    pub(super) fn asked(&self, reason: &CloseReason) -> Option<Duration> {
+        match reason {
+            CloseReason::Peer { code, .. } => self.config.close_delays.get(code).copied(),
+            CloseReason::Http { status: 429 | 503, retry_after } => {
+                let asked = match (*retry_after)? {
+                    RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
+                    RetryAfter::UnixSeconds(at) => Duration::from_secs(at)
+                        .saturating_sub(Duration::from_millis(self.unix_ms())),
+                };
+                Some(asked.min(self.config.max_retry_after))
+            }
+            _ => None,
+        }
+    }
+
+    /// The wait after this end: somewhere in there. And what the wait is without the gateway's
+    /// wish.
+    fn wait(&self, reason: &CloseReason) -> [RangeInclusive<Duration>; 2] {
+        let config = &self.config;
+        let millis = Duration::from_millis;
+        let doubled = config.backoff_base.saturating_mul(2_u32.saturating_pow(self.retry.attempts));
+        let most = doubled.min(config.backoff_cap);
+        let (least, most) = match config.jitter {
+            Jitter::None => (most, most),
+            Jitter::Equal => (most / 2, most),
+            Jitter::Decorrelated => {
+                let most = self.retry.last.saturating_mul(3);
+                (config.backoff_base, most.clamp(config.backoff_base, config.backoff_cap))
+            }
+            _ => (Duration::ZERO, most),
+        };
+        let own = least.max(millis(1))..=most.max(millis(1));
+        let Some(asked) = self.asked(reason).filter(|asked| asked > own.start()) else {
+            return [own.clone(), own];
+        };
+        let spread = match config.jitter {
+            Jitter::None => asked..=asked,
+            // With jitter, so that not all come back in the same instant.
+            _ => asked.saturating_add(millis(1))..=asked.saturating_add(config.backoff_base.max(millis(1))),
+        };
+        let least = if own.contains(&asked) { asked } else { *spread.start() };
+        [least..=*spread.end().max(own.end()), own]
+    }
+
+    fn is_fatal(&self, reason: &CloseReason) -> bool {
+        match reason {
+            CloseReason::Peer { code, .. } => self.config.fatal_close_codes.contains(code),
+            CloseReason::Http { status, .. } => self.config.fatal_statuses.contains(status),
+            _ => false,
+        }
+    }
+
+    /// A connection has ended, and the next attempt is announced for `retry_at`.
+    pub(super) fn on_end(
+        &mut self,
+        end: End,
+        retry_at: Option<Timestamp>,
+        owed: &mut Owed,
+    ) -> Verdict {
+        let End { reason, link, .. } = end;
+        let was_stable = link.was_stable(self.now, &self.config);
+        let reopen = matches!(link.phase, Phase::Closing { reopen: true, .. });
+        let origin = self.url().origin().to_owned();
+        self.count_end(&reason);
+        self.headers.clear();
+        self.last_end = Some(reason.clone());
+        let lost = self.rewind();
+        if was_stable {
+            self.retry.refill(self.now);
+        }
+        // What nobody will send again is no reason for another connection.
+        let drained = self.is_draining() && self.mail.len() == 0;
+        let next = if reopen {
+            Place::Waiting { until: self.now..=self.now, spends: false }
+        } else if self.intent == Intent::Stop || drained {
+            Place::Idle
+        } else {
+            self.next(&reason, was_stable, retry_at)
+        };
+        let announced = match &next {
+            Place::Waiting { until, .. } if reopen || self.offline.is_none() => Some(until),
+            _ => None,
+        };
+        ensure!(
+            match (announced, retry_at) {
+                (Some(until), Some(at)) => until.contains(&at),
+                (until, at) => until.is_none() && at.is_none(),
+            },
+            "the next attempt is announced for {retry_at:?}, and should be for {announced:?} \
+             after {} reconnects",
+            self.retry.attempts
+        );
+        self.doubt(&link, owed);
+        owed.events.extend(lost);
+        if reason != CloseReason::Requested {
+            self.judge_session(&link, was_stable, &origin, owed);
+        }
+        match next {
+            Place::Waiting { until, spends } => {
+                let until = retry_at.map_or(until, |at| at..=at);
+                self.place = Place::Waiting { until, spends };
+            }
+            Place::Failed(why) => {
+                let attempts = self.retry.attempts;
+                owed.events.push_back(Event::Failed { attempts, why });
+                self.rest(next, owed);
+            }
+            _ => self.rest(Place::Idle, owed),
+        }
+        Ok(())
+    }
+
+    /// What comes after a connection that ended by itself.
+    fn next(&mut self, reason: &CloseReason, was_stable: bool, said: Option<Timestamp>) -> Place {
+        if self.is_fatal(reason) {
+            self.retry.refused.insert(self.retry.turn);
+            if self.retry.refused.len() == self.retry.urls.len() {
+                return Place::Failed(GiveUp::Fatal);
+            }
+            self.retry.rotate();
+        } else if !was_stable {
+            self.retry.rotate();
+        }
+        let spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
+        if spent && self.offline.is_none() {
+            return Place::Failed(GiveUp::Attempts);
+        }
+        let [wait, own] = self.wait(reason);
+        let seen = said.map(|at| at - self.now).filter(|_| wait == own);
+        self.retry.last = seen.unwrap_or(*own.end());
+        let until = self.now + *wait.start()..=self.now + *wait.end();
+        if self.offline.is_some() {
+            return Place::Waiting { until, spends: false };
+        }
+        let Some(most) = self.config.max_elapsed else {
+            return Place::Waiting { until, spends: true };
+        };
+        let end = self.retry.outage + most;
+        if *until.start() > end || *until.end() > end && said.is_none() {
+            return Place::Failed(GiveUp::Elapsed);
+        }
+        Place::Waiting { until: *until.start()..=*until.end().min(&end), spends: true }
+    }
+
+    fn count_end(&mut self, reason: &CloseReason) {
+        let ends = &mut self.stats.ended;
+        *match reason {
+            CloseReason::Requested => &mut ends.requested,
+            CloseReason::Peer { .. } => &mut ends.peer,
+            CloseReason::Resolve { .. } => &mut ends.resolve,
+            CloseReason::Connect { .. } => &mut ends.connect,
+            CloseReason::Tls { .. } => &mut ends.tls,
+            CloseReason::Http { .. } => &mut ends.http,
+            CloseReason::Credentials { .. } => &mut ends.credentials,
+            CloseReason::Upgrade { .. } => &mut ends.upgrade,
+            CloseReason::Protocol { .. } => &mut ends.protocol,
+            CloseReason::Timeout { .. } => &mut ends.timeout,
+            _ => &mut ends.lost,
+        } += 1;
+    }
+}

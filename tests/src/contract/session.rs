@@ -1,0 +1,146 @@
+//! The session: offered to its own gateway, kept, dropped when it is no good.
+
+use std::time::Duration;
+
+use hermes_proto::{Event, Input, Plaintext, Resume, Session, SessionDrop, SessionInit};
+use serde_json::Value;
+
+use super::link::{Link, Phase};
+use super::{Call, Contract, Owed, Verdict, ensure};
+
+impl Contract {
+    pub(super) fn use_token(&mut self, token: &str) {
+        let client_id = self.session.take().and_then(|session| session.client_id);
+        let (token, origin) = (token.to_owned(), Some(self.url().origin().to_owned()));
+        self.session = Some(Session { token, client_id, saved_at: self.unix_ms(), origin });
+    }
+
+    /// A connection is open: owes its first frame, if there is a session for this gateway.
+    pub(super) fn offer_session(&mut self, owed: &mut Owed) {
+        let own = |session: &&Session| session.origin.as_deref() == Some(self.url().origin());
+        let session = self.session.as_ref().filter(|session| !session.token.is_empty());
+        let Some(session) = session.filter(own) else { return };
+        let age = Duration::from_millis(self.unix_ms().saturating_sub(session.saved_at));
+        if session.saved_at > 0 && self.config.session_max_age.is_some_and(|most| age > most) {
+            return self.drop_session(SessionDrop::TooOld, owed);
+        }
+        if !self.may_travel() {
+            return;
+        }
+        let token = Value::from(session.token.as_str());
+        owed.resume = Some(format!(r#"{{"type":"session-resume","token":{token}}}"#).into());
+        let until = self.now + self.config.resume_timeout;
+        let waits = self.config.resume == Resume::Wait;
+        if let Some(link) = self.link_mut() {
+            link.offered = true;
+            if let Phase::Open { gate, .. } = &mut link.phase {
+                *gate = waits.then_some(until);
+            }
+        }
+    }
+
+    /// Whether it is nobody else's to read, or may be read.
+    fn may_travel(&self) -> bool {
+        self.is_private() || self.config.plaintext_session != Plaintext::Refuse
+    }
+
+    fn is_private(&self) -> bool {
+        self.url().is_secure() || self.url().is_loopback()
+    }
+
+    fn must_be_warned(&self) -> bool {
+        !self.is_private() && self.config.plaintext_session != Plaintext::Allow
+    }
+
+    pub(super) fn on_warning(&mut self) -> Verdict {
+        ensure!(self.must_be_warned(), "a warning, and all is well");
+        ensure!(!std::mem::replace(&mut self.warned, true), "a warning once more");
+        Ok(())
+    }
+
+    pub(super) fn on_persist(
+        &mut self,
+        session: Option<&Session>,
+        call: &Call,
+        owed: &mut Owed,
+    ) -> Verdict {
+        let Some(session) = session else {
+            ensure!(owed.persist.pop_front() == Some(None), "the saved session is cleared");
+            return Ok(());
+        };
+        let received = matches!(call, Call::Input(Input::Received { .. }));
+        ensure!(received && !owed.persisted, "a session came from nowhere");
+        ensure!(self.may_travel(), "a session is saved that travelled in the clear");
+        ensure!(session.origin.as_deref() == Some(self.url().origin()), "another's session");
+        ensure!(session.saved_at == self.unix_ms(), "saved at {}", session.saved_at);
+        owed.persisted = true;
+        self.session = Some(session.clone());
+        Ok(())
+    }
+
+    /// The gateway has answered. What there was to save was saved before.
+    pub(super) fn on_session_init(&mut self, init: &SessionInit, owed: &mut Owed) -> Verdict {
+        let own = |session: &&Session| session.origin.as_deref() == Some(self.url().origin());
+        let before = owed.session.as_ref().filter(own);
+        let (token, client_id) = (init.token(), init.client_id());
+        let resumed = before.is_some_and(|before| match (&client_id, &before.client_id) {
+            (Some(id), Some(before)) => id == before,
+            _ => token.as_ref().is_some_and(|token| *token == before.token),
+        });
+        ensure!(init.resumed() == resumed, "resumed: {}, not {resumed}", init.resumed());
+        self.stats.resumed += u64::from(resumed);
+        self.resume_failures = 0;
+        let json: Value = serde_json::from_str(init.json()).unwrap_or_default();
+        let has_token = json["token"].as_str().is_some_and(|token| !token.is_empty());
+        let right = has_token && self.may_travel();
+        ensure!(owed.persisted == right, "a session is saved: {}, not {right}", owed.persisted);
+        if right {
+            let saved = self.session.as_ref();
+            let agree = saved.is_some_and(|saved| {
+                Some(saved.token.as_str()) == token.as_deref()
+                    && saved.client_id.as_deref() == client_id.as_deref()
+            });
+            ensure!(agree, "another session is saved than {init:?}");
+        }
+        let warned = self.warned || !has_token || !self.must_be_warned();
+        ensure!(warned, "no warning of a session in the clear");
+        if let Some(link) = self.link_mut()
+            && let Phase::Open { gate, .. } = &mut link.phase
+        {
+            *gate = None;
+            link.offered = false;
+        }
+        Ok(())
+    }
+
+    /// A connection to `origin` has ended, not by our own wish.
+    pub(super) fn judge_session(
+        &mut self,
+        link: &Link,
+        was_stable: bool,
+        origin: &str,
+        owed: &mut Owed,
+    ) {
+        let unix_ms = self.unix_ms();
+        if was_stable {
+            // It was in use until now.
+            let own = self.session.as_mut();
+            if let Some(own) = own.filter(|own| own.origin.as_deref() == Some(origin)) {
+                own.saved_at = own.saved_at.max(unix_ms);
+            }
+        } else if link.offered && self.offline.is_none() {
+            self.resume_failures += 1;
+            let most = self.config.max_resume_failures;
+            if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {
+                self.drop_session(SessionDrop::ResumeFailed, owed);
+            }
+        }
+    }
+
+    fn drop_session(&mut self, reason: SessionDrop, owed: &mut Owed) {
+        self.session = None;
+        self.resume_failures = 0;
+        owed.persist.push_back(None);
+        owed.events.push_back(Event::SessionDropped { reason });
+    }
+}

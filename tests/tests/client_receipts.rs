@@ -1,0 +1,362 @@
+//! The stages of messages' lives, as events and in the counters: each exactly once for every
+//! message, cumulative.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hermes_proto::{
+    Action, Config, Delivery, DropReason, Event, Frame, MessageId, Overflow, Receipts, State,
+};
+use hermes_tests::ws::Dice;
+use hermes_tests::*;
+
+fn receipts(receipts: Receipts) -> Config {
+    Config { receipts, ..quiet() }
+}
+
+#[test]
+fn by_default_nothing_is_told_but_what_is_dropped() {
+    assert_eq!(Config::default().receipts, Receipts::None);
+    let mut host = Host::connected(Config { outbox_max_messages: 1, ..quiet() });
+    host.at(10).send("1").expect([send(1, 1, "1")]);
+    host.at(11).flushed(1, 1).expect([]);
+    host.at(12).send("2").expect([send(1, 2, "2")]);
+    host.at(13).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_013), arm(1_013)]);
+    host.at(14).clear_outbox().expect([given_up(2, "2", DropReason::Cleared)]);
+    // It is counted all the same.
+    let stats = host.client().stats();
+    assert_eq!((stats.accepted, stats.written), (2, 1));
+    assert_eq!((stats.in_doubt, stats.confirmed, stats.dropped.cleared), (1, 0, 1));
+}
+
+/// Their cost is an event, and no Ping.
+#[test]
+fn receipts_of_writing() {
+    let mut host = Host::connected(receipts(Receipts::Written));
+    host.at(10).send("1").expect([send(1, 1, "1")]);
+    host.at(11).flushed(1, 1).expect([written(1, 1)]);
+    for (seq, text) in (2..).zip(["2", "3", "4"]) {
+        host.at(12).send(text).expect([send(1, seq, text)]);
+    }
+    host.at(13).flushed(1, 3).expect([written(2, 3)]);
+    // No news twice.
+    host.at(14).flushed(1, 3).expect([]);
+    host.at(14).flushed(1, 2).expect([]);
+    host.at(15).flushed(1, 9).expect([written(4, 4)]);
+    // There is no fence to leave anything in doubt, so to speak: the counters know.
+    host.at(16).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_016), arm(1_016)]);
+    assert_eq!((host.client().stats().written, host.client().stats().in_doubt), (4, 4));
+}
+
+#[test]
+fn a_range_begins_behind_the_one_before_and_covers_what_was_dropped() {
+    let config = Config {
+        outbox_max_messages: 2,
+        overflow: Overflow::DropOldest,
+        receipts: Receipts::Received,
+        ..quiet()
+    };
+    let mut host = Host::new(config);
+    host.at(0).send("1").expect([]);
+    host.at(0).send("2").expect([]);
+    host.at(0).send("3").expect([dropped(1, "1")]);
+    host.at(0).connect().expect([open(1), arm(15_000)]);
+    let sends = [send(1, 1, "2"), send(1, 2, "3"), ping(1, 3), connected(1), disarm()];
+    host.at(1).opened(1).expect(sends);
+    host.at(2).flushed(1, 1).expect([written(1, 2)]);
+    host.at(3).flushed(1, 3).expect([written(3, 3)]);
+    host.at(4).pong(1, 3).expect([received(1, 3)]);
+    assert_eq!(host.client().stats().confirmed, 2, "two messages, three names");
+}
+
+/// What is settled is settled: a later proof is not theirs.
+#[test]
+fn what_is_in_doubt_for_good_is_not_received_later() {
+    let mut host = Host::connected(receipts(Receipts::Received));
+    host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
+    host.at(11).flushed(1, 2).expect([written(1, 1)]);
+    host.at(12).send("2").expect([send(1, 3, "2")]);
+    let gone = [disconnected(1, 1006, lost(), 1_013), in_doubt(1, 1, false), arm(1_013)];
+    host.at(13).closed(1, lost()).expect(gone);
+    host.at(1_013).timer().expect([open(2), arm(16_013)]);
+    host.at(1_014).opened(2).expect([send(2, 1, "2"), ping(2, 2), connected(2), disarm()]);
+    host.at(1_015).flushed(2, 2).expect([written(2, 2)]);
+    host.at(1_016).pong(2, 2).expect([received(2, 2)]);
+    host.at(1_017).closed(2, lost()).expect([disconnected(2, 1006, lost(), 3_017), arm(3_017)]);
+}
+
+/// The first time is the news.
+#[test]
+fn what_is_written_again_is_not_told_again() {
+    for receipts in [Receipts::Written, Receipts::Received] {
+        let told = |action| (receipts == Receipts::Received).then_some(action);
+        let config = Config { receipts, delivery: Delivery::AtLeastOnce, ..quiet() };
+        let mut host = Host::connected(config);
+        host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
+        host.at(11).send("2").expect([send(1, 3, "2")]);
+        host.at(12).flushed(1, 1).expect([written(1, 1)]);
+        let gone = [disconnected(1, 1006, lost(), 1_013), in_doubt(1, 1, true), arm(1_013)];
+        host.at(13).closed(1, lost()).expect(gone);
+        host.at(1_013).timer().expect([open(2), arm(16_013)]);
+        let sends = [send(2, 1, "1"), send(2, 2, "2"), ping(2, 3), connected(2), disarm()];
+        host.at(1_014).opened(2).expect(sends);
+        host.at(1_015).flushed(2, 1).expect([]);
+        host.at(1_016).flushed(2, 2).expect([written(2, 2)]);
+        host.at(1_017).pong(2, 3).expect(told(received(1, 2)));
+        let stats = host.client().stats();
+        assert_eq!((stats.written, stats.rewritten, stats.confirmed), (2, 1, 2));
+    }
+}
+
+/// At-least-once makes fences without being asked for receipts, and speaks of doubt alone.
+#[test]
+fn fences_without_receipts() {
+    let mut host = Host::connected(Config { delivery: Delivery::AtLeastOnce, ..quiet() });
+    host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
+    host.at(11).flushed(1, 2).expect([]);
+    host.at(12).pong(1, 2).expect([]);
+    host.at(13).send("2").expect([send(1, 3, "2"), ping(1, 4)]);
+    host.at(14).flushed(1, 4).expect([]);
+    let gone = [disconnected(1, 1006, lost(), 1_015), in_doubt(2, 2, true), arm(1_015)];
+    host.at(15).closed(1, lost()).expect(gone);
+}
+
+#[test]
+fn what_is_written_during_the_closing_handshake_is_told() {
+    let mut host = Host::connected(receipts(Receipts::Received));
+    host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
+    host.at(11).closing(1, peer(1001)).expect([arm(5_011)]);
+    host.at(12).flushed(1, 1).expect([written(1, 1)]);
+    host.at(13).closed(1, lost()).expect([
+        disconnected(1, 1001, peer(1001), 1_013),
+        in_doubt(1, 1, false),
+        arm(1_013),
+    ]);
+}
+
+#[test]
+fn all_stages_in_the_stats() {
+    let config = Config { unflushed_max_bytes: 3, ..receipts(Receipts::Received) };
+    let mut host = Host::connected(config);
+    host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
+    host.at(10).send("22").expect([send(1, 3, "22")]);
+    host.at(10).send("333").expect([]);
+    host.at(11).flushed(1, 2).expect([written(1, 1)]);
+    let stats = host.client().stats();
+    assert_eq!((stats.accepted, stats.written, stats.unproven, stats.confirmed), (3, 1, 1, 0));
+    assert_eq!((stats.outbox_messages, stats.outbox_bytes, stats.bytes_sent), (2, 5, 3));
+    host.at(12).pong(1, 2).expect([received(1, 1), ping(1, 4)]);
+    host.at(13).flushed(1, 3).expect([written(2, 2), send(1, 5, "333")]);
+    let stats = host.client().stats();
+    assert_eq!((stats.accepted, stats.written, stats.unproven, stats.confirmed), (3, 2, 1, 1));
+    assert_eq!((stats.outbox_messages, stats.outbox_bytes, stats.bytes_sent), (1, 3, 6));
+    // The gauges are of the live connection, and of now.
+    let gone = [disconnected(1, 1006, lost(), 1_014), in_doubt(2, 2, false), arm(1_014)];
+    host.at(14).closed(1, lost()).expect(gone);
+    let stats = host.client().stats();
+    assert_eq!((stats.accepted, stats.written, stats.unproven, stats.confirmed), (3, 2, 0, 1));
+    assert_eq!((stats.in_doubt, stats.outbox_messages, stats.bytes_sent), (1, 1, 6));
+}
+
+/// What became of each message, by the events.
+#[derive(Debug, Default)]
+struct Ledger {
+    written: BTreeMap<u64, u32>,
+    received: BTreeMap<u64, u32>,
+    in_doubt: BTreeMap<u64, u32>,
+    dropped: BTreeMap<u64, DropReason>,
+    /// Where the last range of each kind ended.
+    ends: [u64; 2],
+}
+
+impl Ledger {
+    fn note(&mut self, event: &Event, delivery: Delivery) {
+        let dropped = self.dropped.clone();
+        let names = |from: &MessageId, to: &MessageId| {
+            assert!(from <= to, "{event:?}");
+            (from.0..=to.0).filter(|id| !dropped.contains_key(id)).collect::<Vec<_>>()
+        };
+        let count = |map: &mut BTreeMap<u64, u32>, id| *map.entry(id).or_default() += 1;
+        match event {
+            Event::Written { from, to } => {
+                assert_eq!(from.0, self.ends[0] + 1, "directly behind the range before");
+                self.ends[0] = to.0;
+                names(from, to).into_iter().for_each(|id| count(&mut self.written, id));
+            }
+            Event::Received { from, to } => {
+                assert!(from.0 > self.ends[1], "{event:?} is told once");
+                self.ends[1] = to.0;
+                names(from, to).into_iter().for_each(|id| count(&mut self.received, id));
+            }
+            Event::InDoubt { from, to, resend } => {
+                assert_eq!(*resend, delivery == Delivery::AtLeastOnce);
+                for id in names(from, to) {
+                    assert!(self.written.contains_key(&id), "{id} in doubt, and never written");
+                    assert!(!self.received.contains_key(&id), "{id} in doubt, and received");
+                    count(&mut self.in_doubt, id);
+                }
+            }
+            Event::Dropped { id: Some(MessageId(id)), reason, .. } => {
+                assert!(!self.received.contains_key(id), "{id} was received, and dropped");
+                assert_eq!(self.dropped.insert(*id, *reason), None, "{id} is dropped once");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A client on a link that a die throws about, and a gateway that notes what it reads.
+struct Story {
+    host: Host,
+    dice: Dice,
+    delivery: Delivery,
+    ledger: Ledger,
+    now: u64,
+    accepted: u64,
+    /// The newest connection, the frames sent on it, and how many of them the gateway has read.
+    conn: u64,
+    frames: Vec<Frame>,
+    read: usize,
+    /// Messages that the gateway has read, in order.
+    seen: Vec<u64>,
+}
+
+impl Story {
+    fn new(delivery: Delivery, seed: u64) -> Self {
+        let config = Config {
+            delivery,
+            receipts: Receipts::Received,
+            unflushed_max_bytes: 8,
+            outbox_max_messages: 6,
+            overflow: Overflow::DropOldest,
+            max_attempts: None,
+            stable_after: Duration::ZERO,
+            ..quiet()
+        };
+        Story {
+            host: Host::new(config),
+            dice: Dice::new(seed),
+            delivery,
+            ledger: Ledger::default(),
+            now: 0,
+            accepted: 0,
+            conn: 0,
+            frames: Vec::new(),
+            read: 0,
+            seen: Vec::new(),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.host.state(), State::Open { .. })
+    }
+
+    fn is_up(&self) -> bool {
+        self.is_open() || matches!(self.host.state(), State::Closing { .. })
+    }
+
+    fn step(&mut self) {
+        self.now += self.dice.below(40) as u64;
+        self.host.at(self.now);
+        match self.dice.below(10) {
+            0..=2 if self.is_up() && self.read < self.frames.len() => {
+                let frame = self.frames[self.read].clone();
+                self.read += 1;
+                match frame {
+                    Frame::Text(text) => self.seen.push(text.parse().expect("a number")),
+                    Frame::Ping(data) => {
+                        self.host.frame(self.conn, Frame::Pong(data));
+                        self.note();
+                    }
+                    other => panic!("{other:?}"),
+                }
+                // What was read has left, and perhaps more. The host says so before anything
+                // else happens, but after the Pong.
+                let flushed = self.read + self.dice.below(3);
+                self.host.flushed(self.conn, flushed as u64);
+            }
+            3 => _ = self.host.timer(),
+            4 => _ = self.host.connect(),
+            5 | 6 if !self.is_up() => _ = self.host.opened(self.conn),
+            5 if self.dice.chance(50) => _ = self.host.closed(self.conn, lost()),
+            7 if self.is_open() && self.dice.chance(20) => _ = self.host.disconnect(),
+            8 | 9 => {
+                let mut message = json((self.accepted + 1).to_string());
+                if self.dice.chance(20) {
+                    message = message.with_ttl(Duration::from_millis(50));
+                }
+                if self.dice.chance(20) {
+                    message = message.volatile();
+                }
+                self.accepted += u64::from(self.host.try_send_message(message).is_ok());
+            }
+            _ => {}
+        }
+        self.note();
+    }
+
+    /// The end of the connection, if there is one.
+    fn end(&mut self) {
+        if self.is_up() {
+            self.host.closed(self.conn, lost());
+            self.note();
+        }
+    }
+
+    fn note(&mut self) {
+        for action in self.host.take() {
+            match action {
+                Action::Open { conn, .. } => {
+                    (self.conn, self.read) = (conn.0, 0);
+                    self.frames.clear();
+                }
+                Action::Send { payload, .. } => self.frames.push(payload),
+                Action::Emit(event) => self.ledger.note(&event, self.delivery),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Anything goes, and in the end every message has one fate, by the events and in the counters,
+/// and the gateway has seen what the events say.
+#[test]
+fn every_message_has_one_fate() {
+    for (delivery, seed) in
+        (0..100).flat_map(|seed| [(Delivery::AtMostOnce, seed), (Delivery::AtLeastOnce, seed)])
+    {
+        let mut story = Story::new(delivery, seed);
+        (0..500).for_each(|_| story.step());
+        story.end();
+        let Story { host, ledger, accepted, mut seen, .. } = story;
+        let stats = host.client().stats();
+        let queued: Vec<u64> = host.client().outbox().map(|(id, _)| id.0).collect();
+        assert_eq!((stats.accepted, stats.unproven), (accepted, 0));
+        assert_eq!(stats.confirmed, ledger.received.len() as u64);
+        assert_eq!(stats.dropped.total(), ledger.dropped.len() as u64);
+        assert!(accepted > 20 && stats.confirmed > 0 && stats.in_doubt > 0, "{stats:?}");
+        assert!(ledger.written.values().all(|times| *times == 1), "{ledger:?}");
+        assert!(ledger.received.keys().all(|id| seen.contains(id)), "{ledger:?} {seen:?}");
+        for id in 1..=accepted {
+            let received = ledger.received.contains_key(&id);
+            let dropped = ledger.dropped.contains_key(&id);
+            // At-least-once, that is no end.
+            let at_most_once = delivery == Delivery::AtMostOnce;
+            let in_doubt = at_most_once && ledger.in_doubt.contains_key(&id);
+            let fates = [received, dropped, in_doubt, queued.contains(&id)];
+            let fates = fates.into_iter().filter(|fate| *fate).count();
+            assert_eq!(fates, 1, "message {id} of {accepted}, {delivery:?}: {ledger:?}");
+        }
+        if delivery == Delivery::AtMostOnce {
+            assert!(ledger.in_doubt.values().all(|times| *times == 1), "{ledger:?}");
+            let known = |id| ledger.received.contains_key(id) || ledger.in_doubt.contains_key(id);
+            assert!(seen.iter().all(known), "{ledger:?} {seen:?}");
+        } else {
+            // Repeats are honest: without them it is in order.
+            let mut before = std::collections::BTreeSet::new();
+            seen.retain(|id| before.insert(*id));
+        }
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{delivery:?}: {seen:?}");
+        drop(host);
+    }
+}

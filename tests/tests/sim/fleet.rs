@@ -1,0 +1,258 @@
+//! Who takes part, and what they do: settings, networks, applications, and the gateway's moods.
+
+use std::time::Duration;
+
+use hermes_proto::testkit::{Conditions, Door, Fault, NodeId, Sim};
+use hermes_proto::{
+    Config, Delivery, Jitter, Outgoing, Overflow, Plaintext, Receipts, Resume, SendError, State,
+};
+use hermes_tests::URL;
+use hermes_tests::ws::Dice;
+
+use crate::ledger::Ledger;
+
+/// What the gateway is like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Good,
+    Bad,
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Any settings that make sense.
+pub(crate) fn config(dice: &mut Dice) -> Config {
+    // A browser can't ping. Who can't, or does not, never learns that a link is dead.
+    let can_ping = !dice.chance(5);
+    let (delivery, receipts) = match can_ping {
+        false => (Delivery::AtMostOnce, Receipts::None),
+        true => (
+            *dice.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]),
+            *dice.pick(&[Receipts::None, Receipts::Written, Receipts::Received]),
+        ),
+    };
+    let backoff_base = ms(*dice.pick(&[100, 500, 1_000, 1_000, 3_000]));
+    let heartbeat = *dice.pick(&[10_000, 25_000, 60_000, 240_000, 600_000]);
+    Config {
+        jitter: *dice.pick(&[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated]),
+        backoff_base,
+        backoff_cap: backoff_base * *dice.pick(&[1, 4, 20]),
+        max_attempts: *dice.pick(&[None, None, Some(10), Some(3)]),
+        max_elapsed: *dice.pick(&[None, None, None, Some(ms(120_000))]),
+        stable_after: ms(*dice.pick(&[0, 1_000, 5_000, 5_000])),
+        connect_floor: ms(*dice.pick(&[1, 500, 500])),
+        max_retry_after: ms(*dice.pick(&[10_000, 120_000])),
+        ask_credentials: dice.chance(10),
+        connect_timeout: ms(*dice.pick(&[3_000, 15_000])),
+        upgrade_timeout: ms(*dice.pick(&[2_000, 10_000])),
+        close_timeout: ms(*dice.pick(&[500, 5_000])),
+        heartbeat_interval: (!dice.chance(5)).then_some(ms(heartbeat)),
+        heartbeat_timeout: ms(*dice.pick(&[3_000, 10_000])),
+        can_ping,
+        delivery,
+        receipts,
+        message_ttl: *dice.pick(&[None, None, None, Some(ms(30_000))]),
+        resume: *dice.pick(&[Resume::Optimistic, Resume::Wait]),
+        resume_timeout: ms(*dice.pick(&[2_000, 10_000])),
+        session_max_age: *dice.pick(&[None, Some(ms(600_000)), Some(ms(30 * 86_400_000))]),
+        max_resume_failures: *dice.pick(&[None, Some(2), Some(5)]),
+        plaintext_session: *dice.pick(&[
+            Plaintext::Allow,
+            Plaintext::Allow,
+            Plaintext::Warn,
+            Plaintext::Refuse,
+        ]),
+        outbox_max_messages: *dice.pick(&[5, 100, 10_000]),
+        outbox_max_bytes: *dice.pick(&[2_000, 1 << 20]),
+        overflow: *dice.pick(&[Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest]),
+        unflushed_max_bytes: *dice.pick(&[1, 200, 64 << 10]),
+        fallback_urls: match dice.below(5) {
+            0 => vec!["wss://other.test/".into(), "ws://third.test/".into()],
+            _ => Vec::new(),
+        },
+        ..Config::new(URL)
+    }
+}
+
+/// Any network.
+pub(crate) fn conditions(config: &Config, dice: &mut Dice) -> Conditions {
+    let mut faults = vec![
+        Fault::Reset,
+        Fault::HalfClose,
+        Fault::Stall(ms(90_000)),
+        Fault::Stall(ms(3_000)),
+        Fault::ResetAfterSent(500),
+        Fault::ResetAfterSent(50),
+        Fault::ResetAfterReceived(300),
+    ];
+    if notices_silence(config) {
+        faults.extend([Fault::HalfOpen, Fault::Mute]);
+    }
+    let is_near = dice.chance(50);
+    let (latencies, jitters, buffers): (&[u64], &[u64], &[usize]) = match is_near {
+        true => (&[0, 1, 5], &[0, 2], &[1, 60, 64 << 10]),
+        // A narrow buffer holds up every round trip.
+        false => (&[20, 150, 900], &[0, 5, 300], &[64 << 10]),
+    };
+    Conditions {
+        latency: ms(*dice.pick(latencies)),
+        jitter: ms(*dice.pick(jitters)),
+        read_most: *dice.pick(&[1, 7, 64 << 10, 64 << 10]),
+        write_most: *dice.pick(&[1, 10, usize::MAX, usize::MAX]),
+        buffer: *dice.pick(buffers),
+        refused: *dice.pick(&[0, 10]) as u8,
+        lost: *dice.pick(&[0, 10]) as u8,
+        fault_every: *dice.pick(&[None, Some(ms(30_000)), Some(ms(120_000)), Some(ms(900_000))]),
+        faults,
+        oddities: *dice.pick(&[0, 2, 5]) as u8,
+    }
+}
+
+fn notices_silence(config: &Config) -> bool {
+    config.can_ping && config.heartbeat_interval.is_some()
+}
+
+/// What an application does.
+pub(crate) fn do_something(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, dice: &mut Dice) {
+    let now = sim.now();
+    let state = sim.endpoint(node).client().state();
+    match dice.below(100) {
+        // Back to normal.
+        _ if ledger.is_offline() => {
+            ledger.network(true);
+            sim.network_changed(node, true);
+        }
+        _ if matches!(state, State::Idle | State::Failed { .. }) => {
+            ledger.connects();
+            sim.connect(node);
+        }
+        0..2 => {
+            ledger.disconnects(now);
+            sim.disconnect(node);
+            if dice.chance(50) {
+                ledger.connects();
+                sim.connect(node);
+            }
+        }
+        2..4 => {
+            let within = ms(*dice.pick(&[1, 1_000, 20_000]));
+            ledger.shuts_down(now, within, sim.endpoint(node).client());
+            sim.shutdown(node, within);
+        }
+        4..6 => {
+            ledger.network(false);
+            sim.network_changed(node, false);
+        }
+        6..8 => {
+            ledger.network(true);
+            sim.network_changed(node, true);
+        }
+        8..10 => {
+            ledger.connects();
+            sim.connect(node);
+        }
+        10 => sim.clear_outbox(node),
+        11 => {
+            ledger.clears_session();
+            sim.clear_session(node);
+        }
+        12..14 => {
+            let duration = ms(*dice.pick(&[50, 4_000, 60_000]));
+            ledger.sleeps_until(now + duration);
+            sim.sleep(node, duration);
+        }
+        14..17 => {
+            let faults = sim.conditions(node).faults.clone();
+            sim.hit(node, *dice.pick(&faults));
+        }
+        _ => {
+            for _ in 0..*dice.pick(&[1, 1, 1, 3, 12]) {
+                send(sim, node, ledger, dice);
+            }
+        }
+    }
+}
+
+fn send(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, dice: &mut Dice) {
+    let id = ledger.next_id();
+    let kind = *dice.pick(&["note", "note", "chat"]);
+    let pad = "x".repeat(*dice.pick(&[0, 0, 40, 400]));
+    let text = format!(r#"{{"type":"{kind}","from":{},"n":{id},"pad":"{pad}"}}"#, node.0);
+    let mut message = Outgoing::from_json(text).expect("it is JSON");
+    if dice.chance(10) {
+        message = message.with_ttl(ms(*dice.pick(&[0, 1, 5_000])));
+    }
+    if dice.chance(10) {
+        message = message.volatile();
+    }
+    match sim.send_message(node, message) {
+        Ok(given) => ledger.accepted(given),
+        Err(SendError::Full(_) | SendError::NotNow(_) | SendError::ShuttingDown(_)) => {}
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Who sent a message, and under which name.
+pub(crate) fn read(text: &str) -> (usize, u64) {
+    let number = |name: &str| {
+        let rest = text.split_once(name)?.1;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    let read = (number(r#""from":"#), number(r#""n":"#));
+    let (Some(from), Some(id)) = read else { panic!("nobody sent {text}") };
+    (from as usize, id)
+}
+
+/// The gateway does something else.
+pub(crate) fn change_mood(sim: &mut Sim, mood: Mood, dice: &mut Dice) -> Mood {
+    let relays = sim.gateway().manners.relays;
+    be_good(sim, relays);
+    let gateway = sim.gateway();
+    if mood == Mood::Bad {
+        return Mood::Good;
+    }
+    let manners = &mut gateway.manners;
+    match dice.below(18) {
+        0 => manners.door = Door::Down,
+        1 => manners.door = Door::Vanished,
+        2 => manners.door = Door::Status { code: 503, retry_after: Some(30) },
+        3 => manners.door = Door::Status { code: *dice.pick(&[401, 429, 500]), retry_after: None },
+        4 => manners.door = Door::Drop,
+        5 => manners.door = Door::Close(*dice.pick(&[1000, 1008, 1012, 1013, 4000])),
+        6 => manners.door = Door::Garbage,
+        7 => manners.reads = false,
+        8 => manners.answers = false,
+        9 => manners.pongs = false,
+        10 => manners.resumes = false,
+        11 | 12 => manners.lies = true,
+        13 => gateway.flood(40),
+        14 => gateway.close(*dice.pick(&[1000, 1001, 1008, 1012, 4321])),
+        15 => gateway.drop_all(),
+        _ => gateway.restart(dice.chance(50)),
+    }
+    // What it does at once hits those who are there; the door those who come.
+    if gateway.manners.door != Door::Open && dice.chance(70) {
+        gateway.drop_all();
+    }
+    Mood::Bad
+}
+
+/// The gateway behaves.
+pub(crate) fn be_good(sim: &mut Sim, relays: bool) {
+    sim.gateway().manners = hermes_proto::testkit::Manners { relays, ..Default::default() };
+}
+
+/// An endpoint's network behaves, and its application wants to be connected.
+pub(crate) fn settle(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, _: &mut Dice) {
+    let conditions = sim.conditions(node);
+    (conditions.fault_every, conditions.refused, conditions.lost) = (None, 0, 0);
+    ledger.network(true);
+    sim.network_changed(node, true);
+    ledger.connects();
+    sim.connect(node);
+    if !notices_silence(ledger.config()) {
+        sim.hit(node, Fault::Reset);
+    }
+}
