@@ -74,7 +74,7 @@ pub struct Config {
     pub stable_after: Duration,
     /// The least time between the begin of an attempt that failed and one that `connect`, or the
     /// news of being [online](crate::Client::network_changed), begins without waiting for its turn.
-    /// Default: 500 ms.
+    /// `connect` skips a wait that the gateway asked for, too; such news do not. Default: 500 ms.
     #[serde(rename = "connect_floor_ms", with = "millis")]
     pub connect_floor: Duration,
     /// The longest wait that a gateway's `Retry-After` can ask for; a longer one is cut to it.
@@ -91,7 +91,8 @@ pub struct Config {
     /// Default: 1008 (policy violation).
     pub fatal_close_codes: BTreeSet<u16>,
     /// Answers to the upgrade request after which no retry helps, as
-    /// [`fatal_close_codes`](Self::fatal_close_codes). Default: 400, 401, 403, 404, 410, 426.
+    /// [`fatal_close_codes`](Self::fatal_close_codes); 401 is none of them where the next attempt
+    /// brings [fresh credentials](Self::ask_credentials). Default: 400, 401, 403, 404, 410, 426.
     pub fatal_statuses: BTreeSet<u16>,
 
     /// How long the host may take to bring credentials. Default: 30 s.
@@ -329,7 +330,9 @@ pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {
         "sec-websocket-extensions",
     ];
     if !is_token(name) {
-        return Err(format!("{name:?} is not a header name"));
+        // It may be a whole header, secret included.
+        let problem = "a name is letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 §5.6.2)";
+        return Err(format!("a header has a name of {} bytes that is none: {problem}", name.len()));
     }
     if !is_header_value(value) {
         return Err(format!("the value of {name} must be visible ASCII, spaces and tabs"));

@@ -11,8 +11,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
-    /// `ws-connected`: the connection is open; `session-resume` and what the outbox held are on
-    /// their way.
+    /// `ws-connected`: the connection is open; `session-resume` is on its way, and what the outbox
+    /// held behind it, at once or ([`Resume::Wait`](crate::Resume::Wait)) after the answer.
     Connected {
         /// The connection.
         conn: ConnId,
@@ -77,8 +77,8 @@ pub enum Event {
     },
     /// `messages-received`: the peer's WebSocket endpoint has these messages; a
     /// [fence](crate#fences) proved it. All names up to the range's end are covered, but for those
-    /// that were dropped, or lie in an earlier range. Where [`receipts`](crate::Config::receipts)
-    /// are wanted, and during a [`shutdown`](crate::Client::shutdown).
+    /// that were dropped, or lie in an earlier range. With
+    /// [`Receipts::Received`](crate::Receipts::Received), and during a [`shutdown`](crate::Client::shutdown).
     Received {
         /// The first message.
         from: MessageId,
@@ -86,7 +86,8 @@ pub enum Event {
         to: MessageId,
     },
     /// `messages-in-doubt`: a connection ended with these messages written and not proven to be
-    /// received: they may have arrived, or not. Where fences are on.
+    /// received: they may have arrived, or not. All names in the range are covered, but for those
+    /// that were dropped. Where [fences](crate#fences) follow the messages.
     InDoubt {
         /// The first message.
         from: MessageId,
@@ -111,7 +112,8 @@ pub enum Event {
     ShutDown {
         /// Messages that the peer's WebSocket endpoint has.
         received: u64,
-        /// Messages that were written, and may have arrived or not. `InDoubt` events named them.
+        /// Messages that were written, before the call or after it, and may have arrived or not.
+        /// `InDoubt` events named them.
         in_doubt: u64,
         /// Messages that never were. They are still in the
         /// [outbox](crate::Client::outbox).

@@ -66,8 +66,8 @@
 //! it, and is a **fence**: its Pong proves that the peer's endpoint has read all of them.
 //!
 //! One fence is out at most, and an answer counts for everything before it. Where
-//! [`delivery`](Config::delivery) is at-least-once, where [`receipts`](Config::receipts) are
-//! wanted, and during a [`shutdown`](Client::shutdown) a fence follows the messages, at most one in
+//! [`delivery`](Config::delivery) is at-least-once, where [`receipts`](Config::receipts) are to tell
+//! what was received, and during a [`shutdown`](Client::shutdown) a fence follows the messages, at most one in
 //! a round trip; else the heartbeat is the only one. A Pong that answers no fence proves nothing.
 //!
 //! A message's life, in [`stats`](Client::stats) and as events:

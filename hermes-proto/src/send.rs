@@ -60,7 +60,8 @@ impl Outgoing {
 
     /// Gives the message up where it could not be handed to a connection within `ttl` of being
     /// sent, with an [`Event::Dropped`](crate::Event::Dropped). What was handed over is not
-    /// recalled; where its connection ends before it has left, the time counts again. Default:
+    /// recalled; where its connection ends before it has left, it is given up then, or when its
+    /// time is over. Default:
     /// [`message_ttl`](crate::Config::message_ttl).
     #[must_use]
     pub fn with_ttl(self, ttl: Duration) -> Self {

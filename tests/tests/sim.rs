@@ -263,10 +263,7 @@ impl<'a> Run<'a> {
 
     fn go(&mut self) -> Result<Figures, Failure> {
         for number in 0..self.scale.endpoints {
-            self.with(number, |sim, node, ledger, _| {
-                ledger.connects();
-                sim.connect(node);
-            })?;
+            self.with(number, fleet::connect)?;
         }
         self.trouble()?;
         self.settle()?;
@@ -287,7 +284,9 @@ impl<'a> Run<'a> {
                 };
                 self.plan(moods, number);
             } else {
-                self.with(number, fleet::do_something)?;
+                if self.with(number, fleet::do_something)? {
+                    self.with(number, fleet::connect)?;
+                }
                 self.plan(self.scale.pace, number);
             }
         }
@@ -299,6 +298,7 @@ impl<'a> Run<'a> {
         fleet::be_good(&mut self.sim, self.scale.relays);
         for number in 0..self.scale.endpoints {
             self.with(number, fleet::settle)?;
+            self.with(number, fleet::connect)?;
         }
         self.pass_until(self.sim.now() + SETTLE)?;
         for number in 0..self.scale.endpoints {
@@ -356,14 +356,15 @@ impl<'a> Run<'a> {
     }
 
     /// Does something about an endpoint, and checks it.
-    fn with(
+    fn with<T>(
         &mut self,
         number: usize,
-        what: impl FnOnce(&mut Sim, NodeId, &mut Ledger, &mut Dice),
-    ) -> Result<(), Failure> {
+        what: impl FnOnce(&mut Sim, NodeId, &mut Ledger, &mut Dice) -> T,
+    ) -> Result<T, Failure> {
         let node = NodeId(number);
-        what(&mut self.sim, node, &mut self.ledgers[number], &mut self.dice);
-        self.check(Some(node))
+        let done = what(&mut self.sim, node, &mut self.ledgers[number], &mut self.dice);
+        self.check(Some(node))?;
+        Ok(done)
     }
 
     fn check(&mut self, node: Option<NodeId>) -> Result<(), Failure> {

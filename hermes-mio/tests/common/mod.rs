@@ -99,7 +99,8 @@ pub(crate) struct Ponger {
 }
 
 impl Ponger {
-    pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+    /// What a loaded machine may need to pass the Ping on.
+    pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
     pub(crate) fn start() -> Self {
         let (has_ping, pinged) = mpsc::channel();
@@ -134,7 +135,7 @@ impl Ponger {
         self.may_pong.send(()).unwrap();
         self.ponged.recv_timeout(LONG).unwrap();
         let begin = Instant::now();
-        while begin.elapsed() < 2 * Self::PATIENCE {
+        while begin.elapsed() < Self::PATIENCE * 5 / 4 {
             std::hint::spin_loop();
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn delay(
         Jitter::Full => between(Duration::ZERO, delay, rng),
         Jitter::Equal => between(delay / 2, delay, rng),
         Jitter::Decorrelated => {
-            let most = last.saturating_mul(3).clamp(config.backoff_base, config.backoff_cap);
+            let most = last.max(config.backoff_base).saturating_mul(3).min(config.backoff_cap);
             between(config.backoff_base, most, rng)
         }
     }
@@ -90,7 +90,7 @@ mod tests {
     fn decorrelated_waits_follow_from_the_wait_before() {
         let config = Config { jitter: Jitter::Decorrelated, ..Config::default() };
         for last in [0, 1, 2, 9] {
-            let most = Duration::from_secs(last * 3).max(config.backoff_base);
+            let most = Duration::from_secs(last * 3).max(config.backoff_base * 3);
             for stream in 0..100 {
                 let wait = delay(&config, 0, Duration::from_secs(last), &mut rng(stream));
                 assert!((config.backoff_base..=most).contains(&wait), "{wait:?} after {last} s");

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Client;
-use super::lifecycle::{Closing, Link, Phase, Sink};
+use super::lifecycle::{Closing, Intent, Link, Phase, Shutdown, Sink};
 use super::outbox::{Admission, Entry, Refusal};
 use crate::config::{Delivery, Receipts};
 use crate::{
@@ -91,7 +91,7 @@ impl Client {
     }
 
     fn admit(&self, message: &Outgoing) -> Result<Admission, Refused> {
-        if self.is_draining() {
+        if self.shutdown.is_some() {
             return Err(Refused::ShuttingDown);
         }
         let admission =
@@ -171,6 +171,8 @@ impl Client {
 impl Client {
     /// Hands over what the window allows, and a fence behind it.
     pub(super) fn pump(&mut self, out: &mut impl Sink) {
+        // What is over is not handed over, however late we are.
+        self.expire(out);
         while let Phase::Open(link) = &mut self.phase
             && link.gate.is_none()
         {
@@ -251,7 +253,7 @@ impl Client {
         if messages > 0 && fence.last > self.frontier.settled {
             let from = after(self.frontier.settled);
             self.frontier.settled = fence.last;
-            if self.config.receipts == Receipts::Received || self.report.is_some() {
+            if self.config.receipts == Receipts::Received || self.shutdown.is_some() {
                 out.push(Action::Emit(Event::Received { from, to: fence.last }));
             }
         }
@@ -283,7 +285,7 @@ impl Client {
         if link.written > link.proven && written > settled {
             self.stats.in_doubt += link.written - link.proven;
             let resend = self.config.delivery == Delivery::AtLeastOnce;
-            if self.wants_proof() || self.report.is_some() {
+            if self.wants_proof() || self.shutdown.is_some() {
                 out.push(Action::Emit(Event::InDoubt {
                     from: after(settled),
                     to: written,
@@ -305,7 +307,7 @@ impl Client {
         self.config.can_ping
             && (self.config.delivery == Delivery::AtLeastOnce
                 || self.config.receipts == Receipts::Received
-                || self.is_draining())
+                || self.intent == Intent::Drain)
     }
 }
 
@@ -323,7 +325,7 @@ impl Client {
 
     /// The client is at rest: ends the shutdown that led to it.
     pub(super) fn report(&mut self, out: &mut impl Sink) {
-        let Some(begin) = self.report.take() else { return };
+        let Some(Shutdown { begin, .. }) = self.shutdown.take() else { return };
         let unsent = self.outbox.len_behind(self.frontier.written);
         let in_doubt = match self.config.delivery {
             Delivery::AtMostOnce => self.stats.in_doubt - begin.in_doubt,

@@ -51,6 +51,11 @@ impl Heartbeat {
         self.next
     }
 
+    /// When it asks, if nothing is heard until then.
+    pub(super) fn silence_ends(&self) -> Timestamp {
+        self.next.max(self.heard + self.interval)
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         self.asking
     }

@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 use super::Client;
 use super::delivery::Fence;
 use super::heartbeat::{Heartbeat, Verdict};
-use super::retry::Next;
+use super::retry::{LastEnd, Next};
 use crate::close::{Stage, code};
 use crate::config::check_header;
 use crate::message;
 use crate::{
     Action, Actions, CloseReason, ConnId, Credentials, Event, Frame, GiveUp, Input, MessageId,
-    Text, Timestamp,
+    Stats, Text, Timestamp,
 };
 
 /// Where a client is in a connection's life.
@@ -59,6 +59,8 @@ pub(super) struct Link {
     /// Until when nothing goes out before that answer.
     pub(super) gate: Option<Timestamp>,
     pub(super) heartbeat: Option<Heartbeat>,
+    /// When the latest news of a network had it asked.
+    pub(super) probed: Option<Timestamp>,
 }
 
 /// A connection in its closing handshake.
@@ -82,8 +84,17 @@ pub(super) enum Intent {
     Stop,
     /// A connection.
     Run,
-    /// A connection until everything has arrived, and until then at the latest.
-    Drain { until: Timestamp },
+    /// A connection until everything has arrived.
+    Drain,
+}
+
+/// A shutdown that is under way, or was and is to be reported.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shutdown {
+    /// When it is over, whatever is left.
+    pub(super) until: Timestamp,
+    /// The counts when it began.
+    pub(super) begin: Stats,
 }
 
 /// A connection that ended, or never came to be.
@@ -176,14 +187,16 @@ impl Client {
 impl Client {
     fn on_connect(&mut self, out: &mut impl Sink) {
         let was_wanted = core::mem::replace(&mut self.intent, Intent::Run) != Intent::Stop;
-        self.report = None;
+        self.shutdown = None;
         match &mut self.phase {
             Phase::Idle => {
                 self.refill();
+                self.prefer_session();
                 self.open_from(self.now, out);
             }
             Phase::Failed(_) => {
                 self.refill();
+                self.prefer_session();
                 self.open_from(self.floor(), out);
             }
             Phase::Waiting { until, spends } => {
@@ -210,48 +223,42 @@ impl Client {
             Phase::Closing(closing) => {
                 self.phase = Phase::Closing(Closing { reopen: false, ..closing })
             }
-            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => self.report(out),
+            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => self.rest(Phase::Idle, out),
         }
     }
 
     fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Sink) {
-        self.report.get_or_insert(self.stats);
+        let begin = self.shutdown.as_ref().map_or(self.stats, |shutdown| shutdown.begin);
+        self.shutdown = Some(Shutdown { until, begin });
         match &self.phase {
             Phase::Idle | Phase::Failed(_) => self.report(out),
             // A `disconnect` is under way.
             Phase::Closing(_) if self.intent == Intent::Stop => {}
             _ => {
-                self.intent = Intent::Drain { until };
+                self.intent = Intent::Drain;
                 self.pump(out);
             }
         }
     }
 
-    /// Everything has arrived, or the time for it is over.
-    fn end_drain(&mut self, until: Timestamp, out: &mut impl Sink) {
-        if self.now < until {
-            self.on_disconnect(out);
-            if let Phase::Closing(closing) = &mut self.phase {
-                closing.deadline = closing.deadline.min(until);
-            }
-            return;
-        }
+    /// The time for a shutdown is over: drops what there is.
+    fn end_shutdown(&mut self, out: &mut impl Sink) {
         self.intent = Intent::Stop;
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Connecting { conn, .. } => self.abandon(conn, CloseReason::Requested, None, out),
             Phase::Open(link) => self.drop_link(link, CloseReason::Requested, out),
             Phase::Closing(closing) => self.cut_short(closing, out),
-            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => self.report(out),
+            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => self.rest(Phase::Idle, out),
         }
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        matches!(self.intent, Intent::Drain { .. })
     }
 
     fn refill(&mut self) {
         self.retry.refill(self.now);
         self.gateways.forgive();
+    }
+
+    /// Goes to the gateway that issued the session, where none is alive.
+    pub(super) fn prefer_session(&mut self) {
         if let Some(origin) = self.session.as_ref().and_then(|session| session.origin.as_deref()) {
             self.gateways.prefer(origin);
         }
@@ -268,17 +275,21 @@ impl Client {
         if let Some(since) = self.offline.take() {
             self.retry.pause(self.now - since, self.now);
         }
-        // A network says nothing about a gateway that asked for a wait.
-        let asked = self.last_end.as_ref().and_then(|reason| self.asked_wait(reason));
+        let floor = self.config.connect_floor;
         match &mut self.phase {
-            Phase::Waiting { until, .. } => {
-                let until = *until;
-                let from = if asked.is_some() { until } else { until.min(self.floor()) };
-                self.wait(from, false);
+            Phase::Waiting { until, spends } => {
+                let (until, spends) = (*until, *spends);
+                // A network says nothing about a gateway that asked for a wait.
+                let asked = self.last_end.as_ref().and_then(LastEnd::asked_until);
+                let from = self.floor().max(asked.unwrap_or(self.now));
+                self.wait(until.min(from), spends);
                 self.open_if_due(out);
             }
             // The network may be another one, and the link dead without knowing it.
-            Phase::Open(Link { heartbeat: Some(heartbeat), .. }) => {
+            Phase::Open(Link { heartbeat: Some(heartbeat), probed, .. })
+                if probed.is_none_or(|at| self.now - at >= floor) =>
+            {
+                *probed = Some(self.now);
                 // One that was asked before has no longer for it, however often the network changes.
                 if !heartbeat.is_asking() {
                     heartbeat.ask(self.now);
@@ -324,6 +335,7 @@ impl Client {
             offered: false,
             gate: None,
             heartbeat: Heartbeat::new(self.now, &self.config),
+            probed: None,
         };
         let resume = self.session_resume(out);
         if resume.is_some() {
@@ -471,8 +483,9 @@ impl Client {
         self.phase = Phase::Closing(Closing { link, why, code, deadline, was_stable, reopen });
     }
 
+    /// Whether a connection was up for long enough, and of use.
     fn was_stable(&self, link: &Link) -> bool {
-        self.now - link.since >= self.config.stable_after
+        link.gate.is_none() && self.now - link.since >= self.config.stable_after
     }
 
     /// Gives up a connection that is being made, or is open no more.
@@ -525,11 +538,13 @@ impl Client {
             self.gateways.forgive();
         }
         // What nobody will send again is no reason for another connection.
-        let is_drained = self.is_draining() && self.outbox.len() == 0;
-        let next = if reopen {
-            Next::Open
-        } else if self.intent == Intent::Stop || is_drained {
+        let is_drained = self.intent == Intent::Drain && self.outbox.len() == 0;
+        let next = if self.intent == Intent::Stop || is_drained {
             Next::Rest
+        } else if reopen && self.offline.is_some() {
+            Next::Hold(self.now)
+        } else if reopen {
+            Next::Open
         } else {
             self.next_attempt(conn, &reason, was_stable)
         };
@@ -539,13 +554,15 @@ impl Client {
             Next::Rest | Next::Hold(_) | Next::GiveUp(_) => None,
         };
         let is_ours = reason == CloseReason::Requested;
-        self.last_end = Some(reason.clone());
+        let asked = self.asked_wait(&reason);
+        self.last_end = Some(LastEnd { reason: reason.clone(), asked, at: self.now });
         out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
         if let Some(link) = link {
             self.take_back(&link, lost, out);
-            if !is_ours {
-                self.judge_session(&link, was_stable, out);
-            }
+            self.judge_session(&link, was_stable, is_ours, out);
+        }
+        if reopen {
+            self.prefer_session();
         }
         match next {
             Next::Rest => self.rest(Phase::Idle, out),
@@ -562,6 +579,7 @@ impl Client {
     fn rest(&mut self, phase: Phase, out: &mut impl Sink) {
         self.phase = phase;
         self.intent = Intent::Stop;
+        self.prefer_session();
         self.report(out);
     }
 }
@@ -572,10 +590,10 @@ impl Client {
     pub(crate) fn settle(&mut self, out: &mut impl Sink) {
         // Each turn moves the deadline into the future, since no duration is zero.
         loop {
-            if let Intent::Drain { until } = self.intent
-                && (until <= self.now || self.is_drained())
-            {
-                self.end_drain(until, out);
+            if self.shutdown.as_ref().is_some_and(|shutdown| shutdown.until <= self.now) {
+                self.end_shutdown(out);
+            } else if self.intent == Intent::Drain && self.is_drained() {
+                self.on_disconnect(out);
             } else if self.next_deadline().is_some_and(|due| due <= self.now) {
                 self.on_deadline(out);
             } else {
@@ -590,11 +608,8 @@ impl Client {
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        let drain = match self.intent {
-            Intent::Drain { until } => Some(until),
-            Intent::Run | Intent::Stop => None,
-        };
-        [self.phase_deadline(), self.outbox.expiry(), drain].into_iter().flatten().min()
+        let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.until);
+        [self.phase_deadline(), self.outbox.expiry(), shutdown].into_iter().flatten().min()
     }
 
     pub(super) fn phase_deadline(&self) -> Option<Timestamp> {

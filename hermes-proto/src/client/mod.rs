@@ -28,14 +28,14 @@ use self::delivery::Frontier;
 use self::gateways::Gateways;
 #[cfg(feature = "ws")]
 pub(crate) use self::lifecycle::Sink;
-use self::lifecycle::{Closing, Intent, Phase};
+use self::lifecycle::{Closing, Intent, Phase, Shutdown};
 use self::outbox::{Admission, Outbox};
-use self::retry::Retry;
+use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 pub use self::stats::{Drops, Ends, Stats};
 use crate::{
-    Actions, CloseReason, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
-    Session, Text, Timestamp, Url,
+    Actions, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError, Session, Text,
+    Timestamp, Url,
 };
 
 /// What enters a client once, from the world outside.
@@ -86,8 +86,7 @@ pub struct Client {
     offline: Option<Timestamp>,
     phase: Phase,
     retry: Retry,
-    /// How the latest connection ended.
-    last_end: Option<CloseReason>,
+    last_end: Option<LastEnd>,
     /// How many connections were named.
     named: u64,
     /// What the host brought for the attempt under way.
@@ -102,8 +101,7 @@ pub struct Client {
     outbox: Outbox,
     frontier: Frontier,
     stats: Stats,
-    /// The counts at the begin of a shutdown that is to be reported.
-    report: Option<Stats>,
+    shutdown: Option<Shutdown>,
 }
 
 /// Seed and clock, withheld from `Debug`.
@@ -136,7 +134,7 @@ impl Client {
             session.origin.get_or_insert_with(|| urls[0].origin().to_string());
             session
         });
-        Ok(Client {
+        let mut client = Client {
             config,
             gateways: Gateways::new(urls),
             start: StartSecret { seed, unix_ms },
@@ -155,8 +153,10 @@ impl Client {
             outbox: Outbox::default(),
             frontier: Frontier::default(),
             stats: Stats::default(),
-            report: None,
-        })
+            shutdown: None,
+        };
+        client.prefer_session();
+        Ok(client)
     }
 
     /// Makes a connection and keeps it: [`Input::Connect`].
@@ -173,7 +173,7 @@ impl Client {
     /// Sends what is left, waits for the proof that it arrived where there can be one (a
     /// [fence](crate#fences)), and disconnects: [`Input::Shutdown`]. Over as many connections as
     /// that takes, and `within` this time, the closing handshake included; then it drops what
-    /// there is. From here on `send` refuses. [`Event::ShutDown`](crate::Event::ShutDown) says what
+    /// there is. Meanwhile `send` refuses. [`Event::ShutDown`](crate::Event::ShutDown) says what
     /// became of it, and the outbox keeps what was not sent.
     ///
     /// A client that is not connected, nor about to be, makes no connection for it. `disconnect`
@@ -346,6 +346,7 @@ impl fmt::Debug for Client {
             .field("now", &self.now)
             .field("armed", &self.armed)
             .field("intent", &self.intent)
+            .field("shutdown", &self.shutdown)
             .field("offline", &self.offline)
             .field("phase", &self.phase)
             .field("retry", &self.retry)

@@ -4,7 +4,7 @@
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use super::lifecycle::{Closing, Intent, Link, Phase};
+use super::lifecycle::{Closing, Link, Phase};
 use super::{Client, Stats};
 use crate::config::Jitter;
 use crate::{ConnId, MessageId, Timestamp};
@@ -82,11 +82,15 @@ impl Client {
             behind(&mut self.retry.since, outage);
         }
         behind(&mut self.retry.began, config.connect_floor);
+        if let Some(end) = &mut self.last_end {
+            behind(&mut end.at, end.asked.unwrap_or_default());
+        }
         if config.jitter != Jitter::Decorrelated {
             self.retry.last = Duration::ZERO;
         }
-        if let Intent::Drain { until } = &mut self.intent {
-            ahead(until);
+        if let Some(shutdown) = &mut self.shutdown {
+            ahead(&mut shutdown.until);
+            shutdown.begin = Stats::default();
         }
         let link = |link: &mut Link| {
             behind(&mut link.since, config.stable_after);
@@ -94,6 +98,7 @@ impl Client {
                 fence.since = NOW;
             }
             link.gate.iter_mut().for_each(ahead);
+            link.probed.iter_mut().for_each(|at| behind(at, config.connect_floor));
             if let Some(heartbeat) = &mut link.heartbeat {
                 let most = config.heartbeat_interval.unwrap_or_default();
                 behind(&mut heartbeat.heard, most);
@@ -115,7 +120,6 @@ impl Client {
 
     fn count_anew(&mut self) {
         self.stats = Stats::default();
-        self.report = self.report.map(|_| Stats::default());
         self.named = self.conn().map_or(0, |_| 1);
 
         let mut ids = BTreeSet::from([self.frontier.written.0, self.frontier.settled.0]);

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use serde::Serialize;
 
 use super::Client;
-use super::lifecycle::{Link, Phase, Sink};
+use super::lifecycle::{Closing, Link, Phase, Sink};
 use crate::config::{Plaintext, Resume};
 use crate::{Action, Event, Outgoing, Session, SessionDrop, SessionInit, Text, Url};
 
@@ -55,9 +55,9 @@ impl Client {
     /// `session-init`: keeps the session, before the application hears of it.
     pub(super) fn on_session_init(&mut self, init: &mut SessionInit, out: &mut impl Sink) {
         init.compare(self.session.as_ref().filter(|session| session.belongs_to(self.url())));
-        self.stats.resumed += u64::from(init.resumed());
         self.resume_failures = 0;
-        if let Phase::Open(link) = &mut self.phase {
+        if let Phase::Open(link) | Phase::Closing(Closing { link, .. }) = &mut self.phase {
+            self.stats.resumed += u64::from(link.offered && init.resumed());
             link.offered = false;
             link.gate = None;
         }
@@ -71,22 +71,38 @@ impl Client {
         out.push(Action::PersistSession(Some(session)));
     }
 
-    /// A connection ended, not by our own wish.
-    pub(super) fn judge_session(&mut self, link: &Link, was_stable: bool, out: &mut impl Sink) {
+    /// A connection ended. Whether it was by our own wish says something about the session, too.
+    pub(super) fn judge_session(
+        &mut self,
+        link: &Link,
+        was_stable: bool,
+        is_ours: bool,
+        out: &mut impl Sink,
+    ) {
         if was_stable {
-            // It was in use until now.
-            let (unix_ms, url) = (self.unix_ms(), self.gateways.current());
-            if let Some(session) = &mut self.session
-                && session.belongs_to(url)
-            {
-                session.saved_at = session.saved_at.max(unix_ms);
-            }
-        } else if link.offered && self.offline.is_none() {
+            self.resume_failures = 0;
+            self.refresh_session(out);
+        } else if link.offered && !is_ours && self.offline.is_none() {
             self.resume_failures += 1;
             let most = self.config.max_resume_failures;
             if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {
                 self.drop_session(SessionDrop::ResumeFailed, out);
             }
+        }
+    }
+
+    /// A session that was in use until now is not as old as it looks. It is saved anew where a
+    /// tenth of its time has passed: a disk has better things to do than that at each end.
+    fn refresh_session(&mut self, out: &mut impl Sink) {
+        let Some(most) = self.config.session_max_age else { return };
+        let (unix_ms, url) = (self.unix_ms(), self.gateways.current());
+        let Some(session) = self.session.as_mut().filter(|session| session.belongs_to(url)) else {
+            return;
+        };
+        let age = unix_ms.saturating_sub(session.saved_at);
+        if session.saved_at > 0 && u128::from(age) > (most / 10).as_millis() {
+            session.saved_at = unix_ms;
+            out.push(Action::PersistSession(Some(session.clone())));
         }
     }
 

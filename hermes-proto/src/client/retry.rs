@@ -5,7 +5,7 @@ use core::time::Duration;
 use chacha20::ChaCha12Rng;
 
 use super::{Client, Purpose, backoff};
-use crate::close::RetryAfter;
+use crate::close::{RetryAfter, Stage};
 use crate::{CloseReason, Config, ConnId, GiveUp, Timestamp};
 
 /// The budget of reconnects, and what was spent of it.
@@ -19,6 +19,21 @@ pub(super) struct Retry {
     pub(super) last: Duration,
     /// When the latest attempt began.
     pub(super) began: Timestamp,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LastEnd {
+    pub(super) reason: CloseReason,
+    /// The wait that the gateway asked for by that.
+    pub(super) asked: Option<Duration>,
+    pub(super) at: Timestamp,
+}
+
+impl LastEnd {
+    pub(super) fn asked_until(&self) -> Option<Timestamp> {
+        self.asked.map(|asked| self.at + asked)
+    }
 }
 
 /// What comes after the end of a connection.
@@ -74,7 +89,7 @@ impl Client {
                 return Next::GiveUp(GiveUp::Fatal);
             }
             self.gateways.rotate();
-        } else if !was_stable {
+        } else if !was_stable && self.offline.is_none() && !lacks_credentials(reason) {
             self.gateways.rotate();
         }
         let is_spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
@@ -96,6 +111,8 @@ impl Client {
     fn is_fatal(&self, reason: &CloseReason) -> bool {
         match reason {
             CloseReason::Peer { code, .. } => self.config.fatal_close_codes.contains(code),
+            // The next attempt brings others.
+            CloseReason::Http { status: 401, .. } if self.config.ask_credentials => false,
             CloseReason::Http { status, .. } => self.config.fatal_statuses.contains(status),
             _ => false,
         }
@@ -121,4 +138,12 @@ impl Client {
     pub(super) fn floor(&self) -> Timestamp {
         self.now.max(self.retry.began + self.config.connect_floor)
     }
+}
+
+/// Whether an attempt failed before the gateway had a part in it.
+fn lacks_credentials(reason: &CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::Credentials { .. } | CloseReason::Timeout { stage: Stage::Credentials }
+    )
 }

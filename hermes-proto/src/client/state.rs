@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::Client;
-use super::lifecycle::{Closing, Intent, Phase};
+use super::lifecycle::{Closing, Phase};
 use crate::close::Stage;
 use crate::{CloseReason, ConnId, GiveUp, Timestamp};
 
@@ -91,11 +91,12 @@ impl Client {
             Phase::Waiting { until, spends } => State::Waiting {
                 until: Some(*until).filter(|_| self.offline.is_none()),
                 attempt: attempts + u32::from(*spends),
-                after: self.last_end.clone(),
-                asked: self.last_end.as_ref().and_then(|reason| self.asked_wait(reason)),
+                after: self.last_end.as_ref().map(|end| end.reason.clone()),
+                asked: self.last_end.as_ref().and_then(|end| end.asked),
             },
             Phase::Failed(why) => {
-                State::Failed { attempts, why: *why, after: self.last_end.clone() }
+                let after = self.last_end.as_ref().map(|end| end.reason.clone());
+                State::Failed { attempts, why: *why, after }
             }
         }
     }
@@ -107,7 +108,7 @@ impl Client {
         let mut line = match self.state() {
             State::Idle => match &self.last_end {
                 None => "idle: connect was not called".into(),
-                Some(reason) => format!("idle after {}", Brief(reason)),
+                Some(end) => format!("idle after {}", Brief(&end.reason)),
             },
             State::Connecting { stage, deadline, attempt, .. } => {
                 let what = match stage {
@@ -129,10 +130,11 @@ impl Client {
                 }
                 if let Phase::Open(link) = &self.phase {
                     if let Some(heartbeat) = &link.heartbeat {
-                        let until = left(heartbeat.deadline());
                         line.push_str(&if heartbeat.is_asking() {
+                            let until = left(heartbeat.deadline());
                             format!("; asked whether it is alive, dropped in {until}")
                         } else {
+                            let until = left(heartbeat.silence_ends());
                             format!("; asked after {until} of silence")
                         });
                     }
@@ -153,11 +155,12 @@ impl Client {
                 format!("waiting {}: {}", left(until), self.which(attempt))
             }
             State::Failed { attempts, why, .. } => {
-                format!("failed: {why} ({attempts} reconnects{})", self.after(", the last "))
+                let reconnects = Count(u64::from(attempts), "reconnect");
+                format!("failed: {why} ({reconnects}{})", self.after(", the last "))
             }
         };
-        if let Intent::Drain { until } = self.intent {
-            line.push_str(&format!("; shutting down within {}", left(until)));
+        if let Some(shutdown) = &self.shutdown {
+            line.push_str(&format!("; shutting down within {}", left(shutdown.until)));
         }
         let stats = self.stats();
         for (count, what) in [
@@ -165,10 +168,11 @@ impl Client {
             (stats.unproven, "not proven received"),
         ] {
             if count > 0 {
-                line.push_str(&format!("; {count} messages {what}"));
+                line.push_str(&format!("; {} {what}", Count(count, "message")));
             }
         }
-        line
+        // Texts of the peer's may be of any kind.
+        line.replace(char::is_control, " ")
     }
 
     /// "attempt 4 after close 1013, which asked for 5 s".
@@ -184,12 +188,12 @@ impl Client {
     }
 
     fn after(&self, joint: &str) -> String {
-        let Some(reason) = &self.last_end else { return String::new() };
-        let asked = match self.asked_wait(reason) {
+        let Some(end) = &self.last_end else { return String::new() };
+        let asked = match end.asked {
             Some(asked) => format!(", which asked for {}", Seconds(asked)),
             None => String::new(),
         };
-        format!("{joint}after {}{asked}", Brief(reason))
+        format!("{joint}after {}{asked}", Brief(&end.reason))
     }
 }
 
@@ -199,11 +203,21 @@ struct Seconds(Duration);
 impl core::fmt::Display for Seconds {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         // Rounded up, so that what is to come never shows as nothing.
-        let tenths = self.0.as_millis().div_ceil(100);
+        let tenths = self.0.as_micros().div_ceil(100_000);
         match tenths % 10 {
             0 => write!(f, "{} s", tenths / 10),
             tenth => write!(f, "{}.{tenth} s", tenths / 10),
         }
+    }
+}
+
+/// So many of them.
+struct Count(u64, &'static str);
+
+impl core::fmt::Display for Count {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Count(count, what) = self;
+        write!(f, "{count} {what}{}", if *count == 1 { "" } else { "s" })
     }
 }
 

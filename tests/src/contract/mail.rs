@@ -112,7 +112,7 @@ impl Contract {
             && self.mail.fits(message.len(), window);
         let room = self.gives_way(message.len()).is_some();
         match self.config.overflow {
-            _ if self.is_draining() => Some(DropReason::ShuttingDown),
+            _ if self.report.is_some() => Some(DropReason::ShuttingDown),
             _ if message.len() > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
             Overflow::Refuse if self.gives_way(message.len()) != Some(0) => {
                 Some(DropReason::OutboxFull)
@@ -192,6 +192,8 @@ impl Contract {
         let next = self.mail.entries.iter_mut().find(|entry| !entry.is_handed());
         let Some(next) = next else { return Err(format!("nobody sent this: {text}")) };
         ensure!(*text == next.text, "message {} was next", next.id.0);
+        let over = next.expires.filter(|at| *at <= self.now);
+        ensure!(over.is_none(), "message {} is handed over, and its time is over", next.id.0);
         ensure!(fits, "{unflushed:?} are unflushed, in a window of {window} bytes");
         next.hands = Hands::Host(seq);
         let id = next.id;

@@ -114,8 +114,13 @@ fn notices_silence(config: &Config) -> bool {
     config.can_ping && config.heartbeat_interval.is_some()
 }
 
-/// What an application does.
-pub(crate) fn do_something(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, dice: &mut Dice) {
+/// What an application does. Returns whether it connects right afterwards.
+pub(crate) fn do_something(
+    sim: &mut Sim,
+    node: NodeId,
+    ledger: &mut Ledger,
+    dice: &mut Dice,
+) -> bool {
     let now = sim.now();
     let state = sim.endpoint(node).client().state();
     match dice.below(100) {
@@ -124,17 +129,11 @@ pub(crate) fn do_something(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, dic
             ledger.network(true);
             sim.network_changed(node, true);
         }
-        _ if matches!(state, State::Idle | State::Failed { .. }) => {
-            ledger.connects();
-            sim.connect(node);
-        }
+        _ if matches!(state, State::Idle | State::Failed { .. }) => return true,
         0..2 => {
             ledger.disconnects(now);
             sim.disconnect(node);
-            if dice.chance(50) {
-                ledger.connects();
-                sim.connect(node);
-            }
+            return dice.chance(50);
         }
         2..4 => {
             let within = ms(*dice.pick(&[1, 1_000, 20_000]));
@@ -149,10 +148,7 @@ pub(crate) fn do_something(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, dic
             ledger.network(true);
             sim.network_changed(node, true);
         }
-        8..10 => {
-            ledger.connects();
-            sim.connect(node);
-        }
+        8..10 => return true,
         10 => sim.clear_outbox(node),
         11 => {
             ledger.clears_session();
@@ -173,6 +169,12 @@ pub(crate) fn do_something(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, dic
             }
         }
     }
+    false
+}
+
+pub(crate) fn connect(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, _: &mut Dice) {
+    ledger.connects(sim.endpoint(node).client());
+    sim.connect(node);
 }
 
 fn send(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, dice: &mut Dice) {
@@ -244,14 +246,12 @@ pub(crate) fn be_good(sim: &mut Sim, relays: bool) {
     sim.gateway().manners = hermes_proto::testkit::Manners { relays, ..Default::default() };
 }
 
-/// An endpoint's network behaves, and its application wants to be connected.
+/// An endpoint's network behaves.
 pub(crate) fn settle(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, _: &mut Dice) {
     let conditions = sim.conditions(node);
     (conditions.fault_every, conditions.refused, conditions.lost) = (None, 0, 0);
     ledger.network(true);
     sim.network_changed(node, true);
-    ledger.connects();
-    sim.connect(node);
     if !notices_silence(ledger.config()) {
         sim.hit(node, Fault::Reset);
     }

@@ -58,11 +58,14 @@ struct Pace {
     connected: Option<Timestamp>,
     /// Reconnects in a row, at least.
     spent: u32,
-    /// The application asked for one earlier, or was idle in between.
+    /// The application asked for one, or said that there is a network.
     asked: bool,
-    /// So the attempt is no reconnect, perhaps.
+    /// The attempt to come is no reconnect, perhaps.
     is_free: bool,
-    was_idle: bool,
+    /// The application disconnected, and did not connect since.
+    is_stopped: bool,
+    /// The next one is to begin as soon as this one is closed.
+    reopens: bool,
 }
 
 /// What the application does.
@@ -74,7 +77,7 @@ impl Ledger {
             written: 0,
             settled: 0,
             arrivals: Vec::new(),
-            pace: Pace { was_idle: true, ..Pace::default() },
+            pace: Pace::default(),
             is_offline: false,
             has_session: false,
             report_due: None,
@@ -100,21 +103,29 @@ impl Ledger {
         self.messages.push(Message::default());
     }
 
-    pub(crate) fn connects(&mut self) {
+    pub(crate) fn connects(&mut self, client: &Client) {
         self.pace.asked = true;
         self.report_due = None;
+        match client.state() {
+            State::Idle | State::Failed { .. } => self.pace.spent = 0,
+            State::Closing { .. } if self.pace.is_stopped => {
+                self.pace.spent = 0;
+                self.pace.reopens = true;
+            }
+            _ => {}
+        }
+        self.pace.is_stopped = false;
     }
 
     pub(crate) fn disconnects(&mut self, now: Timestamp) {
-        self.pace.was_idle = true;
-        self.pace.spent = 0;
+        self.pace.is_stopped = true;
+        self.pace.reopens = false;
+        self.pace.announced = None;
         let closed = now + self.config.close_timeout;
         self.report_due = self.report_due.map(|due| due.max(closed));
     }
 
     pub(crate) fn shuts_down(&mut self, now: Timestamp, within: Duration, client: &Client) {
-        self.pace.was_idle = true;
-        self.pace.spent = 0;
         let due = match client.state() {
             State::Closing { deadline, .. } => deadline.max(now + within),
             _ => now + within,
@@ -172,16 +183,16 @@ impl Ledger {
                 self.on_disconnected(at, reason, *retry_at)?;
             }
             Event::Failed { attempts, why } => {
-                self.pace.spent = 0;
                 let enough = self.config.max_attempts.is_some_and(|most| *attempts >= most);
                 ensure!(*why != GiveUp::Attempts || enough, "given up after {attempts} attempts");
             }
             Event::SessionInit(init) => {
                 ensure!(!init.resumed() || self.has_session, "a session of long ago is resumed");
                 let has_token = init.json().contains(r#""token":""#);
-                if has_token && self.config.plaintext_session != Plaintext::Refuse {
-                    self.has_session = true;
-                }
+                // Over `wss://`, that is; where all gateways are in the clear there is none.
+                let may_keep = self.config.plaintext_session != Plaintext::Refuse
+                    || !self.config.fallback_urls.is_empty();
+                self.has_session |= has_token && may_keep;
             }
             Event::SessionDropped { .. } => self.has_session = false,
             Event::Written { from, to } => {
@@ -239,16 +250,12 @@ impl Ledger {
             pace.spent = 0;
         }
         pace.announced = retry_at;
-        let reopened = std::mem::take(&mut pace.was_idle);
-        let asked = std::mem::take(&mut pace.asked);
-        pace.is_free = false;
-        let Some(retry_at) = retry_at else {
-            // Nobody wants another one, or there is no network.
-            pace.was_idle = true;
-            return Ok(());
-        };
+        pace.asked = false;
+        pace.is_free = std::mem::take(&mut pace.reopens);
+        // Else nobody wants another one, or there is no network.
+        let Some(retry_at) = retry_at else { return Ok(()) };
         let wait = retry_at - at;
-        if reopened && asked && wait.is_zero() {
+        if pace.is_free && wait.is_zero() {
             return Ok(());
         }
         let doubled = config.backoff_base.saturating_mul(1 << pace.spent.min(20));
@@ -312,22 +319,19 @@ impl Ledger {
         let (config, pace) = (&self.config, &mut self.pace);
         ensure!(!self.is_offline, "an attempt begins without a network");
         let asked = std::mem::take(&mut pace.asked);
-        let announced = pace.announced.take();
-        let was_idle = pace.was_idle;
-        if let Some(at) = announced.filter(|at| now < *at) {
-            ensure!(asked || was_idle, "an attempt begins before its time, {at:?}");
-            let floor = pace.began.map(|began| began + config.connect_floor);
-            let floor = floor.filter(|_| !was_idle);
-            ensure!(
-                floor.is_none_or(|floor| now >= floor),
-                "an attempt begins {:?} after another",
-                now - pace.began.unwrap_or_default()
-            );
+        let is_free = std::mem::take(&mut pace.is_free);
+        let is_announced = pace.announced.is_some();
+        match pace.announced.take() {
+            None => ensure!(asked, "an attempt begins that nobody wants"),
+            Some(at) if now < at => {
+                ensure!(asked, "an attempt begins before its time, {at:?}");
+                let floor = pace.began.unwrap_or_default() + config.connect_floor;
+                ensure!(now >= floor, "an attempt begins before {floor:?}");
+            }
+            Some(_) => {}
         }
-        if announced.is_some() && !std::mem::take(&mut pace.is_free) && !was_idle {
-            pace.spent += 1;
-        }
-        pace.was_idle = false;
+        // At least; one that the network brought is none.
+        pace.spent += u32::from(is_announced && !is_free);
         pace.began = Some(now);
         pace.connected = None;
         Ok(())

@@ -17,6 +17,8 @@ use serde_json::{Map, Value};
 
 use crate::{Failure, output, usage};
 
+/// Connect to a gateway: its events to standard output, JSON lines from standard input to it
+///
 /// Events go to standard output, a JSON line each; lines of standard input, which must be JSON,
 /// go to the gateway. At the end of input it sends what is left, waits for the proof that it
 /// arrived, closes, and exits: with 1 where something was not sent, or may not have arrived.
@@ -51,8 +53,9 @@ pub(crate) struct Args {
     /// Send again what may not have arrived, rather than lose it; it may arrive twice
     #[arg(long, help_heading = "Delivery")]
     at_least_once: bool,
-    /// Tell how far messages have come: none (the default), written (the system has them), received
-    /// (the gateway has them, too)
+    /// Tell how far messages have come: none (the default), written, received
+    ///
+    /// Written: this system has them. Received: the gateway has them, too.
     #[arg(long, value_name = "GRADE", help_heading = "Delivery")]
     receipts: Option<String>,
     /// Milliseconds after which a message that could not be sent is dropped
@@ -65,8 +68,7 @@ pub(crate) struct Args {
     /// Keep the session in this file, and resume it
     #[arg(long, value_name = "FILE", help_heading = "Session")]
     session: Option<PathBuf>,
-    /// What goes out before a session-resume is answered: all there is (optimistic, the default) or
-    /// nothing (wait)
+    /// What goes out before a session-resume is answered: optimistic (all, the default), wait (nothing)
     #[arg(long, value_name = "HOW", help_heading = "Session")]
     resume: Option<String>,
 
@@ -98,10 +100,12 @@ pub(crate) struct Args {
     /// A subprotocol to ask for
     #[arg(long = "subprotocol", value_name = "NAME", help_heading = "Upgrade request")]
     subprotocols: Vec<String>,
-    /// A shell command that brings fresh credentials before each attempt (sh -c, cmd /C on
-    /// Windows), with the gateway's URL in HERMES_URL. It prints `NAME: VALUE` lines, headers for
-    /// the upgrade request, and perhaps a line `session-token VALUE`, the token of a session to
-    /// resume. Where it fails the attempt does, and the last line of its standard error is shown
+    /// A shell command that brings fresh credentials before each attempt
+    ///
+    /// It is run with sh -c (cmd /C on Windows), with the gateway's URL in HERMES_URL. It prints
+    /// lines `NAME: VALUE`, headers for the upgrade request, and perhaps a line
+    /// `session-token VALUE`, the token of a session to resume. Where it fails, the attempt does,
+    /// and the last line of its standard error says why.
     #[arg(long, value_name = "COMMAND", help_heading = "Upgrade request")]
     credentials: Option<String>,
 }

@@ -11,6 +11,8 @@ use hermes_proto::{CloseReason, Config, Event};
 
 use crate::{Failure, output};
 
+/// Tell the whole story on this machine: a gateway, a client, and what goes wrong between them
+///
 /// It starts a gateway on loopback and a client, chats, has a fence confirm what it sent, has the
 /// link cut, half-opened and refused, queues, resumes and flushes, and counts at the gateway what
 /// arrived.

@@ -10,6 +10,8 @@ use hermes_mio::gateway::{Gateway, Misbehaviour, Options, Record, Session, Targe
 
 use crate::{Failure, output};
 
+/// Run a gateway for development and tests
+///
 /// What it does is a JSON line each on standard output. On standard input it takes orders:
 ///
 ///   TARGET MISBEHAVIOUR   misbehave: next, live, everyone or client=ID, and then drop, silent,

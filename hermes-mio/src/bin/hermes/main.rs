@@ -24,13 +24,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Tell the whole story on this machine: a gateway, a client, and what goes wrong between them
+    // Each one's help is with its arguments.
     Demo(demo::Args),
-    /// Connect to a gateway: its events to standard output, JSON lines from standard input to it
     Connect(Box<connect::Args>),
-    /// Run a gateway for development and tests
     Gateway(gateway::Args),
-    /// Run a trace, and print what the machine does
     Replay(replay::Args),
 }
 

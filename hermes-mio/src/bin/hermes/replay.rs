@@ -8,6 +8,7 @@ use hermes_proto::trace::{Checker, Replayer};
 
 use crate::{Failure, output};
 
+/// Run a trace, and print what the machine does
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The trace; `-` is standard input
