@@ -773,3 +773,34 @@ fn random_seed() -> Result<[u8; 32], Error> {
     getrandom::fill(&mut seed).map_err(|error| Error::Seed(io::Error::from(error)))?;
     Ok(seed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use hermes_proto::Config;
+    use mio::Poll;
+
+    use super::*;
+
+    /// A lookup that outlives its connection is of no use to one to another gateway.
+    #[test]
+    fn a_lookup_is_its_own_gateways() -> Result<(), Box<dyn std::error::Error>> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0))?);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let here = listener.local_addr()?;
+        let config = Config::new("ws://gateway.invalid/");
+        let mut driver = Driver::new(config, poll.registry().try_clone()?, Token(1), waker)?;
+        driver.connect();
+        let (mine, other) = (Url::parse("ws://gateway.invalid/")?, Url::parse("ws://b.invalid/")?);
+
+        driver.lookups = vec![Lookup::answered(&other, vec![here])];
+        driver.run_lookups();
+        assert!(matches!(driver.link, Link::Resolving { .. }) && driver.lookups.is_empty());
+        driver.lookups = vec![Lookup::answered(&mine, vec![here])];
+        driver.run_lookups();
+        assert!(matches!(driver.link, Link::Dialing { .. }));
+        Ok(())
+    }
+}

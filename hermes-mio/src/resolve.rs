@@ -36,6 +36,14 @@ impl Lookup {
         Ok(lookup)
     }
 
+    /// One that has its answer already.
+    #[cfg(test)]
+    pub(crate) fn answered(url: &Url, found: Vec<SocketAddr>) -> Self {
+        let (reply, answer) = mpsc::sync_channel(1);
+        reply.send(Ok(found)).expect("there is room for one");
+        Lookup { host: url.host().to_owned(), port: url.port(), answer }
+    }
+
     /// Whether its answer is this URL's.
     pub(crate) fn is_for(&self, url: &Url) -> bool {
         (self.host.as_str(), self.port) == (url.host(), url.port())

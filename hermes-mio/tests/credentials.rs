@@ -198,7 +198,7 @@ fn an_error_and_a_panic_fail_the_attempt() {
     let text = no_credentials(&next(&mut client)).unwrap();
     assert_eq!(text, "the source of credentials panicked");
     let text = no_credentials(&next(&mut client)).unwrap();
-    assert_eq!(text, r#""no name" is not a header name"#);
+    assert!(text.contains("header") && !text.contains("no name"), "{text}");
     wait_for(&mut client, connected);
     disconnect(&mut client);
     assert_eq!(peer.join(), Some("Bearer 4".into()));

@@ -260,6 +260,7 @@ impl Contract {
             return self.check_refusal(message, error);
         }
         self.now = self.now.max(step.at.min(END_OF_TIME));
+        self.mail.turn();
         let mut owed = Owed { session: self.session.clone(), ..Owed::default() };
         self.on_call(&step.call, &mut owed)?;
         for action in &step.actions {

@@ -412,10 +412,18 @@ impl Bench {
     /// `send_message()`.
     #[track_caller]
     pub fn try_send(&mut self, text: &str) -> (Result<MessageId, SendError>, Asks) {
+        match Outgoing::from_json(text) {
+            Ok(message) => self.try_send_message(message),
+            Err(error) => (Err(error), Asks::new()),
+        }
+    }
+
+    /// `send_message()`.
+    #[track_caller]
+    pub fn try_send_message(&mut self, message: Outgoing) -> (Result<MessageId, SendError>, Asks) {
         let mut out = Actions::new();
         let before = self.endpoint.clone();
-        let result = Outgoing::from_json(text)
-            .and_then(|message| self.endpoint.send_message(self.now, message, &mut out));
+        let result = self.endpoint.send_message(self.now, message, &mut out);
         if result.is_err() {
             assert!(self.endpoint == before && out.is_empty(), "nothing changes: {result:?}");
             return (result, Asks::new());
@@ -512,6 +520,14 @@ impl Bench {
         (frames.into_iter().map(|on_wire| on_wire.frame).collect(), rest.len())
     }
 
+    /// What the latest Ping says that it has.
+    pub fn pinged(&self) -> Option<Vec<u8>> {
+        self.arrived().0.into_iter().rev().find_map(|frame| match frame {
+            Sent::Ping(data) => Some(data),
+            _ => None,
+        })
+    }
+
     /// The frames that it has, or will have once all is taken.
     pub fn frames(&self) -> Vec<Sent> {
         let bytes = [&self.wire, self.endpoint.transmit()].concat();
@@ -542,7 +558,12 @@ impl Bench {
         self.latest = self.latest.max(self.now);
         for action in &actions {
             match action {
-                Action::Open { conn, .. } => {
+                // Credentials are for a connection that is named already.
+                Action::Open { conn, .. } if self.live == Some(*conn) => {
+                    let asks = self.endpoint.client().config().ask_credentials;
+                    assert!(asks, "{conn} is opened twice");
+                }
+                Action::AskCredentials { conn, .. } | Action::Open { conn, .. } => {
                     self.named += 1;
                     assert_eq!(conn.0, self.named, "the next name");
                     assert_eq!(self.live, None, "{conn} is opened beside another");

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use hermes_proto::{Action, Actions, Config, ConnId, Endpoint, Input, Overflow, Start, Transmit};
+use hermes_proto::{
+    Action, Actions, Config, ConnId, Credentials, Delivery, Endpoint, Input, Overflow, Receipts,
+    Resume, Start, Transmit,
+};
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
 use hermes_tests::{config, json, lost, ms, start, unreachable};
@@ -14,14 +17,23 @@ use proptest::prelude::*;
 enum Op {
     Connect,
     Disconnect,
+    Shutdown(u64),
     ClearSession,
+    ClearOutbox,
+    Network(bool),
     /// A number with so many digits.
     Send(usize),
+    /// The same with a time to live, or worth nothing later.
+    SendWith(usize, Option<u64>),
     /// The same as an input, which can be refused only by an event.
     SendInput(usize),
+    /// The host brings credentials, good ones or not.
+    Credentials(Whose, bool),
     Opened(Whose),
     /// What the host reads.
     Read(Whose, Vec<u8>),
+    /// The gateway answers the latest Ping that it has.
+    Answer,
     /// The gateway says yes, in one piece or up to here.
     Upgrade(Option<usize>),
     Take(usize),
@@ -72,7 +84,15 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => Just(Op::Connect),
         1 => Just(Op::Disconnect),
+        1 => (0..20_000_u64).prop_map(Op::Shutdown),
         1 => Just(Op::ClearSession),
+        1 => Just(Op::ClearOutbox),
+        2 => any::<bool>().prop_map(Op::Network),
+        3 => (1..=MOST, proptest::option::of(0..20_000_u64))
+            .prop_map(|(digits, ttl)| Op::SendWith(digits, ttl)),
+        4 => (whose(), proptest::bool::weighted(0.9))
+            .prop_map(|(whose, good)| Op::Credentials(whose, good)),
+        4 => Just(Op::Answer),
         6 => (1..=MOST).prop_map(Op::Send),
         2 => (1..=MOST).prop_map(Op::SendInput),
         6 => whose().prop_map(Op::Opened),
@@ -96,11 +116,22 @@ fn settings() -> impl Strategy<Value = Config> {
     let overflow =
         prop_oneof![Just(Overflow::Refuse), Just(Overflow::DropOldest), Just(Overflow::DropNewest)];
     let heartbeat = proptest::option::of((1..30_000_u64).prop_map(Duration::from_millis));
-    (overflow, heartbeat, proptest::option::of(0..4_u32)).prop_map(
-        |(overflow, heartbeat_interval, max_attempts)| Config {
+    let promises = (
+        prop_oneof![Just(Delivery::AtMostOnce), Just(Delivery::AtLeastOnce)],
+        prop_oneof![Just(Receipts::None), Just(Receipts::Written), Just(Receipts::Received)],
+        prop_oneof![Just(Resume::Optimistic), Just(Resume::Wait)],
+        proptest::bool::weighted(0.2),
+    );
+    (overflow, heartbeat, proptest::option::of(0..4_u32), promises).prop_map(
+        |(overflow, heartbeat_interval, max_attempts, promises)| Config {
             overflow,
             heartbeat_interval,
             max_attempts,
+            delivery: promises.0,
+            receipts: promises.1,
+            resume: promises.2,
+            ask_credentials: promises.3,
+            fallback_urls: vec!["ws://b.test/".to_owned()],
             outbox_max_messages: MESSAGES,
             outbox_max_bytes: 2_000,
             unflushed_max_bytes: WINDOW,
@@ -119,7 +150,30 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
     match op {
         Op::Connect => bench.connect(),
         Op::Disconnect => bench.disconnect(),
+        Op::Shutdown(millis) => {
+            bench.input(Input::Shutdown { within: Duration::from_millis(*millis) })
+        }
         Op::ClearSession => bench.input(Input::ClearSession),
+        Op::ClearOutbox => bench.input(Input::ClearOutbox),
+        Op::Network(online) => bench.input(Input::NetworkChanged { online: *online }),
+        Op::SendWith(digits, ttl) => {
+            let message = json("1".repeat(*digits));
+            let message = match ttl {
+                Some(millis) => message.with_ttl(Duration::from_millis(*millis)),
+                None => message.volatile(),
+            };
+            bench.try_send_message(message).1
+        }
+        Op::Credentials(whose, good) => {
+            let name = if *good { "Authorization" } else { "Host" };
+            let headers = vec![(name.to_owned(), "x".to_owned())];
+            let credentials = Credentials { headers, token: Some("t0ken".to_owned()) };
+            bench.input(Input::Credentials { conn: named(*whose), credentials })
+        }
+        Op::Answer => match bench.pinged() {
+            Some(data) if bench.live.is_some() => bench.receive(pong(data)),
+            _ => Asks::new(),
+        },
         Op::Send(digits) => bench.try_send(&"1".repeat(*digits)).1,
         Op::SendInput(digits) => bench.input(Input::Send(json("1".repeat(*digits)))),
         Op::Opened(whose) => bench.input(Input::Opened { conn: named(*whose) }),
@@ -151,12 +205,12 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
     }
 }
 
-/// Request or session, the window, one message, and framing; sixteen Pongs, a Close frame.
-/// Heartbeats that are not taken are the business of `ws_memory.rs`.
-fn bound(bench: &Bench, heartbeats: usize) -> usize {
+/// Request or session, the window, one message, and framing; one Ping, sixteen Pongs, a Close
+/// frame.
+fn bound(bench: &Bench) -> usize {
     let framing = 8 * (MESSAGES + 1);
     let session = 100;
-    bench.request.len() + session + WINDOW + MOST + framing + 16 * (125 + 6) + 8 + 22 * heartbeats
+    bench.request.len() + session + WINDOW + MOST + framing + 22 + 16 * (125 + 6) + 8
 }
 
 fn settings_of_proptest(cases: u32) -> ProptestConfig {
@@ -171,7 +225,7 @@ proptest! {
         let start = Start { seed, ..start() };
         let mut bench = Bench::start(config.clone(), start.clone());
         let mut twin = Bench::start(config, start);
-        for (n, op) in ops.iter().enumerate() {
+        for op in &ops {
             let actions = run(&mut bench, op);
             // The twin is another copy each time.
             let mut twins = twin.clone();
@@ -180,7 +234,7 @@ proptest! {
             prop_assert_eq!(twins.endpoint.transmit(), bench.endpoint.transmit());
             twin = twins;
             let waiting = bench.endpoint.transmit().len();
-            prop_assert!(waiting <= bound(&bench, n), "{} bytes wait", waiting);
+            prop_assert!(waiting <= bound(&bench), "{} bytes wait", waiting);
         }
     }
 
@@ -255,7 +309,7 @@ proptest! {
 /// The methods are the inputs under other names.
 #[test]
 fn commands_are_inputs() {
-    for state in 0..4 {
+    for state in 0..5 {
         let mut bench = Bench::new(config());
         if state > 0 {
             bench.connect();
@@ -264,14 +318,39 @@ fn commands_are_inputs() {
             bench.establish();
         }
         if state > 2 {
+            bench.send("0");
+        }
+        if state > 3 {
             bench.receive(close(1000, ""));
         }
         type Command = fn(&mut Endpoint, &mut Actions<Transmit>);
-        let commands: [(Command, Input<&[u8]>); 4] = [
+        let within = Duration::from_secs(1);
+        let brief = json("3").with_ttl(within);
+        let commands: [(Command, Input<&[u8]>); 9] = [
             (|endpoint, out| endpoint.connect(ms(50), out), Input::Connect),
             (|endpoint, out| endpoint.disconnect(ms(50), out), Input::Disconnect),
             (|endpoint, out| endpoint.clear_session(ms(50), out), Input::ClearSession),
             (|endpoint, out| drop(endpoint.send(ms(50), &[1, 2], out)), Input::Send(json("[1,2]"))),
+            (
+                |endpoint, out| {
+                    let brief = json("3").with_ttl(Duration::from_secs(1));
+                    drop(endpoint.send_message(ms(50), brief, out));
+                },
+                Input::Send(brief),
+            ),
+            (
+                |endpoint, out| endpoint.shutdown(ms(50), Duration::from_secs(1), out),
+                Input::Shutdown { within },
+            ),
+            (|endpoint, out| endpoint.clear_outbox(ms(50), out), Input::ClearOutbox),
+            (
+                |endpoint, out| endpoint.network_changed(ms(50), true, out),
+                Input::NetworkChanged { online: true },
+            ),
+            (
+                |endpoint, out| endpoint.network_changed(ms(50), false, out),
+                Input::NetworkChanged { online: false },
+            ),
         ];
         for (command, input) in commands {
             let (mut one, mut two) = (bench.endpoint.clone(), bench.endpoint.clone());

@@ -91,7 +91,7 @@ fn finishing_sends_everything_first(library: &'static Library) {
     for n in 1..=100 {
         bench.send(&status(n));
     }
-    bench.client.finish();
+    bench.client.shutdown(std::time::Duration::from_secs(10));
     for n in 1..=100 {
         bench.expect_message(1, &status(n));
     }

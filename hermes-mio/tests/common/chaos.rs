@@ -614,7 +614,7 @@ impl Proxy {
                 link.hold(sides, Some(now + self.rng.millis(5, 90)));
             }
             Fault::Hole => {
-                let until = now + self.rng.millis(350, 700);
+                let until = now + self.rng.millis(450, 900);
                 let sides = sides(&mut self.rng);
                 link.hold(sides, Some(until));
                 link.then = self

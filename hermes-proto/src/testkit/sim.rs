@@ -532,14 +532,13 @@ impl Sim {
             return;
         }
         let conn = ConnId(self.dice.below(host.named() + 2));
-        let live = host.endpoint.client().conn();
-        let input = match self.dice.below(6) {
-            _ if live == Some(conn) => Input::Closing { conn, reason: CloseReason::lost() },
+        let is_live = host.endpoint.client().conn() == Some(conn);
+        let input = match self.dice.below(5) {
             0 => Input::TimerFired,
+            _ if is_live => return,
             1 => Input::Opened { conn },
             2 => Input::Received { conn, payload: &b"\x81\x02{}"[..] },
-            3 => Input::Closing { conn, reason: CloseReason::lost() },
-            4 => Input::Credentials { conn, credentials: Credentials::default() },
+            3 => Input::Credentials { conn, credentials: Credentials::default() },
             _ => Input::Closed { conn, reason: CloseReason::lost() },
         };
         self.call(node, input);

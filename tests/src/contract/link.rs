@@ -439,6 +439,11 @@ impl Contract {
         let reason = reason.map_err(|why| format!("{conn} is given up, {why}"))?;
         if over || drained {
             self.intent = Intent::Stop;
+            // A `connect` that came before the shutdown is taken back with it.
+            if let Some(Phase::Closing { reopen, .. }) = self.link_mut().map(|link| &mut link.phase)
+            {
+                *reopen = false;
+            }
         }
         o.end = self.end(&reason, code::ABNORMAL);
         Ok(())

@@ -15,6 +15,8 @@ use super::{Contract, Owed, Verdict, ensure};
 pub(super) struct Mail {
     entries: VecDeque<Entry>,
     accepted: u64,
+    /// Accepted by this call.
+    new: Option<MessageId>,
     /// Up to here all were flushed on some connection, or dropped.
     pub(super) written: MessageId,
     /// Up to here there is no more to say: they were proven received, or are in doubt for good, or
@@ -76,6 +78,11 @@ impl Mail {
 
     pub(super) fn oldest_queued(&self) -> Option<(MessageId, Text)> {
         self.queued().next().map(|entry| (entry.id, entry.text.clone()))
+    }
+
+    /// Another call.
+    pub(super) fn turn(&mut self) {
+        self.new = None;
     }
 
     /// When the next one is given up.
@@ -155,6 +162,7 @@ impl Contract {
         self.stats.accepted += 1;
         self.mail.accepted += 1;
         let id = MessageId(self.mail.accepted);
+        self.mail.new = Some(id);
         let gone = self.gives_way(message.len()).unwrap_or_default();
         let mut drop = |id, text| {
             let (id, reason) = (Some(id), DropReason::OutboxFull);
@@ -192,7 +200,8 @@ impl Contract {
         let next = self.mail.entries.iter_mut().find(|entry| !entry.is_handed());
         let Some(next) = next else { return Err(format!("nobody sent this: {text}")) };
         ensure!(*text == next.text, "message {} was next", next.id.0);
-        let over = next.expires.filter(|at| *at <= self.now);
+        // One that comes just now may go at once, however short its time is.
+        let over = next.expires.filter(|at| *at <= self.now && self.mail.new != Some(next.id));
         ensure!(over.is_none(), "message {} is handed over, and its time is over", next.id.0);
         ensure!(fits, "{unflushed:?} are unflushed, in a window of {window} bytes");
         next.hands = Hands::Host(seq);

@@ -163,7 +163,10 @@ impl Contract {
         let spread = match config.jitter {
             Jitter::None => asked..=asked,
             // With jitter, so that not all come back in the same instant.
-            _ => asked.saturating_add(millis(1))..=asked.saturating_add(config.backoff_base.max(millis(1))),
+            _ => {
+                asked.saturating_add(millis(1))
+                    ..=asked.saturating_add(config.backoff_base.max(millis(1)))
+            }
         };
         let least = if own.contains(&asked) { asked } else { *spread.start() };
         [least..=*spread.end().max(own.end()), own]

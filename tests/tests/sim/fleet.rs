@@ -33,12 +33,12 @@ pub(crate) fn config(dice: &mut Dice) -> Config {
             *dice.pick(&[Receipts::None, Receipts::Written, Receipts::Received]),
         ),
     };
-    let backoff_base = ms(*dice.pick(&[100, 500, 1_000, 1_000, 3_000]));
+    let backoff_base = ms(*dice.pick(&[300, 1_000, 1_000, 3_000]));
     let heartbeat = *dice.pick(&[10_000, 25_000, 60_000, 240_000, 600_000]);
     Config {
         jitter: *dice.pick(&[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated]),
         backoff_base,
-        backoff_cap: backoff_base * *dice.pick(&[1, 4, 20]),
+        backoff_cap: backoff_base * *dice.pick(&[1, 10, 20, 20]),
         max_attempts: *dice.pick(&[None, None, Some(10), Some(3)]),
         max_elapsed: *dice.pick(&[None, None, None, Some(ms(120_000))]),
         stable_after: ms(*dice.pick(&[0, 1_000, 5_000, 5_000])),
@@ -92,21 +92,30 @@ pub(crate) fn conditions(config: &Config, dice: &mut Dice) -> Conditions {
     }
     let is_near = dice.chance(50);
     let (latencies, jitters, buffers): (&[u64], &[u64], &[usize]) = match is_near {
-        true => (&[0, 1, 5], &[0, 2], &[1, 60, 64 << 10]),
+        true => (&[0, 1, 5], &[0, 2], &[20, 60, 64 << 10]),
         // A narrow buffer holds up every round trip.
-        false => (&[20, 150, 900], &[0, 5, 300], &[64 << 10]),
+        false => (&[20, 150, 400], &[0, 5, 300], &[64 << 10]),
     };
     Conditions {
         latency: ms(*dice.pick(latencies)),
         jitter: ms(*dice.pick(jitters)),
-        read_most: *dice.pick(&[1, 7, 64 << 10, 64 << 10]),
-        write_most: *dice.pick(&[1, 10, usize::MAX, usize::MAX]),
+        read_most: few(dice),
+        write_most: few(dice),
         buffer: *dice.pick(buffers),
         refused: *dice.pick(&[0, 10]) as u8,
         lost: *dice.pick(&[0, 10]) as u8,
         fault_every: *dice.pick(&[None, Some(ms(30_000)), Some(ms(120_000)), Some(ms(900_000))]),
         faults,
         oddities: *dice.pick(&[0, 2, 5]) as u8,
+    }
+}
+
+/// Byte by byte is slow; one in ten has it so.
+fn few(dice: &mut Dice) -> usize {
+    match dice.below(10) {
+        0 => 1,
+        1..4 => 50,
+        _ => 64 << 10,
     }
 }
 

@@ -107,7 +107,10 @@ impl Ledger {
         self.pace.asked = true;
         self.report_due = None;
         match client.state() {
-            State::Idle | State::Failed { .. } => self.pace.spent = 0,
+            State::Idle | State::Failed { .. } => {
+                self.pace.spent = 0;
+                self.pace.announced = None;
+            }
             State::Closing { .. } if self.pace.is_stopped => {
                 self.pace.spent = 0;
                 self.pace.reopens = true;
