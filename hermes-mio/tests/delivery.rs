@@ -120,10 +120,10 @@ fn at_least_once_holds_across_gateways_that_are_killed() {
             thread::sleep(rng.millis(0, 20));
             let mut gateways = gateways.lock().unwrap();
             let last = gateways.last_mut().unwrap();
-            last.kill();
             // Nobody is there for a while. The proxy is what stays where it was: the port of a dead
             // process could be anybody's.
             chaos.aim(None);
+            last.kill();
             thread::sleep(rng.millis(0, 60));
             let next = Gateway::start(Some(&sessions));
             chaos.aim(Some(next.witnessed()));

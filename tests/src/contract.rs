@@ -8,6 +8,7 @@ mod session;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use hermes_proto::close::Stage;
 use hermes_proto::{
@@ -116,7 +117,7 @@ pub struct Contract {
     place: Place,
     /// How many connections there have been.
     named: u64,
-    last_end: Option<CloseReason>,
+    last_end: Option<LastEnd>,
     retry: Retry,
 
     session: Option<Session>,
@@ -127,8 +128,24 @@ pub struct Contract {
 
     mail: Mail,
     stats: Stats,
-    /// The counts when the shutdown under way began.
-    report: Option<Stats>,
+    shutdown: Option<Shutdown>,
+}
+
+/// How the connection before ended.
+#[derive(Clone, Debug)]
+struct LastEnd {
+    reason: CloseReason,
+    /// The wait that the gateway asked for.
+    asked: Option<Duration>,
+    at: Timestamp,
+}
+
+/// A shutdown that is to be reported.
+#[derive(Clone, Debug)]
+struct Shutdown {
+    until: Timestamp,
+    /// The counts when it began.
+    begin: Stats,
 }
 
 /// What the application wants.
@@ -136,7 +153,7 @@ pub struct Contract {
 enum Intent {
     Stop,
     Run,
-    Drain { until: Timestamp },
+    Drain,
 }
 
 #[derive(Clone, Debug)]
@@ -204,7 +221,7 @@ impl Contract {
     /// For a client that nothing has happened to, made at another time.
     pub fn starting(client: &Client, unix_ms: u64) -> Self {
         let config = client.config().clone();
-        Contract {
+        let mut contract = Contract {
             unix_ms,
             now: Timestamp::ZERO,
             timer: None,
@@ -220,9 +237,11 @@ impl Contract {
             headers: Vec::new(),
             mail: Mail::default(),
             stats: Stats::default(),
-            report: None,
+            shutdown: None,
             config,
-        }
+        };
+        contract.prefer_session();
+        contract
     }
 
     /// Messages that are in the outbox, oldest first.
@@ -297,7 +316,7 @@ impl Contract {
     }
 
     fn is_draining(&self) -> bool {
-        matches!(self.intent, Intent::Drain { .. })
+        self.intent == Intent::Drain
     }
 }
 
@@ -328,11 +347,12 @@ impl Contract {
             Input::Connect => self.on_connect(),
             Input::Disconnect => self.on_disconnect(owed),
             Input::Shutdown { within } => {
-                self.report.get_or_insert(self.stats);
+                let begin = self.shutdown.as_ref().map_or(self.stats, |before| before.begin);
+                self.shutdown = Some(Shutdown { until: self.now + *within, begin });
                 match &self.place {
                     Place::Idle | Place::Failed(_) => self.tell(owed),
                     Place::Live(link) if link.is_closing() && self.intent == Intent::Stop => {}
-                    _ => self.intent = Intent::Drain { until: self.now + *within },
+                    _ => self.intent = Intent::Drain,
                 }
             }
             Input::ClearSession => {
@@ -365,10 +385,7 @@ impl Contract {
                 Phase::Closing { reopen, .. } => *reopen = false,
                 _ => owed.stop = true,
             },
-            _ => {
-                self.place = Place::Idle;
-                self.tell(owed);
-            }
+            _ => self.rest(Place::Idle, owed),
         }
     }
 
@@ -376,14 +393,20 @@ impl Contract {
     fn rest(&mut self, place: Place, owed: &mut Owed) {
         self.place = place;
         self.intent = Intent::Stop;
+        self.prefer_session();
         self.tell(owed);
     }
 
     /// What became of the messages since the shutdown was called, if one was.
     fn tell(&mut self, owed: &mut Owed) {
-        if let Some(begin) = self.report.take() {
+        if let Some(Shutdown { begin, .. }) = self.shutdown.take() {
             owed.events.push_back(self.shut_down(&begin));
         }
+    }
+
+    /// Whether the time for a shutdown is.
+    fn is_over(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.until <= self.now)
     }
 
     /// Whether all has arrived, as far as can be known.
@@ -505,8 +528,7 @@ impl Contract {
 
     /// A shutdown ends while there is no connection.
     fn end_wait(&mut self, owed: &mut Owed) -> Verdict {
-        let over = matches!(self.intent, Intent::Drain { until } if until <= self.now);
-        ensure!(over || self.is_drained(), "a shutdown ends too early");
+        ensure!(self.is_over() || self.is_drained(), "a shutdown ends too early");
         self.rest(Place::Idle, owed);
         Ok(())
     }
@@ -536,11 +558,8 @@ impl Contract {
         let (deadline, timer, now) = (client.deadline(), self.timer, self.now);
         ensure!(deadline == timer, "deadline() is {deadline:?}, the timer is set to {timer:?}");
         ensure!(deadline.is_none_or(|due| due > now), "at {now:?} the timer is at {timer:?}");
-        let drain = match self.intent {
-            Intent::Drain { until } => Some(until),
-            _ => None,
-        };
-        let exact = [self.mail.expiry(), drain].into_iter().flatten();
+        let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.until);
+        let exact = [self.mail.expiry(), shutdown].into_iter().flatten();
         let exact: Vec<_> = exact.map(|at| at..=at).collect();
         let all = exact.iter().cloned().chain(self.due());
         let right = all.reduce(|a, b| *a.start().min(b.start())..=*a.end().min(b.end()));
@@ -580,16 +599,15 @@ impl Contract {
             *until = *said..=*said;
         }
         let attempt = self.retry.attempts;
+        let after = self.last_end.as_ref().map(|end| end.reason.clone());
         let right = match &self.place {
             Place::Idle => State::Idle,
-            Place::Failed(why) => {
-                State::Failed { attempts: attempt, why: *why, after: self.last_end.clone() }
-            }
+            Place::Failed(why) => State::Failed { attempts: attempt, why: *why, after },
             Place::Waiting { until, spends } => State::Waiting {
                 until: Some(*until.start()).filter(|_| self.offline.is_none()),
                 attempt: attempt + u32::from(*spends),
-                after: self.last_end.clone(),
-                asked: self.last_end.as_ref().and_then(|reason| self.asked(reason)),
+                after,
+                asked: self.last_end.as_ref().and_then(|end| end.asked),
             },
             Place::Live(link) => link.state(attempt),
         };

@@ -132,9 +132,11 @@ impl Client {
             }
             Admission::Take => {}
         }
+        self.expire(out);
         let expires = ttl.map(|ttl| self.now + ttl);
         self.outbox.push(Entry { id, text, seq: 0, expires, volatile });
-        self.pump(out);
+        // Now is never too late for this one.
+        self.hand_over(out);
         id
     }
 
@@ -169,10 +171,14 @@ impl Client {
 
 /// What connections do with it.
 impl Client {
-    /// Hands over what the window allows, and a fence behind it.
+    /// Hands over what the window allows, with a fence behind it.
     pub(super) fn pump(&mut self, out: &mut impl Sink) {
         // What is over is not handed over, however late we are.
         self.expire(out);
+        self.hand_over(out);
+    }
+
+    fn hand_over(&mut self, out: &mut impl Sink) {
         while let Phase::Open(link) = &mut self.phase
             && link.gate.is_none()
         {

@@ -158,7 +158,7 @@ enum Notice<'a> {
 impl Gateway {
     /// Sends a text to everyone.
     pub fn broadcast(&mut self, text: &str) {
-        self.to_all(&peer::text(text));
+        self.broadcast_bytes(&peer::text(text));
     }
 
     /// Sends a text to one client; `false` where it is not there.
@@ -170,12 +170,14 @@ impl Gateway {
 
     /// Sends bytes to everyone, as they are: frames of a kind that has no method here, or none.
     pub fn broadcast_bytes(&mut self, bytes: &[u8]) {
-        self.to_all(bytes);
+        for conn in self.open() {
+            self.say(conn, bytes.to_vec());
+        }
     }
 
     /// Pings everyone.
     pub fn ping(&mut self, payload: &[u8]) {
-        self.to_all(&peer::ping(payload));
+        self.broadcast_bytes(&peer::ping(payload));
     }
 
     /// Sends everyone `n` chats and as many Pings.
@@ -506,12 +508,6 @@ impl Gateway {
 
     fn open(&self) -> Vec<u64> {
         self.peers.iter().filter(|(_, peer)| peer.is_open).map(|(conn, _)| *conn).collect()
-    }
-
-    fn to_all(&mut self, bytes: &[u8]) {
-        for conn in self.open() {
-            self.say(conn, bytes.to_vec());
-        }
     }
 
     fn say(&mut self, conn: u64, bytes: Vec<u8>) {

@@ -29,6 +29,8 @@ pub(super) struct Link {
     pub(super) fence: Option<Fence>,
     /// A session was offered, and not answered.
     pub(super) offered: bool,
+    /// When the latest news of a network had it asked.
+    pub(super) probed: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +80,7 @@ impl Link {
             last: MessageId(0),
             fence: None,
             offered: false,
+            probed: None,
         }
     }
 
@@ -99,7 +102,8 @@ impl Link {
     pub(super) fn was_stable(&self, now: Timestamp, config: &Config) -> bool {
         match self.phase {
             Phase::Connecting { .. } => false,
-            Phase::Open { since, .. } => now - since >= config.stable_after,
+            // One that goes no further than the offer of a session is of no use.
+            Phase::Open { since, gate, .. } => gate.is_none() && now - since >= config.stable_after,
             Phase::Closing { was_stable, .. } => was_stable,
         }
     }
@@ -282,7 +286,7 @@ impl Contract {
         let from = MessageId(self.mail.settled.0 + 1);
         if messages > 0 && from <= fence.last {
             self.mail.settled = fence.last;
-            if self.config.receipts == Receipts::Received || self.report.is_some() {
+            if self.config.receipts == Receipts::Received || self.shutdown.is_some() {
                 owed.events.push_back(Event::Received { from, to: fence.last });
             }
         }
@@ -347,10 +351,9 @@ impl Contract {
     /// Does what is due and shows in nothing, or missed what should have shown.
     pub(super) fn pass_time(&mut self, owed: &Owed) -> Verdict {
         let now = self.now;
-        if let Intent::Drain { until } = self.intent {
-            ensure!(until > now, "a shutdown goes on beyond {until:?}");
-            ensure!(!self.is_drained(), "a shutdown goes on, and all has arrived");
-        }
+        ensure!(!self.is_over(), "a shutdown goes on beyond its time");
+        let done = self.intent == Intent::Drain && self.is_drained();
+        ensure!(!done, "a shutdown goes on, and all has arrived");
         if let Place::Waiting { until, .. } = &self.place
             && self.offline.is_none()
         {
@@ -407,7 +410,7 @@ impl Contract {
 impl Contract {
     pub(super) fn on_close(&mut self, conn: ConnId, code: Option<u16>, o: &mut Owed) -> Verdict {
         let stop = std::mem::take(&mut o.stop);
-        let over = matches!(self.intent, Intent::Drain { until } if until <= self.now);
+        let over = self.is_over();
         let drained = self.is_draining() && !over && self.is_drained();
         let (now, jump) = (self.now, self.config.clock_jump);
         let link = self.link().filter(|link| link.conn == conn);
@@ -416,6 +419,8 @@ impl Contract {
         let dead = link.overdue(now, &self.config).is_some_and(|late| late < jump);
         let timeout = |stage| Ok(CloseReason::Timeout { stage });
         let reason = match link.phase {
+            // What came counts before what is due.
+            _ if o.dial.take() == Some(false) => Ok(CloseReason::Credentials { text: "".into() }),
             _ if over => {
                 ensure!(code.is_none(), "{conn} is closed, and there is no time for that");
                 Ok(CloseReason::Requested)
@@ -427,9 +432,6 @@ impl Contract {
             }
             _ if code.is_some() => Err("and nobody asked for it"),
             Phase::Connecting { .. } if stop || drained => Ok(CloseReason::Requested),
-            Phase::Connecting { .. } if o.dial.take() == Some(false) => {
-                Ok(CloseReason::Credentials { text: "".into() })
-            }
             Phase::Connecting { stage, deadline } if is_due(deadline) => timeout(stage),
             Phase::Open { gate: Some(gate), .. } if is_due(gate) => timeout(Stage::Resume),
             Phase::Open { .. } if dead => timeout(Stage::Heartbeat),
@@ -437,13 +439,8 @@ impl Contract {
             _ => Err("and its time is not over"),
         };
         let reason = reason.map_err(|why| format!("{conn} is given up, {why}"))?;
-        if over || drained {
+        if reason == CloseReason::Requested {
             self.intent = Intent::Stop;
-            // A `connect` that came before the shutdown is taken back with it.
-            if let Some(Phase::Closing { reopen, .. }) = self.link_mut().map(|link| &mut link.phase)
-            {
-                *reopen = false;
-            }
         }
         o.end = self.end(&reason, code::ABNORMAL);
         Ok(())
@@ -452,17 +449,12 @@ impl Contract {
     /// A closing handshake begins: with ours, or with the peer's.
     pub(super) fn begin_closing(&mut self, why: CloseReason) {
         let (now, config) = (self.now, self.config.clone());
-        let drain = match self.intent {
-            Intent::Drain { until } if why == CloseReason::Requested => Some(until),
-            _ => None,
-        };
         if why == CloseReason::Requested {
             self.intent = Intent::Stop;
         }
         let Some(link) = self.link_mut() else { return };
         let was_stable = link.was_stable(now, &config);
         let deadline = now + config.close_timeout;
-        let deadline = drain.map_or(deadline, |until| deadline.min(until));
         let code = Some(why.code()).filter(|_| why != CloseReason::Requested);
         link.phase = Phase::Closing { why, code, deadline, was_stable, reopen: false };
     }

@@ -119,7 +119,7 @@ impl Contract {
             && self.mail.fits(message.len(), window);
         let room = self.gives_way(message.len()).is_some();
         match self.config.overflow {
-            _ if self.report.is_some() => Some(DropReason::ShuttingDown),
+            _ if self.shutdown.is_some() => Some(DropReason::ShuttingDown),
             _ if message.len() > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
             Overflow::Refuse if self.gives_way(message.len()) != Some(0) => {
                 Some(DropReason::OutboxFull)
@@ -270,7 +270,7 @@ impl Contract {
         }
         self.stats.in_doubt += link.written - link.proven;
         let resend = self.config.delivery == Delivery::AtLeastOnce;
-        if self.wants_proof() || self.report.is_some() {
+        if self.wants_proof() || self.shutdown.is_some() {
             owed.events.push_back(Event::InDoubt { from, to, resend });
         }
         if !resend {

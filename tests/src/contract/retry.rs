@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hermes_proto::close::RetryAfter;
+use hermes_proto::close::{RetryAfter, Stage};
 use hermes_proto::{CloseReason, Config, Event, GiveUp, Jitter, Timestamp, Url};
 
 use super::link::Phase;
-use super::{Contract, End, Intent, Owed, Place, Verdict, ensure};
+use super::{Contract, End, Intent, LastEnd, Owed, Place, Verdict, ensure};
 
 /// The budget, and the gateways.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Retry {
 impl Contract {
     pub(super) fn on_connect(&mut self) {
         let was_wanted = std::mem::replace(&mut self.intent, Intent::Run) != Intent::Stop;
-        self.report = None;
+        self.shutdown = None;
         let (now, floor) = (self.now, self.floor());
         let from = match &mut self.place {
             Place::Waiting { until, .. } => {
@@ -73,20 +73,20 @@ impl Contract {
                     && !was_wanted
                 {
                     *reopen = true;
-                    self.begin_anew();
+                    self.retry.refill(now);
                 }
                 return;
             }
             Place::Idle => now,
             Place::Failed(_) => floor,
         };
-        self.begin_anew();
+        self.retry.refill(now);
+        self.prefer_session();
         self.place = Place::Waiting { until: from..=from, spends: false };
     }
 
-    /// The application asks anew: a full budget, and the session's gateway first.
-    fn begin_anew(&mut self) {
-        self.retry.refill(self.now);
+    /// At rest: the session's gateway is the next.
+    pub(super) fn prefer_session(&mut self) {
         let origin = self.session.as_ref().and_then(|session| session.origin.as_deref());
         let own = self.retry.urls.iter().position(|url| Some(url.origin()) == origin);
         self.retry.turn = own.unwrap_or(self.retry.turn);
@@ -101,19 +101,24 @@ impl Contract {
             self.retry.outage = self.now.min(self.retry.outage + (self.now - since));
         }
         let floor = self.floor();
-        // A network says nothing about a gateway that asked for a wait.
-        let asked = self.last_end.as_ref().is_some_and(|reason| self.asked(reason).is_some());
+        let (now, least) = (self.now, self.config.connect_floor);
         match &mut self.place {
-            Place::Waiting { until, spends } => {
-                *spends = false;
-                if !asked {
-                    *until = *until.start().min(&floor)..=*until.end().min(&floor);
-                }
+            Place::Waiting { until, .. } => {
+                // A network says nothing about a gateway that asked for a wait.
+                let asked = self.last_end.as_ref().and_then(|end| Some(end.at + end.asked?));
+                let from = floor.max(asked.unwrap_or(floor));
+                *until = *until.start().min(&from)..=*until.end().min(&from);
             }
             Place::Live(link) => {
+                if link.probed.is_some_and(|at| now - at < least) {
+                    return;
+                }
                 let open = matches!(link.phase, Phase::Open { .. });
                 let beats = self.config.can_ping && self.config.heartbeat_interval.is_some();
                 owed.probe = open && beats;
+                if owed.probe {
+                    link.probed = Some(now);
+                }
             }
             _ => {}
         }
@@ -151,8 +156,8 @@ impl Contract {
             Jitter::None => (most, most),
             Jitter::Equal => (most / 2, most),
             Jitter::Decorrelated => {
-                let most = self.retry.last.saturating_mul(3);
-                (config.backoff_base, most.clamp(config.backoff_base, config.backoff_cap))
+                let most = self.retry.last.max(config.backoff_base).saturating_mul(3);
+                (config.backoff_base, most.min(config.backoff_cap))
             }
             _ => (Duration::ZERO, most),
         };
@@ -175,6 +180,8 @@ impl Contract {
     fn is_fatal(&self, reason: &CloseReason) -> bool {
         match reason {
             CloseReason::Peer { code, .. } => self.config.fatal_close_codes.contains(code),
+            // The next attempt brings others.
+            CloseReason::Http { status: 401, .. } if self.config.ask_credentials => false,
             CloseReason::Http { status, .. } => self.config.fatal_statuses.contains(status),
             _ => false,
         }
@@ -193,22 +200,23 @@ impl Contract {
         let origin = self.url().origin().to_owned();
         self.count_end(&reason);
         self.headers.clear();
-        self.last_end = Some(reason.clone());
+        let asked = self.asked(&reason);
+        self.last_end = Some(LastEnd { reason: reason.clone(), asked, at: self.now });
         let lost = self.rewind();
         if was_stable {
             self.retry.refill(self.now);
         }
         // What nobody will send again is no reason for another connection.
         let drained = self.is_draining() && self.mail.len() == 0;
-        let next = if reopen {
-            Place::Waiting { until: self.now..=self.now, spends: false }
-        } else if self.intent == Intent::Stop || drained {
+        let next = if self.intent == Intent::Stop || drained {
             Place::Idle
+        } else if reopen {
+            Place::Waiting { until: self.now..=self.now, spends: false }
         } else {
             self.next(&reason, was_stable, retry_at)
         };
         let announced = match &next {
-            Place::Waiting { until, .. } if reopen || self.offline.is_none() => Some(until),
+            Place::Waiting { until, .. } if self.offline.is_none() => Some(until),
             _ => None,
         };
         ensure!(
@@ -222,8 +230,10 @@ impl Contract {
         );
         self.doubt(&link, owed);
         owed.events.extend(lost);
-        if reason != CloseReason::Requested {
-            self.judge_session(&link, was_stable, &origin, owed);
+        let ours = reason == CloseReason::Requested;
+        self.judge_session(&link, was_stable, ours, &origin, owed);
+        if reopen {
+            self.prefer_session();
         }
         match next {
             Place::Waiting { until, spends } => {
@@ -248,7 +258,7 @@ impl Contract {
                 return Place::Failed(GiveUp::Fatal);
             }
             self.retry.rotate();
-        } else if !was_stable {
+        } else if !was_stable && self.offline.is_none() && !lacks_credentials(reason) {
             self.retry.rotate();
         }
         let spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
@@ -287,5 +297,14 @@ impl Contract {
             CloseReason::Timeout { .. } => &mut ends.timeout,
             _ => &mut ends.lost,
         } += 1;
+    }
+}
+
+/// Whether an attempt failed before the gateway had a part in it.
+fn lacks_credentials(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::Credentials { .. } => true,
+        CloseReason::Timeout { stage } => *stage == Stage::Credentials,
+        _ => false,
     }
 }

@@ -68,6 +68,10 @@ impl Contract {
             ensure!(owed.persist.pop_front() == Some(None), "the saved session is cleared");
             return Ok(());
         };
+        if owed.persist.front() == Some(&Some(session.clone())) {
+            owed.persist.pop_front();
+            return Ok(());
+        }
         let received = matches!(call, Call::Input(Input::Received { .. }));
         ensure!(received && !owed.persisted, "a session came from nowhere");
         ensure!(self.may_travel(), "a session is saved that travelled in the clear");
@@ -88,7 +92,8 @@ impl Contract {
             _ => token.as_ref().is_some_and(|token| *token == before.token),
         });
         ensure!(init.resumed() == resumed, "resumed: {}, not {resumed}", init.resumed());
-        self.stats.resumed += u64::from(resumed);
+        let offered = self.link().is_some_and(|link| link.offered);
+        self.stats.resumed += u64::from(offered && resumed);
         self.resume_failures = 0;
         let json: Value = serde_json::from_str(init.json()).unwrap_or_default();
         let has_token = json["token"].as_str().is_some_and(|token| !token.is_empty());
@@ -104,31 +109,37 @@ impl Contract {
         }
         let warned = self.warned || !has_token || !self.must_be_warned();
         ensure!(warned, "no warning of a session in the clear");
-        if let Some(link) = self.link_mut()
-            && let Phase::Open { gate, .. } = &mut link.phase
-        {
-            *gate = None;
+        if let Some(link) = self.link_mut() {
             link.offered = false;
+            if let Phase::Open { gate, .. } = &mut link.phase {
+                *gate = None;
+            }
         }
         Ok(())
     }
 
-    /// A connection to `origin` has ended, not by our own wish.
+    /// A connection to `origin` has ended, perhaps by our own wish.
     pub(super) fn judge_session(
         &mut self,
         link: &Link,
         was_stable: bool,
+        ours: bool,
         origin: &str,
         owed: &mut Owed,
     ) {
         let unix_ms = self.unix_ms();
         if was_stable {
-            // It was in use until now.
+            self.resume_failures = 0;
+            // It was in use until now: saved anew where a tenth of its time has passed.
+            let Some(most) = self.config.session_max_age else { return };
             let own = self.session.as_mut();
-            if let Some(own) = own.filter(|own| own.origin.as_deref() == Some(origin)) {
-                own.saved_at = own.saved_at.max(unix_ms);
+            let own = own.filter(|own| own.origin.as_deref() == Some(origin) && own.saved_at > 0);
+            let Some(own) = own else { return };
+            if Duration::from_millis(unix_ms.saturating_sub(own.saved_at)) > most / 10 {
+                own.saved_at = unix_ms;
+                owed.persist.push_back(Some(own.clone()));
             }
-        } else if link.offered && self.offline.is_none() {
+        } else if link.offered && !ours && self.offline.is_none() {
             self.resume_failures += 1;
             let most = self.config.max_resume_failures;
             if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {

@@ -33,15 +33,16 @@ pub(crate) fn config(dice: &mut Dice) -> Config {
             *dice.pick(&[Receipts::None, Receipts::Written, Receipts::Received]),
         ),
     };
-    let backoff_base = ms(*dice.pick(&[300, 1_000, 1_000, 3_000]));
+    let (base, cap) =
+        *dice.pick(&[(300, 10_000), (1_000, 1_000), (1_000, 30_000), (3_000, 60_000)]);
     let heartbeat = *dice.pick(&[10_000, 25_000, 60_000, 240_000, 600_000]);
     Config {
         jitter: *dice.pick(&[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated]),
-        backoff_base,
-        backoff_cap: backoff_base * *dice.pick(&[1, 10, 20, 20]),
+        backoff_base: ms(base),
+        backoff_cap: ms(cap),
         max_attempts: *dice.pick(&[None, None, Some(10), Some(3)]),
         max_elapsed: *dice.pick(&[None, None, None, Some(ms(120_000))]),
-        stable_after: ms(*dice.pick(&[0, 1_000, 5_000, 5_000])),
+        stable_after: ms(*dice.pick(&[0, 1_000, 1_000, 5_000, 5_000, 5_000])),
         connect_floor: ms(*dice.pick(&[1, 500, 500])),
         max_retry_after: ms(*dice.pick(&[10_000, 120_000])),
         ask_credentials: dice.chance(10),

@@ -111,7 +111,10 @@ impl Ledger {
                 self.pace.spent = 0;
                 self.pace.announced = None;
             }
-            State::Closing { .. } if self.pace.is_stopped => {
+            // By `disconnect`, or at the end of a `shutdown`.
+            State::Closing { reason, .. }
+                if self.pace.is_stopped || reason == CloseReason::Requested =>
+            {
                 self.pace.spent = 0;
                 self.pace.reopens = true;
             }

@@ -2,7 +2,7 @@
 //! on a clock that jumps and runs backwards. Each call is checked against the [`Contract`].
 //!
 //! A failing case is shrunk, printed as a trace, and kept as a line `cc <seed>` in
-//! `proptest-regressions/client_properties.txt`; each run tries the kept ones first. To replay a
+//! `properties.proptest-regressions`; each run tries the kept ones first. To replay a
 //! case from elsewhere, put its `cc` line into that file. `PROPTEST_CASES=100000` searches longer,
 //! and `PROPTEST_RNG_SEED=<number>` makes a whole run repeatable.
 
@@ -26,7 +26,7 @@ proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/proptest-regressions/client_properties.txt"
+            "/tests/client/properties.proptest-regressions"
         )))),
         ..ProptestConfig::default()
     })]

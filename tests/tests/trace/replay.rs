@@ -82,7 +82,64 @@ fn a_trace_needs_no_header_and_time_can_go_on_by_itself() {
     );
     let out = run("{\"trace\":1,\"auto\":true,\"until_ms\":1e9}\n{\"in\":\"connect\"}");
     assert_eq!(out.matches(r#""out":"open""#).count(), 11);
-    assert!(out.contains(r#""event":"ws-failed","detail":{"attempts":10,"why":"attempts"}"#), "{out}");
+    assert!(
+        out.contains(r#""event":"ws-failed","detail":{"attempts":10,"why":"attempts"}"#),
+        "{out}"
+    );
+}
+
+/// Delivery and retries, as a person writes them.
+const DELIVERY: &str = r#"
+{"trace":1,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null,"ask_credentials":true,"receipts":"received","plaintext_session":"allow"}}
+{"at":0,"in":"network","online":false}
+{"at":0,"in":"connect"}
+{"at":1,"in":"send","message":1,"ttl_ms":2.5}
+{"at":1,"out":"timer","due":3.5}
+{"at":2,"in":"send","message":2,"volatile":true}
+{"at":2,"out":"event","event":"message-dropped","detail":{"id":null,"text":"2"}}
+{"at":3.5,"in":"timer"}
+{"at":3.5,"out":"event","event":"message-dropped","detail":{"id":1,"text":"1"}}
+{"at":4,"in":"send","message":3}
+{"at":4,"in":"clear-outbox"}
+{"at":4,"out":"event","event":"message-dropped","detail":{"id":2,"text":"3"}}
+{"at":5,"in":"network","online":true}
+{"at":5,"out":"ask-credentials","conn":1,"url":"ws://gateway.example/ws"}
+{"at":5,"out":"timer","due":30005}
+{"at":6,"in":"credentials","headers":[["X-Fresh","x"]],"token":"t"}
+{"at":6,"out":"open","conn":1,"url":"ws://gateway.example/ws"}
+{"at":6,"out":"timer","due":15006}
+{"at":7,"in":"opened"}
+{"at":7,"out":"send","conn":1,"seq":1,"text":"{\"type\":\"session-resume\",\"token\":\"t\"}"}
+{"at":7,"out":"event","event":"ws-connected"}
+{"at":7,"out":"timer","due":null}
+{"at":8,"in":"send","message":4}
+{"at":8,"out":"send","conn":1,"seq":2,"text":"4"}
+{"at":8,"out":"send","conn":1,"seq":3,"frame":"ping","data":"AAAAAAAAAAEAAAAAAAAAAg=="}
+{"at":9,"in":"flushed","up_to":3}
+{"at":9,"out":"event","event":"messages-written","detail":{"from":1,"to":3}}
+{"at":10,"in":"pong","data":"AAAAAAAAAAEAAAAAAAAAAg=="}
+{"at":10,"out":"event","event":"messages-received","detail":{"from":1,"to":3}}
+{"at":11,"in":"send","message":5}
+{"at":11,"out":"send","conn":1,"seq":4,"text":"5"}
+{"at":11,"out":"send","conn":1,"seq":5,"frame":"ping","data":"AAAAAAAAAAEAAAAAAAAABA=="}
+{"at":12,"in":"shutdown","within_ms":1000}
+{"at":12,"out":"timer","due":1012}
+{"at":13,"in":"flushed","up_to":5}
+{"at":13,"out":"event","event":"messages-written","detail":{"from":4,"to":4}}
+{"at":1012,"in":"timer"}
+{"at":1012,"out":"close","conn":1,"code":null}
+{"at":1012,"out":"event","event":"ws-disconnected","detail":{"cause":"requested","retry_at":null}}
+{"at":1012,"out":"event","event":"messages-in-doubt","detail":{"from":4,"to":4,"resend":false}}
+{"at":1012,"out":"event","event":"shut-down","detail":{"received":0,"in_doubt":1,"unsent":0}}
+"#;
+
+#[test]
+fn delivery_goes_as_written() {
+    let mut checker = Checker::new();
+    for line in DELIVERY.lines() {
+        checker.feed(line).unwrap_or_else(|error| panic!("{error}"));
+    }
+    assert_eq!(checker.finish(), Ok(24));
 }
 
 #[test]
@@ -91,6 +148,12 @@ fn what_is_wrong_is_said_with_its_line() {
         ("nonsense", "expected"),
         (r#"{"at":0,"in":"conect"}"#, "\"conect\" is not an input"),
         (r#"{"at":0,"in":"text"}"#, "\"text\" needs \"data\""),
+        (r#"{"at":0,"in":"shutdown"}"#, "\"shutdown\" needs \"within_ms\""),
+        (r#"{"at":0,"in":"shutdown","within_ms":-1}"#, "between 0"),
+        (r#"{"at":0,"in":"network"}"#, "\"network\" needs \"online\""),
+        (r#"{"at":0,"in":"network","online":1}"#, "expected a boolean"),
+        (r#"{"at":0,"in":"send","message":1,"ttl_ms":-1}"#, "between 0"),
+        (r#"{"at":0,"in":"credentials","headers":[["a"]]}"#, "invalid length 1"),
         (r#"{"at":0,"in":"ping","data":"*"}"#, "not base64"),
         (r#"{"at":-1,"in":"timer"}"#, "between 0"),
         (r#"{"at":0,"in":"timer","cnn":1}"#, "unknown field `cnn`"),

@@ -57,10 +57,16 @@ fn a_wrong_authorization_is_told_with_its_status(library: &'static Library) {
     bench.send(&chat("for nobody"));
     bench.client.connect();
     for _ in 0..3 {
-        assert_eq!(bench.expect_disconnected(), CloseReason::Http { status: 401, retry_after: None });
+        assert_eq!(
+            bench.expect_disconnected(),
+            CloseReason::Http { status: 401, retry_after: None }
+        );
         bench.report("reject");
     }
-    assert_eq!(bench.next_event(), Event::Failed { attempts: 2, why: hermes_proto::GiveUp::Attempts });
+    assert_eq!(
+        bench.next_event(),
+        Event::Failed { attempts: 2, why: hermes_proto::GiveUp::Attempts }
+    );
     assert_eq!(bench.client.core().outbox_len(), 1);
     assert_eq!(bench.server.report("open"), None);
 }

@@ -1,0 +1,30 @@
+//! The client on virtual time: one scenario, one file.
+
+mod at_least_once;
+mod backoff;
+mod budget;
+mod close_handshake;
+mod connect;
+mod credentials;
+mod disconnect;
+mod fallback;
+mod fatal;
+mod fence;
+mod heartbeat;
+mod network;
+mod outbox;
+mod overflow;
+mod properties;
+mod receipts;
+mod resume;
+mod retry_after;
+mod routing;
+mod secrets;
+mod session;
+mod shutdown;
+mod stale_connection;
+mod stats;
+mod timers;
+mod ttl;
+mod volatile;
+mod why;

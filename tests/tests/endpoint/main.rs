@@ -1,0 +1,8 @@
+//! Client and WebSocket stacked, on virtual time: bytes in, bytes out.
+
+mod close;
+mod connect;
+mod delivery;
+mod flush;
+mod properties;
+mod timers;

@@ -1,0 +1,4 @@
+//! Traces: recorded and replayed.
+
+mod record;
+mod replay;

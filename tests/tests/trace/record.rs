@@ -1,0 +1,406 @@
+//! Recordings replay to the byte, at both levels, with and without their secrets.
+#![allow(clippy::unwrap_used)] // A test that can't go on stops.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hermes_proto::close::RetryAfter;
+use hermes_proto::trace::{Checker, Header, Level, Recorder};
+use hermes_proto::{
+    Action, Actions, Client, CloseReason, Config, Credentials, Delivery, Endpoint, Event, Frame,
+    Input, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
+};
+use hermes_tests::{json, pong};
+
+const SECRETS: [&str; 6] = [
+    "s3cret-token",
+    "s3cret-query",
+    "s3cret-header",
+    "s3cret-cookie",
+    "s3cret-fresh",
+    "s3cret-other",
+];
+
+fn config() -> Config {
+    Config {
+        headers: vec![("Authorization".into(), "Bearer s3cret-header".into())],
+        ..Config::new("ws://gateway.example/ws?key=s3cret-query&v=1")
+    }
+}
+
+fn start() -> Start {
+    let session = Session {
+        token: "s3cret-token-0".into(),
+        client_id: Some("c".into()),
+        saved_at: 1,
+        origin: None,
+    };
+    Start { session: Some(session), ..Start::new([3; 32], 1_700_000_000_000) }
+}
+
+/// With all that a host can be asked for, and told.
+fn talkative() -> Config {
+    Config {
+        ask_credentials: true,
+        fallback_urls: vec!["ws://b.example/ws?key=s3cret-other".into()],
+        delivery: Delivery::AtLeastOnce,
+        receipts: Receipts::Received,
+        resume: Resume::Wait,
+        max_resume_failures: Some(1),
+        ..config()
+    }
+}
+
+/// What opens the door, and a session in place of the saved one.
+fn credentials() -> Credentials {
+    Credentials {
+        headers: vec![("X-Fresh".into(), "s3cret-fresh".into())],
+        token: Some("s3cret-token-1".into()),
+    }
+}
+
+fn recorder(level: Level, redact: bool) -> Recorder {
+    recorder_of(config(), level, redact)
+}
+
+fn recorder_of(config: Config, level: Level, redact: bool) -> Recorder {
+    let header = Header::new(level, config, start());
+    if redact { Recorder::redacted(header).unwrap() } else { Recorder::new(header).unwrap() }
+}
+
+/// Checks that a recording replays, and how many actions it has.
+fn replays(recording: &str) -> u64 {
+    let mut checker = Checker::new();
+    for line in recording.lines() {
+        checker.feed(line).unwrap_or_else(|error| panic!("{error}\n{recording}"));
+    }
+    checker.finish().unwrap_or_else(|error| panic!("{error}\n{recording}"))
+}
+
+#[test]
+fn frames() {
+    let run = |redact| {
+        let mut client = Client::new(config(), start()).unwrap();
+        let mut recorder = recorder(Level::Frames, redact);
+        let mut trace = String::new();
+        recorder.header(&mut trace);
+        let mut at = |micros: u64, input: Input<Frame>| {
+            let now = Timestamp::from_micros(micros);
+            let mut actions = Actions::new();
+            recorder.client_input(now, &input, &mut trace);
+            client.handle(now, input, &mut actions);
+            recorder.client_actions(now, &actions, &mut trace);
+            client.conn()
+        };
+        let conn = at(0, Input::Connect).unwrap();
+        at(10, Input::Send(json(r#"{"type":"login","password":"s3cret-token"}"#)));
+        at(1_500, Input::Opened { conn });
+        for frame in [
+            Frame::Text(r#"{"type":"session-init","token":"s3cret-token","clientId":"c"}"#.into()),
+            Frame::Text("{\"type\":\n\"chat\"}".into()),
+            Frame::Text("not \"json\"".into()),
+            Frame::Text(r#"{"type":"later","x":1e999}"#.into()),
+            Frame::Binary(b"\0\xff".as_slice().into()),
+            Frame::Ping(b"ping".as_slice().into()),
+            Frame::Pong(b"".as_slice().into()),
+        ] {
+            at(2_000, Input::Received { conn, payload: frame });
+        }
+        at(2_500, Input::Flushed { conn, up_to: 1 });
+        at(60_000_000, Input::TimerFired);
+        let reason = CloseReason::Peer { code: 1012, text: "restart".into() };
+        at(60_000_001, Input::Closing { conn, reason });
+        at(60_000_002, Input::Closed { conn, reason: CloseReason::lost() });
+        let conn = at(65_000_002, Input::TimerFired).unwrap();
+        let reason = CloseReason::Connect { text: "refused".into() };
+        at(65_000_003, Input::Closed { conn, reason });
+        let conn = at(67_000_003, Input::TimerFired).unwrap();
+        let reason = CloseReason::Timeout { stage: close::Stage::Upgrade };
+        at(67_000_004, Input::Closed { conn, reason });
+        at(67_000_005, Input::ClearSession);
+        at(67_000_006, Input::Disconnect);
+        trace
+    };
+    let (plain, redacted) = (run(false), run(true));
+    assert!(replays(&plain) > 20);
+    assert_eq!(replays(&redacted), replays(&plain));
+    withholds(&plain, &redacted);
+}
+
+#[test]
+fn bytes() {
+    let run = |redact, pieces: usize| {
+        let mut endpoint = Endpoint::new(config(), start()).unwrap();
+        let mut recorder = recorder(Level::Bytes, redact);
+        let mut trace = String::new();
+        recorder.header(&mut trace);
+        let mut events = Vec::new();
+        let mut at = |endpoint: &mut Endpoint, micros: u64, input: Input<&[u8]>| {
+            let now = Timestamp::from_micros(micros);
+            let mut actions: Actions<Transmit> = Actions::new();
+            recorder.endpoint_input(now, &input, &mut trace);
+            endpoint.handle(now, input, &mut actions);
+            recorder.endpoint_actions(now, endpoint, &actions, &mut trace);
+            events.extend(actions.into_iter().filter_map(|action| match action {
+                hermes_proto::Action::Emit(event) => Some(event),
+                _ => None,
+            }));
+        };
+        at(&mut endpoint, 0, Input::Connect);
+        let conn = endpoint.client().conn().unwrap();
+        at(&mut endpoint, 1, Input::Opened { conn });
+        let request = String::from_utf8(endpoint.transmit().to_vec()).unwrap();
+        let key =
+            request.split_once("Sec-WebSocket-Key: ").unwrap().1.split_once("\r\n").unwrap().0;
+        let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+        let mut answer = format!(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
+             HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Set-Cookie: s3cret-cookie\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        )
+        .into_bytes();
+        let init = br#"{"type":"session-init","token":"s3cret-token","clientId":"c"}"#;
+        answer.extend_from_slice(&[0x81, init.len() as u8]);
+        answer.extend_from_slice(init);
+        answer.extend_from_slice(b"\x89\x02hi\x81\x02{}");
+        let mut taken = 0;
+        for (index, piece) in answer.chunks(pieces).enumerate() {
+            at(&mut endpoint, 10 + index as u64, Input::Received { conn, payload: piece });
+            // The transport takes what there is in threes.
+            taken += endpoint.transmit().len().min(3) as u64;
+            at(&mut endpoint, 10 + index as u64, Input::Flushed { conn, up_to: taken });
+        }
+        at(&mut endpoint, 50_000, Input::Send(json(r#"{"type":"chat","token":"s3cret-token"}"#)));
+        // A rule is broken: a masked frame.
+        at(&mut endpoint, 60_000, Input::Received { conn, payload: b"\x81\x80s3cret-token" });
+        at(&mut endpoint, 60_001, Input::Closed { conn, reason: CloseReason::lost() });
+        at(&mut endpoint, 1_060_001, Input::TimerFired);
+        (trace, events)
+    };
+    for pieces in [1, 7, 100_000] {
+        let (plain, events) = run(false, pieces);
+        let (redacted, _) = run(true, pieces);
+        assert!(events.iter().any(|event| matches!(event, Event::SessionInit(_))));
+        assert!(replays(&plain) > 8, "{plain}");
+        assert_eq!(replays(&redacted), replays(&plain));
+        withholds(&plain, &redacted);
+    }
+}
+
+/// Every input that there is, each with something to show for it; every action; and every event
+/// that is not the gateway's.
+#[test]
+fn all_that_can_be_said() {
+    let run = |redact| {
+        let mut client = Client::new(talkative(), start()).unwrap();
+        let mut recorder = recorder_of(talkative(), Level::Frames, redact);
+        let mut trace = String::new();
+        recorder.header(&mut trace);
+        let mut now = 0;
+        let mut does = |input: Input<Frame>| {
+            now += 1;
+            let at = Timestamp::from_millis(now);
+            // The next thing that is due, wherever that is.
+            let at = if input == Input::TimerFired { client.deadline().unwrap() } else { at };
+            now = at.as_millis();
+            let mut actions = Actions::new();
+            recorder.client_input(at, &input, &mut trace);
+            client.handle(at, input, &mut actions);
+            recorder.client_actions(at, &actions, &mut trace);
+            (client.conn(), actions)
+        };
+        let second = Duration::from_secs(1);
+        let received = |conn, payload| Input::Received { conn, payload };
+        let init = r#"{"type":"session-init","token":"s3cret-token-2","clientId":"c"}"#;
+
+        // Given up, in four ways, before there is a connection.
+        does(Input::Send(json("1").with_ttl(Duration::from_micros(1_500))));
+        does(Input::TimerFired);
+        does(Input::Send(json("2").volatile()));
+        does(Input::Send(json("3")));
+        does(Input::ClearOutbox);
+        does(Input::Send(json(format!("\"{}\"", "x".repeat(20 << 20)))));
+        does(Input::NetworkChanged { online: false });
+        does(Input::Connect);
+        let conn = does(Input::NetworkChanged { online: true }).0.unwrap();
+        does(Input::Credentials { conn, credentials: credentials() });
+        does(Input::Opened { conn });
+        does(Input::Send(json("4")));
+        let actions = does(received(conn, Frame::Text(init.into()))).1;
+        let is_fence = |action: &Action| {
+            matches!(action, Action::Send { seq: 3, payload: Frame::Ping(_), .. })
+        };
+        assert!(actions.iter().any(is_fence), "{actions:?}");
+        does(Input::Flushed { conn, up_to: 2 });
+        does(received(conn, pong(1, 3)));
+        does(Input::Send(json("5")));
+        does(Input::Send(json("6").volatile().with_ttl(second)));
+        does(Input::Flushed { conn, up_to: 5 });
+        let asked = Some(RetryAfter::Seconds(7));
+        does(Input::Closed { conn, reason: CloseReason::Http { status: 503, retry_after: asked } });
+        does(Input::Shutdown { within: 60 * second });
+        does(Input::Send(json("7")));
+        let conn = does(Input::TimerFired).0.unwrap();
+        does(Input::Credentials { conn, credentials: Credentials::default() });
+        does(Input::Opened { conn });
+        does(Input::Closed { conn, reason: CloseReason::lost() });
+        let conn = does(Input::TimerFired).0.unwrap();
+        does(Input::Credentials { conn, credentials: credentials() });
+        does(Input::Opened { conn });
+        does(Input::Closed { conn, reason: CloseReason::lost() });
+        let conn = does(Input::TimerFired).0.unwrap();
+        // These can't be.
+        let headers = vec![("Host".into(), "s3cret-fresh".into())];
+        does(Input::Credentials { conn, credentials: Credentials { headers, token: None } });
+        let conn = does(Input::TimerFired).0.unwrap();
+        let reason = CloseReason::Credentials { text: "none to be had".into() };
+        does(Input::Closed { conn, reason });
+        let conn = does(Input::TimerFired).0.unwrap();
+        does(Input::Closed { conn, reason: CloseReason::Http { status: 401, retry_after: None } });
+        let conn = does(Input::TimerFired).0.unwrap();
+        let asked = Some(RetryAfter::UnixSeconds(1_800_000_000));
+        does(Input::Closed { conn, reason: CloseReason::Http { status: 403, retry_after: asked } });
+        does(Input::ClearSession);
+        trace
+    };
+    let (plain, redacted) = (run(false), run(true));
+    assert!(replays(&plain) > 50);
+    assert_eq!(replays(&redacted), replays(&plain));
+    withholds(&plain, &redacted);
+    let named = |kind: &str| -> BTreeSet<String> {
+        let lines = plain.lines().map(|line| serde_json::from_str(line).unwrap());
+        let name = |line: serde_json::Value| Some(line.get(kind)?.as_str()?.to_owned());
+        lines.filter_map(name).collect()
+    };
+    for input in ["shutdown", "clear-outbox", "network", "credentials"] {
+        assert!(named("in").contains(input), "{input}");
+    }
+    assert!(named("out").contains("ask-credentials"));
+    for event in [
+        "ws-connected",
+        "ws-disconnected",
+        "ws-failed",
+        "session-init",
+        "session-dropped",
+        "messages-written",
+        "messages-received",
+        "messages-in-doubt",
+        "message-dropped",
+        "shut-down",
+        "warning",
+    ] {
+        assert!(named("event").contains(event), "{event}: {:?}", named("event"));
+    }
+    for part in
+        [r#""ttl_ms":1.5"#, r#""volatile":true"#, r#""within_ms":60000"#, r#""online":false"#]
+    {
+        assert!(plain.contains(part), "{part}");
+    }
+}
+
+/// A recording is no different for a line in it that is not there: each one counts.
+#[test]
+fn each_new_input_counts() {
+    let config = || Config { heartbeat_interval: None, ..talkative() };
+    let mut client = Client::new(config(), start()).unwrap();
+    let mut recorder = recorder_of(config(), Level::Frames, false);
+    let mut trace = String::new();
+    recorder.header(&mut trace);
+    let mut at = |millis: u64, input: Input<Frame>| {
+        let mut actions = Actions::new();
+        let now = Timestamp::from_millis(millis);
+        recorder.client_input(now, &input, &mut trace);
+        client.handle(now, input, &mut actions);
+        recorder.client_actions(now, &actions, &mut trace);
+        client.conn()
+    };
+    at(0, Input::NetworkChanged { online: false });
+    at(1, Input::Send(json("1").with_ttl(Duration::from_millis(5))));
+    at(2, Input::Send(json("2").volatile()));
+    at(3, Input::Connect);
+    at(4, Input::Send(json("3")));
+    at(4, Input::ClearOutbox);
+    let conn = at(5, Input::NetworkChanged { online: true }).unwrap();
+    at(6, Input::Credentials { conn, credentials: credentials() });
+    at(7, Input::Opened { conn });
+    at(8, Input::Send(json("4")));
+    at(9, Input::Shutdown { within: Duration::from_millis(10) });
+    at(19, Input::TimerFired);
+    replays(&trace);
+    let lines: Vec<&str> = trace.lines().collect();
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("\"in\":")) {
+        let mut checker = Checker::new();
+        let others = lines.iter().enumerate().filter(|(other, _)| *other != index);
+        let failed = others.map(|(_, line)| checker.feed(line)).find_map(Result::err).is_some();
+        assert!(failed || checker.finish().is_err(), "nobody misses {line}");
+    }
+}
+
+/// The request of an endpoint has them, and a recording without them has as many bytes.
+#[test]
+fn fresh_credentials_in_the_request() {
+    let run = |redact| {
+        let mut endpoint = Endpoint::new(talkative(), start()).unwrap();
+        let mut recorder = recorder_of(talkative(), Level::Bytes, redact);
+        let mut trace = String::new();
+        recorder.header(&mut trace);
+        let mut at = |millis: u64, input: Input<&[u8]>| {
+            let now = Timestamp::from_millis(millis);
+            let mut actions: Actions<Transmit> = Actions::new();
+            recorder.endpoint_input(now, &input, &mut trace);
+            endpoint.handle(now, input, &mut actions);
+            recorder.endpoint_actions(now, &endpoint, &actions, &mut trace);
+            (endpoint.client().conn(), String::from_utf8_lossy(endpoint.transmit()).into_owned())
+        };
+        let conn = at(0, Input::Connect).0.unwrap();
+        at(1, Input::Credentials { conn, credentials: credentials() });
+        let request = at(2, Input::Opened { conn }).1;
+        assert!(request.contains("\r\nX-Fresh: s3cret-fresh\r\n"), "{request}");
+        at(3, Input::Flushed { conn, up_to: request.len() as u64 });
+        let answer = b"HTTP/1.1 503 X\r\nRetry-After: 3\r\n\r\n";
+        at(4, Input::Received { conn, payload: answer });
+        at(3_004, Input::TimerFired);
+        trace
+    };
+    let (plain, redacted) = (run(false), run(true));
+    assert!(replays(&plain) > 8, "{plain}");
+    assert_eq!(replays(&redacted), replays(&plain));
+    withholds(&plain, &redacted);
+}
+
+/// All secrets are in the one and none in the other, base64 and masks looked through.
+fn withholds(plain: &str, redacted: &str) {
+    use base64::Engine as _;
+    let readable = |trace: &str| {
+        let mut readable = trace.to_string();
+        let mut joined = Vec::new();
+        for line in trace.lines() {
+            // A number may be too large for a `Value`; such a line has no data.
+            let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+            let data = line.get("data").and_then(|data| data.as_str()).unwrap_or_default();
+            if let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(data) {
+                // Sent frames, unmasked where the masks are: a short frame per line will do.
+                if let [0x81, length, key @ ..] = &bytes[..]
+                    && line.get("out").is_some()
+                    && *length < 0xFE
+                {
+                    let (key, payload) = key.split_at(4);
+                    let payload = payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k);
+                    readable.push_str(&String::from_utf8_lossy(&payload.collect::<Vec<_>>()));
+                }
+                if line.get("in").is_some() {
+                    joined.extend_from_slice(&bytes);
+                } else {
+                    readable.push_str(&String::from_utf8_lossy(&bytes));
+                }
+            }
+        }
+        readable.push_str(&String::from_utf8_lossy(&joined));
+        readable
+    };
+    let (plain, redacted) = (readable(plain), readable(redacted));
+    assert!(plain.contains("s3cret-token") && plain.contains("s3cret-query"));
+    for secret in SECRETS {
+        assert!(!redacted.contains(secret), "{secret} in {redacted}");
+    }
+}

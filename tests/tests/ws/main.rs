@@ -1,0 +1,11 @@
+//! The codec: frames and upgrades, whole, byte by byte, and with trailing data; and against tungstenite.
+
+mod close;
+mod differential;
+mod frames;
+mod ping;
+mod retry_after;
+mod send;
+mod upgrade;
+mod utf8;
+mod verdicts;
