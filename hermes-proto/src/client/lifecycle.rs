@@ -532,6 +532,8 @@ impl Client {
         self.phase = Phase::Idle;
         self.fresh_headers = Vec::new();
         self.stats.ended.count(&reason);
+        // Before another gateway has its turn.
+        let was_home = self.session.as_ref().is_some_and(|own| own.belongs_to(self.url()));
         let lost = self.outbox.rewind();
         if was_stable {
             self.retry.refill(self.now);
@@ -559,7 +561,14 @@ impl Client {
         out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
         if let Some(link) = link {
             self.take_back(&link, lost, out);
-            self.judge_session(&link, was_stable, is_ours, out);
+            if was_stable {
+                self.resume_failures = 0;
+                if was_home {
+                    self.refresh_session(out);
+                }
+            } else if !is_ours {
+                self.doubt_session(&link, out);
+            }
         }
         if reopen {
             self.prefer_session();

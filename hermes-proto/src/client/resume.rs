@@ -71,18 +71,9 @@ impl Client {
         out.push(Action::PersistSession(Some(session)));
     }
 
-    /// A connection ended. Whether it was by our own wish says something about the session, too.
-    pub(super) fn judge_session(
-        &mut self,
-        link: &Link,
-        was_stable: bool,
-        is_ours: bool,
-        out: &mut impl Sink,
-    ) {
-        if was_stable {
-            self.resume_failures = 0;
-            self.refresh_session(out);
-        } else if link.offered && !is_ours && self.offline.is_none() {
+    /// A connection that came to nothing has ended, and not by our own wish.
+    pub(super) fn doubt_session(&mut self, link: &Link, out: &mut impl Sink) {
+        if link.offered && self.offline.is_none() {
             self.resume_failures += 1;
             let most = self.config.max_resume_failures;
             if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {
@@ -93,12 +84,10 @@ impl Client {
 
     /// A session that was in use until now is not as old as it looks. It is saved anew where a
     /// tenth of its time has passed: a disk has better things to do than that at each end.
-    fn refresh_session(&mut self, out: &mut impl Sink) {
+    pub(super) fn refresh_session(&mut self, out: &mut impl Sink) {
         let Some(most) = self.config.session_max_age else { return };
-        let (unix_ms, url) = (self.unix_ms(), self.gateways.current());
-        let Some(session) = self.session.as_mut().filter(|session| session.belongs_to(url)) else {
-            return;
-        };
+        let unix_ms = self.unix_ms();
+        let Some(session) = self.session.as_mut() else { return };
         let age = unix_ms.saturating_sub(session.saved_at);
         if session.saved_at > 0 && u128::from(age) > (most / 10).as_millis() {
             session.saved_at = unix_ms;
@@ -139,7 +128,7 @@ impl Client {
 }
 
 impl Session {
-    fn belongs_to(&self, url: &Url) -> bool {
+    pub(super) fn belongs_to(&self, url: &Url) -> bool {
         self.origin.as_deref() == Some(url.origin())
     }
 }

@@ -172,7 +172,7 @@ impl Client {
             }
         }
         // Texts of the peer's may be of any kind.
-        line.replace(char::is_control, " ")
+        line.replace(breaks_line, " ")
     }
 
     /// "attempt 4 after close 1013, which asked for 5 s".
@@ -195,6 +195,11 @@ impl Client {
         };
         format!("{joint}after {}{asked}", Brief(&end.reason))
     }
+}
+
+/// Whether a character may end the line, or do worse to a terminal.
+fn breaks_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Seconds as people read them.

@@ -117,7 +117,7 @@ impl Machine {
 
 fn newest<P>(actions: &Actions<P>) -> Option<ConnId> {
     actions.iter().rev().find_map(|action| match action {
-        Action::Open { conn, .. } => Some(*conn),
+        Action::AskCredentials { conn, .. } | Action::Open { conn, .. } => Some(*conn),
         _ => None,
     })
 }

@@ -421,14 +421,14 @@ impl Contract {
         let reason = match link.phase {
             // What came counts before what is due.
             _ if o.dial.take() == Some(false) => Ok(CloseReason::Credentials { text: "".into() }),
-            _ if over => {
-                ensure!(code.is_none(), "{conn} is closed, and there is no time for that");
-                Ok(CloseReason::Requested)
-            }
             Phase::Open { .. } if stop || drained => {
                 ensure!(code == Some(code::NORMAL), "{conn} is closed with {code:?}");
                 self.begin_closing(CloseReason::Requested);
                 return Ok(());
+            }
+            _ if over => {
+                ensure!(code.is_none(), "{conn} is closed, and there is no time for that");
+                Ok(CloseReason::Requested)
             }
             _ if code.is_some() => Err("and nobody asked for it"),
             Phase::Connecting { .. } if stop || drained => Ok(CloseReason::Requested),

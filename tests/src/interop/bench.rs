@@ -1,6 +1,6 @@
 //! A server, and a client that talks to it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,8 @@ pub fn config(server: &Server) -> Config {
         upgrade_timeout: PATIENCE,
         close_timeout: PATIENCE,
         heartbeat_interval: None,
+        // 1012 and 1013 ask for time that a test does not have.
+        close_delays: BTreeMap::new(),
         ..Config::new(server.url())
     }
 }
@@ -89,9 +91,14 @@ impl Bench {
         self.server
     }
 
-    /// What [`end`](Self::end) expects, after a farewell of another kind.
+    /// What [`end`](Self::end) expects.
     pub fn expect_end(&mut self) {
         assert_eq!(self.expect_disconnected(), CloseReason::Requested, "{:#?}", self.story);
+        self.expect_rest();
+    }
+
+    /// The client has nothing more to tell, and the server saw a proper end.
+    pub fn expect_rest(&mut self) {
         assert_eq!(self.client.core().state(), State::Idle);
         assert_eq!(self.client.poll(None).expect("the loop works"), None, "the client is at rest");
         let close = self.report("close");

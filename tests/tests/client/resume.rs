@@ -26,6 +26,11 @@ fn saved(before: u64) -> Session {
     Session { saved_at: UNIX_MS - before, ..session() }
 }
 
+/// The same, saved anew at this time.
+fn renewed(at: u64) -> Session {
+    Session { saved_at: UNIX_MS + at, ..session() }
+}
+
 fn with(config: Config, session: Session) -> Host {
     Host::start(config, Start { session: Some(session), ..start() })
 }
@@ -321,7 +326,7 @@ fn disconnect_while_it_waits() {
 fn why_says_that_it_waits() {
     let host = gated(wait());
     let why = host.client().why(ms(4_001));
-    let part = "; the outbox waits for session-init, 6 s at most; 1 messages in the outbox";
+    let part = "; the outbox waits for session-init, 6 s at most; 1 message in the outbox";
     assert!(why.ends_with(part), "{why}");
 }
 
@@ -462,11 +467,40 @@ fn a_session_in_use_does_not_grow_old() {
     host.at(0).opened(1).skip();
     host.at(1).text(1, INIT).skip();
     let end = 60 * DAY;
-    host.at(end)
-        .closed(1, lost())
-        .expect([disconnected(1, 1006, lost(), end + 1_000), arm(end + 1_000)]);
+    host.at(end).closed(1, lost()).expect([
+        disconnected(1, 1006, lost(), end + 1_000),
+        persist(renewed(end)),
+        arm(end + 1_000),
+    ]);
     host.at(end + 1_000).timer().expect([open(2), arm(end + 16_000)]);
     host.at(end + 1_001).opened(2).expect([resume(2, "t"), connected(2), disarm()]);
+}
+
+/// A disk has better things to do than to write one down that is as good as new.
+#[test]
+fn a_session_is_saved_anew_after_a_tenth_of_its_time() {
+    for (end, saved_anew) in [(3 * DAY, None), (3 * DAY + 1, Some(renewed(3 * DAY + 1)))] {
+        let mut host = with(quiet(), session());
+        host.at(0).connect().skip();
+        host.at(0).opened(1).skip();
+        let mut actions = vec![disconnected(1, 1006, lost(), end + 1_000)];
+        actions.extend(saved_anew.map(persist));
+        actions.push(arm(end + 1_000));
+        host.at(end).closed(1, lost()).expect(actions);
+    }
+}
+
+/// Also where the gateway asks not to come back, and another's turn is next.
+#[test]
+fn a_session_in_use_is_saved_anew_whoever_is_next() {
+    let fallback_urls = vec!["ws://other.test/".into()];
+    let mut host = with(Config { fallback_urls, ..quiet() }, session());
+    host.at(0).connect().skip();
+    host.at(0).opened(1).skip();
+    let end = 4 * DAY;
+    let retry = end + 1_000;
+    let ended = disconnected(1, 1008, peer(1008), retry);
+    host.at(end).closed(1, peer(1008)).expect([ended, persist(renewed(end)), arm(retry)]);
 }
 
 /// Also where the application ended that connection.
@@ -479,7 +513,7 @@ fn a_session_in_use_until_we_disconnect_does_not_grow_old() {
     let end = 60 * DAY;
     host.at(end).disconnect().expect([close(1, 1000), arm(end + 5_000)]);
     let gone = disconnected(1, 1000, CloseReason::Requested, None);
-    host.at(end + 1).closed(1, peer(1000)).expect([gone, disarm()]);
+    host.at(end + 1).closed(1, peer(1000)).expect([gone, persist(renewed(end + 1)), disarm()]);
     host.at(end + 1_000).connect().expect([open(2), arm(end + 16_000)]);
     host.at(end + 1_001).opened(2).expect([resume(2, "t"), connected(2), disarm()]);
 }

@@ -907,7 +907,7 @@ fn why_says_that_it_is_shutting_down() {
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(1_000).shutdown(5_000).expect([ping(1, 2), arm(6_000)]);
     let why = host.client().why(ms(3_000));
-    assert!(why.contains("; shutting down within 3 s; 1 messages in the outbox"), "{why}");
+    assert!(why.contains("; shutting down within 3 s; 1 message in the outbox"), "{why}");
 }
 
 /// A client with a history, and what it has said since it was last asked.

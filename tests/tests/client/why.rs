@@ -621,10 +621,10 @@ fn no_secret_is_in_it() {
     look(&host, 20_000);
     host.at(20_001).input(credentials(2)).skip();
     look(&host, 20_001);
-    host.at(20_002).closed(2, http(401, None)).skip();
+    host.at(20_002).closed(2, http(403, None)).skip();
     look(&host, 20_002);
     host.at(40_000).timer().skip();
-    host.at(40_001).closed(3, http(401, None)).skip();
+    host.at(40_001).closed(3, http(403, None)).skip();
     look(&host, 40_001);
     for part in
         ["idle", "credentials for", "a connection to", "open for", "waiting", "offline", "failed"]

@@ -1,6 +1,7 @@
 //! The ends of connections to servers that nobody here wrote.
 
-use hermes_mio::CloseReason;
+use hermes_mio::{CloseReason, Event};
+use hermes_proto::{GiveUp, MessageId};
 use hermes_tests::against_both;
 use hermes_tests::interop::{Bench, Library, chat, resume};
 use serde_json::json;
@@ -13,12 +14,13 @@ against_both!(
     finishing_sends_everything_first,
 );
 
-/// Every code that a server may send (RFC 6455 §7.4), and reasons up to the greatest length.
+/// Every code that a server may send (RFC 6455 §7.4), and reasons up to the greatest length. 1008
+/// is the last: whoever sends it does not want to be asked again.
 fn a_close_frame_tells_code_and_reason(library: &'static Library) {
     let mut bench = Bench::new(library);
     let token = bench.join();
     let codes =
-        [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999];
+        [1000, 1001, 1002, 1003, 1007, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999, 1008];
     let longest = format!("{}é", "r".repeat(121));
     let reasons = ["", "bye", "auf Wiedersehen, 😀", &longest];
     for ((code, reason), next) in codes.into_iter().zip(reasons.into_iter().cycle()).zip(2..) {
@@ -26,6 +28,11 @@ fn a_close_frame_tells_code_and_reason(library: &'static Library) {
         let expected = CloseReason::Peer { code, text: reason.into() };
         assert_eq!(bench.expect_disconnected(), expected);
         assert_eq!(bench.report("close")["code"], code, "the code comes back");
+        if code == 1008 {
+            let failed = bench.next_event();
+            assert!(matches!(failed, Event::Failed { why: GiveUp::Fatal, .. }), "{failed:?}");
+            bench.client.connect();
+        }
         bench.expect_connected();
         bench.expect_message(next, &resume(&token));
         bench.expect_session();
@@ -95,5 +102,16 @@ fn finishing_sends_everything_first(library: &'static Library) {
     for n in 1..=100 {
         bench.expect_message(1, &status(n));
     }
-    bench.expect_end();
+    // The server's Pongs prove it, bit by bit: the hello, and these.
+    let (mut proven, mut event) = (0, bench.next_event());
+    while let Event::Received { from, to } = event {
+        assert_eq!(from, MessageId(proven + 1));
+        (proven, event) = (to.0, bench.next_event());
+    }
+    assert_eq!(proven, 101);
+    let asked = CloseReason::Requested;
+    assert!(matches!(event, Event::Disconnected { reason, .. } if reason == asked));
+    let report = Event::ShutDown { received: 101, in_doubt: 0, unsent: 0 };
+    assert_eq!(bench.next_event(), report);
+    bench.expect_rest();
 }
