@@ -4,11 +4,12 @@
 //! A state is [`Client::relative`]. That it says all there is to say is checked on the way: in each
 //! step the client with its history and the relative one must come to the same place.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher;
+use std::thread;
 use std::time::Duration;
 
+use foldhash::quality::FixedState;
 use hermes_proto::{
     Action, Actions, Client, Config, ConnId, Credentials, Delivery, Frame, Input, Outgoing,
     Plaintext, Receipts, Resume, Session, Start, State, Timestamp,
@@ -289,12 +290,7 @@ fn explore(name: &str, begin: World) -> Map {
 
 /// 128 bits in place of a state: two hashes that have nothing to do with each other.
 fn fingerprint(client: &Client) -> (u64, u64) {
-    let hash = |salt: u64| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        client.hash(&mut hasher);
-        hasher.finish()
-    };
+    let hash = |seed| FixedState::with_seed(seed).hash_one(client);
     (hash(1), hash(2))
 }
 
@@ -397,9 +393,17 @@ fn no_history_breaks_the_contract() {
         ),
     ];
     let mut all = Map::default();
-    for (name, config, session, topics) in worlds {
-        all.merge(explore(name, World::new(config, session, topics)));
-    }
+    thread::scope(|scope| {
+        let searches = worlds.map(|(name, config, session, topics)| {
+            scope.spawn(move || explore(name, World::new(config, session, topics)))
+        });
+        for search in searches {
+            match search.join() {
+                Ok(map) => all.merge(map),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../hermes-proto/src/client/phases.md");
     let table = all.table();
     if std::env::var_os("HERMES_BLESS").is_some() {
