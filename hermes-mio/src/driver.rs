@@ -40,7 +40,8 @@ use crate::{Error, Options, Sender, SessionStore, Tap, log};
 pub struct Driver {
     endpoint: Endpoint,
     clock: Clock,
-    /// The time of the machine: read once per turn, and after whatever blocks.
+    /// The time of the machine: read once per turn, with whatever was read, and after whatever
+    /// blocks.
     now: Timestamp,
     actions: Actions<Transmit>,
     /// An [`Action::Open`] that came to nothing at once. Only the newest connection is alive, so
@@ -651,6 +652,8 @@ impl Driver {
                 Ok(0) => Text::new(),
                 Ok(n) => {
                     tracing::trace!(%conn, bytes = n, "read");
+                    // What was written since the turn began may be answered in here.
+                    self.now = self.clock.now();
                     self.step(Input::Received { conn, payload: &buffer.0[..n] });
                     // A Close frame's echo goes out before the end of the stream is read.
                     self.write();

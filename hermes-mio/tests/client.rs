@@ -40,6 +40,25 @@ fn chat_there_and_back() {
     assert_eq!(peer.join(), r#"{"text":"hi","type":"chat"}"#);
 }
 
+/// Also where the answer comes within the turn of the loop that asked.
+#[test]
+fn a_round_trip_takes_time() {
+    let peer = Peer::start(|listener| read_close(&mut accept(&listener)));
+    let receipts = hermes_mio::proto::Receipts::Received;
+    let mut client = client(Config { receipts, ..config(peer.url()) });
+    client.connect();
+    for round in 1..=1_000 {
+        // The fence of the second one leaves when the first one's is answered.
+        client.send(&round).unwrap();
+        client.send(&round).unwrap();
+        run_until(&mut client, |client| client.core().stats().confirmed == 2 * round);
+        let stats = client.core().stats();
+        assert!(stats.rtt_last > Some(Duration::ZERO), "round {round}: {stats:?}");
+    }
+    disconnect(&mut client);
+    peer.join();
+}
+
 #[test]
 fn a_timeout_is_kept_and_rest_ends_the_loop() {
     let mut client = client(config("ws://127.0.0.1:1/"));

@@ -309,7 +309,7 @@ fn exit_codes_and_words() {
     assert_eq!(code, 1);
     assert!(
         errors.contains(
-            "gave up after 1 reconnects: max_attempts are used up; 1 messages were not sent"
+            "gave up: max_attempts are used up (reconnects: 1); messages that were not sent: 1"
         ),
         "{errors}"
     );
@@ -417,7 +417,7 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     let (status, lines, errors) = client.end();
     assert_eq!(status.code(), Some(1));
     assert_eq!(report(&lines), json!({"received": 0, "in_doubt": 1, "unsent": 0}));
-    assert!(errors.contains("0 messages were not sent, 1 may not have arrived"), "{errors}");
+    assert!(errors.contains("messages that were not sent: 0; that may not have arrived: 1"), "{errors}");
 
     // Certainly not: also where there never was a connection.
     gateway.kill();
@@ -428,7 +428,7 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     let (status, lines, errors) = client.end();
     assert_eq!(status.code(), Some(1));
     assert_eq!(report(&lines), json!({"received": 0, "in_doubt": 0, "unsent": 2}));
-    assert!(errors.contains("2 messages were not sent, 0 may not have arrived"), "{errors}");
+    assert!(errors.contains("messages that were not sent: 2; that may not have arrived: 0"), "{errors}");
 }
 
 #[cfg(unix)]

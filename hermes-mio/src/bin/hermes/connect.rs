@@ -297,7 +297,7 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
             }
             Event::Disconnected { reason, retry_at, .. } => match retry_at {
                 Some(at) => {
-                    eprintln!("hermes: {reason}; next attempt in {:?}", at - client.now());
+                    eprintln!("hermes: {reason}; next attempt in {:.1?}", at - client.now());
                 }
                 None => eprintln!("hermes: {reason}"),
             },
@@ -305,7 +305,7 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
                 let unsent = unsent(client);
                 failure = Some(
                     format!(
-                        "gave up after {attempts} reconnects: {why}; {unsent} messages were not sent"
+                        "gave up: {why} (reconnects: {attempts}); messages that were not sent: {unsent}"
                     )
                     .into(),
                 );
@@ -325,7 +325,9 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
                     }
                 } else if failure.is_none() {
                     failure = Some(
-                        format!("{unsent} messages were not sent, {in_doubt} may not have arrived")
+                        format!(
+                            "messages that were not sent: {unsent}; that may not have arrived: {in_doubt}"
+                        )
                             .into(),
                     );
                 }
