@@ -17,8 +17,8 @@ pub(crate) fn event(now: Timestamp, event: &Event) {
         }
         Event::Failed { attempts, why } => tracing::error!(attempts, "gave up reconnecting: {why}"),
         Event::Warning { text } => tracing::warn!("{text}"),
-        Event::Dropped { id, text, reason } => {
-            tracing::warn!(?id, bytes = text.len(), %reason, "a message was dropped");
+        Event::Dropped { id, frame, reason } => {
+            tracing::warn!(?id, bytes = frame.len(), %reason, "a message was dropped");
         }
         Event::InDoubt { from, to, resend } => {
             tracing::warn!(from = from.0, to = to.0, resend, "messages may have arrived or not");

@@ -175,8 +175,8 @@ fn a_volatile_message_leaves_at_once_or_not_at_all() {
     // A sender learns of it later, as an event.
     client.sender().send_message(position(2)).unwrap();
     match next(&mut client) {
-        Event::Dropped { text, reason: DropReason::NotNow, .. } => {
-            assert_eq!(text, position(2).into_text());
+        Event::Dropped { frame, reason: DropReason::NotNow, .. } => {
+            assert_eq!(frame, position(2).into_frame());
         }
         other => panic!("{other:?}"),
     }
@@ -188,7 +188,8 @@ fn a_volatile_message_leaves_at_once_or_not_at_all() {
     client.shutdown(LONG);
     assert_eq!(wait_for(&mut client, shut_down), (2, 0, 0));
     let received: Vec<_> = gateway.received().into_iter().map(|message| message.text).collect();
-    assert_eq!(received, [position(3).text().as_str(), position(4).text().as_str()]);
+    let sent = [position(3), position(4)];
+    assert_eq!(received, sent.each_ref().map(|sent| sent.frame().as_text().unwrap()));
 }
 
 /// With `Resume::Wait` nothing goes out before the gateway has answered for the session.
@@ -227,7 +228,7 @@ fn a_message_that_waited_for_too_long_is_dropped() {
     client.send(&1).unwrap();
     client.send_message(Outgoing::new(&2).unwrap().with_ttl(LONG)).unwrap();
     let reason = |event: &Event| match event {
-        Event::Dropped { text, reason, .. } => Some((text.to_string(), *reason)),
+        Event::Dropped { frame, reason, .. } => Some((frame.as_text()?.to_owned(), *reason)),
         _ => None,
     };
     // Though it is not connected, nor about to be.

@@ -158,11 +158,11 @@ pub struct Config {
     /// Messages the outbox holds, sent but not taken by the operating system included. At least 1.
     /// Default: 10,000.
     pub outbox_max_messages: usize,
-    /// Bytes of message text the outbox holds. Default: 16 MiB. No message can be larger.
+    /// Bytes of messages the outbox holds. Default: 16 MiB. No message can be larger.
     pub outbox_max_bytes: usize,
     /// What happens to a message that finds the outbox full. Default: [`Overflow::Refuse`].
     pub overflow: Overflow,
-    /// Bytes of message text handed to the connection and not yet taken by the operating system;
+    /// Bytes of messages handed to the connection and not yet taken by the operating system;
     /// a single larger message goes alone. Default: 64 KiB, enough to keep a socket busy; the rest
     /// waits in the outbox, where it can be counted.
     pub unflushed_max_bytes: usize,

@@ -103,7 +103,7 @@ pub enum Event {
         /// Its name; `None` where the outbox never took it.
         id: Option<MessageId>,
         /// The message.
-        text: Text,
+        frame: Frame,
         /// Why.
         reason: DropReason,
     },

@@ -34,6 +34,14 @@ impl Frame {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// A text message's text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Frame::Text(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 impl core::fmt::Debug for Frame {

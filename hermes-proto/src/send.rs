@@ -6,9 +6,11 @@ use core::time::Duration;
 use serde::Serialize;
 use serde::de::{Deserialize, IgnoredAny};
 
-use crate::Text;
+use bytes::Bytes;
 
-/// A message on its way out: text that is known to be JSON.
+use crate::{Frame, Text};
+
+/// A message on its way out: text that is known to be JSON, or what a gateway takes beside it.
 ///
 /// `send` makes one by itself. It is made first where the JSON is written on one thread and sent
 /// on another, or where there is only text:
@@ -22,7 +24,8 @@ use crate::Text;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outgoing {
-    text: Text,
+    /// A text or binary message.
+    frame: Frame,
     ttl: Option<Duration>,
     volatile: bool,
 }
@@ -35,7 +38,7 @@ impl Outgoing {
     /// [`SendError::Serialize`], where its `Serialize` fails.
     pub fn new<T: Serialize + ?Sized>(message: &T) -> Result<Self, SendError> {
         match serde_json::to_string(message) {
-            Ok(json) => Ok(Outgoing::text_is_json(json.into())),
+            Ok(json) => Ok(Outgoing::text(json)),
             Err(error) => Err(SendError::Serialize(error.to_string())),
         }
     }
@@ -49,13 +52,26 @@ impl Outgoing {
         let text = text.into();
         let mut deserializer = serde_json::Deserializer::from_str(&text);
         match IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end()) {
-            Ok(()) => Ok(Outgoing::text_is_json(text)),
+            Ok(()) => Ok(Outgoing::text(text)),
             Err(error) => Err(SendError::NotJson(text, error.to_string())),
         }
     }
 
-    fn text_is_json(text: Text) -> Self {
-        Outgoing { text, ttl: None, volatile: false }
+    /// Takes any text, as it is. The Hermes gateway takes JSON alone
+    /// ([`from_json`](Self::from_json)); this is for one that takes more.
+    pub fn text(text: impl Into<Text>) -> Self {
+        Outgoing::of(Frame::Text(text.into()))
+    }
+
+    /// Takes a binary message. As [`text`](Self::text), for a gateway that takes more than JSON;
+    /// what such a gateway sends is an [`Event::Malformed`](crate::Event::Malformed) here, with
+    /// all of it.
+    pub fn binary(data: impl Into<Bytes>) -> Self {
+        Outgoing::of(Frame::Binary(data.into()))
+    }
+
+    fn of(frame: Frame) -> Self {
+        Outgoing { frame, ttl: None, volatile: false }
     }
 
     /// Gives the message up where it could not be handed to a connection within `ttl` of being
@@ -88,27 +104,30 @@ impl Outgoing {
         self.volatile
     }
 
-    /// The same message with another text, which is JSON; else with `null`.
+    /// The same message with another payload.
     #[cfg(feature = "trace")]
-    pub(crate) fn with_text(self, text: Text) -> Self {
-        let text = Outgoing::from_json(text).map_or_else(|_| "null".into(), Outgoing::into_text);
-        Outgoing { text, ..self }
+    pub(crate) fn with_frame(self, frame: Frame) -> Self {
+        Outgoing { frame, ..self }
     }
 
-    /// The JSON.
-    pub fn text(&self) -> &Text {
-        &self.text
+    /// The message, as it goes out: a text or binary one.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
     }
 
-    /// The JSON.
-    pub fn into_text(self) -> Text {
-        self.text
+    /// The message, as it goes out.
+    pub fn into_frame(self) -> Frame {
+        self.frame
     }
 
-    /// The JSON's length in bytes; what the outbox counts.
-    #[allow(clippy::len_without_is_empty)] // JSON is never empty.
+    /// The payload's length in bytes; what the outbox counts.
     pub fn len(&self) -> usize {
-        self.text.len()
+        self.frame.len()
+    }
+
+    /// Whether the payload is empty; JSON never is.
+    pub fn is_empty(&self) -> bool {
+        self.frame.is_empty()
     }
 }
 
@@ -140,14 +159,14 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// The message's text.
-    pub fn into_text(self) -> Option<Text> {
+    /// The message, as it would have gone out.
+    pub fn into_frame(self) -> Option<Frame> {
         match self {
             SendError::Full(message)
             | SendError::TooLarge(message)
             | SendError::NotNow(message)
-            | SendError::ShuttingDown(message) => Some(message.into_text()),
-            SendError::NotJson(text, _) => Some(text),
+            | SendError::ShuttingDown(message) => Some(message.into_frame()),
+            SendError::NotJson(text, _) => Some(Frame::Text(text)),
             SendError::Serialize(_) => None,
         }
     }

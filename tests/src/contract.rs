@@ -68,7 +68,10 @@ struct Shown<'a>(&'a Outgoing);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.text())?;
+        match self.0.frame() {
+            Frame::Text(text) => write!(f, "{text}")?,
+            other => write!(f, "{other:?}")?,
+        }
         if self.0.is_volatile() {
             f.write_str(", volatile")?;
         }
@@ -245,7 +248,7 @@ impl Contract {
     }
 
     /// Messages that are in the outbox, oldest first.
-    pub fn outbox(&self) -> impl Iterator<Item = (MessageId, &Text)> {
+    pub fn outbox(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
         self.mail.iter()
     }
 
@@ -333,8 +336,8 @@ impl Contract {
             Call::Input(Input::Send(message)) => match self.refusal(message) {
                 None => _ = self.accept(message, owed),
                 Some(reason) => {
-                    let text = message.text().clone();
-                    owed.events.push_back(Event::Dropped { id: None, text, reason });
+                    let frame = message.frame().clone();
+                    owed.events.push_back(Event::Dropped { id: None, frame, reason });
                 }
             },
             Call::Input(input) => self.on_input(input, owed),
@@ -360,9 +363,9 @@ impl Contract {
                 owed.persist.push_back(None);
             }
             Input::ClearOutbox => {
-                while let Some((id, text)) = self.mail.oldest_queued() {
+                while let Some((id, frame)) = self.mail.oldest_queued() {
                     let (id, reason) = (Some(id), DropReason::Cleared);
-                    owed.events.push_back(Event::Dropped { id, text, reason });
+                    owed.events.push_back(Event::Dropped { id, frame, reason });
                     self.mail.remove(id);
                 }
             }
@@ -477,10 +480,10 @@ impl Contract {
                 let end = End { reason: reason.clone(), ..end };
                 self.on_end(end, *retry_at, owed)
             }
-            Event::Dropped { id: Some(id), reason: DropReason::Expired, text } => {
+            Event::Dropped { id: Some(id), reason: DropReason::Expired, frame } => {
                 let entry = self.mail.get(*id);
                 let Some(entry) = entry else { return Err(format!("{id:?} expired, and is gone")) };
-                ensure!(entry.text == *text, "{id:?} expired with another's text");
+                ensure!(entry.frame == *frame, "{id:?} expired as another");
                 ensure!(!entry.is_handed(), "{id:?} expired in other hands");
                 let right = entry.expires;
                 ensure!(right.is_some_and(|at| at <= self.now), "{id:?} expires at {right:?}");

@@ -157,7 +157,11 @@ pub fn dropped(id: u64, text: &str) -> Action {
 
 /// `message-dropped`, of a message that the outbox had taken.
 pub fn given_up(id: u64, text: &str, reason: DropReason) -> Action {
-    Action::Emit(Event::Dropped { id: Some(MessageId(id)), text: text.into(), reason })
+    Action::Emit(Event::Dropped {
+        id: Some(MessageId(id)),
+        frame: Frame::Text(text.into()),
+        reason,
+    })
 }
 
 /// `session-dropped`.
@@ -167,7 +171,7 @@ pub fn session_dropped(reason: SessionDrop) -> Action {
 
 /// `message-dropped`, of a message that was never taken.
 pub fn refused(text: &str, reason: DropReason) -> Action {
-    Action::Emit(Event::Dropped { id: None, text: text.into(), reason })
+    Action::Emit(Event::Dropped { id: None, frame: Frame::Text(text.into()), reason })
 }
 
 /// The event that `json` from the gateway becomes.

@@ -9,9 +9,7 @@ use super::Client;
 use super::lifecycle::{Closing, Intent, Link, Phase, Shutdown, Sink};
 use super::outbox::{Admission, Entry, Refusal};
 use crate::config::{Delivery, Receipts};
-use crate::{
-    Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Text, Timestamp,
-};
+use crate::{Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp};
 
 /// How far all messages have come. What lies behind was dropped, or is of no more concern.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -87,7 +85,7 @@ impl Client {
             Err(Refused::NotNow) => DropReason::NotNow,
             Err(Refused::ShuttingDown) => DropReason::ShuttingDown,
         };
-        self.drop_message(None, message.into_text(), reason, out);
+        self.drop_message(None, message.into_frame(), reason, out);
     }
 
     fn admit(&self, message: &Outgoing) -> Result<Admission, Refused> {
@@ -119,14 +117,14 @@ impl Client {
         self.stats.accepted += 1;
         let ttl = message.ttl().or(self.config.message_ttl);
         let volatile = message.is_volatile();
-        let text = message.into_text();
+        let frame = message.into_frame();
         match admission {
             Admission::DropNew => {
-                self.drop_message(Some(id), text, DropReason::OutboxFull, out);
+                self.drop_message(Some(id), frame, DropReason::OutboxFull, out);
                 return id;
             }
             Admission::MakeRoom => {
-                while let Some(entry) = self.outbox.make_room(text.len(), &self.config) {
+                while let Some(entry) = self.outbox.make_room(frame.len(), &self.config) {
                     self.give_up(entry, DropReason::OutboxFull, out);
                 }
             }
@@ -134,7 +132,7 @@ impl Client {
         }
         self.expire(out);
         let expires = ttl.map(|ttl| self.now + ttl);
-        self.outbox.push(Entry { id, text, seq: 0, expires, volatile });
+        self.outbox.push(Entry { id, frame, seq: 0, expires, volatile });
         // Now is never too late for this one.
         self.hand_over(out);
         id
@@ -154,18 +152,18 @@ impl Client {
     }
 
     fn give_up(&mut self, entry: Entry, reason: DropReason, out: &mut impl Sink) {
-        self.drop_message(Some(entry.id), entry.text, reason, out);
+        self.drop_message(Some(entry.id), entry.frame, reason, out);
     }
 
     fn drop_message(
         &mut self,
         id: Option<MessageId>,
-        text: Text,
+        frame: Frame,
         reason: DropReason,
         out: &mut impl Sink,
     ) {
         self.stats.dropped.count(reason);
-        out.push(Action::Emit(Event::Dropped { id, text, reason }));
+        out.push(Action::Emit(Event::Dropped { id, frame, reason }));
     }
 }
 
@@ -183,11 +181,11 @@ impl Client {
             && link.gate.is_none()
         {
             let window = self.config.unflushed_max_bytes;
-            let Some((id, text)) = self.outbox.hand_over(link.seq + 1, window) else { break };
+            let Some((id, frame)) = self.outbox.hand_over(link.seq + 1, window) else { break };
             link.handed += 1;
             link.last = id;
-            self.stats.bytes_sent += text.len() as u64;
-            self.send_frame(Frame::Text(text), out);
+            self.stats.bytes_sent += frame.len() as u64;
+            self.send_frame(frame, out);
         }
         if let Phase::Open(link) = &self.phase
             && link.handed > link.proven

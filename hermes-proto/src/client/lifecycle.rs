@@ -343,7 +343,7 @@ impl Client {
         }
         self.phase = Phase::Open(link);
         if let Some(resume) = resume {
-            self.send_frame(Frame::Text(resume), out);
+            self.send_frame(resume, out);
         }
         self.pump(out);
         out.push(Action::Emit(Event::Connected { conn, url: self.url().clone() }));

@@ -34,7 +34,7 @@ use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 pub use self::stats::{Drops, Ends, Stats};
 use crate::{
-    Actions, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError, Session, Text,
+    Actions, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing, SendError, Session,
     Timestamp, Url,
 };
 
@@ -282,7 +282,7 @@ impl Client {
     }
 
     /// The outbox, oldest message first.
-    pub fn outbox(&self) -> impl Iterator<Item = (MessageId, &Text)> {
+    pub fn outbox(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
         self.outbox.iter()
     }
 
@@ -292,7 +292,7 @@ impl Client {
         self.outbox.len()
     }
 
-    /// Bytes of message text in the outbox.
+    /// Bytes of messages in the outbox.
     pub fn outbox_bytes(&self) -> usize {
         self.outbox.bytes()
     }

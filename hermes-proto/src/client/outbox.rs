@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use crate::{Config, MessageId, Overflow, Text, Timestamp};
+use crate::{Config, Frame, MessageId, Overflow, Timestamp};
 
 /// A queue in order of acceptance, in three parts:
 ///
@@ -31,7 +31,7 @@ pub(crate) struct Outbox {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
     pub(super) id: MessageId,
-    pub(super) text: Text,
+    pub(super) frame: Frame,
     /// Under which the live connection knows it; only where it was handed to it.
     pub(super) seq: u64,
     pub(super) expires: Option<Timestamp>,
@@ -75,8 +75,8 @@ impl Outbox {
         self.bytes
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Text)> {
-        self.entries.iter().map(|entry| (entry.id, &entry.text))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
+        self.entries.iter().map(|entry| (entry.id, &entry.frame))
     }
 
     /// Messages written and not proven received, or behind `written` never written.
@@ -125,7 +125,7 @@ impl Outbox {
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
-        self.bytes += entry.text.len();
+        self.bytes += entry.frame.len();
         self.expiries.extend(entry.expires.map(|at| (at, entry.id)));
         self.entries.push_back(entry);
     }
@@ -157,7 +157,7 @@ impl Outbox {
 
     fn take_queued(&mut self, index: usize) -> Option<Entry> {
         let entry = self.entries.remove(index)?;
-        self.bytes -= entry.text.len();
+        self.bytes -= entry.frame.len();
         self.forget_expiry(&entry);
         Some(entry)
     }
@@ -169,8 +169,8 @@ impl Outbox {
     }
 
     /// The next message to hand to the connection, as its frame `seq`, if `window` allows.
-    pub(super) fn hand_over(&mut self, seq: u64, window: usize) -> Option<(MessageId, Text)> {
-        let bytes = self.entries.get(self.sent)?.text.len();
+    pub(super) fn hand_over(&mut self, seq: u64, window: usize) -> Option<(MessageId, Frame)> {
+        let bytes = self.entries.get(self.sent)?.frame.len();
         if !self.fits(bytes, window) {
             return None;
         }
@@ -181,7 +181,7 @@ impl Outbox {
         if let Some(at) = entry.expires {
             self.expiries.remove(&(at, entry.id));
         }
-        Some((entry.id, entry.text.clone()))
+        Some((entry.id, entry.frame.clone()))
     }
 
     /// The operating system has every byte up to frame `seq`. Those messages are done, unless
@@ -192,7 +192,7 @@ impl Outbox {
         while self.written < self.sent
             && let Some(entry) = self.entries.get(self.written).filter(|entry| entry.seq <= seq)
         {
-            let bytes = entry.text.len();
+            let bytes = entry.frame.len();
             done.messages += 1;
             done.fresh += u64::from(entry.id > written);
             done.last = entry.id;
@@ -215,8 +215,8 @@ impl Outbox {
             if let Some(entry) = self.entries.pop_front() {
                 self.written -= 1;
                 self.sent -= 1;
-                self.bytes -= entry.text.len();
-                self.written_bytes -= entry.text.len();
+                self.bytes -= entry.frame.len();
+                self.written_bytes -= entry.frame.len();
             }
         }
     }
@@ -229,7 +229,7 @@ impl Outbox {
         for _ in 0..self.sent {
             let Some(entry) = self.entries.get(index) else { break };
             if entry.volatile {
-                self.bytes -= entry.text.len();
+                self.bytes -= entry.frame.len();
                 lost.extend(self.entries.remove(index));
             } else {
                 self.expiries.extend(entry.expires.map(|at| (at, entry.id)));

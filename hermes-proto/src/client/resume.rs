@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Client;
 use super::lifecycle::{Closing, Link, Phase, Sink};
 use crate::config::{Plaintext, Resume};
-use crate::{Action, Event, Outgoing, Session, SessionDrop, SessionInit, Text, Url};
+use crate::{Action, Event, Frame, Outgoing, Session, SessionDrop, SessionInit, Url};
 
 impl Client {
     /// Takes what the application brought, for the gateway of the attempt under way.
@@ -20,7 +20,7 @@ impl Client {
 
     /// The connection's first frame, where there is a session to resume. Only the origin that
     /// issued the token gets it.
-    pub(super) fn session_resume(&mut self, out: &mut impl Sink) -> Option<Text> {
+    pub(super) fn session_resume(&mut self, out: &mut impl Sink) -> Option<Frame> {
         let session = self.session.as_ref()?;
         if session.token.is_empty() || !session.belongs_to(self.url()) {
             return None;
@@ -41,7 +41,7 @@ impl Client {
             token: &'a str,
         }
         let token = &self.session.as_ref()?.token;
-        Outgoing::new(&ResumeMessage { token }).ok().map(Outgoing::into_text)
+        Outgoing::new(&ResumeMessage { token }).ok().map(Outgoing::into_frame)
     }
 
     /// The session was offered on this connection.

@@ -32,7 +32,7 @@ pub struct Stats {
     pub rewritten: u64,
     /// Messages that were dropped, by reason.
     pub dropped: Drops,
-    /// Bytes of message text that were handed to connections.
+    /// Bytes of messages that were handed to connections.
     pub bytes_sent: u64,
 
     /// Text and binary messages received.
@@ -46,7 +46,7 @@ pub struct Stats {
 
     /// Messages in the outbox now.
     pub outbox_messages: usize,
-    /// Bytes of message text in the outbox now.
+    /// Bytes of messages in the outbox now.
     pub outbox_bytes: usize,
     /// Messages written to the live connection and not proven received, now.
     pub unproven: u64,

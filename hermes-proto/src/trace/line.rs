@@ -63,6 +63,13 @@ impl Line {
         self.put("data", &BASE64.encode(data));
     }
 
+    fn put_payload(&mut self, frame: &Frame) {
+        match frame {
+            Frame::Text(text) => self.put("text", text),
+            Frame::Binary(data) | Frame::Ping(data) | Frame::Pong(data) => self.put_data(data),
+        }
+    }
+
     /// The code, the cause, and what belongs to that.
     fn put_reason(&mut self, code: u16, reason: &CloseReason) {
         self.put("code", &code);
@@ -147,7 +154,10 @@ pub(super) fn input_line(
         Input::TimerFired => named("timer"),
         Input::Send(message) => {
             let mut line = named("send");
-            line.put_raw("message", message.text());
+            match message.frame() {
+                Frame::Text(text) if is_json(text) => line.put_raw("message", text),
+                frame => line.put_payload(frame),
+            }
             if let Some(ttl) = message.ttl() {
                 line.put("ttl_ms", &Millis::of(ttl));
             }
@@ -184,6 +194,10 @@ pub(super) fn input_line(
         Input::Closed { conn, reason } => with_reason(about("closed", conn), reason),
     };
     line.end(out);
+}
+
+fn is_json(text: &Text) -> bool {
+    Outgoing::from_json(text.clone()).is_ok()
 }
 
 fn with_data(mut line: Line, data: &[u8]) -> Line {
@@ -332,17 +346,12 @@ pub fn event_line(at: Timestamp, event: &Event) -> String {
         }),
         Event::Malformed { frame, error } => object(|detail| {
             detail.put("error", error);
-            match frame {
-                Frame::Text(text) => detail.put("text", text),
-                Frame::Binary(data) | Frame::Ping(data) | Frame::Pong(data) => {
-                    detail.put_data(data);
-                }
-            }
+            detail.put_payload(frame);
         }),
-        Event::Dropped { id, text, reason } => object(|detail| {
+        Event::Dropped { id, frame, reason } => object(|detail| {
             detail.put("id", &id.map(|id| id.0));
             detail.put("reason", &reason.to_string());
-            detail.put("text", text);
+            detail.put_payload(frame);
         }),
         Event::Warning { text } => object(|detail| detail.put("text", text)),
     };
@@ -446,8 +455,14 @@ pub(super) fn parse(json: &str, level: Level, newest: ConnId) -> Result<Parsed, 
         }
         ("timer", _) => Input::TimerFired,
         ("send", _) => {
-            let message = line.message.ok_or_else(|| missing("message"))?.get();
-            let mut message = Outgoing::from_json(message).map_err(|error| error.to_string())?;
+            let mut message = match (line.message, &line.text, &line.data) {
+                (Some(json), None, None) => {
+                    Outgoing::from_json(json.get()).map_err(|error| error.to_string())?
+                }
+                (None, Some(text), None) => Outgoing::text(text.as_str()),
+                (None, None, Some(_)) => Outgoing::binary(data()?),
+                _ => return Err("\"send\" needs \"message\", \"text\" or \"data\"".to_string()),
+            };
             if let Some(ttl) = line.ttl_ms {
                 message = message.with_ttl(timestamp(ttl)? - Timestamp::ZERO);
             }

@@ -20,7 +20,7 @@
 //! | `in` | with |
 //! | --- | --- |
 //! | `connect`, `disconnect`, `clear-session`, `clear-outbox`, `timer` | |
-//! | `send` | `message`, and where it has them `ttl_ms`, `volatile` |
+//! | `send` | `message`, or where it is not JSON `text` or base64 `data`; `ttl_ms`, `volatile` |
 //! | `shutdown` | `within_ms` |
 //! | `network` | `online` |
 //! | `credentials` | `conn`, `headers`: names and values, `token` |

@@ -60,10 +60,9 @@ impl Redactor {
 
     pub(super) fn input(&mut self, input: Input<Payload>) -> Input<Payload> {
         match input {
-            // Stand-ins leave JSON what it is.
             Input::Send(message) => {
-                let redacted = json(message.text().clone());
-                Input::Send(message.with_text(redacted))
+                let redacted = frame(message.frame().clone());
+                Input::Send(message.with_frame(redacted))
             }
             Input::Credentials { conn, mut credentials } => {
                 for (_, value) in &mut credentials.headers {
@@ -76,8 +75,7 @@ impl Redactor {
             }
             Input::Received { conn, payload } => {
                 let payload = match payload {
-                    Payload::Frame(Frame::Text(text)) => Payload::Frame(Frame::Text(json(text))),
-                    Payload::Frame(frame) => Payload::Frame(frame),
+                    Payload::Frame(received) => Payload::Frame(frame(received)),
                     Payload::Bytes(bytes) => {
                         let mut bytes = Vec::from(bytes);
                         self.stream.redact(&mut bytes);
@@ -112,6 +110,15 @@ fn redact_query(url: &mut String) {
         })
         .collect();
     *url = [address, "?", &query.join("&")].concat();
+}
+
+/// Replaces the secrets in a text; the rest is not JSON.
+fn frame(frame: Frame) -> Frame {
+    match frame {
+        // Stand-ins leave JSON what it is.
+        Frame::Text(text) => Frame::Text(json(text)),
+        other => other,
+    }
 }
 
 /// Replaces the secrets in a whole text.

@@ -312,12 +312,12 @@ impl Contract {
             return Ok(());
         }
         match frame {
-            Frame::Text(text) => {
-                ensure!(gate.is_none(), "{text} passes a closed gate");
-                self.hand_over(seq, text)
+            Frame::Text(_) | Frame::Binary(_) => {
+                ensure!(gate.is_none(), "{frame:?} passes a closed gate");
+                self.hand_over(seq, frame)
             }
             Frame::Ping(data) => self.on_ping(seq, data, owed),
-            other => Err(format!("nobody sent this: {other:?}")),
+            Frame::Pong(_) => Err(format!("nobody sent this: {frame:?}")),
         }
     }
 

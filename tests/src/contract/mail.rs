@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use hermes_proto::{
-    Delivery, DropReason, Event, MessageId, Outgoing, Overflow, Receipts, SendError, Stats, Text,
+    Delivery, DropReason, Event, Frame, MessageId, Outgoing, Overflow, Receipts, SendError, Stats,
     Timestamp,
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Mail {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     id: MessageId,
-    pub(super) text: Text,
+    pub(super) frame: Frame,
     pub(super) expires: Option<Timestamp>,
     volatile: bool,
     hands: Hands,
@@ -51,8 +51,8 @@ impl Entry {
 }
 
 impl Mail {
-    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Text)> {
-        self.entries.iter().map(|entry| (entry.id, &entry.text))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
+        self.entries.iter().map(|entry| (entry.id, &entry.frame))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -60,7 +60,7 @@ impl Mail {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.text.len()).sum()
+        self.entries.iter().map(|entry| entry.frame.len()).sum()
     }
 
     pub(super) fn get(&self, id: MessageId) -> Option<&Entry> {
@@ -76,8 +76,8 @@ impl Mail {
         self.entries.iter().filter(|entry| !entry.is_handed())
     }
 
-    pub(super) fn oldest_queued(&self) -> Option<(MessageId, Text)> {
-        self.queued().next().map(|entry| (entry.id, entry.text.clone()))
+    pub(super) fn oldest_queued(&self) -> Option<(MessageId, Frame)> {
+        self.queued().next().map(|entry| (entry.id, entry.frame.clone()))
     }
 
     /// Another call.
@@ -93,7 +93,7 @@ impl Mail {
     /// Messages and bytes handed to the host and not flushed.
     fn unflushed(&self) -> (usize, usize) {
         let entries = self.entries.iter().filter(|entry| matches!(entry.hands, Hands::Host(_)));
-        entries.fold((0, 0), |(len, bytes), entry| (len + 1, bytes + entry.text.len()))
+        entries.fold((0, 0), |(len, bytes), entry| (len + 1, bytes + entry.frame.len()))
     }
 
     /// Whether the window has room for so many bytes more.
@@ -151,7 +151,7 @@ impl Contract {
         (0..=waiting).find(|gone| {
             let stay = (0..self.mail.len()).filter(|at| !(handed..handed + gone).contains(at));
             let (len, bytes) = stay.fold((1, bytes), |(len, bytes), at| {
-                (len + 1, bytes + self.mail.entries[at].text.len())
+                (len + 1, bytes + self.mail.entries[at].frame.len())
             });
             len <= self.config.outbox_max_messages && bytes <= self.config.outbox_max_bytes
         })
@@ -164,25 +164,25 @@ impl Contract {
         let id = MessageId(self.mail.accepted);
         self.mail.new = Some(id);
         let gone = self.gives_way(message.len()).unwrap_or_default();
-        let mut drop = |id, text| {
+        let mut drop = |id, frame| {
             let (id, reason) = (Some(id), DropReason::OutboxFull);
-            owed.events.push_back(Event::Dropped { id, text, reason });
+            owed.events.push_back(Event::Dropped { id, frame, reason });
         };
         if self.config.overflow == Overflow::DropNewest && self.gives_way(message.len()) != Some(0)
         {
-            drop(id, message.text().clone());
+            drop(id, message.frame().clone());
             return id;
         }
         for _ in 0..gone {
-            if let Some((id, text)) = self.mail.oldest_queued() {
-                drop(id, text);
+            if let Some((id, frame)) = self.mail.oldest_queued() {
+                drop(id, frame);
                 self.mail.remove(Some(id));
             }
         }
         let ttl = message.ttl().or(self.config.message_ttl);
         self.mail.entries.push_back(Entry {
             id,
-            text: message.text().clone(),
+            frame: message.frame().clone(),
             expires: ttl.map(|ttl| self.now + ttl),
             volatile: message.is_volatile(),
             hands: Hands::Ours,
@@ -193,20 +193,20 @@ impl Contract {
 
 /// To the connection, and to the peer.
 impl Contract {
-    pub(super) fn hand_over(&mut self, seq: u64, text: &Text) -> Verdict {
+    pub(super) fn hand_over(&mut self, seq: u64, frame: &Frame) -> Verdict {
         let window = self.config.unflushed_max_bytes;
-        let fits = self.mail.fits(text.len(), window);
+        let fits = self.mail.fits(frame.len(), window);
         let unflushed = self.mail.unflushed();
         let next = self.mail.entries.iter_mut().find(|entry| !entry.is_handed());
-        let Some(next) = next else { return Err(format!("nobody sent this: {text}")) };
-        ensure!(*text == next.text, "message {} was next", next.id.0);
+        let Some(next) = next else { return Err(format!("nobody sent this: {frame:?}")) };
+        ensure!(*frame == next.frame, "message {} was next", next.id.0);
         // One that comes just now may go at once, however short its time is.
         let over = next.expires.filter(|at| *at <= self.now && self.mail.new != Some(next.id));
         ensure!(over.is_none(), "message {} is handed over, and its time is over", next.id.0);
         ensure!(fits, "{unflushed:?} are unflushed, in a window of {window} bytes");
         next.hands = Hands::Host(seq);
         let id = next.id;
-        self.stats.bytes_sent += text.len() as u64;
+        self.stats.bytes_sent += frame.len() as u64;
         if let Some(link) = self.link_mut() {
             link.handed += 1;
             link.last = id;
@@ -253,8 +253,8 @@ impl Contract {
             let handed = std::mem::replace(&mut entry.hands, Hands::Ours) != Hands::Ours;
             let gone = handed && entry.volatile;
             if gone {
-                let (id, text) = (Some(entry.id), entry.text.clone());
-                lost.push(Event::Dropped { id, text, reason: DropReason::ConnectionLost });
+                let (id, frame) = (Some(entry.id), entry.frame.clone());
+                lost.push(Event::Dropped { id, frame, reason: DropReason::ConnectionLost });
             }
             !gone
         });
@@ -324,7 +324,7 @@ impl Contract {
             && let Some(next) = mail.queued().next()
         {
             let room = self.config.unflushed_max_bytes;
-            let full = !mail.fits(next.text.len(), room);
+            let full = !mail.fits(next.frame.len(), room);
             ensure!(
                 full,
                 "{:?} waits, with {:?} of {room} bytes unflushed",

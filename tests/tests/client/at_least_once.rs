@@ -19,7 +19,7 @@ fn outbox(host: &Host) -> (usize, usize) {
 }
 
 fn texts(host: &Host) -> Vec<&str> {
-    host.client().outbox().map(|(_, text)| text.as_str()).collect()
+    host.client().outbox().filter_map(|(_, frame)| frame.as_text()).collect()
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, Client, Config, Frame, GiveUp, MessageId, SendError, Session, Start,
+    Action, Actions, Client, Config, ConnId, DropReason, Event, Frame, GiveUp, MessageId, Outgoing,
+    SendError, Session, Start,
 };
 use hermes_tests::*;
 use serde_json::json;
@@ -41,7 +42,7 @@ fn a_value_is_sent_as_json() {
     let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
     let error = client.send(ms(0), &odd, &mut out).unwrap_err();
     assert!(matches!(error, SendError::Serialize(_)), "{error:?}");
-    assert_eq!((error.into_text(), client, out), (None, before, Actions::new()));
+    assert_eq!((error.into_frame(), client, out), (None, before, Actions::new()));
 }
 
 #[test]
@@ -50,13 +51,40 @@ fn what_is_not_json_is_handed_back() {
     for text in ["", "hello", "{", "{} {}", "{'a':1}"] {
         let error = host.try_send(text).unwrap_err();
         assert!(matches!(error, SendError::NotJson(..)), "{error:?}");
-        assert_eq!(error.into_text().unwrap(), text);
+        assert_eq!(error.into_frame().unwrap(), Frame::Text(text.into()));
         host.expect([]);
     }
     // Any JSON will do; what it means is between the application and the gateway.
     for (seq, text) in (1..).zip(["null", " [1, 2]\n", r#"{"type":"chat"}"#, "1e999"]) {
         host.send(text).expect([send(1, seq, text)]);
     }
+}
+
+/// For a gateway that takes more than JSON: a message like any other, whatever it says.
+#[test]
+fn texts_that_are_not_json_and_binary_messages_wait_and_go_again() {
+    let messages = [Outgoing::text("plain"), Outgoing::binary([0, 0xFF].as_slice())];
+    let frames = messages.each_ref().map(|message| message.frame().clone());
+    let sends = |conn| {
+        let (conn, frames) = (ConnId(conn), frames.clone());
+        (1..).zip(frames).map(move |(seq, payload)| Action::Send { conn, seq, payload })
+    };
+    let mut host = Host::new(quiet());
+    for message in messages {
+        host.send_message(message);
+    }
+    assert_eq!(host.client().outbox_bytes(), 7);
+    host.at(0).connect().skip();
+    host.at(1).opened(1).expect(sends(1).chain([connected(1), disarm()]));
+    host.at(2).closed(1, lost()).skip();
+    host.at(1_002).timer().skip();
+    host.at(1_003).opened(2).expect(sends(2).chain([connected(2), disarm()]));
+    host.at(1_004).flushed(2, 1).expect([]);
+    host.at(1_005).closed(2, lost()).skip();
+    let [_, given_up] = [host.at(1_006).disconnect().take(), host.clear_outbox().take()];
+    let (id, frame) = (Some(MessageId(2)), frames[1].clone());
+    let dropped = Event::Dropped { id, frame, reason: DropReason::Cleared };
+    assert_eq!(given_up, [Action::Emit(dropped)]);
 }
 
 #[test]

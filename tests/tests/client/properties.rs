@@ -578,7 +578,10 @@ impl World {
     ) -> Result<(), String> {
         self.tried += 1;
         let text = format!("{:>bytes$}", self.tried);
-        let mut message = Outgoing::from_json(text).expect("a number is JSON");
+        let mut message = match self.tried % 4 {
+            0 => Outgoing::binary(text),
+            _ => Outgoing::from_json(text).expect("a number is JSON"),
+        };
         if let Some(ttl) = ttl {
             message = message.with_ttl(ttl);
         }
@@ -605,12 +608,12 @@ impl World {
     fn done(&mut self, before: &Client, call: Call, out: Actions) -> Result<(), String> {
         let live = |conn: ConnId| before.conn() == Some(conn);
         match &call {
-            Call::Send(message, Ok(_)) => self.accepted.push(message.text().to_string()),
+            Call::Send(message, Ok(_)) => self.accepted.push(content(message.frame())),
             Call::Input(Input::Send(message)) => {
                 let back =
                     |action| matches!(action, &Action::Emit(Event::Dropped { id: None, .. }));
                 if !out.iter().any(back) {
-                    self.accepted.push(message.text().to_string());
+                    self.accepted.push(content(message.frame()));
                 }
             }
             Call::Input(Input::Flushed { conn, up_to }) if live(*conn) => self.take(*up_to),
@@ -633,13 +636,11 @@ impl World {
                     self.handed.clear();
                     self.pings.clear();
                 }
-                Action::Send { seq, payload: Frame::Text(text), .. }
-                    if !text.contains("resume") =>
-                {
-                    self.sending.push((*seq, text.to_string()));
-                    self.handed.push((*seq, text.to_string()));
-                }
                 Action::Send { seq, payload: Frame::Ping(_), .. } => self.pings.push(*seq),
+                Action::Send { seq, payload, .. } if !content(payload).contains("resume") => {
+                    self.sending.push((*seq, content(payload)));
+                    self.handed.push((*seq, content(payload)));
+                }
                 Action::Emit(event) => verdict = verdict.and(self.believe(event)),
                 _ => {}
             }
@@ -659,8 +660,8 @@ impl World {
     /// What the client says of messages is true.
     fn believe(&mut self, event: &Event) -> Result<(), String> {
         let (from, to, where_) = match event {
-            Event::Dropped { text, .. } => {
-                self.dropped.insert(text.to_string());
+            Event::Dropped { frame, .. } => {
+                self.dropped.insert(content(frame));
                 return Ok(());
             }
             Event::Written { from, to } | Event::InDoubt { from, to, .. } => {
@@ -701,6 +702,14 @@ impl World {
             return Err(self.fail(&format!("{arrived:?} arrived, of {right:?}")));
         }
         Ok(())
+    }
+}
+
+/// What a message says, whatever its kind.
+fn content(frame: &Frame) -> String {
+    match frame {
+        Frame::Binary(data) => String::from_utf8_lossy(data).into_owned(),
+        other => other.as_text().unwrap_or_default().to_owned(),
     }
 }
 

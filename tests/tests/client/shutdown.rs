@@ -731,7 +731,7 @@ fn at_least_once_what_is_in_doubt_at_the_end_stays_in_the_outbox() {
         in_doubt(2, 2, true),
         shut_down(0, 1, 1),
     ]);
-    let left: Vec<&str> = host.client().outbox().map(|(_, text)| text.as_str()).collect();
+    let left: Vec<&str> = host.client().outbox().filter_map(|(_, frame)| frame.as_text()).collect();
     assert_eq!(left, ["2", "3"]);
     // For the next time.
     host.at(2_000).connect().expect([open(2), arm(17_000)]);
@@ -871,7 +871,7 @@ fn send_works_again_once_it_is_over() {
     assert_eq!(host.client().stats().dropped.shutting_down, 1);
     let error = host.try_send("9").expect_err("it is shutting down");
     assert_eq!(error.to_string(), "the client is shutting down");
-    assert_eq!(error.into_text().as_deref(), Some("9"));
+    assert_eq!(error.into_frame(), Some(Frame::Text("9".into())));
     host.expect([]);
     host.at(3).pong(1, 2).expect([received(1, 1), close(1, 1000)]);
     host.at(4).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);

@@ -291,10 +291,11 @@ fn the_order_of_the_others_is_kept() {
 fn the_event_has_the_message() {
     let mut host = Host::new(second());
     host.at(0).send(r#"{"type":"move","x":1}"#).expect([arm(1_000)]);
-    let Event::Dropped { id, text, reason } = host.at(1_000).timer().event() else {
+    let Event::Dropped { id, frame, reason } = host.at(1_000).timer().event() else {
         panic!("dropped");
     };
-    assert_eq!((id.map(|id| id.0), &*text), (Some(1), r#"{"type":"move","x":1}"#));
+    let message = r#"{"type":"move","x":1}"#;
+    assert_eq!((id.map(|id| id.0), frame.as_text()), (Some(1), Some(message)));
     assert_eq!(reason.to_string(), "the message's time to live is over");
     assert_eq!(host.state(), State::Idle);
 }

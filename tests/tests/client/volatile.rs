@@ -308,9 +308,9 @@ fn the_event_has_the_message() {
     let mut host = Host::connected(quiet());
     host.at(1).send_message(volatile(r#"{"x":1}"#)).expect([send(1, 1, r#"{"x":1}"#)]);
     let came = host.at(2).closed(1, lost()).take();
-    let [_, Action::Emit(Event::Dropped { id: Some(id), text, reason }), _] = &*came else {
+    let [_, Action::Emit(Event::Dropped { id: Some(id), frame, reason }), _] = &*came else {
         panic!("{came:?}");
     };
-    assert_eq!((id.0, text.as_str()), (1, r#"{"x":1}"#));
+    assert_eq!((id.0, frame.as_text()), (1, Some(r#"{"x":1}"#)));
     assert_eq!(reason.to_string(), "the connection ended under a volatile message");
 }

@@ -8,7 +8,7 @@ use hermes_proto::close::RetryAfter;
 use hermes_proto::trace::{Checker, Header, Level, Recorder};
 use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, Credentials, Delivery, Endpoint, Event, Frame,
-    Input, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
+    Input, Outgoing, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
 };
 use hermes_tests::{json, pong};
 
@@ -94,7 +94,10 @@ fn frames() {
         };
         let conn = at(0, Input::Connect).unwrap();
         at(10, Input::Send(json(r#"{"type":"login","password":"s3cret-token"}"#)));
+        at(11, Input::Send(Outgoing::text("not JSON, {\"token\":\"s3cret-token\"}")));
+        at(12, Input::Send(Outgoing::binary(b"\0\xff".as_slice()).volatile()));
         at(1_500, Input::Opened { conn });
+        at(1_501, Input::Send(Outgoing::binary(b"\0\xff".as_slice())));
         for frame in [
             Frame::Text(r#"{"type":"session-init","token":"s3cret-token","clientId":"c"}"#.into()),
             Frame::Text("{\"type\":\n\"chat\"}".into()),

@@ -58,6 +58,37 @@ fn the_whole_story_goes_as_written() {
     assert_eq!(checker.finish(), Ok(20));
 }
 
+/// What is not JSON has another name in a trace, and comes out as it went in.
+#[test]
+fn messages_that_are_not_json() {
+    let out = run(concat!(
+        r#"{"trace":1,"auto":true,"config":{"url":"ws://a/","heartbeat_interval_ms":null}}"#,
+        "\n",
+        r#"{"at":0,"in":"connect"}"#,
+        "\n",
+        r#"{"at":1,"in":"opened"}"#,
+        "\n",
+        r#"{"at":2,"in":"send","text":"plain"}"#,
+        "\n",
+        r#"{"at":3,"in":"send","data":"AP8="}"#,
+        "\n",
+        r#"{"at":4,"in":"send","data":"AP8=","volatile":true}"#,
+        "\n",
+    ));
+    let sent: Vec<&str> = out.lines().filter(|line| line.contains(r#""out":"send""#)).collect();
+    assert_eq!(
+        sent,
+        [
+            r#"{"at":2,"out":"send","conn":1,"seq":1,"text":"plain"}"#,
+            r#"{"at":3,"out":"send","conn":1,"seq":2,"frame":"binary","data":"AP8="}"#,
+            r#"{"at":4,"out":"send","conn":1,"seq":3,"frame":"binary","data":"AP8="}"#,
+        ]
+    );
+    for wrong in [r#"{"in":"send"}"#, r#"{"in":"send","message":1,"text":"1"}"#] {
+        assert!(Replayer::new().feed(wrong, &mut String::new()).is_err(), "{wrong}");
+    }
+}
+
 #[test]
 fn a_difference_is_shown_with_its_line() {
     let mut checker = Checker::new();
