@@ -1,0 +1,71 @@
+//! The client under test for the [Autobahn test suite](https://github.com/crossbario/autobahn-testsuite):
+//! asks its fuzzing server for each case, and echoes every message, through the same [`Client`] as
+//! everybody's. `.ci/autobahn` runs the suite.
+//!
+//! ```console
+//! $ cargo run --release -p hermes-mio --example autobahn -- ws://127.0.0.1:9001 Hermes
+//! ```
+
+use std::error::Error;
+use std::time::Instant;
+
+use hermes_mio::proto::Frame;
+use hermes_mio::{Client, CloseReason, Config, Event, Outgoing};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let (Some(server), Some(agent), None) = (args.next(), args.next(), args.next()) else {
+        eprintln!("usage: autobahn SERVER AGENT, as in: autobahn ws://127.0.0.1:9001 Hermes");
+        std::process::exit(2);
+    };
+    let mut cases = 0;
+    converse(format!("{server}/getCaseCount"), |_, message| {
+        cases = message.frame().as_text().unwrap_or_default().parse()?;
+        Ok(())
+    })?;
+    let begin = Instant::now();
+    for case in 1..=cases {
+        converse(format!("{server}/runCase?case={case}&agent={agent}"), |client, message| {
+            client.send_message(message)?;
+            Ok(())
+        })?;
+    }
+    eprintln!("{cases} cases in {:.1} s", begin.elapsed().as_secs_f64());
+    converse(format!("{server}/updateReports?agent={agent}"), |_, _| Ok(()))
+}
+
+/// Makes one connection, and goes on until it ends.
+fn converse(
+    url: String,
+    mut on_message: impl FnMut(&mut Client, Outgoing) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    // What the server does on purpose is no reason to connect again.
+    let mut client = Client::new(Config { max_attempts: Some(0), ..Config::new(url) })?;
+    client.connect();
+    while let Some(event) = client.poll(None)? {
+        match event {
+            Event::Disconnected { reason, .. } => match reason {
+                CloseReason::Peer { .. }
+                | CloseReason::Protocol { .. }
+                | CloseReason::Lost { .. } => {}
+                other => return Err(other.into()),
+            },
+            other => {
+                if let Some(message) = message(other) {
+                    on_message(&mut client, message)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A message as it arrived. To Hermes the suite's are malformed, or else JSON without a type.
+fn message(event: Event) -> Option<Outgoing> {
+    Some(match event {
+        Event::Malformed { frame: Frame::Text(text), .. } => Outgoing::text(text),
+        Event::Malformed { frame: Frame::Binary(data), .. } => Outgoing::binary(data),
+        Event::Unhandled(json) => Outgoing::text(json.json().clone()),
+        _ => return None,
+    })
+}
