@@ -12,7 +12,8 @@ use crate::Text;
 pub enum Frame {
     /// A text message: what the Hermes gateway speaks.
     Text(Text),
-    /// A binary message. The gateway has no use for one; it becomes an event of its own.
+    /// A binary message. The Hermes gateway has no use for one: received it becomes an event of its
+    /// own, and it is sent only where the [application](crate::Outgoing::binary) does.
     Binary(Bytes),
     /// A Ping, with at most 125 bytes. Whoever receives one answers with a Pong; a host's
     /// WebSocket usually does that by itself and may or may not hand the Ping on.
