@@ -386,7 +386,7 @@ fn a_refused_message_comes_back() {
 
 #[test]
 fn settings_are_checked() {
-    let Err(Error::Config(error)) = Client::new(Config::new("http://localhost/")) else { panic!() };
+    let Err(Error::Config(error)) = Client::new(Config::new("ftp://localhost/")) else { panic!() };
     assert_eq!(error.field, "url");
 }
 

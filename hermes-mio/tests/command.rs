@@ -283,7 +283,7 @@ fn exit_codes_and_words() {
     // Wrong usage.
     for (args, word) in [
         (&["conect"][..], "conect"),
-        (&["connect", "http://a/"], "`url` the scheme must be ws or wss"),
+        (&["connect", "ftp://a/"], "`url` the scheme must be ws or wss"),
         (&["connect", "ws://a/", "--set", "max_atempts=1"], "max_atempts"),
         (&["connect", "ws://a/", "--set", "max_attempts"], "NAME=VALUE"),
         (&["connect", "ws://a/", "--set", "max_attempts=many"], "max_attempts"),
@@ -293,7 +293,7 @@ fn exit_codes_and_words() {
         (&["connect", "ws://a/", "--jitter", "some"], "jitter"),
         (&["connect", "ws://a/", "--resume", "later"], "resume"),
         (&["connect", "ws://a/", "--ttl", "soon"], "message_ttl_ms"),
-        (&["connect", "ws://a/", "--fallback", "http://b/"], "`fallback_urls`"),
+        (&["connect", "ws://a/", "--fallback", "ftp://b/"], "`fallback_urls`"),
         (&["connect", "ws://a/", "--set", "ask_credentials=true"], "--credentials"),
         (&["gateway", "nowhere"], "nowhere"),
         (&["gateway", "--misbehave", "live dance"], "dance"),

@@ -73,7 +73,7 @@ pub enum CloseReason {
         /// What the operating system said, for each address tried.
         text: Text,
     },
-    /// The TLS handshake failed.
+    /// TLS failed: in its handshake, or later by an alert or a record that is no good.
     #[error("TLS failed: {text}")]
     Tls {
         /// What was wrong.
@@ -169,6 +169,12 @@ pub enum Stage {
     /// The connection ([`Config::connect_timeout`](crate::Config::connect_timeout)).
     #[error("no connection")]
     Connect,
+    /// The connection, as a host tells that knows more: the gateway's addresses.
+    #[error("no answer from the resolver")]
+    Resolve,
+    /// The connection, as a host tells that knows more: the end of the TLS handshake.
+    #[error("no end to the TLS handshake")]
+    Tls,
     /// The answer to the upgrade request
     /// ([`Config::upgrade_timeout`](crate::Config::upgrade_timeout)).
     #[error("no answer to the upgrade request")]

@@ -595,7 +595,7 @@ mod tests {
             change(&mut config);
             config.validate().unwrap_err().field
         };
-        assert_eq!(wrong(|c| c.url = "http://a/".to_string()), "url");
+        assert_eq!(wrong(|c| c.url = "ftp://a/".to_string()), "url");
         assert_eq!(wrong(|c| c.backoff_base = Duration::ZERO), "backoff_base_ms");
         assert_eq!(wrong(|c| c.backoff_cap = Duration::ZERO), "backoff_cap_ms");
         assert_eq!(wrong(|c| c.outbox_max_messages = 0), "outbox_max_messages");
@@ -607,7 +607,7 @@ mod tests {
         assert_eq!(wrong(|c| c.headers.push(("A".into(), "x\r\nB: y".into()))), "headers");
         assert_eq!(wrong(|c| c.origin = Some("\n".into())), "origin");
         assert_eq!(wrong(|c| c.subprotocols = ["a".into(), "a".into()].into()), "subprotocols");
-        assert_eq!(wrong(|c| c.fallback_urls.push("http://a/".into())), "fallback_urls");
+        assert_eq!(wrong(|c| c.fallback_urls.push("ftp://a/".into())), "fallback_urls");
         assert_eq!(
             wrong(|c| (c.can_ping, c.delivery) = (false, Delivery::AtLeastOnce)),
             "delivery"

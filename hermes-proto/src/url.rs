@@ -9,6 +9,7 @@ use fluent_uri::Uri;
 use crate::Text;
 
 /// A gateway's URL (RFC 6455 §3): `ws://` or `wss://`, a host, and perhaps a port, path and query.
+/// `http://` and `https://` become these, as in a browser.
 ///
 /// Parsed and checked once, in [`Config`](crate::Config); scheme and host are lower case.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -30,8 +31,8 @@ impl Url {
     pub fn parse(input: &str) -> Result<Self, UrlError> {
         let uri = Uri::parse(input).map_err(|_| UrlError::Syntax)?;
         let secure = match uri.scheme().as_str().to_ascii_lowercase().as_str() {
-            "ws" => false,
-            "wss" => true,
+            "ws" | "http" => false,
+            "wss" | "https" => true,
             _ => return Err(UrlError::Scheme),
         };
         let authority = uri.authority().ok_or(UrlError::NoHost)?;
@@ -138,8 +139,8 @@ pub enum UrlError {
          and a name that is not ASCII in its xn-- form"
     )]
     Syntax,
-    /// A scheme other than `ws` and `wss`.
-    #[error("the scheme must be ws or wss")]
+    /// A scheme other than `ws`, `wss`, `http` and `https`.
+    #[error("the scheme must be ws or wss (or http or https, which become these)")]
     Scheme,
     /// No host.
     #[error("the host is missing")]
@@ -175,6 +176,18 @@ mod tests {
         assert_eq!(url.authority(), "[::1]:8443");
     }
 
+    /// WHATWG, `new WebSocket(url)`.
+    #[test]
+    fn http_becomes_ws() {
+        for (text, url) in [
+            ("http://a/b?c", "ws://a/b?c"),
+            ("HTTPS://a:443/", "wss://a/"),
+            ("https://a:80/", "wss://a:80/"),
+        ] {
+            assert_eq!(Url::parse(text).unwrap().as_str(), url);
+        }
+    }
+
     #[test]
     fn loopback() {
         for (host, is_loopback) in [
@@ -197,7 +210,7 @@ mod tests {
             ("nonsense", UrlError::Syntax),
             ("ws://a b/", UrlError::Syntax),
             ("ws://h\u{e9}/", UrlError::Syntax),
-            ("http://a/", UrlError::Scheme),
+            ("ftp://a/", UrlError::Scheme),
             ("ws:a", UrlError::NoHost),
             ("ws:///a", UrlError::NoHost),
             ("ws://u:p@a/", UrlError::Userinfo),

@@ -99,7 +99,7 @@ fn a_connection_that_does_not_open_in_time_is_dropped() {
 #[test]
 fn a_setting_that_can_not_be_is_named() {
     let field = |config| Client::new(config, start()).expect_err("it can't be").field;
-    assert_eq!(field(Config::new("http://gateway.test/")), "url");
+    assert_eq!(field(Config::new("ftp://gateway.test/")), "url");
     assert_eq!(field(Config { outbox_max_messages: 0, ..config() }), "outbox_max_messages");
     assert_eq!(field(Config { close_timeout: Duration::ZERO, ..config() }), "close_timeout_ms");
     assert_eq!(

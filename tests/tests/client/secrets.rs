@@ -100,7 +100,7 @@ fn errors_of_send() {
 #[test]
 fn errors_of_the_settings() {
     for config in [
-        Config::new(format!("http://gateway.test/?key={SECRET}")),
+        Config::new(format!("ftp://gateway.test/?key={SECRET}")),
         Config::new(format!("ws://gateway.test/?key={SECRET}#fragment")),
         Config::new(format!("ws://user:{SECRET}@gateway.test/")),
         Config { headers: vec![("Authorization".into(), format!("{SECRET}\r\n"))], ..config() },

@@ -192,7 +192,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (r#"{"at":0,"in":"received","data":""}"#, "level"),
         (r#"{"trace":2}"#, "version 2"),
         (r#"{"trace":1,"config":{"ulr":"ws://a/"}}"#, "unknown field `ulr`"),
-        (r#"{"trace":1,"config":{"url":"http://a/"}}"#, "the scheme must be ws or wss"),
+        (r#"{"trace":1,"config":{"url":"ftp://a/"}}"#, "the scheme must be ws or wss"),
         (r#"{"trace":1,"seed":"00"}"#, "64 hexadecimal digits"),
     ] {
         let mut replayer = Replayer::new();

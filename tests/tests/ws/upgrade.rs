@@ -418,7 +418,7 @@ fn after_a_failure_nothing_happens() {
 
 #[test]
 fn settings_are_checked() {
-    let error = Connection::new(Config::new("http://gateway.test/"), SEED).expect_err("no ws");
+    let error = Connection::new(Config::new("ftp://gateway.test/"), SEED).expect_err("no ws");
     assert_eq!(error.field, "url");
 }
 
