@@ -2,24 +2,28 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hermes_proto::close::Stage;
 use hermes_proto::{
     Action, Actions, CloseReason, ConfigError, ConnId, Delivery, Endpoint, Event, Input, MessageId,
-    Outgoing, SendError, Session, Start, State, Stats, Text, Timestamp, Transmit, Url,
+    Outgoing, SendError, Session, Start, State, Stats, Timestamp, Transmit, Url,
 };
 use mio::{Registry, Token, Waker};
 use serde::Serialize;
 
 use crate::clock::Clock;
+use crate::connecting::{Connecting, Layer, Progress};
 use crate::credentials::Provider;
 use crate::link::{Link, Stream};
 use crate::resolve::{self, Lookup};
 use crate::sender::{Gate, Queue};
-use crate::transport::{Dial, Dialed, Slot};
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+use crate::transport::{Slot, ended_by};
 use crate::{Error, Options, Sender, SessionStore, Tap, log};
 
 /// One client in a loop of the application's own: its sockets are known to the application's
@@ -53,6 +57,8 @@ pub struct Driver {
     /// them: the next one to the same gateway takes the answer, so that a slow name server gets
     /// each question once at a time, and one thread.
     lookups: Vec<Lookup>,
+    #[cfg(feature = "tls")]
+    tls: Tls,
     slot: Slot,
     waker: Arc<Waker>,
     queue: Arc<Queue>,
@@ -133,7 +139,7 @@ impl Driver {
         waker: Arc<Waker>,
     ) -> Result<Self, Error> {
         let options = options.into();
-        let Options { config, mut store, sender_capacity, mut tap, seed, provider } = options;
+        let Options { config, mut store, sender_capacity, mut tap, seed, provider, .. } = options;
         if config.ask_credentials && provider.is_none() {
             let problem = "needs a source: set it with Options::credentials".to_owned();
             return Err(ConfigError { field: "ask_credentials", problem }.into());
@@ -149,6 +155,11 @@ impl Driver {
         if let Some(tap) = &mut tap {
             tap.start(&config, &start);
         }
+        #[cfg(feature = "tls")]
+        if has_secure_url(&config) {
+            // What is wrong with it is told now rather than at each attempt.
+            options.tls.config()?;
+        }
         let queue = Queue::new(Arc::clone(&waker), sender_capacity, config.outbox_max_bytes);
         let mut driver = Driver {
             endpoint,
@@ -159,6 +170,8 @@ impl Driver {
             events: VecDeque::new(),
             link: Link::Down,
             lookups: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: options.tls,
             slot: Slot { registry, token },
             waker,
             queue,
@@ -310,7 +323,8 @@ impl Driver {
         }
         self.run_credentials();
         self.run_lookups();
-        self.run_dial();
+        self.run_connecting();
+        self.run_connect_deadline();
         self.read(buffer);
         self.write();
         self.run_senders();
@@ -387,7 +401,7 @@ impl Driver {
     fn has_work(&self) -> bool {
         let link = match &self.link {
             Link::Down | Link::Resolving { .. } => false,
-            Link::Dialing { ready, .. } => *ready,
+            Link::Connecting { ready, .. } => *ready,
             Link::Up(stream) => {
                 stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
             }
@@ -501,13 +515,9 @@ impl Driver {
         tracing::debug!(%conn, ?url, "opening");
         // The one before has ended; the endpoint has never more than one.
         self.hang_up();
-        if url.is_secure() {
-            let text = "wss:// needs TLS, which this version does not have; use ws://".into();
-            return Err(CloseReason::Tls { text });
-        }
+        let layers = self.layers(url)?;
         if let Some(address) = resolve::literal(url) {
-            let dial = Dial::new(vec![address]);
-            self.link = Link::Dialing { conn, dial, ready: true };
+            self.dial(conn, vec![address], layers);
             return Ok(());
         }
         if !self.lookups.iter().any(|lookup| lookup.is_for(url)) {
@@ -520,8 +530,32 @@ impl Driver {
                 }
             }
         }
-        self.link = Link::Resolving { conn };
+        self.link = Link::Resolving { conn, layers };
         Ok(())
+    }
+
+    /// What comes on top of a connection to this gateway.
+    fn layers(&self, url: &Url) -> Result<Vec<Layer>, CloseReason> {
+        if !url.is_secure() {
+            return Ok(Vec::new());
+        }
+        #[cfg(feature = "tls")]
+        {
+            let config = self.tls.config();
+            let config =
+                config.map_err(|error| CloseReason::Tls { text: error.to_string().into() })?;
+            Ok(vec![Layer::Tls { config, host: url.host().to_owned() }])
+        }
+        #[cfg(not(feature = "tls"))]
+        {
+            let text = "wss:// needs TLS, and hermes-mio was built without its feature tls".into();
+            Err(CloseReason::Tls { text })
+        }
+    }
+
+    fn dial(&mut self, conn: ConnId, addresses: Vec<SocketAddr>, layers: Vec<Layer>) {
+        let connecting = Connecting::new(addresses, layers);
+        self.link = Link::Connecting { conn, connecting, ready: true };
     }
 
     fn persist(&mut self, session: Option<&Session>) {
@@ -600,20 +634,17 @@ impl Driver {
             let lookup = self.lookups.swap_remove(index);
             // Where the connection that asked has died and no other wants the same, nobody wants
             // to know.
-            if let Link::Resolving { conn } = self.link
-                && lookup.is_for(self.core().url())
-            {
-                self.resolved(conn, answer);
+            if matches!(self.link, Link::Resolving { .. }) && lookup.is_for(self.core().url()) {
+                self.resolved(answer);
             }
         }
     }
 
-    fn resolved(&mut self, conn: ConnId, answer: io::Result<Vec<SocketAddr>>) {
+    fn resolved(&mut self, answer: io::Result<Vec<SocketAddr>>) {
+        let Link::Resolving { conn, layers } = &mut self.link else { return };
+        let (conn, layers) = (*conn, std::mem::take(layers));
         match answer {
-            Ok(addresses) => {
-                let dial = Dial::new(addresses);
-                self.link = Link::Dialing { conn, dial, ready: true };
-            }
+            Ok(addresses) => self.dial(conn, addresses, layers),
             Err(error) => {
                 let text = format!("{}: {error}", self.core().url().host()).into();
                 self.closed(conn, CloseReason::Resolve { text });
@@ -621,23 +652,39 @@ impl Driver {
         }
     }
 
-    fn run_dial(&mut self) {
+    fn run_connecting(&mut self) {
         let until = match self.core().state() {
             State::Connecting { deadline, .. } => deadline,
             _ => self.now,
         };
-        let Link::Dialing { conn, dial, ready } = &mut self.link else { return };
+        let Link::Connecting { conn, connecting, ready } = &mut self.link else { return };
         if !std::mem::take(ready) {
             return;
         }
         let conn = *conn;
-        match dial.poll(self.now, until, &self.slot) {
-            Dialed::Waiting => {}
-            Dialed::Up(transport) => {
+        match connecting.poll(self.now, until, &self.slot) {
+            Progress::Waiting => {}
+            Progress::Up(transport) => {
                 self.link = Link::Up(Stream::new(conn, transport));
                 self.step(Input::Opened { conn });
             }
-            Dialed::Failed(reason) => self.closed(conn, reason),
+            Progress::Failed(reason) => self.closed(conn, reason),
+        }
+    }
+
+    /// The machine only knows that there is no connection in time; here it is known what was
+    /// waited for. Where the machine takes the time for a jump of the clock, it has the word.
+    fn run_connect_deadline(&mut self) {
+        let State::Connecting { conn, stage: Stage::Connect, deadline, .. } = self.core().state()
+        else {
+            return;
+        };
+        let is_due = deadline <= self.now;
+        if is_due
+            && self.now - deadline < self.core().config().clock_jump
+            && let Some(reason) = self.link.timed_out()
+        {
+            self.closed(conn, reason);
         }
     }
 
@@ -649,7 +696,7 @@ impl Driver {
             }
             let conn = stream.conn;
             let ended = match stream.transport.read(&mut buffer.0) {
-                Ok(0) => Text::new(),
+                Ok(0) => CloseReason::lost(),
                 Ok(n) => {
                     tracing::trace!(%conn, bytes = n, "read");
                     // What was written since the turn began may be answered in here.
@@ -665,12 +712,15 @@ impl Driver {
                     if stream.broken.is_none() {
                         return;
                     }
-                    Text::new()
+                    CloseReason::lost()
                 }
-                Err(error) => error.to_string().into(),
+                Err(error) => ended_by(&error),
             };
-            let text = stream.broken.take().unwrap_or(ended);
-            return self.closed(conn, CloseReason::Lost { text });
+            let reason = match (ended, stream.broken.take()) {
+                (CloseReason::Lost { .. }, Some(text)) => CloseReason::Lost { text },
+                (ended, _) => ended,
+            };
+            return self.closed(conn, reason);
         }
     }
 
@@ -764,6 +814,12 @@ impl fmt::Debug for Driver {
     }
 }
 
+#[cfg(feature = "tls")]
+fn has_secure_url(config: &hermes_proto::Config) -> bool {
+    let mut urls = std::iter::once(&config.url).chain(&config.fallback_urls);
+    urls.any(|url| Url::parse(url).is_ok_and(|url| url.is_secure()))
+}
+
 /// Gives memory back, where an empty queue has more of it than `spare` elements.
 fn release<T>(queue: &mut VecDeque<T>, spare: usize) {
     if queue.is_empty() && queue.capacity() > spare {
@@ -803,7 +859,7 @@ mod tests {
         assert!(matches!(driver.link, Link::Resolving { .. }) && driver.lookups.is_empty());
         driver.lookups = vec![Lookup::answered(&mine, vec![here])];
         driver.run_lookups();
-        assert!(matches!(driver.link, Link::Dialing { .. }));
+        assert!(matches!(driver.link, Link::Connecting { .. }));
         Ok(())
     }
 }

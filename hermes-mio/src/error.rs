@@ -15,6 +15,13 @@ pub enum Error {
     /// A setting can't be.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A certificate or a key is no good, or there is nobody to trust.
+    #[cfg(feature = "tls")]
+    #[error("TLS: {problem}")]
+    Tls {
+        /// What is wrong.
+        problem: String,
+    },
     /// The operating system gave no randomness for the seed.
     #[error("the system gave no random seed: {0}")]
     Seed(io::Error),

@@ -9,7 +9,7 @@
 //!   └─────────┼────┘     └────────┬────────┘        └───────┬───────┘
 //!             │     one path      │                  bounded queue
 //!   ┌─────────┴───────────────────┴─────────┐               │
-//!   │ Driver   socket · timer · lookup      ├◄──────────────┘
+//!   │ Driver   socket · TLS · timer · names ├◄──────────────┘
 //!   │   ┌───────────────────────────────┐   │        ┌───────────────┐
 //!   │   │ hermes_proto::Endpoint        │   ├───────►│ SessionStore  │
 //!   │   └───────────────────────────────┘   │        │ Tap           │
@@ -163,6 +163,17 @@
 //! where it is kept in between: a [`FileStore`] keeps it across runs, and the default
 //! [`MemoryStore`] across reconnects.
 //!
+//! # TLS
+//!
+//! A `wss://` URL is all it takes where the gateway's certificate is one that the system trusts.
+#![cfg_attr(
+    feature = "tls",
+    doc = "[`Options::tls`] takes a [`Tls`] for the rest: more authorities, fewer, a certificate of our own."
+)]
+//! A handshake that fails, or an alert later on, is a [`CloseReason::Tls`] that names the gateway and
+//! what was wrong: with its certificate, say. An end without TLS' goodbye, which anybody on the way
+//! can make, is a [`CloseReason::Lost`] that says so.
+//!
 //! # Credentials
 //!
 //! What expires can't be in the settings. [`Options::credentials`] names a source, which is called
@@ -203,10 +214,10 @@
 //!   messages say. `info` is the life of the connection, `warn` what somebody should look at,
 //!   `error` the end of it, `debug` each step of connecting, and `trace` each read and write.
 //!
-//! `wss://` is not there yet: such a URL ends in [`CloseReason::Tls`].
-//!
 //! # Features
 //!
+//! - `tls` (default): `wss://`, with [rustls](https://docs.rs/rustls). Without it such a URL ends in
+//!   [`CloseReason::Tls`].
 //! - `gateway`: a gateway for development and tests.
 //! - `cli`: the `hermes` command.
 
@@ -217,7 +228,9 @@ struct Readme;
 
 mod client;
 mod clock;
+mod connecting;
 mod credentials;
+mod dial;
 mod driver;
 mod error;
 #[cfg(feature = "gateway")]
@@ -229,6 +242,8 @@ mod record;
 mod resolve;
 mod sender;
 mod store;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 
 pub use hermes_proto as proto;
@@ -245,3 +260,5 @@ pub use options::Options;
 pub use record::{Recording, Tap};
 pub use sender::{HandoverError, Sender};
 pub use store::{FileStore, MemoryStore, SessionStore, StoreError};
+#[cfg(feature = "tls")]
+pub use tls::Tls;

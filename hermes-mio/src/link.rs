@@ -1,20 +1,24 @@
 //! What there is of a live connection, from the wish for it to its end.
 
-use hermes_proto::{ConnId, Text, Timestamp};
+use hermes_proto::close::Stage;
+use hermes_proto::{CloseReason, ConnId, Text, Timestamp};
 use mio::event::Event;
 
-use crate::transport::{Dial, Slot, Transport};
+use crate::connecting::{Connecting, Layer};
+use crate::transport::{Slot, Transport};
 
 /// What there is of the endpoint's live connection.
 pub(crate) enum Link {
     Down,
     Resolving {
         conn: ConnId,
+        /// What comes on top of the connection to be.
+        layers: Vec<Layer>,
     },
-    Dialing {
+    Connecting {
         conn: ConnId,
-        dial: Dial,
-        /// Whether the socket may have news.
+        connecting: Connecting,
+        /// Whether a socket may have news.
         ready: bool,
     },
     Up(Stream),
@@ -49,7 +53,7 @@ impl Link {
     pub(crate) fn conn(&self) -> Option<ConnId> {
         match self {
             Link::Down => None,
-            Link::Resolving { conn } | Link::Dialing { conn, .. } => Some(*conn),
+            Link::Resolving { conn, .. } | Link::Connecting { conn, .. } => Some(*conn),
             Link::Up(stream) => Some(stream.conn),
         }
     }
@@ -57,8 +61,17 @@ impl Link {
     /// When there is something to do even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self {
-            Link::Dialing { dial, .. } => dial.deadline(),
+            Link::Connecting { connecting, .. } => connecting.deadline(),
             _ => None,
+        }
+    }
+
+    /// Why there is no connection, where one was to be and time ran out.
+    pub(crate) fn timed_out(&self) -> Option<CloseReason> {
+        match self {
+            Link::Resolving { .. } => Some(CloseReason::Timeout { stage: Stage::Resolve }),
+            Link::Connecting { connecting, .. } => Some(connecting.timed_out()),
+            Link::Down | Link::Up(_) => None,
         }
     }
 
@@ -66,7 +79,7 @@ impl Link {
     pub(crate) fn ready(&mut self, event: &Event) {
         match self {
             Link::Down | Link::Resolving { .. } => {}
-            Link::Dialing { ready, .. } => *ready = true,
+            Link::Connecting { ready, .. } => *ready = true,
             Link::Up(stream) => {
                 let failed = event.is_error();
                 stream.readable |= event.is_readable() || event.is_read_closed() || failed;
@@ -79,7 +92,7 @@ impl Link {
     pub(crate) fn assume_ready(&mut self) {
         match self {
             Link::Down | Link::Resolving { .. } => {}
-            Link::Dialing { ready, .. } => *ready = true,
+            Link::Connecting { ready, .. } => *ready = true,
             Link::Up(stream) => stream.readable = true,
         }
     }
@@ -88,7 +101,7 @@ impl Link {
     pub(crate) fn hang_up(self, slot: &Slot) {
         match self {
             Link::Down | Link::Resolving { .. } => {}
-            Link::Dialing { dial, .. } => dial.hang_up(slot),
+            Link::Connecting { connecting, .. } => connecting.hang_up(slot),
             Link::Up(stream) => stream.transport.hang_up(slot),
         }
     }

@@ -27,6 +27,8 @@ pub struct Options {
     pub(crate) tap: Option<Box<dyn Tap + Send>>,
     pub(crate) seed: Option<[u8; 32]>,
     pub(crate) provider: Option<Provider>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: crate::Tls,
 }
 
 impl Options {
@@ -39,6 +41,8 @@ impl Options {
             tap: None,
             seed: None,
             provider: None,
+            #[cfg(feature = "tls")]
+            tls: crate::Tls::new(),
         }
     }
 
@@ -93,6 +97,14 @@ impl Options {
     ) -> Self {
         Arc::make_mut(&mut self.config).ask_credentials = true;
         Options { provider: Some(Provider::new(source)), ..self }
+    }
+
+    /// How `wss://` is spoken. Default: [`Tls::new`](crate::Tls::new), with the system's
+    /// certificate authorities.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: crate::Tls) -> Self {
+        Options { tls, ..self }
     }
 
     /// All the randomness there will be, for a test: two clients must not share one. Default:

@@ -144,8 +144,10 @@ fn a_lookup_outlives_its_connection() {
     peer.join();
 }
 
+/// A build without TLS says so.
+#[cfg(not(feature = "tls"))]
 #[test]
-fn wss_is_not_there_yet() {
+fn wss_needs_the_feature() {
     let (code, reason) = failure(config("wss://127.0.0.1:1/"));
     assert_eq!(code, 1006);
     let CloseReason::Tls { text } = reason else { panic!("{reason:?}") };

@@ -55,6 +55,60 @@ fn at_least_once_nothing_is_missing_and_every_repeat_was_in_doubt() {
     assert!(toll.total() >= 40, "{toll:?}");
 }
 
+/// The same in TLS. What it doubles or loses there, records did that were counted wrongly.
+#[cfg(feature = "tls")]
+mod in_tls {
+    use super::*;
+
+    #[test]
+    fn at_most_once_holds_in_tls() {
+        let files = Certificate::make();
+        let run = Run { certificate: Some(files.pem.clone()), ..Run::new(Delivery::AtMostOnce) };
+        let gateway = Gateway::start_with(|command| files.show(command));
+        let chaos = run.chaos(48, gateway.target());
+        let told = run.send_all(&chaos);
+        let toll = end(chaos, &gateway);
+        told.check_at_most_once(&gateway);
+        told.figures(&run, &toll);
+        assert!(toll.total() >= 40, "{toll:?}");
+    }
+
+    #[test]
+    fn at_least_once_holds_in_tls() {
+        let files = Certificate::make();
+        let run = Run { certificate: Some(files.pem.clone()), ..Run::new(Delivery::AtLeastOnce) };
+        let gateway = Gateway::start_with(|command| files.show(command));
+        let chaos = run.chaos(48, gateway.target());
+        let told = run.send_all(&chaos);
+        let toll = end(chaos, &gateway);
+        told.check_at_least_once(&[&gateway]);
+        told.figures(&run, &toll);
+        assert!(toll.total() >= 40, "{toll:?}");
+    }
+
+    /// The gateway's, in files.
+    struct Certificate {
+        pem: String,
+        directory: tempfile::TempDir,
+    }
+
+    impl Certificate {
+        fn make() -> Self {
+            let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let pem = made.cert.pem();
+            std::fs::write(directory.path().join("cert"), &pem).unwrap();
+            std::fs::write(directory.path().join("key"), made.signing_key.serialize_pem()).unwrap();
+            Certificate { pem, directory }
+        }
+
+        fn show(&self, command: &mut Command) {
+            let file = |name| self.directory.path().join(name);
+            command.arg("--cert").arg(file("cert")).arg("--key").arg(file("key"));
+        }
+    }
+}
+
 /// `kill -STOP` and `-CONT`: a gateway that seems dead, and is not.
 #[cfg(unix)]
 mod stopped {
@@ -160,6 +214,9 @@ struct Run {
     begin: Instant,
     /// Where bursts of large messages begin, more than a system's buffers take.
     bursts: Vec<u64>,
+    /// The gateway's, where it speaks TLS.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code))]
+    certificate: Option<String>,
 }
 
 const BURST: u64 = 45;
@@ -169,7 +226,7 @@ impl Run {
     fn new(delivery: Delivery) -> Self {
         let seed = chaos::seed();
         let bursts = Rng::new(seed, 4).milestones(3, MESSAGES - 2 * WINDOW);
-        Run { seed, delivery, begin: Instant::now(), bursts }
+        Run { seed, delivery, begin: Instant::now(), bursts, certificate: None }
     }
 
     fn chaos(&self, faults: u64, target: Target) -> Chaos {
@@ -183,6 +240,7 @@ impl Run {
             jitter: Jitter::Full,
             max_attempts: None,
             stable_after: Duration::from_millis(100),
+            connect_timeout: Duration::from_millis(400),
             upgrade_timeout: Duration::from_millis(400),
             close_timeout: Duration::from_millis(500),
             heartbeat_interval: Some(Duration::from_millis(100)),
@@ -198,6 +256,20 @@ impl Run {
             resume_timeout: Duration::from_millis(400),
             ..Config::new(url)
         }
+    }
+
+    #[cfg(feature = "tls")]
+    fn options(&self, url: String) -> Options {
+        match &self.certificate {
+            None => Options::new(self.config(url)),
+            Some(pem) => Options::new(self.config(url.replace("ws://", "wss://")))
+                .tls(hermes_mio::Tls::new().without_system().trust(pem).unwrap()),
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn options(&self, url: String) -> Options {
+        Options::new(self.config(url))
     }
 
     /// Message `n`: mostly small, some larger, a few large, so that its frame's length has each of
@@ -222,8 +294,7 @@ impl Run {
     fn send_all_and(&self, chaos: &Chaos, happens: impl FnOnce(&Progress) + Send) -> Told {
         let scales = Scales::default();
         let short_writes = Arc::clone(&scales.short_writes);
-        let options = Options::new(self.config(chaos.url())).tap(scales);
-        let mut client = Client::new(options).unwrap();
+        let mut client = Client::new(self.options(chaos.url()).tap(scales)).unwrap();
         client.connect();
         let progress = Progress::default();
         let told = Told::default();
@@ -653,11 +724,17 @@ struct Log {
 
 impl Gateway {
     fn start(sessions: Option<&Path>) -> Self {
+        Self::start_with(|command| {
+            if let Some(file) = sessions {
+                command.arg("--sessions").arg(file);
+            }
+        })
+    }
+
+    fn start_with(arguments: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hermes"));
         command.args(["gateway", "127.0.0.1:0"]);
-        if let Some(file) = sessions {
-            command.arg("--sessions").arg(file);
-        }
+        arguments(&mut command);
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = pipes.spawn().unwrap();
         let orders = Arc::new(Mutex::new(child.stdin.take().unwrap()));

@@ -1,8 +1,10 @@
 // A gateway on Node's `ws`. What it does and reports is told in tests/src/interop.rs.
 //
-// node node_server.mjs '{"port":0,"authorization":null,"subprotocols":null}'
+// node node_server.mjs '{"port":0,"authorization":null,"subprotocols":null,"tls":null}'
 
 import { randomUUID } from 'node:crypto';
+import http from 'node:http';
+import https from 'node:https';
 import { createRequire } from 'node:module';
 
 // An `import` would not look into NODE_PATH.
@@ -16,19 +18,19 @@ let chats = 0;
 
 const report = (what) => console.log(JSON.stringify(what));
 
+const below = options.tls ? https.createServer(options.tls) : http.createServer();
+below.listen(options.port, '127.0.0.1', () => {
+  report({ port: below.address().port, version: require('ws/package.json').version });
+});
+
 const server = new WebSocketServer({
-  host: '127.0.0.1',
-  port: options.port,
+  server: below,
   verifyClient({ req }, done) {
     const ok = !options.authorization || req.headers.authorization === options.authorization;
     if (!ok) report({ saw: 'reject', status: 401 });
     done(ok, 401, 'Who are you?\n');
   },
   handleProtocols: (offered) => options.subprotocols?.find((name) => offered.has(name)) ?? false,
-});
-
-server.on('listening', () => {
-  report({ port: server.address().port, version: require('ws/package.json').version });
 });
 
 server.on('connection', (socket, request) => {

@@ -1,6 +1,6 @@
 """A gateway on Python's `websockets`. What it does and reports is told in tests/src/interop.rs.
 
-python3 python_server.py '{"port":0,"authorization":null,"subprotocols":null}'
+python3 python_server.py '{"port":0,"authorization":null,"subprotocols":null,"tls":null}'
 """
 
 import asyncio
@@ -9,8 +9,10 @@ import json
 import os
 import secrets
 import socket
+import ssl
 import struct
 import sys
+import tempfile
 import threading
 
 import websockets
@@ -127,6 +129,19 @@ async def fragments(ws, order):
             await ws.ping(str(start))
 
 
+def tls():
+    """What the ssl module takes from a file alone."""
+    if not options["tls"]:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(options["tls"]["cert"] + options["tls"]["key"])
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
 async def main():
     async with serve(
         converse,
@@ -135,6 +150,7 @@ async def main():
         process_request=check,
         subprotocols=options["subprotocols"],
         create_connection=Connection,
+        ssl=tls(),
         max_size=None,
         # Only what was asked for.
         ping_interval=None,

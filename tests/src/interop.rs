@@ -24,8 +24,8 @@
 //! | `burst` | `count` | that many chats, numbered from 1 |
 //! | `fragments` | `text`, `size`, `pings` | a chat in fragments of `size` bytes, with a Ping after each |
 //!
-//! They are given `port`, `authorization` (without it an upgrade is answered with 401) and
-//! `subprotocols`, and report what they see as JSON lines: first `{"port":…,"version":…}`, then
+//! They are given `port`, `authorization` (without it an upgrade is answered with 401),
+//! `subprotocols` and `tls` (`cert` and `key`, PEM), and report what they see as JSON lines: first `{"port":…,"version":…}`, then
 //! `{"saw":…}` with `open`, `reject`, `message`, `ping`, `pong` (data in hexadecimal) or `close`.
 //! They end when their standard input does, which is when the test ends, however it ends.
 

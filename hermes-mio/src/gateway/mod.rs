@@ -52,12 +52,15 @@ mod peer;
 mod report;
 mod server;
 mod sessions;
+mod tls;
 mod wire;
 
 pub use misbehaviour::{Misbehaviour, RetryAfter, Target, UnknownWord};
 pub use options::Options;
 pub use report::{Received, Record, Report, Timeout};
 pub use sessions::Session;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -77,6 +80,7 @@ use server::{Command, Server};
 #[derive(Debug)]
 pub struct Gateway {
     addr: SocketAddr,
+    scheme: &'static str,
     commands: mpsc::Sender<Command>,
     waker: Waker,
     /// Taken on drop.
@@ -107,11 +111,15 @@ impl Gateway {
     /// If the address can't be bound, or the system has no more threads or file descriptors.
     pub fn start(options: Options) -> io::Result<Self> {
         let (commands, inbox) = mpsc::channel();
+        #[cfg(feature = "tls")]
+        let scheme = if options.tls.is_some() { "wss" } else { "ws" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "ws";
         let (server, waker) = Server::new(options, inbox)?;
         let addr = server.addr;
         let thread =
             thread::Builder::new().name("hermes-gateway".into()).spawn(move || server.run())?;
-        Ok(Gateway { addr, commands, waker, thread: Some(thread) })
+        Ok(Gateway { addr, scheme, commands, waker, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -119,9 +127,9 @@ impl Gateway {
         self.addr
     }
 
-    /// Where it listens, as a client wants to hear it: `ws://127.0.0.1:PORT/`.
+    /// Where it listens, as a client wants to hear it: `ws://127.0.0.1:PORT/`, or `wss://` in TLS.
     pub fn url(&self) -> String {
-        format!("ws://{}/", self.addr)
+        format!("{}://{}/", self.scheme, self.addr)
     }
 
     /// What it has counted up to now.

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use super::Tls;
 use super::{Record, Session};
 
 /// How a [`Gateway`](super::Gateway) is to run. Every field has a default:
@@ -18,6 +20,9 @@ use super::{Record, Session};
 pub struct Options {
     /// Where to listen; port 0 lets the system choose. Default: `127.0.0.1:0`.
     pub addr: SocketAddr,
+    /// What it shows to its clients, who then come by `wss://`. Default: nothing, and `ws://`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<Tls>,
     /// Whether a chat message also goes back to its sender. Default: no.
     pub echo: bool,
     /// How long a new connection may stay silent before it is given a fresh session. A client
@@ -55,6 +60,8 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            #[cfg(feature = "tls")]
+            tls: None,
             echo: false,
             resume_grace: Duration::from_millis(50),
             upgrade_timeout: Duration::from_secs(10),

@@ -229,7 +229,7 @@ impl Peer {
             _ if cut => Err("cut".into()),
             Ok(()) => {
                 if self.deaf && self.outbox.is_empty() {
-                    socket.get_ref().end_sending();
+                    socket.get_mut().end_sending();
                 }
                 Ok(())
             }

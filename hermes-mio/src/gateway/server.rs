@@ -17,6 +17,7 @@ use super::options::Options;
 use super::peer::{Due, Input, Peer, Reason, after};
 use super::report::{Ledger, Record};
 use super::sessions::Sessions;
+use super::tls::Stream;
 use super::wire::Wire;
 
 /// What a handle asks of the loop.
@@ -254,6 +255,16 @@ impl Server {
         // Without it, messages are only slower.
         let _ = stream.set_nodelay(true);
         let faults = self.rules.everyone.iter().cloned().chain(self.rules.next.pop_front());
+        #[cfg(feature = "tls")]
+        let stream = match &self.options.tls {
+            None => Stream::Clear(stream),
+            Some(tls) => match tls.over(stream) {
+                Ok(stream) => stream,
+                Err(e) => return tracing::warn!("the gateway can't speak TLS: {e}"),
+            },
+        };
+        #[cfg(not(feature = "tls"))]
+        let stream = Stream::Clear(stream);
         let peer = Peer::new(Wire::new(stream), faults.collect(), &self.options, self.now);
         self.peers.insert(conn, peer);
         self.readable.insert(conn);

@@ -4,12 +4,13 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use socket2::SockRef;
 
-/// A TCP stream with an allowance for each direction; once one is used up, the link is "cut".
+use super::tls::Stream;
+
+/// A stream with an allowance for each direction; once one is used up, the link is "cut".
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     pub(super) may_receive: u64,
     pub(super) may_send: u64,
     /// Whether pings go unanswered.
@@ -33,7 +34,7 @@ struct Frames {
 impl Wire {
     pub(super) const UNLIMITED: u64 = u64::MAX;
 
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Wire {
             stream,
             may_receive: Self::UNLIMITED,
@@ -56,12 +57,19 @@ impl Wire {
     /// Makes the coming close a TCP RST.
     pub(super) fn reset_on_close(&self) {
         // On failure the peer sees an orderly end: still an end without a close frame.
-        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
     }
 
-    pub(super) fn end_sending(&self) {
+    pub(super) fn end_sending(&mut self) {
+        self.stream.say_goodbye();
         // It can fail only if the connection is over anyway.
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.socket().shutdown(Shutdown::Write);
+    }
+
+    /// The peer is gone, but what it said before may still wait to be read. Lets the reading side
+    /// go on and find the end.
+    fn lose_writing(&self) {
+        let _ = self.stream.socket().shutdown(Shutdown::Write);
     }
 }
 
@@ -137,10 +145,8 @@ impl Write for Wire {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 return Err(e);
             }
-            // The peer is gone, but what it said before may still wait to be read. Let the
-            // reading side go on and find the end.
             Err(_) => {
-                self.end_sending();
+                self.lose_writing();
                 n
             }
         };
@@ -149,7 +155,14 @@ impl Write for Wire {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
+        match self.stream.flush() {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Err(e),
+            Err(_) => {
+                self.lose_writing();
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 }
 

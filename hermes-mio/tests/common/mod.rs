@@ -1,6 +1,7 @@
 //! A peer on a thread of its own, and patience with a limit.
 #![allow(dead_code)] // Each test file uses a part of it.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -71,7 +72,7 @@ pub(crate) fn accept_with(listener: &TcpListener, header: &str) -> (Socket, Opti
 }
 
 /// The next text.
-pub(crate) fn read_text(socket: &mut Socket) -> String {
+pub(crate) fn read_text<S: Read + Write>(socket: &mut WebSocket<S>) -> String {
     loop {
         match socket.read().unwrap() {
             Message::Text(text) => return text.to_string(),
@@ -82,11 +83,11 @@ pub(crate) fn read_text(socket: &mut Socket) -> String {
 }
 
 /// Reads until the client's Close frame was answered and the connection is over.
-pub(crate) fn read_close(socket: &mut Socket) {
+pub(crate) fn read_close<S: Read + Write>(socket: &mut WebSocket<S>) {
     while socket.read().is_ok() {}
 }
 
-pub(crate) fn send(socket: &mut Socket, text: &str) {
+pub(crate) fn send<S: Read + Write>(socket: &mut WebSocket<S>, text: &str) {
     socket.send(Message::text(text)).unwrap();
 }
 

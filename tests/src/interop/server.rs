@@ -31,7 +31,7 @@ impl Server {
 
     /// The same, with options other than the default.
     pub fn with(library: &'static Library, options: Value) -> Self {
-        let mut all = json!({"port": 0, "authorization": null, "subprotocols": null});
+        let mut all = json!({"port": 0, "authorization": null, "subprotocols": null, "tls": null});
         for (name, value) in options.as_object().into_iter().flatten() {
             all[name] = value.clone();
         }
@@ -44,7 +44,8 @@ impl Server {
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("ws://127.0.0.1:{}/interop?a=b", self.port)
+        let scheme = if self.options["tls"].is_null() { "ws" } else { "wss" };
+        format!("{scheme}://127.0.0.1:{}/interop?a=b", self.port)
     }
 
     /// Ends it, in the midst of whatever it does.

@@ -4,4 +4,5 @@ mod close;
 mod messages;
 mod outage;
 mod session;
+mod tls;
 mod upgrade;

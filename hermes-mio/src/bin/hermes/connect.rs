@@ -9,12 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use hermes_mio::Tls;
 use hermes_mio::{Client, FileStore, Options, Recording, Sender};
 use hermes_proto::close::Stage;
 use hermes_proto::trace::event_line;
 use hermes_proto::{Config, ConnId, Credentials, DEFAULT_URL, Event, Outgoing, State, Url};
 use serde_json::{Map, Value};
 
+#[cfg(feature = "tls")]
+use crate::read;
 use crate::{Failure, output, usage};
 
 /// Connect to a gateway: its events to standard output, JSON lines from standard input to it
@@ -26,7 +30,7 @@ use crate::{Failure, output, usage};
 /// On Unix, SIGUSR1 has it say on standard error where it is, what it waits for, and why.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The gateway: ws://host:port/path. Default: HERMES_WS_URL, or else the reference's gateway
+    /// The gateway: ws://host:port/path, or wss://. Default: HERMES_WS_URL, or else the reference's gateway
     url: Option<String>,
     /// Stay connected at the end of input
     #[arg(long)]
@@ -91,6 +95,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW", help_heading = "Connecting")]
     jitter: Option<String>,
 
+    /// Trust the authorities in this PEM file, beside the system's; may be repeated
+    #[cfg(feature = "tls")]
+    #[arg(long = "cacert", value_name = "FILE", help_heading = "TLS")]
+    authorities: Vec<PathBuf>,
+    /// Trust only whom --cacert names
+    #[cfg(feature = "tls")]
+    #[arg(long, requires = "authorities", help_heading = "TLS")]
+    no_system_roots: bool,
+    /// Show the certificates in this PEM file to a gateway that asks, our own first
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
+    cert: Option<PathBuf>,
+    /// The private key that goes with --cert, PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
+    key: Option<PathBuf>,
+
     /// A header for the upgrade request
     #[arg(long = "header", value_name = "NAME: VALUE", help_heading = "Upgrade request")]
     headers: Vec<String>,
@@ -122,6 +143,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .map_err(|error| format!("can't record into {}: {error}", file.display()))?;
         options = options.tap(recording);
     }
+    #[cfg(feature = "tls")]
+    {
+        options = options.tls(tls(args)?);
+    }
     if let Some(command) = args.credentials.clone() {
         options = options.credentials(move |url| fetch(&command, url));
     }
@@ -138,6 +163,25 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         0 => Ok(()),
         wrong => Err(format!("input lines that were not sent: {wrong}").into()),
     }
+}
+
+/// Whom to trust, and who we are.
+#[cfg(feature = "tls")]
+fn tls(args: &Args) -> Result<Tls, Failure> {
+    let mut tls = Tls::new();
+    for file in &args.authorities {
+        let pem = read(file)?;
+        tls = tls.trust(pem).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    if args.no_system_roots {
+        tls = tls.without_system();
+    }
+    if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
+        tls = tls
+            .identity(read(cert)?, read(key)?)
+            .map_err(|error| format!("{} and {}: {error}", cert.display(), key.display()))?;
+    }
+    Ok(tls)
 }
 
 /// Fresh credentials, from a command. What it prints is secret; what it complains of is not.

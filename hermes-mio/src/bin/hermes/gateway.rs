@@ -8,6 +8,8 @@ use std::thread;
 
 use hermes_mio::gateway::{Gateway, Misbehaviour, Options, Record, Session, Target};
 
+#[cfg(feature = "tls")]
+use crate::read;
 use crate::{Failure, output};
 
 /// Run a gateway for development and tests
@@ -29,6 +31,14 @@ pub(crate) struct Args {
     /// Where to listen; port 0 lets the system choose
     #[arg(default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
+    /// Speak TLS, with the certificates in this PEM file, the gateway's own first
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     /// Send chat back to its sender, too
     #[arg(long)]
     echo: bool,
@@ -45,6 +55,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let sessions = args.sessions.as_deref().map(load).transpose()?.unwrap_or_default();
     let options = Options {
         addr: args.addr,
+        #[cfg(feature = "tls")]
+        tls: tls(args)?,
         echo: args.echo,
         sessions,
         log: Some(log),
@@ -77,6 +89,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         output::line(&record.to_string())?;
     }
     Ok(())
+}
+
+#[cfg(feature = "tls")]
+fn tls(args: &Args) -> Result<Option<hermes_mio::gateway::Tls>, Failure> {
+    let (Some(cert), Some(key)) = (&args.cert, &args.key) else { return Ok(None) };
+    let tls = hermes_mio::gateway::Tls::new(read(cert)?, read(key)?)
+        .map_err(|error| format!("{} and {}: {error}", cert.display(), key.display()))?;
+    Ok(Some(tls))
 }
 
 /// An order that is a misbehaviour.

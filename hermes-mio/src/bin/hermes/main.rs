@@ -52,6 +52,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// A file that was named on the command line.
+#[cfg(feature = "tls")]
+fn read(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|error| format!("can't read {}: {error}", file.display()).into())
+}
+
 /// Says what is wrong with the call, and exits with 2.
 fn usage(problem: &str) -> ! {
     Cli::command().error(ErrorKind::ValueValidation, problem).exit()

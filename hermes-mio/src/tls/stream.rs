@@ -1,0 +1,281 @@
+//! A byte stream in TLS, over another byte stream.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+
+use hermes_proto::{CloseReason, Text};
+use rustls::pki_types::{IpAddr, ServerName};
+use rustls::{ClientConfig, ClientConnection};
+
+use super::verify::explain;
+use crate::transport::{Slot, Transport};
+
+/// A stream in TLS: first its [handshake](Self::shake_hands), then reads and writes.
+pub(crate) struct TlsStream {
+    session: ClientConnection,
+    below: Transport,
+    host: String,
+    /// How many bytes were sealed into the record that the layer below has not taken whole.
+    sealed: usize,
+    /// Why there is nothing more to read but what is in the session.
+    failed: Option<Failure>,
+}
+
+/// What ended a TLS stream in the midst of it: an alert, or a record that is no good. Travels
+/// inside an [`io::Error`].
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Failure(Text);
+
+/// The plaintext of one record (RFC 8446 §5.1).
+const RECORD: usize = 1 << 14;
+
+/// Characters of a failure. What a certificate says may be long.
+const WORDS: usize = 300;
+
+impl TlsStream {
+    /// `host` is a URL's: a name, an IPv4 address, or an IPv6 address in brackets.
+    pub(crate) fn new(
+        config: &Arc<ClientConfig>,
+        host: &str,
+        below: Transport,
+    ) -> Result<Self, (Transport, CloseReason)> {
+        match session(config, host) {
+            Ok(session) => {
+                Ok(TlsStream { session, below, host: host.to_owned(), sealed: 0, failed: None })
+            }
+            Err(failure) => Err((below, failure.into())),
+        }
+    }
+
+    /// Goes on with the handshake; `true` once it is done.
+    pub(crate) fn shake_hands(&mut self) -> Result<bool, CloseReason> {
+        loop {
+            let pushed = self.push();
+            if !self.session.is_handshaking() {
+                let session = &self.session;
+                let (version, resumed) = (session.protocol_version(), session.handshake_kind());
+                tracing::debug!(host = self.host, ?version, ?resumed, "TLS is up");
+                return Ok(true);
+            }
+            match self.pull() {
+                Ok(0) => return Err(self.fail(&"the connection ended in the handshake").into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // What can't be written is an end, once what was said before is read.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => match pushed {
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                        return Err(self.fail(&error).into());
+                    }
+                    _ => return Ok(false),
+                },
+                Err(error) => return Err(self.fail(&error).into()),
+            }
+            if let Some(failure) = self.failed.clone() {
+                return Err(failure.into());
+            }
+        }
+    }
+
+    /// As [`Read::read`]. An `Interrupted` says that something came, but no text of it yet; so a
+    /// flood of such things doesn't hold up the caller.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.read_text(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+        if let Some(failure) = self.failed.clone() {
+            return Err(failure.into());
+        }
+        self.pull()?;
+        if self.session.wants_write() {
+            // An answer of TLS' own. What can't leave yet leaves before the next text.
+            let _ = self.push();
+        }
+        match self.read_text(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(ErrorKind::Interrupted.into())
+            }
+            done => done,
+        }
+    }
+
+    /// As [`Write::write`], with two differences. A byte counts as written once the layer below
+    /// has all of its record: a record that did not arrive whole can't be read, so what does not
+    /// count was not received. And after a `WouldBlock` the same bytes must come again, perhaps
+    /// with more behind them.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.sealed == 0 {
+            self.sealed = self.session.writer().write(&bytes[..bytes.len().min(RECORD)])?;
+        }
+        self.push()?;
+        Ok(std::mem::take(&mut self.sealed))
+    }
+
+    /// Says goodbye (RFC 8446 §6.1), so that nobody takes the end for one that somebody else made,
+    /// and ends the stream.
+    pub(crate) fn hang_up(mut self, slot: &Slot) {
+        if self.failed.is_none() {
+            self.session.send_close_notify();
+            let _ = self.push();
+        }
+        self.below.hang_up(slot);
+    }
+
+    fn read_text(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.session.reader().read(buffer).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => io::Error::new(
+                ErrorKind::UnexpectedEof,
+                "the connection ended without TLS' goodbye; what came last may be missing",
+            ),
+            _ => error,
+        })
+    }
+
+    /// Writes until there is nothing to be written.
+    fn push(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut self.below) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once. What is wrong with it is in `failed`.
+    fn pull(&mut self) -> io::Result<usize> {
+        let n = self.session.read_tls(&mut self.below)?;
+        if let Err(error) = self.session.process_new_packets() {
+            // The alert that tells the peer why; it may not hear it.
+            let _ = self.push();
+            self.failed = Some(self.fail(&explain(&error)));
+        }
+        Ok(n)
+    }
+
+    fn fail(&self, error: &dyn fmt::Display) -> Failure {
+        Failure::new(&self.host, error)
+    }
+}
+
+fn session(config: &Arc<ClientConfig>, host: &str) -> Result<ClientConnection, Failure> {
+    let plain = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let name = match plain.parse::<std::net::IpAddr>() {
+        Ok(address) => ServerName::IpAddress(IpAddr::from(address)),
+        Err(_) => ServerName::try_from(plain.to_owned())
+            .map_err(|_| Failure::new(host, &"no certificate can have such a name"))?,
+    };
+    ClientConnection::new(Arc::clone(config), name)
+        .map_err(|error| Failure::new(host, &explain(&error)))
+}
+
+impl fmt::Debug for TlsStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream")
+            .field("host", &self.host)
+            .field("below", &self.below)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Failure {
+    fn new(host: &str, error: &dyn fmt::Display) -> Self {
+        let words = format!("{host}: {error}");
+        let printable = |char: char| if char.is_control() { ' ' } else { char };
+        Failure(words.chars().take(WORDS).map(printable).collect::<String>().into())
+    }
+}
+
+impl From<Failure> for CloseReason {
+    fn from(failure: Failure) -> Self {
+        CloseReason::Tls { text: failure.0 }
+    }
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        io::Error::new(ErrorKind::InvalidData, failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+
+    use super::*;
+    use crate::Tls;
+
+    /// Both ends of a connection on which hands are shaken. Neither blocks.
+    fn pair() -> (TlsStream, ServerConnection, TcpStream) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let tls = Tls::new().without_system().trust(made.cert.pem()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![made.cert.der().clone()],
+                PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        near.set_nonblocking(true).unwrap();
+        far.set_nonblocking(true).unwrap();
+        let near = Transport::Tcp(mio::net::TcpStream::from_std(near));
+        let mut client = TlsStream::new(&tls.config().unwrap(), "127.0.0.1", near).unwrap();
+        while !client.shake_hands().unwrap() || server.is_handshaking() {
+            // `WouldBlock`, each time that it is the client's turn.
+            let _ = server.complete_io(&mut far);
+        }
+        (client, server, far)
+    }
+
+    /// What counts as written can be read by the peer, and what does not can't.
+    #[test]
+    fn what_counts_as_written_is_what_the_peer_can_read() {
+        let (mut client, mut server, mut far) = pair();
+        let text: Vec<u8> = (0..10_000_000).map(|n: u32| (n % 251) as u8).collect();
+        let (mut written, mut read) = (0, Vec::new());
+        while written < text.len() {
+            // Until the system takes no more, most likely in the midst of a record.
+            let blocked = loop {
+                match client.write(&text[written..]) {
+                    Ok(n) if n > 0 => written += n,
+                    Ok(_) => panic!("{written} bytes count, and no more are taken"),
+                    Err(error) => break error,
+                }
+                if written == text.len() {
+                    break ErrorKind::WouldBlock.into();
+                }
+            };
+            assert_eq!(blocked.kind(), ErrorKind::WouldBlock);
+            // Over loopback, what was written is there to be read, at once or soon.
+            let until = Instant::now() + Duration::from_secs(20);
+            while read.len() < written {
+                assert!(Instant::now() < until, "{written} bytes count, {} are there", read.len());
+                match server.read_tls(&mut far) {
+                    Ok(n) => assert!(n > 0),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                server.process_new_packets().unwrap();
+                let end = server.reader().read_to_end(&mut read).unwrap_err();
+                assert_eq!(end.kind(), ErrorKind::WouldBlock);
+            }
+            assert_eq!(read.len(), written);
+        }
+        assert!(read == text);
+    }
+}
