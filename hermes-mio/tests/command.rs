@@ -417,7 +417,10 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     let (status, lines, errors) = client.end();
     assert_eq!(status.code(), Some(1));
     assert_eq!(report(&lines), json!({"received": 0, "in_doubt": 1, "unsent": 0}));
-    assert!(errors.contains("messages that were not sent: 0; that may not have arrived: 1"), "{errors}");
+    assert!(
+        errors.contains("messages that were not sent: 0; that may not have arrived: 1"),
+        "{errors}"
+    );
 
     // Certainly not: also where there never was a connection.
     gateway.kill();
@@ -428,7 +431,10 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     let (status, lines, errors) = client.end();
     assert_eq!(status.code(), Some(1));
     assert_eq!(report(&lines), json!({"received": 0, "in_doubt": 0, "unsent": 2}));
-    assert!(errors.contains("messages that were not sent: 2; that may not have arrived: 0"), "{errors}");
+    assert!(
+        errors.contains("messages that were not sent: 2; that may not have arrived: 0"),
+        "{errors}"
+    );
 }
 
 #[cfg(unix)]

@@ -241,6 +241,11 @@ impl Client {
         }
     }
 
+    /// Whether the time for a shutdown is over.
+    fn is_out_of_time(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.until <= self.now)
+    }
+
     /// The time for a shutdown is over: drops what there is.
     fn end_shutdown(&mut self, out: &mut impl Sink) {
         self.intent = Intent::Stop;
@@ -447,6 +452,7 @@ impl Client {
         if let Phase::Waiting { until, spends } = self.phase
             && until <= self.now
             && self.offline.is_none()
+            && !self.is_out_of_time()
         {
             self.retry.begin(self.now, spends);
             self.open(out);
@@ -599,7 +605,7 @@ impl Client {
     pub(crate) fn settle(&mut self, out: &mut impl Sink) {
         // Each turn moves the deadline into the future, since no duration is zero.
         loop {
-            if self.shutdown.as_ref().is_some_and(|shutdown| shutdown.until <= self.now) {
+            if self.is_out_of_time() {
                 self.end_shutdown(out);
             } else if self.intent == Intent::Drain && self.is_drained() {
                 self.on_disconnect(out);

@@ -46,6 +46,17 @@ fn a_client_that_was_never_connected() {
     assert_eq!((host.state(), host.client().deadline()), (State::Idle, None));
 }
 
+/// A host that slept over the end of it has news of a network first.
+#[test]
+fn nothing_begins_once_its_time_is_over() {
+    let mut host = Host::new(quiet());
+    host.at(0).send("1").expect([]);
+    host.at(0).connect().expect([open(1), arm(15_000)]);
+    host.at(1).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_001), arm(1_001)]);
+    host.at(2).shutdown(500).expect([arm(502)]);
+    host.at(60_000).network(true).expect([shut_down(0, 0, 1), disarm()]);
+}
+
 /// It makes no connection for it.
 #[test]
 fn a_client_that_is_not_connected_keeps_its_outbox() {

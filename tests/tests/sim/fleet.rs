@@ -97,11 +97,14 @@ pub(crate) fn conditions(config: &Config, dice: &mut Dice) -> Conditions {
         // A narrow buffer holds up every round trip.
         false => (&[20, 150, 400], &[0, 5, 300], &[64 << 10]),
     };
+    let (read_most, write_most) = (few(dice), few(dice));
     Conditions {
         latency: ms(*dice.pick(latencies)),
         jitter: ms(*dice.pick(jitters)),
-        read_most: few(dice),
-        write_most: few(dice),
+        read_most,
+        // Each write may be held up for a latency. Byte by byte over a slow link an upgrade would
+        // take longer than its timeout, however often it is tried.
+        write_most: if is_near { write_most } else { write_most.max(50) },
         buffer: *dice.pick(buffers),
         refused: *dice.pick(&[0, 10]) as u8,
         lost: *dice.pick(&[0, 10]) as u8,

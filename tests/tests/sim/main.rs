@@ -296,9 +296,14 @@ impl<'a> Run<'a> {
         fleet::be_good(&mut self.sim, self.scale.relays);
         for number in 0..self.scale.endpoints {
             self.with(number, fleet::settle)?;
-            self.with(number, fleet::connect)?;
         }
-        self.pass_until(self.sim.now() + SETTLE)?;
+        // The last attempt of somebody's budget may be lost to the last fault: it is made anew.
+        for _ in 0..2 {
+            for number in 0..self.scale.endpoints {
+                self.with(number, fleet::connect)?;
+            }
+            self.pass_until(self.sim.now() + SETTLE / 2)?;
+        }
         for number in 0..self.scale.endpoints {
             self.with(number, |_, _, _, _| {})?;
             let (node, now) = (NodeId(number), self.sim.now());
