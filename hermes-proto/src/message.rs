@@ -259,9 +259,14 @@ macro_rules! message {
     };
 }
 
+/// The most bytes of JSON that a field of a session may have. A session is kept for as long as the
+/// client lives, so it is not for `max_message_bytes` to say how large one can be.
+const MOST_OF_SESSION: usize = 8 << 10;
+
 /// `session-init`: the gateway issued a session, or confirmed the one that was resumed.
 ///
-/// Its fields are as the other messages'.
+/// Its fields are as the other messages'. The client keeps a session whose token and client id have
+/// 8 KiB of JSON at most, each; a larger one is an event like any other, and not resumed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionInit {
     object: Object,
@@ -293,7 +298,7 @@ impl SessionInit {
 
     /// Compares it with the session that there was before.
     pub(crate) fn compare(&mut self, before: Option<&Session>) {
-        let Some(before) = before else { return };
+        let Some(before) = before.filter(|_| self.is_small()) else { return };
         self.resumed = match (self.client_id(), &before.client_id) {
             (Some(id), Some(before)) => id == before.as_str(),
             _ => self.token().is_some_and(|token| token == before.token.as_str()),
@@ -302,9 +307,17 @@ impl SessionInit {
 
     /// The token and client id to keep, if there is a token: a string that is not empty.
     pub(crate) fn session(&self) -> Option<(String, Option<String>)> {
+        if !self.is_small() {
+            return None;
+        }
         let token = decode(self.object.raw(0).filter(|raw| raw.starts_with('"'))?)?;
         let client_id = self.client_id().map(Cow::into_owned);
         (!token.is_empty()).then(|| (token.into_owned(), client_id))
+    }
+
+    /// Whether it can be a session to keep.
+    fn is_small(&self) -> bool {
+        (0..2).all(|index| self.object.raw(index).is_none_or(|raw| raw.len() <= MOST_OF_SESSION))
     }
 }
 

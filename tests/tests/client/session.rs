@@ -50,6 +50,25 @@ fn saved_at_is_the_wall_clock_at_the_start_and_the_time_since() {
     }
 }
 
+/// The client keeps what the gateway issues for as long as it lives, so there is an end to it.
+#[test]
+fn a_token_or_client_id_above_8_kib_is_told_and_not_kept() {
+    let init = |token: usize, id: usize| {
+        let (token, id) = ("t".repeat(token), "c".repeat(id));
+        format!(r#"{{"type":"session-init","token":"{token}","clientId":"{id}"}}"#)
+    };
+    // The bounds count JSON, and so the quotes.
+    const MOST: usize = (8 << 10) - 2;
+    let mut host = Host::connected(quiet());
+    host.at(1).text(1, init(MOST, MOST)).skip();
+    let kept = host.client().session().cloned();
+    assert!(kept.as_ref().is_some_and(|session| session.token.len() == MOST));
+    for too_large in [init(MOST + 1, 1), init(1, MOST + 1)] {
+        host.at(2).text(1, &*too_large).expect([event(&too_large)]);
+    }
+    assert_eq!(host.client().session().cloned(), kept);
+}
+
 /// As the reference: no token, nothing to resume.
 #[test]
 fn a_session_init_without_a_token_is_told_and_not_saved() {
