@@ -90,6 +90,27 @@
 //!
 #![doc = include_str!("client/phases.md")]
 //!
+//! # Memory
+//!
+//! What a machine holds has a bound, whatever the peer sends, and however long. For an [`Endpoint`]
+//! it is the sum of
+//!
+//! | bytes | for |
+//! | --- | --- |
+//! | 3 × [`max_message_bytes`](Config::max_message_bytes) | a message in fragments: a buffer that doubles, beside the one that it outgrew |
+//! | 5 × [`outbox_max_bytes`](Config::outbox_max_bytes) | the messages in the outbox, and the largest of them as a frame |
+//! | 512 × [`outbox_max_messages`](Config::outbox_max_messages) | what is known of each |
+//! | 6 × [`unflushed_max_bytes`](Config::unflushed_max_bytes) | frames that the system has not taken |
+//! | 18 × [`max_header_bytes`](Config::max_header_bytes) | the answer to the upgrade request, and the table of its lines |
+//! | 192 × the largest input | the actions of one call: two received bytes can be an event |
+//! | 5 × URLs, headers and credentials | the upgrade request; the application's choice, not the peer's |
+//! | 128 KiB | the rest: the session, which has 16 KiB at most, Pongs, counters |
+//!
+//! That is 146 MiB with the default settings and reads of 64 KiB, of which the peer can cause 61 by
+//! itself; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. An
+//! idle connection holds less than 4 KiB. What events hold is the application's, once it has them.
+//! `tests/tests/memory/` counts every allocation under a siege of every kind.
+//!
 //! # An example
 //!
 //! A host with nothing real about it: its network is two lines that say what happened.
