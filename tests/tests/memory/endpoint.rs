@@ -340,6 +340,7 @@ fn outboxes_that_nobody_empties() {
 #[test]
 fn a_conversation_without_end() {
     for config in besieged() {
+        let config = Config { message_ttl: Some(Duration::from_secs(3_600)), ..config };
         let answer = text(r#"{"type":"chat","text":"hi"}"#);
         let round = |victim: &mut Victim| {
             victim.send(Outgoing::text("1"));
