@@ -2,12 +2,14 @@
 
 use std::mem;
 use std::net::SocketAddr;
+use std::time::Duration;
 use std::vec;
 
 use hermes_proto::close::Stage;
 use hermes_proto::{CloseReason, Timestamp};
 
 use crate::dial::{Dial, Dialed};
+use crate::network::Route;
 use crate::transport::{Slot, Transport};
 
 /// A connection in the making.
@@ -45,8 +47,10 @@ pub(crate) enum Progress {
 }
 
 impl Connecting {
-    pub(crate) fn new(addresses: Vec<SocketAddr>, layers: Vec<Layer>) -> Self {
-        Connecting { step: Step::Dial(Dial::new(addresses)), layers: layers.into_iter() }
+    /// `delay` lies between the begins of two attempts at the addresses.
+    pub(crate) fn new(addresses: Vec<SocketAddr>, delay: Duration, route: Route) -> Self {
+        let step = Step::Dial(Dial::new(addresses, delay));
+        Connecting { step, layers: route.layers.into_iter() }
     }
 
     /// When [`poll`](Self::poll) is to be called even if no socket says anything.
@@ -57,12 +61,12 @@ impl Connecting {
         }
     }
 
-    /// Does what can be done. `until` is when the whole attempt ends.
-    pub(crate) fn poll(&mut self, now: Timestamp, until: Timestamp, slot: &Slot) -> Progress {
+    /// Does what can be done.
+    pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot) -> Progress {
         #[cfg_attr(not(feature = "tls"), allow(clippy::never_loop))]
         loop {
             let transport = match mem::replace(&mut self.step, Step::Over) {
-                Step::Dial(mut dial) => match dial.poll(now, until, slot) {
+                Step::Dial(mut dial) => match dial.poll(now, slot) {
                     Dialed::Up(transport) => transport,
                     Dialed::Waiting => {
                         self.step = Step::Dial(dial);
@@ -102,12 +106,12 @@ impl Connecting {
 
     /// Why there is no connection, where time ran out.
     pub(crate) fn timed_out(&self) -> CloseReason {
-        let stage = match &self.step {
+        match &self.step {
+            Step::Dial(dial) => dial.failure(),
             #[cfg(feature = "tls")]
-            Step::Tls(_) => Stage::Tls,
-            _ => Stage::Connect,
-        };
-        CloseReason::Timeout { stage }
+            Step::Tls(_) => CloseReason::Timeout { stage: Stage::Tls },
+            Step::Over => CloseReason::Timeout { stage: Stage::Connect },
+        }
     }
 
     /// Stops.

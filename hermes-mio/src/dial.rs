@@ -1,34 +1,26 @@
 //! From addresses to a socket that is connected.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use std::vec;
 
 use hermes_proto::{CloseReason, Timestamp};
 use mio::net::TcpStream;
 
+use crate::race::Race;
 use crate::transport::{Slot, Transport};
 
-/// The least time that an address gets before the next one is tried.
-const LEAST_SHARE: Duration = Duration::from_millis(250);
-
-/// A connection in the making: each address in turn, until one answers.
+/// A connection to whichever of several addresses is first.
 #[derive(Debug)]
 pub(crate) struct Dial {
-    rest: vec::IntoIter<SocketAddr>,
-    attempt: Option<Attempt>,
-    /// What became of the addresses before, for people.
-    failures: String,
+    race: Race,
+    attempts: Vec<Attempt>,
 }
 
 #[derive(Debug)]
 struct Attempt {
     address: SocketAddr,
     socket: TcpStream,
-    /// When the next address gets its turn. The last one has all the time that is left.
-    deadline: Option<Timestamp>,
 }
 
 /// How a [`Dial`] stands.
@@ -40,60 +32,62 @@ pub(crate) enum Dialed {
 }
 
 impl Dial {
-    pub(crate) fn new(addresses: Vec<SocketAddr>) -> Self {
-        Dial { rest: addresses.into_iter(), attempt: None, failures: String::new() }
+    pub(crate) fn new(addresses: Vec<SocketAddr>, delay: Duration) -> Self {
+        Dial { race: Race::new(addresses, delay), attempts: Vec::new() }
     }
 
-    /// When [`poll`](Self::poll) is to be called even if the socket says nothing.
+    /// When [`poll`](Self::poll) is to be called even if no socket says anything.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.attempt.as_ref()?.deadline
+        self.race.deadline()
     }
 
-    /// Looks at the socket, and goes on to the next address where that one failed. `until` is when
-    /// the whole attempt ends: an address gets an equal share of what is left, so one that swallows
-    /// everything doesn't use up the others' time.
-    pub(crate) fn poll(&mut self, now: Timestamp, until: Timestamp, slot: &Slot) -> Dialed {
-        if let Some(mut attempt) = self.attempt.take() {
-            let failure = match attempt.is_up() {
-                Ok(true) => return Dialed::Up(attempt.into_transport()),
-                Ok(false) if attempt.deadline.is_none_or(|deadline| deadline > now) => {
-                    self.attempt = Some(attempt);
-                    return Dialed::Waiting;
+    /// Looks at the sockets, and opens those whose time has come.
+    pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot) -> Dialed {
+        let mut index = 0;
+        while let Some(attempt) = self.attempts.get(index) {
+            match attempt.is_up() {
+                Ok(false) => index += 1,
+                Ok(true) => {
+                    let winner = self.attempts.swap_remove(index);
+                    self.close(slot);
+                    return Dialed::Up(winner.into_transport());
                 }
-                Ok(false) => io::ErrorKind::TimedOut.into(),
-                Err(error) => error,
-            };
-            slot.remove(&mut attempt.socket);
-            self.failed(attempt.address, &failure);
-        }
-        while let Some(address) = self.rest.next() {
-            tracing::debug!(%address, "connecting");
-            match connect(address, slot) {
-                Ok(socket) => {
-                    let more = u32::try_from(self.rest.len()).unwrap_or(u32::MAX);
-                    let share = (until - now) / more.saturating_add(1);
-                    let deadline = (more > 0).then(|| now + share.max(LEAST_SHARE));
-                    self.attempt = Some(Attempt { address, socket, deadline });
-                    return Dialed::Waiting;
+                Err(error) => {
+                    let mut attempt = self.attempts.swap_remove(index);
+                    slot.remove(&mut attempt.socket);
+                    self.failed(now, attempt.address, &error);
                 }
-                Err(error) => self.failed(address, &error),
             }
         }
-        Dialed::Failed(CloseReason::Connect { text: std::mem::take(&mut self.failures).into() })
+        while let Some(address) = self.race.begin(now) {
+            tracing::debug!(%address, "connecting");
+            match connect(address, slot) {
+                Ok(socket) => self.attempts.push(Attempt { address, socket }),
+                Err(error) => self.failed(now, address, &error),
+            }
+        }
+        if self.race.is_lost() { Dialed::Failed(self.failure()) } else { Dialed::Waiting }
+    }
+
+    /// What became of each address up to now.
+    pub(crate) fn failure(&self) -> CloseReason {
+        CloseReason::Connect { text: self.race.to_string().into() }
     }
 
     /// Stops trying.
-    pub(crate) fn hang_up(self, slot: &Slot) {
-        if let Some(mut attempt) = self.attempt {
+    pub(crate) fn hang_up(mut self, slot: &Slot) {
+        self.close(slot);
+    }
+
+    fn close(&mut self, slot: &Slot) {
+        for mut attempt in self.attempts.drain(..) {
             slot.remove(&mut attempt.socket);
         }
     }
 
-    fn failed(&mut self, address: SocketAddr, error: &io::Error) {
+    fn failed(&mut self, now: Timestamp, address: SocketAddr, error: &io::Error) {
         tracing::debug!(%address, %error, "no connection");
-        let separator = if self.failures.is_empty() { "" } else { "; " };
-        // Writing to a `String` can't fail.
-        let _ = write!(self.failures, "{separator}{address}: {error}");
+        self.race.failed(now, address, error);
     }
 }
 
@@ -136,6 +130,8 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
 
+    const LONG: Duration = Duration::from_secs(20);
+
     /// An address at which nobody listens.
     fn refusing() -> SocketAddr {
         listening().local_addr().unwrap()
@@ -145,30 +141,56 @@ mod tests {
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
     }
 
+    /// A listener whose queue is full does not answer a SYN, on Linux; elsewhere it may refuse.
+    struct Hole {
+        addr: SocketAddr,
+        _sockets: Vec<Socket>,
+    }
+
+    fn swallowing() -> Hole {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let filler = |_| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            // In progress, as it should be.
+            let _ = socket.connect(&addr);
+            socket
+        };
+        let fillers = (0..16).map(filler);
+        let addr = addr.as_socket().unwrap();
+        Hole { addr, _sockets: fillers.chain([listener]).collect() }
+    }
+
     /// Dials on a loop of its own, to the end.
-    fn dial(addresses: Vec<SocketAddr>, timeout: Duration) -> Dialed {
+    fn dial(addresses: Vec<SocketAddr>, delay: Duration) -> Dialed {
         let mut poll = Poll::new().unwrap();
         let slot = Slot { registry: poll.registry().try_clone().unwrap(), token: Token(7) };
         let mut events = Events::with_capacity(8);
         let clock = Clock::start();
-        let until = clock.now() + timeout;
-        let mut dial = Dial::new(addresses);
+        let until = clock.now() + LONG;
+        let mut dial = Dial::new(addresses, delay);
         loop {
-            match dial.poll(clock.now(), until, &slot) {
+            match dial.poll(clock.now(), &slot) {
                 Dialed::Waiting => {}
-                done => return done,
+                done => {
+                    assert!(dial.attempts.is_empty(), "losers are closed");
+                    return done;
+                }
             }
             let patience = dial.deadline().unwrap_or(until) - clock.now();
             poll.poll(&mut events, Some(patience)).unwrap();
-            assert!(clock.now() < until + Duration::from_secs(5), "it hangs");
+            assert!(clock.now() < until, "it hangs");
         }
     }
 
     #[test]
-    fn an_address_that_refuses_gives_way_to_the_next() {
+    fn an_address_that_refuses_gives_way_to_the_next_at_once() {
         let listener = listening();
         let here = listener.local_addr().unwrap();
-        let outcome = dial(vec![refusing(), refusing(), here], Duration::from_secs(10));
+        let outcome = dial(vec![refusing(), refusing(), here], LONG * 2);
         let Dialed::Up(Transport::Tcp(socket)) = outcome else { panic!("{outcome:?}") };
         assert_eq!(socket.peer_addr().unwrap(), here);
         assert!(socket.nodelay().unwrap());
@@ -177,7 +199,7 @@ mod tests {
     #[test]
     fn the_reason_names_every_address() {
         let (one, two) = (refusing(), refusing());
-        let outcome = dial(vec![one, two], Duration::from_secs(10));
+        let outcome = dial(vec![one, two], LONG * 2);
         let Dialed::Failed(CloseReason::Connect { text }) = outcome else { panic!("{outcome:?}") };
         let refused = "Connection refused (os error 111)";
         if cfg!(target_os = "linux") {
@@ -186,34 +208,17 @@ mod tests {
         assert!(text.contains(&one.to_string()) && text.contains(&two.to_string()), "{text}");
     }
 
-    /// A listener whose queue is full does not answer a SYN, on Linux; elsewhere it may refuse.
     #[test]
-    fn an_address_that_does_not_answer_has_its_share_of_the_time() {
-        let swallowing = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        swallowing.bind(&anywhere.into()).unwrap();
-        swallowing.listen(0).unwrap();
-        let hole = swallowing.local_addr().unwrap().as_socket().unwrap();
-        let filler = || {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            // In progress, as it should be.
-            let _ = socket.connect(&hole.into());
-            socket
-        };
-        let _fillers: Vec<Socket> = (0..16).map(|_| filler()).collect();
-
-        let listener = listening();
+    fn an_address_that_does_not_answer_has_a_rival_after_the_delay() {
+        let (hole, listener) = (swallowing(), listening());
         let here = listener.local_addr().unwrap();
         let clock = Clock::start();
-        let outcome = dial(vec![hole, here], Duration::from_secs(1));
+        let outcome = dial(vec![hole.addr, hole.addr, here], Duration::from_millis(100));
         let Dialed::Up(Transport::Tcp(socket)) = outcome else { panic!("{outcome:?}") };
         assert_eq!(socket.peer_addr().unwrap(), here);
         let took = clock.now() - Timestamp::ZERO;
-        // Half of the second.
         if cfg!(target_os = "linux") {
-            assert!(took >= Duration::from_millis(450), "{took:?}");
+            assert!(took >= Duration::from_millis(200), "{took:?}");
         }
-        assert!(took < Duration::from_secs(1), "{took:?}");
     }
 }

@@ -16,13 +16,12 @@ use mio::{Registry, Token, Waker};
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::connecting::{Connecting, Layer, Progress};
+use crate::connecting::{Connecting, Progress};
 use crate::credentials::Provider;
 use crate::link::{Link, Stream};
-use crate::resolve::{self, Lookup};
+use crate::network::{Network, Route};
+use crate::resolve::Lookup;
 use crate::sender::{Gate, Queue};
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
 use crate::transport::{Slot, ended_by};
 use crate::{Error, Options, Sender, SessionStore, Tap, log};
 
@@ -57,8 +56,7 @@ pub struct Driver {
     /// them: the next one to the same gateway takes the answer, so that a slow name server gets
     /// each question once at a time, and one thread.
     lookups: Vec<Lookup>,
-    #[cfg(feature = "tls")]
-    tls: Tls,
+    network: Network,
     slot: Slot,
     waker: Arc<Waker>,
     queue: Arc<Queue>,
@@ -139,7 +137,8 @@ impl Driver {
         waker: Arc<Waker>,
     ) -> Result<Self, Error> {
         let options = options.into();
-        let Options { config, mut store, sender_capacity, mut tap, seed, provider, .. } = options;
+        let Options { config, mut store, sender_capacity, mut tap, seed, provider, network } =
+            options;
         if config.ask_credentials && provider.is_none() {
             let problem = "needs a source: set it with Options::credentials".to_owned();
             return Err(ConfigError { field: "ask_credentials", problem }.into());
@@ -152,13 +151,9 @@ impl Driver {
         let mut warnings = Vec::new();
         let start = Start { seed, unix_ms: clock.unix_ms(), session: store.load(&mut warnings) };
         let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;
+        network.check(&config)?;
         if let Some(tap) = &mut tap {
             tap.start(&config, &start);
-        }
-        #[cfg(feature = "tls")]
-        if has_secure_url(&config) {
-            // What is wrong with it is told now rather than at each attempt.
-            options.tls.config()?;
         }
         let queue = Queue::new(Arc::clone(&waker), sender_capacity, config.outbox_max_bytes);
         let mut driver = Driver {
@@ -170,8 +165,7 @@ impl Driver {
             events: VecDeque::new(),
             link: Link::Down,
             lookups: Vec::new(),
-            #[cfg(feature = "tls")]
-            tls: options.tls,
+            network,
             slot: Slot { registry, token },
             waker,
             queue,
@@ -515,14 +509,14 @@ impl Driver {
         tracing::debug!(%conn, ?url, "opening");
         // The one before has ended; the endpoint has never more than one.
         self.hang_up();
-        let layers = self.layers(url)?;
-        if let Some(address) = resolve::literal(url) {
-            self.dial(conn, vec![address], layers);
+        let route = self.network.route(url)?;
+        if let Some(address) = route.host.literal() {
+            self.dial(conn, vec![address], route);
             return Ok(());
         }
-        if !self.lookups.iter().any(|lookup| lookup.is_for(url)) {
-            tracing::debug!(%conn, host = url.host(), "resolving");
-            match Lookup::start(url, Arc::clone(&self.waker)) {
+        if !self.lookups.iter().any(|lookup| lookup.host == route.host) {
+            tracing::debug!(%conn, host = route.host.name, "resolving");
+            match self.network.lookup(&route.host, &self.waker) {
                 Ok(lookup) => self.lookups.push(lookup),
                 Err(error) => {
                     let text = format!("no thread to look it up: {error}").into();
@@ -530,31 +524,12 @@ impl Driver {
                 }
             }
         }
-        self.link = Link::Resolving { conn, layers };
+        self.link = Link::Resolving { conn, route };
         Ok(())
     }
 
-    /// What comes on top of a connection to this gateway.
-    fn layers(&self, url: &Url) -> Result<Vec<Layer>, CloseReason> {
-        if !url.is_secure() {
-            return Ok(Vec::new());
-        }
-        #[cfg(feature = "tls")]
-        {
-            let config = self.tls.config();
-            let config =
-                config.map_err(|error| CloseReason::Tls { text: error.to_string().into() })?;
-            Ok(vec![Layer::Tls { config, host: url.host().to_owned() }])
-        }
-        #[cfg(not(feature = "tls"))]
-        {
-            let text = "wss:// needs TLS, and hermes-mio was built without its feature tls".into();
-            Err(CloseReason::Tls { text })
-        }
-    }
-
-    fn dial(&mut self, conn: ConnId, addresses: Vec<SocketAddr>, layers: Vec<Layer>) {
-        let connecting = Connecting::new(addresses, layers);
+    fn dial(&mut self, conn: ConnId, addresses: Vec<SocketAddr>, route: Route) {
+        let connecting = Connecting::new(addresses, self.network.attempt_delay, route);
         self.link = Link::Connecting { conn, connecting, ready: true };
     }
 
@@ -634,35 +609,32 @@ impl Driver {
             let lookup = self.lookups.swap_remove(index);
             // Where the connection that asked has died and no other wants the same, nobody wants
             // to know.
-            if matches!(self.link, Link::Resolving { .. }) && lookup.is_for(self.core().url()) {
-                self.resolved(answer);
+            match std::mem::replace(&mut self.link, Link::Down) {
+                Link::Resolving { conn, route } if lookup.host == route.host => {
+                    self.resolved(conn, route, answer);
+                }
+                link => self.link = link,
             }
         }
     }
 
-    fn resolved(&mut self, answer: io::Result<Vec<SocketAddr>>) {
-        let Link::Resolving { conn, layers } = &mut self.link else { return };
-        let (conn, layers) = (*conn, std::mem::take(layers));
+    fn resolved(&mut self, conn: ConnId, route: Route, answer: io::Result<Vec<SocketAddr>>) {
         match answer {
-            Ok(addresses) => self.dial(conn, addresses, layers),
+            Ok(addresses) => self.dial(conn, addresses, route),
             Err(error) => {
-                let text = format!("{}: {error}", self.core().url().host()).into();
+                let text = format!("{}: {error}", route.host.name).into();
                 self.closed(conn, CloseReason::Resolve { text });
             }
         }
     }
 
     fn run_connecting(&mut self) {
-        let until = match self.core().state() {
-            State::Connecting { deadline, .. } => deadline,
-            _ => self.now,
-        };
         let Link::Connecting { conn, connecting, ready } = &mut self.link else { return };
         if !std::mem::take(ready) {
             return;
         }
         let conn = *conn;
-        match connecting.poll(self.now, until, &self.slot) {
+        match connecting.poll(self.now, &self.slot) {
             Progress::Waiting => {}
             Progress::Up(transport) => {
                 self.link = Link::Up(Stream::new(conn, transport));
@@ -814,12 +786,6 @@ impl fmt::Debug for Driver {
     }
 }
 
-#[cfg(feature = "tls")]
-fn has_secure_url(config: &hermes_proto::Config) -> bool {
-    let mut urls = std::iter::once(&config.url).chain(&config.fallback_urls);
-    urls.any(|url| Url::parse(url).is_ok_and(|url| url.is_secure()))
-}
-
 /// Gives memory back, where an empty queue has more of it than `spare` elements.
 fn release<T>(queue: &mut VecDeque<T>, spare: usize) {
     if queue.is_empty() && queue.capacity() > spare {
@@ -841,6 +807,7 @@ mod tests {
     use mio::Poll;
 
     use super::*;
+    use crate::resolve::Host;
 
     /// A lookup that outlives its connection is of no use to one to another gateway.
     #[test]
@@ -852,12 +819,12 @@ mod tests {
         let config = Config::new("ws://gateway.invalid/");
         let mut driver = Driver::new(config, poll.registry().try_clone()?, Token(1), waker)?;
         driver.connect();
-        let (mine, other) = (Url::parse("ws://gateway.invalid/")?, Url::parse("ws://b.invalid/")?);
+        let (mine, other) = (Host::new("gateway.invalid", 80), Host::new("b.invalid", 80));
 
-        driver.lookups = vec![Lookup::answered(&other, vec![here])];
+        driver.lookups = vec![Lookup::answered(other, vec![here])];
         driver.run_lookups();
         assert!(matches!(driver.link, Link::Resolving { .. }) && driver.lookups.is_empty());
-        driver.lookups = vec![Lookup::answered(&mine, vec![here])];
+        driver.lookups = vec![Lookup::answered(mine, vec![here])];
         driver.run_lookups();
         assert!(matches!(driver.link, Link::Connecting { .. }));
         Ok(())

@@ -194,10 +194,9 @@
 //!
 //! - **A loop that is never blocked.** Sockets are non-blocking, names are looked up on threads of
 //!   their own (`hermes-resolve`, one for each gateway at most; none for an IP address), and
-//!   credentials are fetched on another (`hermes-credentials`). A name's addresses are tried in
-//!   turn, each with a fair share of
-//!   [`connect_timeout`](Config::connect_timeout). Only a [`FileStore`] blocks, for the moment that
-//!   a sync to disk takes.
+//!   credentials are fetched on another (`hermes-credentials`). A name's addresses
+//!   [race](Options::attempt_delay). Only a [`FileStore`] blocks, for the moment that a sync to disk
+//!   takes.
 //! - **A flood.** What one turn reads and writes is bounded, so other sockets, timers and commands
 //!   get their turn; and nothing is read while a thousand events wait for the application.
 //! - **A late loop.** Before a timer's work is done the socket is read: an application that was
@@ -237,7 +236,9 @@ mod error;
 pub mod gateway;
 mod link;
 mod log;
+mod network;
 mod options;
+mod race;
 mod record;
 mod resolve;
 mod sender;

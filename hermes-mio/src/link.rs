@@ -4,7 +4,8 @@ use hermes_proto::close::Stage;
 use hermes_proto::{CloseReason, ConnId, Text, Timestamp};
 use mio::event::Event;
 
-use crate::connecting::{Connecting, Layer};
+use crate::connecting::Connecting;
+use crate::network::Route;
 use crate::transport::{Slot, Transport};
 
 /// What there is of the endpoint's live connection.
@@ -12,8 +13,7 @@ pub(crate) enum Link {
     Down,
     Resolving {
         conn: ConnId,
-        /// What comes on top of the connection to be.
-        layers: Vec<Layer>,
+        route: Route,
     },
     Connecting {
         conn: ConnId,

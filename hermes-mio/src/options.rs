@@ -1,11 +1,16 @@
 //! What a client is made of.
 
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hermes_proto::{Config, Credentials, Url};
 
 use crate::credentials::Provider;
+use crate::network::Network;
+use crate::resolve::Resolver;
 use crate::{MemoryStore, SessionStore, Tap};
 
 /// What a [`Client`](crate::Client) or a [`Driver`](crate::Driver) is made of: the protocol's
@@ -27,8 +32,7 @@ pub struct Options {
     pub(crate) tap: Option<Box<dyn Tap + Send>>,
     pub(crate) seed: Option<[u8; 32]>,
     pub(crate) provider: Option<Provider>,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: crate::Tls,
+    pub(crate) network: Network,
 }
 
 impl Options {
@@ -41,8 +45,7 @@ impl Options {
             tap: None,
             seed: None,
             provider: None,
-            #[cfg(feature = "tls")]
-            tls: crate::Tls::new(),
+            network: Network::default(),
         }
     }
 
@@ -103,8 +106,48 @@ impl Options {
     /// certificate authorities.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(self, tls: crate::Tls) -> Self {
-        Options { tls, ..self }
+    pub fn tls(mut self, tls: crate::Tls) -> Self {
+        self.network.tls = tls;
+        self
+    }
+
+    /// Who knows the addresses of names: `resolve` is called with a name and a port for each
+    /// attempt, and returns the addresses in the order in which they are preferred, at least one.
+    /// Default: the system's `getaddrinfo`, which has them in RFC 6724's order.
+    ///
+    /// It is called on a thread of its own (`hermes-resolve`), and may block. An attempt fails after
+    /// [`connect_timeout`](Config::connect_timeout); the next one waits for the same call, where
+    /// that has not returned. An error, or a panic, fails the attempt with
+    /// [`CloseReason::Resolve`](crate::CloseReason::Resolve) and its text. A host that is an address
+    /// is nobody's to resolve.
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use hermes_mio::{Config, Options};
+    ///
+    /// // The gateway that is not in the DNS yet.
+    /// let options = Options::new(Config::new("ws://gateway.example/"))
+    ///     .resolver(|_name, port| Ok(vec![(Ipv4Addr::LOCALHOST, port).into()]));
+    /// ```
+    #[must_use]
+    pub fn resolver(
+        mut self,
+        resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.network.resolver = Resolver::new(resolve);
+        self
+    }
+
+    /// How long a name's first address has no rival, and each further one has none that begins
+    /// after it: addresses race for the connection ([RFC 8305]), IPv6 and IPv4 in turn. At least
+    /// 10 ms. Default: 250 ms, as the RFC has it.
+    ///
+    /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
+    #[must_use]
+    pub fn attempt_delay(mut self, delay: Duration) -> Self {
+        self.network.attempt_delay = delay;
+        self
     }
 
     /// All the randomness there will be, for a test: two clients must not share one. Default:
@@ -133,6 +176,7 @@ impl fmt::Debug for Options {
             .field("config", &self.config)
             .field("sender_capacity", &self.sender_capacity)
             .field("provider", &self.provider)
+            .field("network", &self.network)
             .finish_non_exhaustive()
     }
 }

@@ -1,31 +1,74 @@
 //! Names to addresses, off the loop: `getaddrinfo` blocks, for as long as it likes.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
-use hermes_proto::Url;
 use mio::Waker;
+
+/// A name and a port: where a socket is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) port: u16,
+}
+
+/// Who knows the addresses of a name.
+#[derive(Clone)]
+pub(crate) struct Resolver(Arc<Resolve>);
+
+type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 /// A lookup on a thread of its own. The thread holds nothing but its end of a channel, so it is
 /// simply left behind where nobody wants its answer any more.
 #[derive(Debug)]
 pub(crate) struct Lookup {
-    host: String,
-    port: u16,
+    pub(crate) host: Host,
     answer: Receiver<io::Result<Vec<SocketAddr>>>,
 }
 
-impl Lookup {
-    /// Begins to look up the URL's host. `waker` is called once there is an answer.
-    pub(crate) fn start(url: &Url, waker: Arc<Waker>) -> io::Result<Self> {
+impl Host {
+    /// `name` is as in a URL, where an IPv6 address is in brackets.
+    pub(crate) fn new(name: &str, port: u16) -> Self {
+        let plain = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        Host { name: plain.unwrap_or(name).to_owned(), port }
+    }
+
+    /// Its address, where the name is one already.
+    pub(crate) fn literal(&self) -> Option<SocketAddr> {
+        let ip: IpAddr = self.name.parse().ok()?;
+        Some(SocketAddr::new(ip, self.port))
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.literal() {
+            Some(address) => address.fmt(f),
+            None => write!(f, "{}:{}", self.name, self.port),
+        }
+    }
+}
+
+impl Resolver {
+    pub(crate) fn new(
+        resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        Resolver(Arc::new(resolve))
+    }
+
+    /// Begins to look a host up. `waker` is called once there is an answer.
+    pub(crate) fn lookup(&self, host: Host, waker: Arc<Waker>) -> io::Result<Lookup> {
         let (reply, answer) = mpsc::sync_channel(1);
-        let (host, port) = (url.host().to_owned(), url.port());
-        let lookup = Lookup { host: host.clone(), port, answer };
+        let lookup = Lookup { host: host.clone(), answer };
+        let resolve = Arc::clone(&self.0);
         thread::Builder::new().name("hermes-resolve".into()).spawn(move || {
-            let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+            let found = panic::catch_unwind(AssertUnwindSafe(|| resolve(&host.name, host.port)))
+                .unwrap_or_else(|_| Err(io::Error::other("the resolver panicked")));
             // Where the driver is gone there is nobody to tell.
             if reply.send(found).is_ok()
                 && let Err(error) = waker.wake()
@@ -35,18 +78,28 @@ impl Lookup {
         })?;
         Ok(lookup)
     }
+}
 
+/// The system's.
+impl Default for Resolver {
+    fn default() -> Self {
+        Resolver::new(|name, port| (name, port).to_socket_addrs().map(Iterator::collect))
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Resolver").finish_non_exhaustive()
+    }
+}
+
+impl Lookup {
     /// One that has its answer already.
     #[cfg(test)]
-    pub(crate) fn answered(url: &Url, found: Vec<SocketAddr>) -> Self {
+    pub(crate) fn answered(host: Host, found: Vec<SocketAddr>) -> Self {
         let (reply, answer) = mpsc::sync_channel(1);
         reply.send(Ok(found)).expect("there is room for one");
-        Lookup { host: url.host().to_owned(), port: url.port(), answer }
-    }
-
-    /// Whether its answer is this URL's.
-    pub(crate) fn is_for(&self, url: &Url) -> bool {
-        (self.host.as_str(), self.port) == (url.host(), url.port())
+        Lookup { host, answer }
     }
 
     /// The answer, once there is one: at least one address, each of them once.
@@ -71,24 +124,22 @@ impl Lookup {
     }
 }
 
-/// The URL's address, where its host is one already.
-pub(crate) fn literal(url: &Url) -> Option<SocketAddr> {
-    let host = url.host();
-    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let ip: IpAddr = host.parse().ok()?;
-    Some(SocketAddr::new(ip, url.port()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn addresses_need_no_lookup() {
-        let literal = |url| literal(&Url::parse(url).unwrap()).map(|address| address.to_string());
-        assert_eq!(literal("ws://127.0.0.1/").as_deref(), Some("127.0.0.1:80"));
-        assert_eq!(literal("ws://[::1]:8080/").as_deref(), Some("[::1]:8080"));
-        assert_eq!(literal("ws://localhost/"), None);
-        assert_eq!(literal("ws://127.0.0.1.nip.io/"), None);
+        let literal = |name| Host::new(name, 80).literal().map(|address| address.to_string());
+        assert_eq!(literal("127.0.0.1").as_deref(), Some("127.0.0.1:80"));
+        assert_eq!(literal("[::1]").as_deref(), Some("[::1]:80"));
+        assert_eq!(literal("localhost"), None);
+        assert_eq!(literal("127.0.0.1.nip.io"), None);
+    }
+
+    #[test]
+    fn hosts_are_shown_as_in_urls() {
+        assert_eq!(Host::new("[::1]", 80).to_string(), "[::1]:80");
+        assert_eq!(Host::new("a.example", 443).to_string(), "a.example:443");
     }
 }

@@ -270,6 +270,49 @@ fn a_hand_written_trace_shows_what_the_machine_would_do() {
     assert_eq!(lines.last().unwrap(), r#"{"at":1005,"out":"timer","due":16005}"#);
 }
 
+/// A name that only `--resolve` knows, and a certificate that only `--cacert` trusts.
+#[cfg(feature = "tls")]
+#[test]
+fn tls_from_end_to_end() {
+    let made = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: String| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let cert = file("cert.pem", made.cert.pem());
+    let key = file("key.pem", made.signing_key.serialize_pem());
+    let gateway =
+        Hermes::start(&["gateway", "127.0.0.1:0", "--echo", "--cert", &cert, "--key", &key]);
+    let listening = gateway.until(|line| line["gateway"] == "listening");
+    let addr = listening["addr"].as_str().unwrap();
+    assert_eq!(listening["url"], format!("wss://{addr}/"));
+    let port = addr.rsplit_once(':').unwrap().1;
+    let (url, known) =
+        (format!("https://gateway.test:{port}/"), format!("gateway.test:{port}:127.0.0.1"));
+    let connect = |more: &[&str]| {
+        let mut hermes = Hermes::start(&[&["connect", &url, "--resolve", &known], more].concat());
+        hermes.say(&chat(1));
+        hermes
+    };
+
+    let trusting = connect(&["--cacert", &cert]);
+    let message = trusting.event("chat-message");
+    assert_eq!(message["detail"]["n"], 1);
+    assert!(trusting.end().0.success());
+
+    let nobody = ["--cacert", &cert, "--cert", &cert, "--key", "/nonexistent"];
+    for (more, says) in [
+        (&[][..], "TLS failed: gateway.test: its certificate is self-signed, and not trusted"),
+        (&nobody, "can't read /nonexistent: "),
+    ] {
+        let (status, _, errors) = connect(&[&["--max-attempts", "0"], more].concat()).end();
+        assert_eq!(status.code(), Some(1));
+        assert!(errors.contains(says), "{errors}");
+    }
+}
+
 #[test]
 fn exit_codes_and_words() {
     let run = |args: &[&str], input: &str| {
@@ -295,6 +338,9 @@ fn exit_codes_and_words() {
         (&["connect", "ws://a/", "--ttl", "soon"], "message_ttl_ms"),
         (&["connect", "ws://a/", "--fallback", "ftp://b/"], "`fallback_urls`"),
         (&["connect", "ws://a/", "--set", "ask_credentials=true"], "--credentials"),
+        (&["connect", "ws://a/", "--resolve", "a:80"], "HOST:PORT:ADDRESS"),
+        (&["connect", "ws://a/", "--resolve", "a:80:b"], "\"b\" is no address"),
+        (&["connect", "ws://a/", "--attempt-delay", "9"], "--attempt-delay"),
         (&["gateway", "nowhere"], "nowhere"),
         (&["gateway", "--misbehave", "live dance"], "dance"),
     ] {

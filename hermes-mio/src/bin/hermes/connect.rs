@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead};
 use std::mem;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
@@ -95,6 +96,24 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW", help_heading = "Connecting")]
     jitter: Option<String>,
 
+    /// Take these addresses for a name and port, in place of the resolver's; may be repeated
+    #[arg(
+        long = "resolve",
+        value_name = "HOST:PORT:ADDRESS[,ADDRESS]",
+        value_parser = known_addresses,
+        help_heading = "Network"
+    )]
+    known: Vec<((String, u16), Vec<SocketAddr>)>,
+    /// Milliseconds after which the next of a name's addresses is tried, too
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 250,
+        value_parser = clap::value_parser!(u64).range(10..),
+        help_heading = "Network"
+    )]
+    attempt_delay: u64,
+
     /// Trust the authorities in this PEM file, beside the system's; may be repeated
     #[cfg(feature = "tls")]
     #[arg(long = "cacert", value_name = "FILE", help_heading = "TLS")]
@@ -143,6 +162,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .map_err(|error| format!("can't record into {}: {error}", file.display()))?;
         options = options.tap(recording);
     }
+    options = options.attempt_delay(Duration::from_millis(args.attempt_delay));
+    if !args.known.is_empty() {
+        let known = args.known.clone();
+        options = options.resolver(move |name, port| resolve(&known, name, port));
+    }
     #[cfg(feature = "tls")]
     {
         options = options.tls(tls(args)?);
@@ -162,6 +186,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match input.wrong_lines.load(Ordering::Relaxed) {
         0 => Ok(()),
         wrong => Err(format!("input lines that were not sent: {wrong}").into()),
+    }
+}
+
+/// `HOST:PORT:ADDRESS[,ADDRESS]`.
+fn known_addresses(text: &str) -> Result<((String, u16), Vec<SocketAddr>), String> {
+    let [host, port, addresses] = text.splitn(3, ':').collect::<Vec<_>>()[..] else {
+        return Err("write HOST:PORT:ADDRESS, as in gateway.example:443:127.0.0.1".into());
+    };
+    let port = port.parse().map_err(|_| format!("{port:?} is no port"))?;
+    let address = |text: &str| {
+        let plain = text.trim_start_matches('[').trim_end_matches(']');
+        let ip = plain.parse::<IpAddr>().map_err(|_| format!("{text:?} is no address"))?;
+        Ok(SocketAddr::new(ip, port))
+    };
+    let addresses: Result<Vec<_>, String> = addresses.split(',').map(address).collect();
+    Ok(((host.to_ascii_lowercase(), port), addresses?))
+}
+
+type Known = [((String, u16), Vec<SocketAddr>)];
+
+fn resolve(known: &Known, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    match known.iter().find(|(host, _)| *host == (name.to_owned(), port)) {
+        Some((_, addresses)) => Ok(addresses.clone()),
+        None => Ok((name, port).to_socket_addrs()?.collect()),
     }
 }
 
