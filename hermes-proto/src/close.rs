@@ -214,6 +214,10 @@ pub enum UpgradeError {
     /// `Sec-WebSocket-Extensions` names an extension that was not asked for.
     #[error("the answer has an extension that was not asked for")]
     UnexpectedExtension,
+    /// `Sec-WebSocket-Extensions` has parameters of `permessage-deflate` that are unknown, there
+    /// twice, out of range, or not what was asked for (RFC 7692 §7.1).
+    #[error("the answer has parameters of permessage-deflate that can't be")]
+    BadExtension,
     /// `Sec-WebSocket-Protocol` names a subprotocol that was not asked for, or several.
     #[error("the answer has a subprotocol that was not asked for")]
     UnexpectedSubprotocol,
@@ -263,13 +267,17 @@ pub enum Violation {
         /// The code.
         code: u16,
     },
+    /// A compressed message that is not DEFLATE data, whole and nothing else (RFC 7692 §7.2.2).
+    #[error("a compressed message can't be inflated")]
+    BadDeflate,
     /// A frame above [`Config::max_frame_bytes`](crate::Config::max_frame_bytes).
     #[error("a frame of {bytes} bytes is larger than max_frame_bytes")]
     FrameTooLarge {
         /// The frame's payload length.
         bytes: u64,
     },
-    /// A message above [`Config::max_message_bytes`](crate::Config::max_message_bytes).
+    /// A message above [`Config::max_message_bytes`](crate::Config::max_message_bytes), compressed
+    /// or inflated.
     #[error("a message of at least {bytes} bytes is larger than max_message_bytes")]
     MessageTooLarge {
         /// The length known when the limit was exceeded.
@@ -281,7 +289,7 @@ impl Violation {
     /// The close code with which the connection is failed (§7.4.1).
     pub fn code(&self) -> u16 {
         match self {
-            Violation::InvalidUtf8 => code::INVALID_DATA,
+            Violation::InvalidUtf8 | Violation::BadDeflate => code::INVALID_DATA,
             Violation::FrameTooLarge { .. } | Violation::MessageTooLarge { .. } => code::TOO_LARGE,
             _ => code::PROTOCOL,
         }

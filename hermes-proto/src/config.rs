@@ -167,8 +167,34 @@ pub struct Config {
     /// waits in the outbox, where it can be counted.
     pub unflushed_max_bytes: usize,
 
-    /// The largest message taken from the gateway, all fragments together; a larger one closes
-    /// the connection with 1009. Default: 16 MiB.
+    /// Whether to offer the gateway permessage-deflate (RFC 7692), that is to compress messages both
+    /// ways. An [`Endpoint`](crate::Endpoint) does it; a host with a WebSocket of its own sees to
+    /// that itself. Needs the crate's feature `deflate`. Default: no. Compression tells who listens
+    /// how much a secret has in common with text beside it, which may be someone else's to choose: see
+    /// [`Outgoing::uncompressed`](crate::Outgoing::uncompressed).
+    pub deflate: bool,
+    /// Shorter messages are sent as they are. Default: 64; below, a frame's own bytes are what
+    /// there is to save.
+    pub deflate_min_bytes: usize,
+    /// Whether our messages are compressed each by itself, so that the gateway need not keep the
+    /// ones before (RFC 7692 §7.1.1.2). JSON messages of some hundred bytes then lose a quarter
+    /// of their length, not three quarters. Default: no, unless the gateway asks for it.
+    pub deflate_client_no_context_takeover: bool,
+    /// The same of the gateway's messages (§7.1.1.1): a gateway that can't may decline to compress.
+    /// An idle connection then holds nothing on account of them. Default: no.
+    pub deflate_server_no_context_takeover: bool,
+    /// How far back our messages may refer to what was sent, as a power of two, 8 to 15 (§7.1.2.2);
+    /// the gateway may ask for less. With context takeover that is what an idle connection holds,
+    /// and what each message begins with a look at. Default: 12, 4 KiB; 15 takes four times as long
+    /// for a message of some hundred bytes, which then is a sixth shorter.
+    pub deflate_client_max_window_bits: u8,
+    /// The same of the gateway's messages (§7.1.2.1). It bounds what an idle connection holds on
+    /// account of them. A gateway that can't may decline to compress. Default: 15, 32 KiB, which any
+    /// gateway can.
+    pub deflate_server_max_window_bits: u8,
+
+    /// The largest message taken from the gateway, all fragments together, compressed and as it
+    /// was before; a larger one closes the connection with 1009. Default: 16 MiB.
     pub max_message_bytes: usize,
     /// The largest single frame taken from the gateway. Default: 16 MiB.
     pub max_frame_bytes: usize,
@@ -218,6 +244,12 @@ impl Default for Config {
             outbox_max_bytes: 16 << 20,
             overflow: Overflow::Refuse,
             unflushed_max_bytes: 64 << 10,
+            deflate: false,
+            deflate_min_bytes: 64,
+            deflate_client_no_context_takeover: false,
+            deflate_server_no_context_takeover: false,
+            deflate_client_max_window_bits: 12,
+            deflate_server_max_window_bits: 15,
             max_message_bytes: 16 << 20,
             max_frame_bytes: 16 << 20,
             max_header_bytes: 16 << 10,
@@ -278,6 +310,18 @@ impl Config {
         ] {
             if value < least {
                 return Err(ConfigError { field, problem: format!("must be at least {least}") });
+            }
+        }
+        if self.deflate && !cfg!(feature = "deflate") {
+            let problem = "needs hermes-proto's feature `deflate`".to_string();
+            return Err(ConfigError { field: "deflate", problem });
+        }
+        for (field, bits) in [
+            ("deflate_client_max_window_bits", self.deflate_client_max_window_bits),
+            ("deflate_server_max_window_bits", self.deflate_server_max_window_bits),
+        ] {
+            if !(8..=15).contains(&bits) {
+                return Err(ConfigError { field, problem: "must be 8 to 15".to_string() });
             }
         }
         for (field, asks, what) in [
@@ -342,6 +386,7 @@ pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {
         let hint = match lower.as_str() {
             "origin" => "; set `origin`",
             "sec-websocket-protocol" => "; set `subprotocols`",
+            "sec-websocket-extensions" => "; set `deflate`",
             _ => "",
         };
         return Err(format!("{name} belongs to the handshake{hint}"));
@@ -607,6 +652,16 @@ mod tests {
         assert_eq!(wrong(|c| c.headers.push(("A".into(), "x\r\nB: y".into()))), "headers");
         assert_eq!(wrong(|c| c.origin = Some("\n".into())), "origin");
         assert_eq!(wrong(|c| c.subprotocols = ["a".into(), "a".into()].into()), "subprotocols");
+        assert_eq!(
+            wrong(|c| c.deflate_client_max_window_bits = 7),
+            "deflate_client_max_window_bits"
+        );
+        assert_eq!(
+            wrong(|c| c.deflate_server_max_window_bits = 16),
+            "deflate_server_max_window_bits"
+        );
+        let deflate = Config { deflate: true, ..Config::default() };
+        assert_eq!(deflate.validate().is_ok(), cfg!(feature = "deflate"));
         assert_eq!(wrong(|c| c.fallback_urls.push("ftp://a/".into())), "fallback_urls");
         assert_eq!(
             wrong(|c| (c.can_ping, c.delivery) = (false, Delivery::AtLeastOnce)),

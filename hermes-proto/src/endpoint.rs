@@ -210,6 +210,12 @@ impl Endpoint {
     pub fn subprotocol(&self) -> Option<&str> {
         self.wire.ws.as_ref().and_then(ws::Connection::subprotocol)
     }
+
+    /// The extensions that the gateway agreed to for the live connection: see
+    /// [`ws::Connection::extensions`].
+    pub fn extensions(&self) -> Option<&str> {
+        self.wire.ws.as_ref().and_then(ws::Connection::extensions)
+    }
 }
 
 impl Endpoint {

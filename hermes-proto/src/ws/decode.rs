@@ -10,6 +10,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::chunk::TextBuf;
+use super::deflate::Inflater;
 use crate::close::{Violation, code};
 use crate::{Config, Frame, Text};
 
@@ -28,8 +29,9 @@ pub(super) enum Item {
 ///
 /// The common case, a whole text in one piece, goes straight from the piece into a shared chunk:
 /// validated once, copied once. Everything else is assembled in a buffer of its own, sized from
-/// the frame's header, once that passed the limits.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// the frame's header, once that passed the limits. A compressed message is assembled as it came, and
+/// inflated when it is whole.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Decoder {
     header: HeaderBuf,
     /// The frame whose payload is being received.
@@ -40,6 +42,8 @@ pub(super) struct Decoder {
     control: BytesMut,
     /// What whole texts are cut from.
     chunk: TextBuf,
+    /// Where compression was agreed on.
+    inflater: Option<Inflater>,
 }
 
 /// The start of a header that was cut by the end of a read.
@@ -53,6 +57,8 @@ struct HeaderBuf {
 struct Payload {
     opcode: OpCode,
     is_final: bool,
+    /// The first bit of a message's first frame (RFC 7692 §6).
+    is_deflated: bool,
     remaining: usize,
 }
 
@@ -60,18 +66,30 @@ struct Payload {
 enum Message {
     Text { text: TextBuf, cut: CutChar },
     Binary(BytesMut),
+    Deflated { opcode: OpCode, data: BytesMut },
 }
 
 impl Message {
     fn len(&self) -> usize {
         match self {
             Message::Text { text, cut } => text.len() + cut.len,
-            Message::Binary(data) => data.len(),
+            Message::Binary(data) | Message::Deflated { data, .. } => data.len(),
         }
     }
 }
 
 impl Decoder {
+    pub(super) fn new(inflater: Option<Inflater>) -> Self {
+        Decoder {
+            header: HeaderBuf::default(),
+            frame: None,
+            message: None,
+            control: BytesMut::new(),
+            chunk: TextBuf::default(),
+            inflater,
+        }
+    }
+
     /// Takes bytes off `input`, up to the end of the next item. `None`: they are all taken.
     pub(super) fn receive(
         &mut self,
@@ -99,7 +117,9 @@ impl Decoder {
                 }
             } else {
                 let ends_message = is_whole && frame.is_final;
-                if let Some(item) = self.data(&frame, piece, ends_message, input.len())? {
+                let ahead = input.len();
+                let limit = config.max_message_bytes;
+                if let Some(item) = self.data(&frame, piece, ends_message, ahead, limit)? {
                     return Ok(Some(item));
                 }
             }
@@ -115,6 +135,9 @@ impl Decoder {
         if self.control.is_empty() {
             self.control = BytesMut::new();
         }
+        if let Some(inflater) = &mut self.inflater {
+            inflater.release();
+        }
     }
 
     /// Checks a header, before anything is allocated for its payload.
@@ -124,7 +147,9 @@ impl Decoder {
         length: u64,
         config: &Config,
     ) -> Result<Payload, Violation> {
-        if header.rsv1 || header.rsv2 || header.rsv3 {
+        let starts_message = matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
+        let is_deflated = header.rsv1 && self.inflater.is_some() && starts_message;
+        if header.rsv1 != is_deflated || header.rsv2 || header.rsv3 {
             return Err(Violation::ReservedBit);
         }
         if header.mask.is_some() {
@@ -153,34 +178,35 @@ impl Decoder {
         }
         // At most `max_frame_bytes`, which is a `usize`.
         let remaining = usize::try_from(length).unwrap_or(usize::MAX);
-        Ok(Payload { opcode: header.opcode, is_final: header.is_final, remaining })
+        Ok(Payload { opcode: header.opcode, is_final: header.is_final, is_deflated, remaining })
     }
 
     /// A piece of a data frame, of which `frame.remaining` bytes are still to come. `ahead` is
-    /// how many more bytes of whatever were read with it.
+    /// how many more bytes of whatever were read with it, `limit` the most that a message may have.
     fn data(
         &mut self,
         frame: &Payload,
         piece: &[u8],
         ends_message: bool,
         ahead: usize,
+        limit: usize,
     ) -> Result<Option<Item>, Violation> {
         let mut message = match self.message.take() {
             Some(message) => message,
             // A whole message in one piece.
             None if ends_message => {
-                return Ok(Some(Item::Frame(match frame.opcode {
-                    OpCode::Data(Data::Binary) => Frame::Binary(Bytes::copy_from_slice(piece)),
-                    _ => {
-                        let text = simdutf8::basic::from_utf8(piece);
-                        let text = text.map_err(|_| Violation::InvalidUtf8)?;
-                        Frame::Text(self.chunk.share(text, ahead))
-                    }
+                return Ok(Some(Item::Frame(if frame.is_deflated {
+                    self.inflate(frame.opcode, piece, ahead, limit)?
+                } else {
+                    whole(&mut self.chunk, frame.opcode, piece, ahead)?
                 })));
             }
             None => {
                 let capacity = piece.len() + frame.remaining.min(RESERVE);
                 match frame.opcode {
+                    opcode if frame.is_deflated => {
+                        Message::Deflated { opcode, data: BytesMut::with_capacity(capacity) }
+                    }
                     OpCode::Data(Data::Binary) => {
                         Message::Binary(BytesMut::with_capacity(capacity))
                     }
@@ -193,7 +219,7 @@ impl Decoder {
         };
         match &mut message {
             Message::Text { text, cut } => cut.push(piece, text)?,
-            Message::Binary(data) => data.extend_from_slice(piece),
+            Message::Binary(data) | Message::Deflated { data, .. } => data.extend_from_slice(piece),
         }
         if !ends_message {
             self.message = Some(message);
@@ -205,7 +231,23 @@ impl Decoder {
             }
             Message::Text { mut text, .. } => Frame::Text(text.cut()),
             Message::Binary(data) => Frame::Binary(data.freeze()),
+            Message::Deflated { opcode, data } => self.inflate(opcode, &data, ahead, limit)?,
         })))
+    }
+
+    /// A whole message that was compressed.
+    fn inflate(
+        &mut self,
+        opcode: OpCode,
+        data: &[u8],
+        ahead: usize,
+        limit: usize,
+    ) -> Result<Frame, Violation> {
+        // Without one its first frame was refused.
+        let inflater = self.inflater.as_mut().ok_or(Violation::ReservedBit)?;
+        let message = whole(&mut self.chunk, opcode, inflater.inflate(data, limit)?, ahead);
+        inflater.settle();
+        message
     }
 
     fn end_control(&mut self, opcode: Control) -> Result<Item, Violation> {
@@ -217,6 +259,20 @@ impl Decoder {
             Control::Pong | Control::Reserved(_) => Ok(Item::Frame(Frame::Pong(data))),
         }
     }
+}
+
+/// A message of which there is all, as one of its own.
+fn whole(
+    chunk: &mut TextBuf,
+    opcode: OpCode,
+    data: &[u8],
+    ahead: usize,
+) -> Result<Frame, Violation> {
+    if opcode == OpCode::Data(Data::Binary) {
+        return Ok(Frame::Binary(Bytes::copy_from_slice(data)));
+    }
+    let text = simdutf8::basic::from_utf8(data).map_err(|_| Violation::InvalidUtf8)?;
+    Ok(Frame::Text(chunk.share(text, ahead)))
 }
 
 /// Shows where it is, and nothing of what came.

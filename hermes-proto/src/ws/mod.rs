@@ -9,6 +9,11 @@
 
 mod chunk;
 mod decode;
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "deflate_off.rs"]
+mod deflate;
 mod outgoing;
 mod upgrade;
 
@@ -22,6 +27,7 @@ use chacha20::rand_core::SeedableRng;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use self::decode::{Decoder, Item};
+use self::deflate::Deflater;
 use self::outgoing::Outgoing;
 use self::upgrade::Upgrade;
 use crate::close::code;
@@ -33,8 +39,11 @@ pub struct Connection {
     config: Arc<Config>,
     phase: Phase,
     out: Outgoing,
+    /// Where compression was agreed on.
+    deflater: Option<Deflater>,
     pongs: Pongs,
     subprotocol: Option<Text>,
+    extensions: Option<Text>,
 }
 
 /// What received bytes amount to.
@@ -100,7 +109,15 @@ impl Connection {
     ) -> Self {
         let mut out = Outgoing::new(rng);
         let phase = Phase::Upgrading(Upgrade::start(&config, url, headers, &mut out));
-        Connection { config, phase, out, pongs: Pongs::default(), subprotocol: None }
+        Connection {
+            config,
+            phase,
+            out,
+            deflater: None,
+            pongs: Pongs::default(),
+            subprotocol: None,
+            extensions: None,
+        }
     }
 
     /// Takes received bytes off the front of `bytes`, up to the next event. `None`: they are all
@@ -109,9 +126,12 @@ impl Connection {
         match &mut self.phase {
             Phase::Upgrading(upgrade) => match upgrade.receive(bytes, &self.config) {
                 Ok(None) => None,
-                Ok(Some(subprotocol)) => {
-                    self.subprotocol = subprotocol;
-                    self.phase = Phase::Open(Decoder::default());
+                Ok(Some(chosen)) => {
+                    self.subprotocol = chosen.subprotocol;
+                    self.extensions = chosen.extensions;
+                    let (deflater, inflater) = chosen.deflate.unzip();
+                    self.deflater = deflater;
+                    self.phase = Phase::Open(Decoder::new(inflater));
                     Some(Event::Open)
                 }
                 Err(reason) => {
@@ -145,8 +165,26 @@ impl Connection {
     }
 
     /// Puts a frame behind what is to be sent; `false` where it can't be sent any more, or yet.
-    /// Controls with more than 125 bytes are cut to them (§5.5).
+    /// Controls with more than 125 bytes are cut to them (§5.5). Messages of
+    /// [`deflate_min_bytes`](Config::deflate_min_bytes) are compressed, where that was agreed on.
     pub fn send(&mut self, frame: &Frame) -> bool {
+        let min_bytes = self.config.deflate_min_bytes;
+        let data = match frame {
+            Frame::Text(text) => Some((Data::Text, text.as_bytes())),
+            Frame::Binary(data) => Some((Data::Binary, &data[..])),
+            Frame::Ping(_) | Frame::Pong(_) => None,
+        };
+        match (data, &mut self.deflater, &self.phase) {
+            (Some((opcode, data)), Some(deflater), Phase::Open(_)) if data.len() >= min_bytes => {
+                self.out.deflated(OpCode::Data(opcode), data, deflater);
+                true
+            }
+            _ => self.send_uncompressed(frame),
+        }
+    }
+
+    /// As [`send`](Self::send), and never compressed.
+    pub fn send_uncompressed(&mut self, frame: &Frame) -> bool {
         if !matches!(self.phase, Phase::Open(_)) {
             return false;
         }
@@ -203,9 +241,18 @@ impl Connection {
         self.subprotocol.as_deref()
     }
 
+    /// The extensions that the gateway agreed to, as its answer's `Sec-WebSocket-Extensions` has
+    /// them: `permessage-deflate` and its parameters (RFC 7692 §7.1), or none.
+    pub fn extensions(&self) -> Option<&str> {
+        self.extensions.as_deref()
+    }
+
     /// Gives back what memory an idle connection has no use for.
     pub(crate) fn release(&mut self) {
         self.out.release();
+        if let Some(deflater) = &mut self.deflater {
+            deflater.release();
+        }
         self.pongs.ends.shrink_to_fit();
         if let Phase::Open(decoder) = &mut self.phase {
             decoder.release();

@@ -8,6 +8,8 @@ use chacha20::rand_core::Rng;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::OpCode;
 
+use super::deflate::Deflater;
+
 /// One contiguous buffer, written at the back and taken from the front.
 #[derive(PartialEq)]
 pub(super) struct Outgoing {
@@ -54,6 +56,32 @@ impl Outgoing {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(payload);
         mask(&mut self.buffer[start..], key);
+    }
+
+    /// The same with the payload compressed (RFC 7692 §6.1), or as it is where that is no shorter.
+    pub(super) fn deflated(&mut self, opcode: OpCode, payload: &[u8], deflater: &mut Deflater) {
+        let start = self.buffer.len();
+        let mut header = FrameHeader {
+            rsv1: true,
+            opcode,
+            mask: Some([0; 4]),
+            ..FrameHeader::default()
+        };
+        // Right behind a header of the length that the plain payload's has.
+        let at = start + header.len(payload.len() as u64);
+        self.buffer.resize(at + payload.len(), 0);
+        let Some(length) = deflater.deflate(payload, &mut self.buffer[at..]) else {
+            self.buffer.truncate(start);
+            return self.frame(opcode, payload);
+        };
+        let key = self.rng.next_u32().to_le_bytes();
+        header.mask = Some(key);
+        let body = start + header.len(length as u64);
+        self.buffer.copy_within(at..at + length, body);
+        self.buffer.truncate(body + length);
+        // Writing to a slice that is long enough can't fail.
+        let _ = header.format(length as u64, &mut &mut self.buffer[start..body]);
+        mask(&mut self.buffer[body..], key);
     }
 
     pub(super) fn advance(&mut self, n: usize) {

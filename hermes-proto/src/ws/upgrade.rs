@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20::rand_core::Rng;
 use tungstenite::handshake::derive_accept_key;
 
+use super::deflate::{self, Deflater, Inflater};
 use super::outgoing::Outgoing;
 use crate::close::{RetryAfter, UpgradeError};
 use crate::{CloseReason, Config, Text, Url};
@@ -24,8 +25,14 @@ pub(super) struct Upgrade {
     head: Vec<u8>,
 }
 
-/// The subprotocol that the gateway chose, if any.
-type Chosen = Option<Text>;
+/// What the gateway chose of what it was offered.
+#[derive(Debug, Default)]
+pub(super) struct Chosen {
+    pub(super) subprotocol: Option<Text>,
+    /// As it says it.
+    pub(super) extensions: Option<Text>,
+    pub(super) deflate: Option<(Deflater, Inflater)>,
+}
 
 impl Upgrade {
     /// Writes the request.
@@ -57,6 +64,9 @@ impl Upgrade {
         }
         if !config.subprotocols.is_empty() {
             header("Sec-WebSocket-Protocol", &config.subprotocols.join(", "));
+        }
+        if let Some(offer) = deflate::offer(config) {
+            header("Sec-WebSocket-Extensions", &offer);
         }
         for (name, value) in headers {
             header(name, value);
@@ -125,15 +135,17 @@ impl Upgrade {
         if only(headers, "Sec-WebSocket-Accept") != Some(&self.accept) {
             return Err(failed(UpgradeError::AcceptMismatch));
         }
-        if values(headers, "Sec-WebSocket-Extensions").next().is_some() {
-            return Err(failed(UpgradeError::UnexpectedExtension));
-        }
+        let extensions = values(headers, "Sec-WebSocket-Extensions");
+        let deflate = deflate::agree(extensions.clone(), config).map_err(failed)?;
+        let extensions = deflate.is_some().then(|| Vec::from_iter(extensions).join(", ").into());
+        let mut chosen = Chosen { subprotocol: None, extensions, deflate };
         if values(headers, "Sec-WebSocket-Protocol").next().is_none() {
-            return Ok(Some(None));
+            return Ok(Some(chosen));
         }
         match only(headers, "Sec-WebSocket-Protocol") {
             Some(name) if config.subprotocols.iter().any(|asked| asked == name) => {
-                Ok(Some(Some(name.into())))
+                chosen.subprotocol = Some(name.into());
+                Ok(Some(chosen))
             }
             _ => Err(failed(UpgradeError::UnexpectedSubprotocol)),
         }
@@ -183,7 +195,10 @@ fn ends_header(head: &[u8]) -> bool {
 }
 
 /// The values of a header, one for each time it is there.
-fn values<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> impl Iterator<Item = &'a str> {
+fn values<'a>(
+    headers: &'a [httparse::Header<'a>],
+    name: &str,
+) -> impl Iterator<Item = &'a str> + Clone {
     headers
         .iter()
         .filter(move |header| header.name.eq_ignore_ascii_case(name))

@@ -1,0 +1,64 @@
+//! From our messages to compressed ones.
+
+use core::fmt;
+
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
+
+use super::TAIL;
+use super::context::Context;
+
+/// Deflates whole messages (RFC 7692 §7.2.1).
+///
+/// The same messages become the same bytes on every platform, but another version of zlib-rs may
+/// find others that say the same.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::ws) struct Deflater {
+    window_bits: u8,
+    context: Context,
+}
+
+impl Deflater {
+    /// A coder that refers to nothing farther back than 2^`window_bits` bytes, and to earlier
+    /// messages only with `context_takeover`.
+    pub(super) fn new(window_bits: u8, context_takeover: bool) -> Self {
+        let size = if context_takeover { 1 << window_bits } else { 0 };
+        Deflater { window_bits, context: Context::new(size) }
+    }
+
+    /// Writes the compressed message to `out`, and returns how long it is. `None` where it does not
+    /// fit with four bytes to spare; then the peer must not see any of it.
+    pub(in crate::ws) fn deflate(&mut self, message: &[u8], out: &mut [u8]) -> Option<usize> {
+        let mut coder = Deflate::new_with_config(DeflateConfig {
+            // zlib knows no raw window of 8 bits. But it never refers to the 262 bytes at a
+            // window's far end, so one of 9 is used up to a distance of 250, and 256 are allowed.
+            window_bits: -i32::from(self.window_bits.max(9)),
+            // Speed and size in zlib's usual proportion.
+            level: 6,
+            // Its buffers have room for 2,048 symbols; a longer message has more than one block.
+            mem_level: 5,
+            ..DeflateConfig::default()
+        });
+        coder.set_dictionary(self.context.recent()).ok()?;
+        coder.compress(message, out, DeflateFlush::SyncFlush).ok()?;
+        let is_whole = coder.total_in() == message.len() as u64;
+        // At most `out.len()`. A coder that filled it may have more to say.
+        let length = coder.total_out() as usize;
+        if !is_whole || length == out.len() || !out[..length].ends_with(&TAIL) {
+            return None;
+        }
+        self.context.push(message);
+        Some(length - TAIL.len())
+    }
+
+    /// Gives back what memory an idle connection has no use for.
+    pub(in crate::ws) fn release(&mut self) {
+        self.context.release();
+    }
+}
+
+/// Shows nothing of what was sent.
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Deflater({} bytes of context)", self.context.recent().len())
+    }
+}

@@ -1,0 +1,103 @@
+//! From the peer's compressed messages to what they say.
+
+use core::fmt;
+
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+
+use super::TAIL;
+use super::context::Context;
+use crate::close::Violation;
+
+/// Inflates whole messages (RFC 7692 §7.2.2).
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::ws) struct Inflater {
+    context: Context,
+}
+
+/// An empty block, and the last one. Who reads it as that was between two blocks, so the message
+/// before it was whole.
+const END: [u8; 5] = [1, 0, 0, 0xFF, 0xFF];
+
+/// The first step is four times the compressed message, within these.
+const STEP: (usize, usize) = (512, 64 << 10);
+
+impl Inflater {
+    /// `window`: how many bytes before it a message can refer to.
+    pub(super) fn new(window: usize) -> Self {
+        Inflater { context: Context::new(window) }
+    }
+
+    /// What a whole message says, `limit` bytes at most. It is in memory that grows in steps as
+    /// large as what was there before, and never beyond the limit, whatever the message would
+    /// become. [`settle`](Self::settle) follows.
+    pub(in crate::ws) fn inflate(
+        &mut self,
+        message: &[u8],
+        limit: usize,
+    ) -> Result<&[u8], Violation> {
+        let origin = self.context.start();
+        let bytes = &mut self.context.bytes;
+        let start = bytes.len();
+        // Where the next byte goes.
+        let mut at = start;
+        let mut coder = DecompressorOxide::new();
+        let mut is_done = false;
+        for mut input in [message, &TAIL, &END] {
+            // A last block (BFINAL) ends the coder's work, and not the message (§7.2.3.4).
+            while !(is_done && input.is_empty()) {
+                if is_done {
+                    coder.init();
+                }
+                let flags = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+                let (status, read, written) =
+                    decompress(&mut coder, input, &mut bytes[origin..], at - origin, flags);
+                input = &input[read..];
+                at += written;
+                is_done = status == TINFLStatus::Done;
+                match status {
+                    TINFLStatus::Done => {}
+                    TINFLStatus::NeedsMoreInput => break,
+                    TINFLStatus::HasMoreOutput => {
+                        // One more than there may be.
+                        let left = limit.saturating_add(1) - (at - start);
+                        if left == 0 {
+                            return Err(Violation::MessageTooLarge { bytes: (at - start) as u64 });
+                        }
+                        let first = message.len().saturating_mul(4).clamp(STEP.0, STEP.1);
+                        let step = left.min(first.max(at - start));
+                        bytes.reserve_exact(step);
+                        bytes.resize(at + step, 0);
+                    }
+                    _ => return Err(Violation::BadDeflate),
+                }
+            }
+        }
+        bytes.truncate(at);
+        match at - start {
+            _ if !is_done => Err(Violation::BadDeflate),
+            length if length > limit => Err(Violation::MessageTooLarge { bytes: length as u64 }),
+            _ => Ok(&bytes[start..]),
+        }
+    }
+
+    /// Keeps of a message what the next ones can refer to.
+    pub(in crate::ws) fn settle(&mut self) {
+        self.context.settle();
+    }
+
+    /// Gives back what memory an idle connection has no use for.
+    pub(in crate::ws) fn release(&mut self) {
+        self.context.release();
+    }
+}
+
+/// Shows nothing of what came.
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inflater({} bytes of context)", self.context.recent().len())
+    }
+}
