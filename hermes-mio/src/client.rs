@@ -153,6 +153,12 @@ impl Client {
         self.driver.subprotocol()
     }
 
+    /// The extensions that the gateway agreed to for the live connection, such as
+    /// `permessage-deflate` with its parameters.
+    pub fn extensions(&self) -> Option<&str> {
+        self.driver.extensions()
+    }
+
     /// Messages that [senders](Sender) brought and the outbox has not taken yet.
     pub fn queued(&self) -> usize {
         self.driver.queued()

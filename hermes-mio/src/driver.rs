@@ -348,6 +348,12 @@ impl Driver {
         self.endpoint.subprotocol()
     }
 
+    /// The extensions that the gateway agreed to for the live connection, such as
+    /// `permessage-deflate` with its parameters.
+    pub fn extensions(&self) -> Option<&str> {
+        self.endpoint.extensions()
+    }
+
     /// Messages that [senders](Sender) brought and the outbox has not taken yet.
     pub fn queued(&self) -> usize {
         self.queue.len()

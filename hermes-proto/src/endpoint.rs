@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::client::{Purpose, Sink};
 use crate::{
-    Action, Actions, Client, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
-    Start, Timestamp, Transmit, ws,
+    Action, Actions, Client, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing,
+    SendError, Start, Timestamp, Transmit, ws,
 };
 
 /// A Hermes client on top of a byte stream that the host brings: a [`Client`] and a
@@ -289,16 +289,7 @@ struct Stack<'a> {
 impl Sink for Stack<'_> {
     fn push(&mut self, action: Action) {
         let action = match action {
-            Action::Send { conn, payload, .. } => {
-                let Some(ws) = &mut self.wire.ws else { return };
-                // A WebSocket in its closing handshake sends nothing more. What it did not send
-                // is never flushed, and so goes to the next connection.
-                if ws.send(&payload) {
-                    self.wire.ends.push_back(ws.produced());
-                    self.wire.announce(conn, self.out);
-                }
-                return;
-            }
+            Action::Send { conn, seq, payload } => return self.send(conn, seq, payload, false),
             Action::Close { conn, code: Some(code) } => {
                 if let Some(ws) = &mut self.wire.ws {
                     ws.close(code);
@@ -316,5 +307,16 @@ impl Sink for Stack<'_> {
             Action::PersistSession(session) => Action::PersistSession(session),
         };
         self.out.push_back(action);
+    }
+
+    fn send(&mut self, conn: ConnId, _: u64, payload: Frame, uncompressed: bool) {
+        let Some(ws) = &mut self.wire.ws else { return };
+        let is_sent = if uncompressed { ws.send_uncompressed(&payload) } else { ws.send(&payload) };
+        // A WebSocket in its closing handshake sends nothing more. What it did not send is never
+        // flushed, and so goes to the next connection.
+        if is_sent {
+            self.wire.ends.push_back(ws.produced());
+            self.wire.announce(conn, self.out);
+        }
     }
 }

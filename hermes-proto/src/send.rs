@@ -28,6 +28,7 @@ pub struct Outgoing {
     frame: Frame,
     ttl: Option<Duration>,
     volatile: bool,
+    uncompressed: bool,
 }
 
 impl Outgoing {
@@ -71,7 +72,7 @@ impl Outgoing {
     }
 
     fn of(frame: Frame) -> Self {
-        Outgoing { frame, ttl: None, volatile: false }
+        Outgoing { frame, ttl: None, volatile: false, uncompressed: false }
     }
 
     /// Gives the message up where it could not be handed to a connection within `ttl` of being
@@ -94,6 +95,14 @@ impl Outgoing {
         Outgoing { volatile: true, ..self }
     }
 
+    /// Sends the message as it is where [`deflate`](crate::Config::deflate) is on. For one that has a
+    /// secret in it, next to or after something that others choose: how well the two compress together
+    /// tells those who see its length whether they are alike. A `session-resume` is sent like this.
+    #[must_use]
+    pub fn uncompressed(self) -> Self {
+        Outgoing { uncompressed: true, ..self }
+    }
+
     /// Its own time to live, if it has one.
     pub fn ttl(&self) -> Option<Duration> {
         self.ttl
@@ -102,6 +111,11 @@ impl Outgoing {
     /// Whether it is [volatile](Self::volatile).
     pub fn is_volatile(&self) -> bool {
         self.volatile
+    }
+
+    /// Whether it is to be sent [uncompressed](Self::uncompressed).
+    pub fn is_uncompressed(&self) -> bool {
+        self.uncompressed
     }
 
     /// The same message with another payload.

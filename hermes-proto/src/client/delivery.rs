@@ -117,6 +117,7 @@ impl Client {
         self.stats.accepted += 1;
         let ttl = message.ttl().or(self.config.message_ttl);
         let volatile = message.is_volatile();
+        let uncompressed = message.is_uncompressed();
         let frame = message.into_frame();
         match admission {
             Admission::DropNew => {
@@ -132,7 +133,7 @@ impl Client {
         }
         self.expire(out);
         let expires = ttl.map(|ttl| self.now + ttl);
-        self.outbox.push(Entry { id, frame, seq: 0, expires, volatile });
+        self.outbox.push(Entry { id, frame, seq: 0, expires, volatile, uncompressed });
         // Now is never too late for this one.
         self.hand_over(out);
         id
@@ -181,11 +182,12 @@ impl Client {
             && link.gate.is_none()
         {
             let window = self.config.unflushed_max_bytes;
-            let Some((id, frame)) = self.outbox.hand_over(link.seq + 1, window) else { break };
+            let Some(entry) = self.outbox.hand_over(link.seq + 1, window) else { break };
             link.handed += 1;
-            link.last = id;
-            self.stats.bytes_sent += frame.len() as u64;
-            self.send_frame(frame, out);
+            link.last = entry.id;
+            self.stats.bytes_sent += entry.frame.len() as u64;
+            let (frame, uncompressed) = (entry.frame.clone(), entry.uncompressed);
+            self.send_frame(frame, uncompressed, out);
         }
         if let Phase::Open(link) = &self.phase
             && link.handed > link.proven
@@ -195,10 +197,10 @@ impl Client {
         }
     }
 
-    pub(super) fn send_frame(&mut self, payload: Frame, out: &mut impl Sink) {
+    pub(super) fn send_frame(&mut self, payload: Frame, uncompressed: bool, out: &mut impl Sink) {
         let Phase::Open(link) = &mut self.phase else { return };
         link.seq += 1;
-        out.push(Action::Send { conn: link.conn, seq: link.seq, payload });
+        out.send(link.conn, link.seq, payload, uncompressed);
     }
 
     /// Sends a Ping, if none is out: every one of them is a fence.
@@ -211,7 +213,7 @@ impl Client {
         let fence = Fence { seq: link.seq + 1, since: self.now, handed, last };
         let payload = fence.payload(link.conn);
         link.fence = Some(fence);
-        self.send_frame(Frame::Ping(payload), out);
+        self.send_frame(Frame::Ping(payload), false, out);
     }
 
     /// Sends another Ping where the one that is out has left: after a sleep, or on another

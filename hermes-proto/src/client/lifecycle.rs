@@ -111,6 +111,12 @@ struct End {
 /// Where actions go: a queue, or the layer below.
 pub(crate) trait Sink {
     fn push(&mut self, action: Action);
+
+    /// Pushes a frame, which a layer below that compresses leaves as it is if `uncompressed`.
+    fn send(&mut self, conn: ConnId, seq: u64, payload: Frame, uncompressed: bool) {
+        let _ = uncompressed;
+        self.push(Action::Send { conn, seq, payload });
+    }
 }
 
 impl Sink for Actions {
@@ -348,7 +354,8 @@ impl Client {
         }
         self.phase = Phase::Open(link);
         if let Some(resume) = resume {
-            self.send_frame(resume, out);
+            // It has the token in it.
+            self.send_frame(resume, true, out);
         }
         self.pump(out);
         out.push(Action::Emit(Event::Connected { conn, url: self.url().clone() }));

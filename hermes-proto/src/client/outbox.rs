@@ -37,6 +37,7 @@ pub(super) struct Entry {
     pub(super) expires: Option<Timestamp>,
     /// Not to be handed over twice.
     pub(super) volatile: bool,
+    pub(super) uncompressed: bool,
 }
 
 /// Why a message can't be taken.
@@ -169,7 +170,7 @@ impl Outbox {
     }
 
     /// The next message to hand to the connection, as its frame `seq`, if `window` allows.
-    pub(super) fn hand_over(&mut self, seq: u64, window: usize) -> Option<(MessageId, Frame)> {
+    pub(super) fn hand_over(&mut self, seq: u64, window: usize) -> Option<&Entry> {
         let bytes = self.entries.get(self.sent)?.frame.len();
         if !self.fits(bytes, window) {
             return None;
@@ -181,7 +182,7 @@ impl Outbox {
         if let Some(at) = entry.expires {
             self.expiries.remove(&(at, entry.id));
         }
-        Some((entry.id, entry.frame.clone()))
+        Some(entry)
     }
 
     /// The operating system has every byte up to frame `seq`. Those messages are done, unless

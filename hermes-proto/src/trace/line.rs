@@ -164,6 +164,9 @@ pub(super) fn input_line(
             if message.is_volatile() {
                 line.put("volatile", &true);
             }
+            if message.is_uncompressed() {
+                line.put("uncompressed", &true);
+            }
             line
         }
         Input::Opened { conn } => about("opened", conn),
@@ -386,6 +389,8 @@ struct InputLine<'a> {
     ttl_ms: Option<f64>,
     #[serde(default)]
     volatile: bool,
+    #[serde(default)]
+    uncompressed: bool,
     within_ms: Option<f64>,
     online: Option<bool>,
     #[serde(default)]
@@ -466,7 +471,10 @@ pub(super) fn parse(json: &str, level: Level, newest: ConnId) -> Result<Parsed, 
             if let Some(ttl) = line.ttl_ms {
                 message = message.with_ttl(timestamp(ttl)? - Timestamp::ZERO);
             }
-            Input::Send(if line.volatile { message.volatile() } else { message })
+            if line.volatile {
+                message = message.volatile();
+            }
+            Input::Send(if line.uncompressed { message.uncompressed() } else { message })
         }
         ("opened", _) => Input::Opened { conn },
         ("closing", Level::Frames) => Input::Closing { conn, reason: reason(json, &line)? },

@@ -12,7 +12,9 @@
 //!
 //! A [`Recorder`] writes one while a machine runs; a [`Replayer`] runs one, and a [`Checker`]
 //! also compares what the machine does with what the trace says it did. Since a machine is
-//! deterministic, a recording of the inputs is a recording of everything.
+//! deterministic, a recording of the inputs is a recording of everything. One thing depends on more
+//! than this crate's version: what a compressed message looks like ([`Config::deflate`]) is the
+//! compressor's, another version of which may make other bytes of it.
 //!
 //! Times are milliseconds since the trace's start, with fractions. An absent `conn` is the newest
 //! connection. At level `frames` the inputs are
@@ -20,7 +22,7 @@
 //! | `in` | with |
 //! | --- | --- |
 //! | `connect`, `disconnect`, `clear-session`, `clear-outbox`, `timer` | |
-//! | `send` | `message`, or where it is not JSON `text` or base64 `data`; `ttl_ms`, `volatile` |
+//! | `send` | `message`, or where it is not JSON `text` or base64 `data`; `ttl_ms`, `volatile`, `uncompressed` |
 //! | `shutdown` | `within_ms` |
 //! | `network` | `online` |
 //! | `credentials` | `conn`, `headers`: names and values, `token` |

@@ -71,8 +71,13 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// Where a setting can't be.
+    /// Where a setting can't be; [`deflate`](crate::Config::deflate) is one here.
     pub fn redacted(mut header: Header) -> Result<Self, ConfigError> {
+        if header.config.deflate {
+            let problem = "must be false for a recording without secrets: it can't follow \
+                           compressed messages";
+            return Err(ConfigError { field: "deflate", problem: problem.into() });
+        }
         let redactor = Redactor::new(&mut header);
         let machine = Machine::new(&header)?;
         let mut recorder = Recorder::new(header)?;

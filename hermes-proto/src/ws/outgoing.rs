@@ -61,12 +61,8 @@ impl Outgoing {
     /// The same with the payload compressed (RFC 7692 §6.1), or as it is where that is no shorter.
     pub(super) fn deflated(&mut self, opcode: OpCode, payload: &[u8], deflater: &mut Deflater) {
         let start = self.buffer.len();
-        let mut header = FrameHeader {
-            rsv1: true,
-            opcode,
-            mask: Some([0; 4]),
-            ..FrameHeader::default()
-        };
+        let mut header =
+            FrameHeader { rsv1: true, opcode, mask: Some([0; 4]), ..FrameHeader::default() };
         // Right behind a header of the length that the plain payload's has.
         let at = start + header.len(payload.len() as u64);
         self.buffer.resize(at + payload.len(), 0);

@@ -153,6 +153,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     log_to_stderr(args.verbose);
     let config = config(args).unwrap_or_else(|problem| usage(&problem));
+    if args.redact && config.deflate {
+        usage("--redact can't follow compressed messages: leave it out, or the setting `deflate`");
+    }
     let mut options = Options::new(config);
     if let Some(file) = &args.session {
         options = options.store(FileStore::new(file));
