@@ -22,6 +22,7 @@
 #![allow(clippy::missing_panics_doc)] // A bench panics: that is how it says no.
 
 mod contract;
+pub mod deflate;
 mod host;
 pub mod interop;
 mod words;

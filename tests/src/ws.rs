@@ -26,6 +26,7 @@ pub const ACCEPT: &str = "MXHCaJPMZA/Ir6yhiiyxoBpnBAA=";
 pub mod bits {
     #![allow(missing_docs)]
     pub const FIN: u8 = 0x80;
+    pub const RSV1: u8 = 0x40;
     pub const CONTINUATION: u8 = 0x0;
     pub const TEXT: u8 = 0x1;
     pub const BINARY: u8 = 0x2;
@@ -146,13 +147,24 @@ pub struct OnWire {
     pub size: usize,
 }
 
-/// Reads the client's first frame. `None`: its end is still to come.
+/// A frame that the client sent, without its mask, whatever it may mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// The first byte.
+    pub first: u8,
+    /// Its masking key.
+    pub key: [u8; 4],
+    /// What it carries.
+    pub payload: Vec<u8>,
+    /// Header and payload together.
+    pub size: usize,
+}
+
+/// Reads the client's first frame as it is. `None`: its end is still to come.
 ///
-/// The client sends whole messages, masked, with the shortest of headers, and Close frames without
-/// a reason; anything else panics.
-pub fn read_frame(bytes: &[u8]) -> Option<OnWire> {
+/// The client masks, and has the shortest of headers; anything else panics.
+pub fn read_raw(bytes: &[u8]) -> Option<Raw> {
     let (&[first, second], rest) = bytes.split_first_chunk()?;
-    assert_eq!(first & 0xF0, FIN, "a frame is a message, without reserved bits");
     assert_eq!(second & 0x80, 0x80, "a client masks what it sends");
     let (length, rest) = match second & 0x7F {
         126 => {
@@ -166,7 +178,17 @@ pub fn read_frame(bytes: &[u8]) -> Option<OnWire> {
     let payload = rest.get(..length as usize)?;
     assert_eq!(size, bytes.len() - rest.len() + payload.len(), "a length is in its shortest form");
 
-    let data: Vec<u8> = payload.iter().zip(key.iter().cycle()).map(|(a, b)| a ^ b).collect();
+    let payload = payload.iter().zip(key.iter().cycle()).map(|(a, b)| a ^ b).collect();
+    Some(Raw { first, key: *key, payload, size })
+}
+
+/// Reads the client's first frame. `None`: its end is still to come.
+///
+/// The client sends whole messages, uncompressed, and Close frames without a reason; anything else
+/// panics.
+pub fn read_frame(bytes: &[u8]) -> Option<OnWire> {
+    let Raw { first, key, payload: data, size } = read_raw(bytes)?;
+    assert_eq!(first & 0xF0, FIN, "a frame is a message, without reserved bits");
     assert!(first & 0x08 == 0 || data.len() <= 125, "a control frame is short");
     let frame = match first & 0x0F {
         TEXT => Sent::Text(String::from_utf8(data).expect("a text is UTF-8")),
@@ -180,7 +202,7 @@ pub fn read_frame(bytes: &[u8]) -> Option<OnWire> {
         }),
         opcode => panic!("opcode {opcode:#x}"),
     };
-    Some(OnWire { frame, key: *key, size })
+    Some(OnWire { frame, key, size })
 }
 
 /// Reads what the client sent: whole frames, and the beginning of another.

@@ -27,6 +27,10 @@ pub(super) fn agree<'a>(
 }
 
 impl Deflater {
+    pub(super) fn room(&self, _: usize) -> usize {
+        match *self {}
+    }
+
     pub(super) fn deflate(&mut self, _: &[u8], _: &mut [u8]) -> Option<usize> {
         match *self {}
     }

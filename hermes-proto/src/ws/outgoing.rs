@@ -58,14 +58,15 @@ impl Outgoing {
         mask(&mut self.buffer[start..], key);
     }
 
-    /// The same with the payload compressed (RFC 7692 §6.1), or as it is where that is no shorter.
+    /// The same with the payload compressed (RFC 7692 §6.1), or as it is where that is not worth it.
     pub(super) fn deflated(&mut self, opcode: OpCode, payload: &[u8], deflater: &mut Deflater) {
         let start = self.buffer.len();
         let mut header =
             FrameHeader { rsv1: true, opcode, mask: Some([0; 4]), ..FrameHeader::default() };
-        // Right behind a header of the length that the plain payload's has.
-        let at = start + header.len(payload.len() as u64);
-        self.buffer.resize(at + payload.len(), 0);
+        let room = deflater.room(payload.len());
+        // Where it stays, unless the header gets shorter for what gets shorter.
+        let at = start + header.len(room as u64);
+        self.buffer.resize(at + room, 0);
         let Some(length) = deflater.deflate(payload, &mut self.buffer[at..]) else {
             self.buffer.truncate(start);
             return self.frame(opcode, payload);

@@ -2,6 +2,7 @@
 
 mod close;
 mod connect;
+mod deflate;
 mod delivery;
 mod flush;
 mod properties;

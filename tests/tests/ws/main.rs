@@ -1,6 +1,7 @@
 //! The codec: frames and upgrades, whole, byte by byte, and with trailing data; and against tungstenite.
 
 mod close;
+mod deflate;
 mod differential;
 mod frames;
 mod ping;

@@ -23,6 +23,11 @@ impl Context {
         Context { size, bytes: Vec::new() }
     }
 
+    /// Whether there ever is something to refer to.
+    pub(super) fn is_kept(&self) -> bool {
+        self.size > 0
+    }
+
     /// Where the bytes begin that can be referred to.
     pub(super) fn start(&self) -> usize {
         self.bytes.len().saturating_sub(self.size)

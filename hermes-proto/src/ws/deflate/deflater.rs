@@ -17,6 +17,11 @@ pub(in crate::ws) struct Deflater {
     context: Context,
 }
 
+/// How much longer a message may get by being compressed (less one), where it is worth something to
+/// those behind it: many a message is too short to be compressed by itself, and none would ever be
+/// if the first one were not. zlib needs 6 to wrap what it can't compress.
+const SEED: usize = 8;
+
 impl Deflater {
     /// A coder that refers to nothing farther back than 2^`window_bits` bytes, and to earlier
     /// messages only with `context_takeover`.
@@ -25,8 +30,13 @@ impl Deflater {
         Deflater { window_bits, context: Context::new(size) }
     }
 
+    /// How much room a message of `length` bytes is compressed into, or else not at all.
+    pub(in crate::ws) fn room(&self, length: usize) -> usize {
+        length + TAIL.len() + if self.context.is_kept() { SEED } else { 0 }
+    }
+
     /// Writes the compressed message to `out`, and returns how long it is. `None` where it does not
-    /// fit with four bytes to spare; then the peer must not see any of it.
+    /// leave [room](Self::room); then the peer must not see any of it.
     pub(in crate::ws) fn deflate(&mut self, message: &[u8], out: &mut [u8]) -> Option<usize> {
         let mut coder = Deflate::new_with_config(DeflateConfig {
             // zlib knows no raw window of 8 bits. But it never refers to the 262 bytes at a

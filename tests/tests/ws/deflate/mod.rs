@@ -1,0 +1,6 @@
+//! permessage-deflate (RFC 7692).
+
+mod agreement;
+mod conversations;
+mod receive;
+mod send;
