@@ -1,6 +1,6 @@
 // A gateway on Node's `ws`. What it does and reports is told in tests/src/interop.rs.
 //
-// node node_server.mjs '{"port":0,"authorization":null,"subprotocols":null,"tls":null}'
+// node node_server.mjs '{"port":0,"authorization":null,"subprotocols":null,"tls":null,"deflate":null}'
 
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
@@ -16,6 +16,13 @@ const sessions = new Map();
 let connections = 0;
 let chats = 0;
 
+/** The parameters of permessage-deflate as `ws` names them. */
+function deflate(parameters) {
+  const camel = (name) => name.replace(/_./g, (pair) => pair[1].toUpperCase());
+  const entries = Object.entries(parameters).map(([name, value]) => [camel(name), value]);
+  return { threshold: 0, ...Object.fromEntries(entries) };
+}
+
 const report = (what) => console.log(JSON.stringify(what));
 
 const below = options.tls ? https.createServer(options.tls) : http.createServer();
@@ -30,6 +37,7 @@ const server = new WebSocketServer({
     if (!ok) report({ saw: 'reject', status: 401 });
     done(ok, 401, 'Who are you?\n');
   },
+  perMessageDeflate: options.deflate ? deflate(options.deflate) : false,
   handleProtocols: (offered) => options.subprotocols?.find((name) => offered.has(name)) ?? false,
 });
 
@@ -74,6 +82,10 @@ const orders = {
   close: (socket, { code, reason }) => socket.close(code, reason),
   abort: (socket, { reset }) => (reset ? socket._socket.resetAndDestroy() : socket.terminate()),
   ping: (socket, { data }) => socket.ping(data),
+  traffic(socket) {
+    const { bytesRead, bytesWritten } = socket._socket;
+    report({ saw: 'traffic', received: bytesRead, sent: bytesWritten });
+  },
   binary: (socket, { bytes }) => socket.send(Buffer.from(bytes)),
   large: (socket, { unit, times }, say) => say({ type: 'chat', text: unit.repeat(times) }),
   burst(socket, { count }, say) {

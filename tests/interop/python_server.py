@@ -1,6 +1,6 @@
 """A gateway on Python's `websockets`. What it does and reports is told in tests/src/interop.rs.
 
-python3 python_server.py '{"port":0,"authorization":null,"subprotocols":null,"tls":null}'
+python3 python_server.py '{"port":0,"authorization":null,"subprotocols":null,"tls":null,"deflate":null}'
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import threading
 import websockets
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Opcode
 
 options = json.loads(sys.argv[1])
@@ -38,6 +39,21 @@ class Connection(ServerConnection):
     """Reports what the library keeps to itself."""
 
     conn = None
+    received = sent = 0
+
+    def data_received(self, data):
+        self.received += len(data)
+        super().data_received(data)
+
+    def connection_made(self, transport):
+        write = transport.write
+
+        def count(data):
+            self.sent += len(data)
+            write(data)
+
+        transport.write = count
+        super().connection_made(transport)
 
     def process_event(self, event):
         opcode = getattr(event, "opcode", None)
@@ -109,6 +125,8 @@ async def do(ws, order):
         ws.transport.abort()
     elif what == "ping":
         await ws.ping(order["data"])
+    elif what == "traffic":
+        report(saw="traffic", received=ws.received, sent=ws.sent)
     elif what == "binary":
         await ws.send(bytes(order["bytes"]))
     elif what == "large":
@@ -143,6 +161,8 @@ def tls():
 
 
 async def main():
+    deflate = options["deflate"]
+    extensions = None if deflate is None else [ServerPerMessageDeflateFactory(**deflate)]
     async with serve(
         converse,
         "127.0.0.1",
@@ -151,6 +171,8 @@ async def main():
         subprotocols=options["subprotocols"],
         create_connection=Connection,
         ssl=tls(),
+        compression=None,
+        extensions=extensions,
         max_size=None,
         # Only what was asked for.
         ping_interval=None,

@@ -22,11 +22,14 @@
 //! | `binary` | `bytes` | a binary message |
 //! | `large` | `unit`, `times` | a chat whose text is so many units |
 //! | `burst` | `count` | that many chats, numbered from 1 |
+//! | `traffic` | | a report of the bytes that the connection has carried, both ways |
 //! | `fragments` | `text`, `size`, `pings` | a chat in fragments of `size` bytes, with a Ping after each |
 //!
 //! They are given `port`, `authorization` (without it an upgrade is answered with 401),
-//! `subprotocols` and `tls` (`cert` and `key`, PEM), and report what they see as JSON lines: first `{"port":…,"version":…}`, then
-//! `{"saw":…}` with `open`, `reject`, `message`, `ping`, `pong` (data in hexadecimal) or `close`.
+//! `subprotocols`, `tls` (`cert` and `key`, PEM) and `deflate` (the parameters of permessage-deflate
+//! by their names, which they then accept), and report what they see as JSON lines: first
+//! `{"port":…,"version":…}`, then `{"saw":…}` with `open`, `reject`, `message`, `ping`, `pong` (data in
+//! hexadecimal), `traffic` or `close`.
 //! They end when their standard input does, which is when the test ends, however it ends.
 
 mod bench;

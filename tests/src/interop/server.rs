@@ -31,7 +31,9 @@ impl Server {
 
     /// The same, with options other than the default.
     pub fn with(library: &'static Library, options: Value) -> Self {
-        let mut all = json!({"port": 0, "authorization": null, "subprotocols": null, "tls": null});
+        let mut all = json!({
+            "port": 0, "authorization": null, "subprotocols": null, "tls": null, "deflate": null
+        });
         for (name, value) in options.as_object().into_iter().flatten() {
             all[name] = value.clone();
         }

@@ -1,6 +1,7 @@
 //! Real sockets to servers that nobody here wrote.
 
 mod close;
+mod deflate;
 mod messages;
 mod outage;
 mod session;
