@@ -39,8 +39,14 @@ fn converse(
     url: String,
     mut on_message: impl FnMut(&mut Client, Outgoing) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
-    // What the server does on purpose is no reason to connect again.
-    let mut client = Client::new(Config { max_attempts: Some(0), ..Config::new(url) })?;
+    let config = Config {
+        // What the server does on purpose is no reason to connect again.
+        max_attempts: Some(0),
+        deflate: cfg!(feature = "deflate"),
+        deflate_min_bytes: 0,
+        ..Config::new(url)
+    };
+    let mut client = Client::new(config)?;
     client.connect();
     while let Some(event) = client.poll(None)? {
         match event {
