@@ -453,7 +453,7 @@ fn the_defaults_under_siege() {
     victim.establish();
     let ((), peak, _) = measure(|| {
         let conn = victim.conn();
-        let mut receive = |victim: &mut Victim, payload: &[u8]| {
+        let receive = |victim: &mut Victim, payload: &[u8]| {
             victim.input(Input::Received { conn, payload });
         };
         victim.send(Outgoing::binary(vec![0; config.outbox_max_bytes]));
