@@ -241,7 +241,7 @@ fn all_that_can_be_said() {
         does(Input::Flushed { conn, up_to: 5 });
         let asked = Some(RetryAfter::Seconds(7));
         does(Input::Closed { conn, reason: CloseReason::Http { status: 503, retry_after: asked } });
-        does(Input::Shutdown { within: 60 * second });
+        does(Input::Shutdown { within: 600 * second });
         does(Input::Send(json("7")));
         let conn = does(Input::TimerFired).0.unwrap();
         does(Input::Credentials { conn, credentials: Credentials::default() });
@@ -261,8 +261,11 @@ fn all_that_can_be_said() {
         let conn = does(Input::TimerFired).0.unwrap();
         does(Input::Closed { conn, reason: CloseReason::Http { status: 401, retry_after: None } });
         let conn = does(Input::TimerFired).0.unwrap();
+        // Both gateways refuse for good.
         let asked = Some(RetryAfter::UnixSeconds(1_800_000_000));
         does(Input::Closed { conn, reason: CloseReason::Http { status: 403, retry_after: asked } });
+        let conn = does(Input::TimerFired).0.unwrap();
+        does(Input::Closed { conn, reason: CloseReason::Http { status: 403, retry_after: None } });
         does(Input::ClearSession);
         trace
     };
@@ -295,7 +298,7 @@ fn all_that_can_be_said() {
         assert!(named("event").contains(event), "{event}: {:?}", named("event"));
     }
     for part in
-        [r#""ttl_ms":1.5"#, r#""volatile":true"#, r#""within_ms":60000"#, r#""online":false"#]
+        [r#""ttl_ms":1.5"#, r#""volatile":true"#, r#""within_ms":600000"#, r#""online":false"#]
     {
         assert!(plain.contains(part), "{part}");
     }
