@@ -618,9 +618,16 @@ mod tests {
         assert!(json.contains(r#""close_delays_ms":{"4000":9000}"#), "{json}");
         assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
         assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
-        for wrong in [r#"{"backof_cap_ms":1}"#, r#"{"backoff_cap_ms":-1}"#] {
+        for wrong in [
+            r#"{"backof_cap_ms":1}"#,
+            r#"{"backoff_cap_ms":-1}"#,
+            r#"{"backoff_cap_ms":1000000000001}"#,
+        ] {
             assert!(serde_json::from_str::<Config>(wrong).is_err(), "{wrong}");
         }
+        let longest = r#"{"backoff_cap_ms":1000000000000}"#;
+        let longest = serde_json::from_str::<Config>(longest).unwrap();
+        assert_eq!(longest.backoff_cap, Duration::from_secs(1_000_000_000));
     }
 
     #[test]
@@ -631,6 +638,19 @@ mod tests {
         };
         let debug = format!("{config:?}");
         assert!(debug.contains("Authorization") && !debug.contains("s3cret"), "{debug}");
+    }
+
+    #[test]
+    fn errors_help() {
+        let header = |name: &str| check_header(name, "x").unwrap_err();
+        assert!(header("Origin").ends_with("; set `origin`"));
+        assert!(header("Sec-WebSocket-Protocol").ends_with("; set `subprotocols`"));
+        assert!(header("Host").ends_with("handshake"));
+        let url = |url: &str| Config::new(url).validate().unwrap_err().to_string();
+        // As far as there can't be a secret in it.
+        assert!(url("ftp://h/a?key").contains(r#"(it is "ftp://h/a")"#));
+        assert!(url("ftp://h/a#key").contains(r#"(it is "ftp://h/a")"#));
+        assert!(!url("ftp://user@h/").contains("(it is"));
     }
 
     #[test]

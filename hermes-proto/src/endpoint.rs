@@ -251,7 +251,7 @@ impl Wire {
     }
 
     /// Says so if there is more to transmit than was said before; once for all that comes in a
-    /// row.
+    /// row. (Between two connections there is an `Open`.)
     fn announce(&mut self, conn: ConnId, out: &mut Actions<Transmit>) {
         let Some(ws) = &self.ws else { return };
         let produced = ws.produced();
@@ -260,7 +260,7 @@ impl Wire {
         }
         self.announced = produced;
         match out.back_mut() {
-            Some(Action::Send { conn: last, seq, .. }) if *last == conn => *seq = produced,
+            Some(Action::Send { seq, .. }) => *seq = produced,
             _ => out.push_back(Action::Send { conn, seq: produced, payload: Transmit }),
         }
     }

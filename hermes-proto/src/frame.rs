@@ -55,3 +55,20 @@ impl core::fmt::Debug for Frame {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_is_the_payloads() {
+        for (frame, len) in [
+            (Frame::Text("é".into()), 2),
+            (Frame::Binary(Bytes::from_static(&[0; 3])), 3),
+            (Frame::Ping(Bytes::from_static(&[0; 125])), 125),
+            (Frame::Pong(Bytes::new()), 0),
+        ] {
+            assert_eq!((frame.len(), frame.is_empty()), (len, len == 0), "{frame:?}");
+        }
+    }
+}

@@ -126,6 +126,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_is_text_to_everyone() {
+        let text = Text::try_from(Bytes::from_static("é".as_bytes())).unwrap();
+        assert_eq!(text, Text::from("é"));
+        assert!(text == *"é" && text != *"e");
+        assert!(text == "é" && text != "e");
+        assert_eq!(AsRef::<str>::as_ref(&text), "é");
+        let json = serde_json::to_string(&text).unwrap();
+        assert_eq!(
+            (json.as_str(), serde_json::from_str(&json).ok()),
+            ("\"é\"", Some(text.clone()))
+        );
+        assert_eq!(text.into_bytes(), "é".as_bytes());
+        assert!(Text::try_from(Bytes::from_static(b"\xC3")).is_err());
+    }
+
+    #[test]
     fn debug_withholds_what_may_be_a_token() {
         for text in [r#"{"token":"s3cret"}"#, "{\"\\u0074oken\":\"s3cret\"}"] {
             assert!(!format!("{:?}", Text::from(text)).contains("s3cret"));

@@ -49,6 +49,8 @@ fn between(low: Duration, high: Duration, rng: &mut ChaCha12Rng) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use chacha20::rand_core::SeedableRng;
 
     use super::*;
@@ -61,6 +63,15 @@ mod tests {
 
     fn wait(config: &Config, attempts: u32) -> Duration {
         delay(config, attempts, Duration::ZERO, &mut rng(0))
+    }
+
+    #[test]
+    fn both_ends_of_the_range_are_in_it() {
+        let (low, high) = (Duration::from_millis(5), Duration::from_micros(5_001));
+        let waits = (0..100).map(|stream| between(low, high, &mut rng(stream)));
+        let (at_low, at_high): (Vec<_>, Vec<_>) = waits.partition(|wait| *wait == low);
+        assert!(!at_low.is_empty() && !at_high.is_empty());
+        assert!(at_high.iter().all(|wait| *wait == high));
     }
 
     #[test]

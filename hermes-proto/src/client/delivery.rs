@@ -256,7 +256,7 @@ impl Client {
         self.written(fence.seq, out);
         self.outbox.proven(fence.seq);
         self.stats.confirmed += messages;
-        if messages > 0 && fence.last > self.frontier.settled {
+        if fence.last > self.frontier.settled {
             let from = after(self.frontier.settled);
             self.frontier.settled = fence.last;
             if self.config.receipts == Receipts::Received || self.shutdown.is_some() {
@@ -288,7 +288,7 @@ impl Client {
     /// are not handed over again.
     pub(super) fn take_back(&mut self, link: &Link, lost: Vec<Entry>, out: &mut impl Sink) {
         let Frontier { written, settled } = self.frontier;
-        if link.written > link.proven && written > settled {
+        if link.written > link.proven {
             self.stats.in_doubt += link.written - link.proven;
             let resend = self.config.delivery == Delivery::AtLeastOnce;
             if self.wants_proof() || self.shutdown.is_some() {

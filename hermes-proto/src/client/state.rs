@@ -177,13 +177,11 @@ impl Client {
 
     /// "attempt 4 after close 1013, which asked for 5 s".
     fn which(&self, attempt: u32) -> String {
-        let most = match self.config.max_attempts {
-            Some(most) if attempt > 0 => format!(" of {most}"),
-            _ => String::new(),
-        };
-        match attempt {
-            0 => format!("a first attempt{}", self.after(" ")),
-            _ => format!("attempt {attempt}{most}{}", self.after(" ")),
+        let after = self.after(" ");
+        match (attempt, self.config.max_attempts) {
+            (0, _) => format!("a first attempt{after}"),
+            (_, Some(most)) => format!("attempt {attempt} of {most}{after}"),
+            (_, None) => format!("attempt {attempt}{after}"),
         }
     }
 

@@ -70,6 +70,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_copy_is_equal_until_it_goes_its_own_way() {
+        let mut buffer = TextBuf::with_capacity(8);
+        buffer.push_str("one");
+        let mut copy = buffer.clone();
+        assert!(copy == buffer);
+        copy.push_str("two");
+        assert!(copy != buffer);
+    }
+
+    #[test]
     fn cuts_share_a_chunk_and_reuse_it() {
         let mut buffer = TextBuf::with_capacity(64);
         buffer.push_str("one");

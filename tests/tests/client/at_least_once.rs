@@ -408,6 +408,25 @@ fn a_stop_and_a_failure_keep_what_is_in_doubt() {
     assert_eq!(outbox(&host), (1, 1));
 }
 
+/// What was proven takes no room from those that come after.
+#[test]
+fn what_is_proven_is_out_of_the_way() {
+    let config = Config {
+        overflow: Overflow::DropOldest,
+        outbox_max_bytes: 10,
+        unflushed_max_bytes: 1,
+        ..at_least_once()
+    };
+    let mut host = Host::connected(config);
+    host.at(10).send("11111111").expect([send(1, 1, "11111111"), ping(1, 2)]);
+    host.at(11).flushed(1, 2).expect([]);
+    host.at(12).pong(1, 2).expect([]);
+    host.at(13).send("2").expect([send(1, 3, "2"), ping(1, 4)]);
+    host.at(14).send("33333333").expect([]);
+    host.at(15).send("444444444").expect([dropped(3, "33333333")]);
+    assert_eq!(texts(&host), ["2", "444444444"]);
+}
+
 /// The gateway is slow, and the link is lost every time: in the end everything is there, and in
 /// order.
 #[test]

@@ -32,6 +32,12 @@ fn a_loss_says_what_the_host_knows() {
     }
 }
 
+/// As a browser's `CloseEvent` has it.
+#[test]
+fn an_end_that_was_requested_has_a_code() {
+    assert_eq!(Requested.code(), 1000);
+}
+
 /// Only the machine knows whether the application wanted it.
 #[test]
 fn a_host_can_not_claim_that_it_was_requested() {

@@ -123,8 +123,15 @@ fn a_command_is_an_input() {
     by_input.handle(ms(3), Input::Send(json("[2]")), &mut others);
     by_name.clear_session(ms(4), &mut actions);
     by_input.handle(ms(4), Input::ClearSession, &mut others);
-    by_name.disconnect(ms(5), &mut actions);
-    by_input.handle(ms(5), Input::Disconnect, &mut others);
+    by_name.network_changed(ms(5), false, &mut actions);
+    by_input.handle(ms(5), Input::NetworkChanged { online: false }, &mut others);
+    by_name.clear_outbox(ms(6), &mut actions);
+    by_input.handle(ms(6), Input::ClearOutbox, &mut others);
+    let within = Duration::from_secs(1);
+    by_name.shutdown(ms(7), within, &mut actions);
+    by_input.handle(ms(7), Input::Shutdown { within }, &mut others);
+    by_name.disconnect(ms(8), &mut actions);
+    by_input.handle(ms(8), Input::Disconnect, &mut others);
 
     assert_eq!((actions, by_name), (others, by_input));
 }

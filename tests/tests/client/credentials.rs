@@ -198,6 +198,23 @@ fn each_attempt_asks_anew() {
     assert_eq!(headers(&host), []);
 }
 
+/// Those that were refused were not the last ones.
+#[test]
+fn credentials_that_are_refused_are_no_reason_to_give_up() {
+    let mut host = asked(asking());
+    host.at(1).credentials(1, bearer("old")).expect([open(1), arm(15_001)]);
+    let refused = disconnected(1, 1006, http(401, None), 1_002);
+    host.at(2).closed(1, http(401, None)).expect([refused, arm(1_002)]);
+    host.at(1_002).timer().expect([ask_credentials(2), arm(31_002)]);
+    host.at(1_003).credentials(2, bearer("new")).expect([open(2), arm(16_003)]);
+    // Others than those may be of no more use.
+    host.at(1_004).closed(2, http(403, None)).expect([
+        disconnected(2, 1006, http(403, None), None),
+        failed(1, GiveUp::Fatal),
+        disarm(),
+    ]);
+}
+
 /// Also where `connect`, or the network, does not wait.
 #[test]
 fn impatience_asks_too() {

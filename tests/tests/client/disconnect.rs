@@ -162,6 +162,16 @@ fn the_last_word_counts() {
 }
 
 #[test]
+fn a_connect_that_is_taken_back_leaves_no_trace() {
+    let mut host = Host::connected(quiet());
+    host.at(0).disconnect().expect([close(1, 1000), arm(5_000)]);
+    let before = host.client().clone();
+    host.at(0).connect().expect([]);
+    host.at(0).disconnect().expect([]);
+    assert_eq!(*host.client(), before);
+}
+
+#[test]
 fn connect_after_a_stop_has_a_full_budget() {
     let mut host = Host::new(Config { max_attempts: Some(2), ..quiet() });
     host.at(0).connect().expect([open(1), arm(15_000)]);

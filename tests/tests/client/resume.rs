@@ -115,6 +115,20 @@ fn nothing_goes_out_before_session_init() {
     host.at(6).send("3").expect([send(1, 4, "3")]);
 }
 
+/// After a sleep it is waited for anew, and a heartbeat that has its time still keeps it.
+#[test]
+fn a_sleep_leaves_a_heartbeat_that_is_not_due_alone() {
+    let seconds = Duration::from_secs;
+    let heartbeat_interval = Some(seconds(8));
+    let beating = Config { heartbeat_interval, heartbeat_timeout: seconds(60), ..wait() };
+    let mut host = with(beating, session());
+    host.at(0).connect().expect([open(1), arm(15_000)]);
+    host.at(1).opened(1).expect([resume(1, "t"), connected(1), arm(8_001)]);
+    host.at(8_001).timer().expect([ping(1, 2), arm(10_001)]);
+    host.at(20_001).timer().expect([arm(30_001)]);
+    host.at(20_002).pong(1, 2).expect([arm(28_002)]);
+}
+
 /// A fence is behind the messages, and not before them.
 #[test]
 fn fences_wait_with_the_messages() {
@@ -488,6 +502,18 @@ fn a_session_is_saved_anew_after_a_tenth_of_its_time() {
         actions.push(arm(end + 1_000));
         host.at(end).closed(1, lost()).expect(actions);
     }
+}
+
+/// One whose age nobody knows does not become younger.
+#[test]
+fn a_session_of_unknown_age_is_not_saved_anew() {
+    let mut host = with(quiet(), Session { saved_at: 0, ..session() });
+    host.at(0).connect().skip();
+    host.at(0).opened(1).skip();
+    let end = 4 * DAY;
+    host.at(end)
+        .closed(1, lost())
+        .expect([disconnected(1, 1006, lost(), end + 1_000), arm(end + 1_000)]);
 }
 
 /// Also where the gateway asks not to come back, and another's turn is next.

@@ -294,6 +294,21 @@ fn jitter_comes_on_top_of_what_was_cut() {
     assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{waits:?}");
 }
 
+/// Who asks for what is waited anyway gets that.
+#[test]
+fn jitter_does_not_come_on_top_of_the_backoff() {
+    let millisecond = Duration::from_millis(1);
+    let config = Config {
+        jitter: Jitter::Equal,
+        backoff_base: millisecond,
+        backoff_cap: millisecond,
+        close_delays: [(1013, millisecond)].into(),
+        ..quiet()
+    };
+    let mut host = Host::connected(config);
+    host.at(10).closed(1, peer(1013)).expect([disconnected(1, 1013, peer(1013), 11), arm(11)]);
+}
+
 #[test]
 fn without_jitter_it_is_as_asked() {
     for wait in spread(&config(), &http(503, Seconds(60))) {

@@ -110,3 +110,21 @@ fn errors_of_the_settings() {
         assert!(!error.to_string().contains(SECRET), "{error}");
     }
 }
+
+/// What is withheld is withheld; what is left is of use to who debugs.
+#[test]
+fn the_rest_is_shown() {
+    fn shows(what: &dyn Debug, parts: &[&str]) {
+        let debug = format!("{what:?}");
+        parts.iter().for_each(|part| assert!(debug.contains(part), "{part} in {debug}"));
+    }
+    let mut client = Client::new(secretive(), secret_start()).unwrap();
+    let mut out = Actions::new();
+    client.connect(ms(1_500), &mut out);
+    shows(&client, &["gateway.test", "1700000000000 ms", "1.500000s", "Connecting", "#1"]);
+    shows(&secret_start(), &["1700000000000", "Session"]);
+    shows(&secret_start().session, &["\"c\"", "saved_at"]);
+    assert_eq!(ConnId(7).to_string(), "#7");
+    shows(&event(r#"{"type":"session-init"}"#), &["SessionInit", "session-init", "false"]);
+    shows(&event(r#"{"type":"later"}"#), &["Unhandled", "later"]);
+}

@@ -572,6 +572,17 @@ fn connect_takes_it_back_during_the_closing_handshake() {
     host.at(9).opened(2).expect([send(2, 1, "1"), connected(2), disarm()]);
 }
 
+/// It was the gateway that closed: that it is not hammered counts for a client that changed its
+/// mind, too.
+#[test]
+fn connect_takes_it_back_during_the_peers_closing_handshake() {
+    let mut host = Host::connected(quiet());
+    host.at(5).closing(1, peer(1001)).expect([arm(5_005)]);
+    host.at(6).shutdown(1_000).expect([arm(1_006)]);
+    host.at(7).connect().expect([arm(5_005)]);
+    host.at(8).closed(1, lost()).expect([disconnected(1, 1001, peer(1001), 1_008), arm(1_008)]);
+}
+
 /// `disconnect`, `connect` and then `shutdown`, all before the first one is through: there is no
 /// reason for a connection that would be dropped at once.
 #[test]

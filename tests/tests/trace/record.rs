@@ -47,6 +47,7 @@ fn talkative() -> Config {
         receipts: Receipts::Received,
         resume: Resume::Wait,
         max_resume_failures: Some(1),
+        outbox_max_bytes: 1_000,
         ..config()
     }
 }
@@ -222,7 +223,7 @@ fn all_that_can_be_said() {
         does(Input::Send(json("2").volatile()));
         does(Input::Send(json("3")));
         does(Input::ClearOutbox);
-        does(Input::Send(json(format!("\"{}\"", "x".repeat(20 << 20)))));
+        does(Input::Send(json(format!("\"{}\"", "x".repeat(1_000)))));
         does(Input::NetworkChanged { online: false });
         does(Input::Connect);
         let conn = does(Input::NetworkChanged { online: true }).0.unwrap();
@@ -302,6 +303,12 @@ fn all_that_can_be_said() {
     {
         assert!(plain.contains(part), "{part}");
     }
+}
+
+#[test]
+fn debug_says_that_it_redacts() {
+    assert!(format!("{:?}", recorder(Level::Frames, true)).contains("Some((Redactor"));
+    assert!(!format!("{:?}", recorder(Level::Frames, false)).contains("Redactor"));
 }
 
 /// A recording is no different for a line in it that is not there: each one counts.

@@ -16,6 +16,23 @@ fn ponged(data: &[u8]) -> Event {
     Event::Frame(Frame::Pong(Bytes::copy_from_slice(data)))
 }
 
+/// Its secrets are not for logs; how far it has come is.
+#[test]
+fn debug_says_how_far_it_has_come() {
+    let mut conn = upgrading(config());
+    feed(&mut conn, b"HTTP/1.1 101 ");
+    let upgrade = format!("{conn:?}");
+    assert!(upgrade.contains("Upgrade(13 bytes of the answer)"), "{upgrade}");
+
+    let mut conn = opened(config());
+    feed(&mut conn, &text("first")[..4]);
+    let open = format!("{conn:?}");
+    for part in ["TextBuf(", "Decoder {", "bytes taken)"] {
+        assert!(open.contains(part), "{part} in {open}");
+    }
+    assert!(!open.contains("fi"), "{open}");
+}
+
 /// Lengths around each form that a length has (§5.2).
 const LENGTHS: [usize; 7] = [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000];
 
