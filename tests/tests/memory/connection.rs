@@ -319,6 +319,7 @@ fn compressing_takes_its_memory_for_a_moment() {
         assert!(peak <= (180 << 10) + 2 * length, "{peak} for {length}");
         assert!(left <= (16 << 10) + length + LITTLE, "{left} for {length}");
     }
+}
 
 /// Also where the transport always leaves something.
 #[test]

@@ -4,33 +4,17 @@
 //! are kept; an accessor decodes a field when it is asked for. So the event is small, costs no
 //! allocation, and has the whole object as it arrived.
 
+mod envelope;
+mod scan;
+
 use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Deserializer, Visitor};
 
+use self::envelope::{Envelope, Field};
 use crate::{Event, Session, Text};
-
-/// The fields that the protocol documents, beside `type`. Each message type has two.
-#[derive(Clone, Copy)]
-enum Field {
-    Token,
-    ClientId,
-    Text,
-    Sender,
-    Status,
-    Agent,
-    Action,
-    Pr,
-    Id,
-    Name,
-}
-
-impl Field {
-    const COUNT: usize = Field::Name as usize + 1;
-}
 
 /// A message from the gateway, or at least JSON.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -41,44 +25,48 @@ struct Object {
 }
 
 /// Where a JSON value is in its text. Empty where there is none.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Span {
     start: u32,
     end: u32,
+    /// A string without escapes: what is between its quotes is its content.
+    is_plain: bool,
 }
 
 impl Span {
-    /// The place of `value`, which is a part of `text`.
-    fn of(value: &str, text: &str) -> Span {
-        let start = value.as_ptr() as usize - text.as_ptr() as usize;
-        match (u32::try_from(start), u32::try_from(start + value.len())) {
-            (Ok(start), Ok(end)) => Span { start, end },
-            // Beyond 4 GiB; no limit that anybody sets gets there.
-            _ => Span::default(),
+    /// The value in its text.
+    fn of(self, json: &str) -> Option<&str> {
+        (self.start < self.end).then(|| &json[self.start as usize..self.end as usize])
+    }
+
+    /// A string's content; the JSON text of any other value; nothing for `null`.
+    fn decode(self, json: &str) -> Option<Cow<'_, str>> {
+        if self.is_plain {
+            return Some(Cow::Borrowed(&json[self.start as usize + 1..self.end as usize - 1]));
         }
+        match self.of(json)? {
+            "null" => None,
+            string if string.starts_with('"') => unescape(string).map(Cow::Owned),
+            other => Some(Cow::Borrowed(other)),
+        }
+    }
+
+    /// A string's content; nothing for any other value.
+    fn string(self, json: &str) -> Option<Cow<'_, str>> {
+        self.of(json).filter(|raw| raw.starts_with('"'))?;
+        self.decode(json)
     }
 }
 
 impl Object {
+    /// As [`Span::decode`].
     fn field(&self, index: usize) -> Option<Cow<'_, str>> {
-        decode(self.raw(index)?)
-    }
-
-    /// The field as JSON.
-    fn raw(&self, index: usize) -> Option<&str> {
-        let Span { start, end } = self.fields[index];
-        (start < end).then(|| &self.json[start as usize..end as usize])
+        self.fields[index].decode(&self.json)
     }
 }
 
-/// A string's content; the JSON text of any other value; nothing for `null`.
-fn decode(raw: &str) -> Option<Cow<'_, str>> {
-    let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return (raw != "null").then_some(Cow::Borrowed(raw));
-    };
-    if !inner.contains('\\') {
-        return Some(Cow::Borrowed(inner));
-    }
+/// The content of a JSON string that has escapes.
+fn unescape(raw: &str) -> Option<String> {
     // As bytes, since JSON can spell half a surrogate pair, which UTF-8 can't.
     struct Lossy;
     impl Visitor<'_> for Lossy {
@@ -90,8 +78,7 @@ fn decode(raw: &str) -> Option<Cow<'_, str>> {
             Ok(String::from_utf8_lossy(bytes).into_owned())
         }
     }
-    let mut deserializer = serde_json::Deserializer::from_str(raw);
-    deserializer.deserialize_bytes(Lossy).ok().map(Cow::Owned)
+    serde_json::Deserializer::from_str(raw).deserialize_bytes(Lossy).ok()
 }
 
 /// Reads `json` and finds its route.
@@ -104,13 +91,8 @@ pub(crate) fn route(json: Text) -> Result<Event, (Text, serde_json::Error)> {
         Ok(envelope) => envelope,
         Err(error) => return Err((json, error)),
     };
-    // A type spelt with escapes is rare; it alone costs an allocation.
-    let kind = envelope.kind.filter(|kind| kind.starts_with('"')).and_then(decode);
-    let place = |field: Field| {
-        let raw = envelope.fields[field as usize];
-        raw.map(|raw| Span::of(raw, &json)).unwrap_or_default()
-    };
-    let (fields, make): ([Field; 2], fn(Object) -> Event) = match kind.as_deref() {
+    let kind = envelope.field(Field::Type);
+    let (fields, make): ([Field; 2], fn(Object) -> Event) = match kind.string(&json).as_deref() {
         Some("session-init") => ([Field::Token, Field::ClientId], |object| {
             Event::SessionInit(SessionInit { object, resumed: false })
         }),
@@ -130,98 +112,12 @@ pub(crate) fn route(json: Text) -> Result<Event, (Text, serde_json::Error)> {
             ([Field::Id, Field::Name], |object| Event::PlayerLeft(PlayerLeft(object)))
         }
         _ => {
-            let kind = envelope.kind.map(|raw| Span::of(raw, &json)).unwrap_or_default();
             let fields = [kind, Span::default()];
             return Ok(Event::Unhandled(Unhandled(Object { json, fields })));
         }
     };
-    let fields = fields.map(place);
+    let fields = fields.map(|field| envelope.field(field));
     Ok(make(Object { json, fields }))
-}
-
-/// The documented fields of a JSON object, as raw JSON. Where a name comes twice the last one
-/// counts, as with `JSON.parse`.
-#[derive(Default)]
-struct Envelope<'a> {
-    kind: Option<&'a str>,
-    fields: [Option<&'a str>; Field::COUNT],
-}
-
-impl<'a> Envelope<'a> {
-    fn read(json: &'a str) -> Result<Self, serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let is_object = json.trim_ascii_start().starts_with('{');
-        let envelope = if is_object {
-            deserializer.deserialize_map(EnvelopeVisitor)?
-        } else {
-            IgnoredAny::deserialize(&mut deserializer)?;
-            Envelope::default()
-        };
-        deserializer.end()?;
-        Ok(envelope)
-    }
-}
-
-struct EnvelopeVisitor;
-
-impl<'de> Visitor<'de> for EnvelopeVisitor {
-    type Value = Envelope<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut envelope = Envelope::default();
-        while let Some(key) = map.next_key::<Key>()? {
-            match key {
-                Key::Type => envelope.kind = Some(map.next_value::<&RawValue>()?.get()),
-                Key::Field(field) => {
-                    envelope.fields[field as usize] = Some(map.next_value::<&RawValue>()?.get());
-                }
-                Key::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(envelope)
-    }
-}
-
-enum Key {
-    Type,
-    Field(Field),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl Visitor<'_> for KeyVisitor {
-            type Value = Key;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-            // As bytes, since a name may spell half a surrogate pair; none of ours does.
-            fn visit_bytes<E>(self, name: &[u8]) -> Result<Key, E> {
-                Ok(match name {
-                    b"type" => Key::Type,
-                    b"token" => Key::Field(Field::Token),
-                    b"clientId" => Key::Field(Field::ClientId),
-                    b"text" => Key::Field(Field::Text),
-                    b"sender" => Key::Field(Field::Sender),
-                    b"status" => Key::Field(Field::Status),
-                    b"agent" => Key::Field(Field::Agent),
-                    b"action" => Key::Field(Field::Action),
-                    b"pr" => Key::Field(Field::Pr),
-                    b"id" => Key::Field(Field::Id),
-                    b"name" => Key::Field(Field::Name),
-                    _ => Key::Other,
-                })
-            }
-        }
-        deserializer.deserialize_bytes(KeyVisitor)
-    }
 }
 
 /// Declares the type of a message with its two documented fields.
@@ -310,7 +206,7 @@ impl SessionInit {
         if !self.is_small() {
             return None;
         }
-        let token = decode(self.object.raw(0).filter(|raw| raw.starts_with('"'))?)?;
+        let token = self.object.fields[0].string(&self.object.json)?;
         let client_id = self.client_id().map(Cow::into_owned);
         (!token.is_empty()).then(|| (token.into_owned(), client_id))
     }
@@ -455,7 +351,9 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_an_error() {
-        for text in ["", " ", "{", "{} x", "{'a':1}", r#"{"type":"chat"}}"#, "nul", "[1,]"] {
+        for text in
+            ["", " ", "{", "{} x", "{'a':1}", r#"{"type":"chat"}}"#, "nul", "[1,]", "{\"\0\":1}"]
+        {
             assert!(route(text.into()).is_err(), "{text}");
         }
     }

@@ -1,0 +1,305 @@
+//! Where in a message the documented fields are.
+
+use core::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Span, scan};
+
+/// The fields that the protocol documents. Each message type has two, beside `type`.
+#[derive(Clone, Copy)]
+pub(super) enum Field {
+    Type,
+    Token,
+    ClientId,
+    Text,
+    Sender,
+    Status,
+    Agent,
+    Action,
+    Pr,
+    Id,
+    Name,
+}
+
+impl Field {
+    const COUNT: usize = Field::Name as usize + 1;
+
+    fn named(name: &[u8]) -> Option<Field> {
+        Some(match name {
+            b"type" => Field::Type,
+            b"token" => Field::Token,
+            b"clientId" => Field::ClientId,
+            b"text" => Field::Text,
+            b"sender" => Field::Sender,
+            b"status" => Field::Status,
+            b"agent" => Field::Agent,
+            b"action" => Field::Action,
+            b"pr" => Field::Pr,
+            b"id" => Field::Id,
+            b"name" => Field::Name,
+            _ => return None,
+        })
+    }
+}
+
+/// The places of the documented fields. Where a name comes twice the last one counts, as with
+/// `JSON.parse`. JSON that is no object has none of them.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Envelope {
+    fields: [Span; Field::COUNT],
+}
+
+impl Envelope {
+    /// # Errors
+    ///
+    /// Where the text is not JSON.
+    pub(super) fn read(json: &str) -> Result<Envelope, serde_json::Error> {
+        match Self::scan(json) {
+            Some(envelope) => Ok(envelope),
+            None => Self::parse(json),
+        }
+    }
+
+    pub(super) fn field(&self, field: Field) -> Span {
+        self.fields[field as usize]
+    }
+
+    fn scan(json: &str) -> Option<Envelope> {
+        let mut envelope = Envelope::default();
+        scan::members(json, |name, value| {
+            if let Some(field) = Field::named(name) {
+                envelope.fields[field as usize] = value;
+            }
+        })?;
+        Some(envelope)
+    }
+
+    fn parse(json: &str) -> Result<Envelope, serde_json::Error> {
+        // For the verdict: names alone are taken as bytes, and serde_json is lax about those.
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        IgnoredAny::deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        if !json.trim_ascii_start().starts_with('{') {
+            return Ok(Envelope::default());
+        }
+        serde_json::Deserializer::from_str(json).deserialize_map(EnvelopeVisitor { json })
+    }
+}
+
+struct EnvelopeVisitor<'a> {
+    json: &'a str,
+}
+
+impl<'de> Visitor<'de> for EnvelopeVisitor<'de> {
+    type Value = Envelope;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
+        let mut envelope = Envelope::default();
+        while let Some(Name(field)) = map.next_key()? {
+            match field {
+                Some(field) => {
+                    let value = map.next_value::<&RawValue>()?;
+                    envelope.fields[field as usize] = place(value.get(), self.json);
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+/// Where `value` is, which is a part of `json`.
+fn place(value: &str, json: &str) -> Span {
+    let start = value.as_ptr() as usize - json.as_ptr() as usize;
+    let is_plain = value.starts_with('"') && !value.contains('\\');
+    match (u32::try_from(start), u32::try_from(start + value.len())) {
+        (Ok(start), Ok(end)) => Span { start, end, is_plain },
+        // Beyond 4 GiB; no limit that anybody sets gets there.
+        _ => Span::default(),
+    }
+}
+
+/// A name in an object: a field's, or another.
+struct Name(Option<Field>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = Name;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            // As bytes, since a name may spell half a surrogate pair; none of ours does.
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
+                Ok(Name(Field::named(name)))
+            }
+        }
+        deserializer.deserialize_bytes(NameVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// SplitMix64.
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, n: usize) -> usize {
+            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            ((z ^ (z >> 31)) % n as u64) as usize
+        }
+
+        fn pick<'a>(&mut self, among: &[&'a str]) -> &'a str {
+            among[self.below(among.len())]
+        }
+
+        fn space(&mut self) -> &'static str {
+            self.pick(&["", "", "", "", "", " ", "\n\t", "\r"])
+        }
+
+        fn string(&mut self) -> String {
+            const PARTS: [&str; 16] = [
+                "a",
+                "text",
+                "é",
+                "世界",
+                "🚀",
+                "\u{7f}",
+                "/",
+                "{",
+                "\\n",
+                "\\\"",
+                "\\\\",
+                "\\/",
+                "\\u00e9",
+                "\\uD83D\\uDE80",
+                "\\ud800",
+                "and on it goes, for a while, without end",
+            ];
+            let plain = [&PARTS[..8], &PARTS[15..]].concat();
+            let is_plain = self.below(3) > 0;
+            let among = if is_plain { &plain[..] } else { &PARTS[..] };
+            let parts: String = (0..self.below(8)).map(|_| self.pick(among)).collect();
+            format!("\"{parts}\"")
+        }
+
+        fn value(&mut self, depth: usize) -> String {
+            match self.below(if depth > 0 { 10 } else { 6 }) {
+                0..4 => self.string(),
+                4 => self.pick(&["null", "true", "false"]).into(),
+                5 => self.pick(&["0", "-0", "7", "-12", "1.5", "0.25e-3", "1E+9", "1e999"]).into(),
+                6 | 7 => self.object(depth - 1),
+                _ => {
+                    let elements: Vec<_> = (0..self.below(4))
+                        .map(|_| [self.space(), &self.value(depth - 1), self.space()].concat())
+                        .collect();
+                    format!("[{}]", elements.join(","))
+                }
+            }
+        }
+
+        fn object(&mut self, depth: usize) -> String {
+            const NAMES: [&str; 8] =
+                ["type", "text", "sender", "id", "", "clientId", "clientid", "te\u{301}xt"];
+            let members: Vec<_> = (0..self.below(6))
+                .map(|_| {
+                    let name = match self.below(30) {
+                        0 => "te\\u0078t",
+                        _ => self.pick(&NAMES),
+                    };
+                    let (before, between) = (self.space(), self.space());
+                    let (value, after) = (self.value(depth), self.space());
+                    format!("{before}\"{name}\"{between}:{between}{value}{after}")
+                })
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+
+        /// The text with something wrong in it, as a rule.
+        fn spoil(&mut self, text: &str) -> String {
+            const ODD: [&str; 24] = [
+                "\"", "\\", "{", "}", "[", "]", ",", ":", "0", "-", ".", "e", "+", "u", "\u{0}",
+                "\u{1f}", "\u{c}", "\u{a0}", "\u{feff}", "t", "null", " ", "\\u12", "'",
+            ];
+            let mut chars: Vec<char> = text.chars().collect();
+            for _ in 0..=self.below(2) {
+                let at = self.below(chars.len() + 1);
+                let removed = self.below(3).min(chars.len() - at);
+                let added: Vec<char> = match self.below(3) {
+                    0 => Vec::new(),
+                    _ => self.pick(&ODD).chars().collect(),
+                };
+                chars.splice(at..at + removed, added);
+            }
+            chars.into_iter().collect()
+        }
+    }
+
+    /// Whatever the scanner accepts serde_json accepts, with the same fields; and on what gateways
+    /// send it does have an opinion.
+    #[test]
+    fn the_scanner_agrees_with_serde_json() {
+        let mut dice = Dice(1);
+        let (mut accepted, mut refused) = (0, 0);
+        for case in 0..300_000 {
+            let mut json = [dice.space(), &dice.object(3), dice.space()].concat();
+            let is_usual = !json.contains("te\\u0078t");
+            let is_spoilt = dice.below(2) == 0;
+            if is_spoilt {
+                json = dice.spoil(&json);
+            }
+            match (Envelope::scan(&json), Envelope::parse(&json)) {
+                (Some(scanned), parsed) => {
+                    accepted += 1;
+                    assert_eq!(Some(scanned), parsed.ok(), "case {case}: {json:?}");
+                }
+                (None, parsed) => {
+                    refused += usize::from(parsed.is_err());
+                    assert!(is_spoilt || !is_usual, "case {case}: no opinion on {json:?}");
+                }
+            }
+        }
+        assert!(accepted > 100_000 && refused > 50_000, "{accepted}, {refused}");
+    }
+
+    /// Every byte that may stand in a string, or not, at every place relative to words and blocks.
+    #[test]
+    fn the_scanner_agrees_on_every_byte_of_a_string() {
+        for length in 0..80 {
+            for char in (0..=0x80).filter_map(char::from_u32) {
+                for at in [0, length / 2, length] {
+                    let (before, after) = ("x".repeat(at), "é".repeat(length - at));
+                    let json = format!("{{\"text\":\"{before}{char}{after}\"}}");
+                    assert_eq!(Envelope::scan(&json), Envelope::parse(&json).ok(), "{json}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_nested_deeply_is_left_to_serde_json() {
+        for depth in [1, 31, 32, 33, 100, 10_000] {
+            let json = format!("{{\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+            assert_eq!(Envelope::scan(&json).is_some(), depth <= 32);
+            assert_eq!(Envelope::read(&json).ok(), Some(Envelope::default()));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The fast way through a JSON object: its members, and the proof that it is JSON.
+//!
+//! It knows what gateways send: an object whose names are spelt plainly, nested a little. Of that
+//! it accepts what [RFC 8259](https://www.rfc-editor.org/rfc/rfc8259) allows and nothing else. On
+//! anything else, an error not least, it has no opinion: [`serde_json`] reads that text again. So a
+//! mistake in here can cost time, or let through what is not JSON; a test and a fuzz target compare
+//! the two for the latter. It is here because serde_json alone takes longer than the rest of the
+//! receive path together (BENCHMARKS.md).
+
+use super::Span;
+
+/// How deep values nest at most, since this reads them by recursion.
+const DEPTH: u32 = 32;
+
+/// Shows the members of the object that is all of `json`, in their order. `None`: no opinion.
+pub(super) fn members<'a>(json: &'a str, member: impl FnMut(&'a [u8], Span)) -> Option<()> {
+    // Beyond that a `Span` can't point.
+    u32::try_from(json.len()).ok()?;
+    let mut scanner = Scanner { json: json.as_bytes(), at: 0 };
+    scanner.space();
+    scanner.object(DEPTH, member)?;
+    scanner.space();
+    (scanner.at == json.len()).then_some(())
+}
+
+/// A place in a text.
+struct Scanner<'a> {
+    json: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn object(&mut self, depth: u32, mut member: impl FnMut(&'a [u8], Span)) -> Option<()> {
+        self.expect(b'{')?;
+        self.space();
+        if self.peek()? == b'}' {
+            return self.expect(b'}');
+        }
+        loop {
+            let start = self.at + 1;
+            let is_plain = self.string()?;
+            let name = self.json.get(start..self.at - 1).filter(|_| is_plain)?;
+            self.space();
+            self.expect(b':')?;
+            self.space();
+            let start = self.at;
+            let is_plain = self.value(depth)?;
+            member(name, Span { start: start as u32, end: self.at as u32, is_plain });
+            self.space();
+            match self.next()? {
+                b',' => self.space(),
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    fn array(&mut self, depth: u32) -> Option<()> {
+        self.expect(b'[')?;
+        self.space();
+        if self.peek()? == b']' {
+            return self.expect(b']');
+        }
+        loop {
+            self.value(depth)?;
+            self.space();
+            match self.next()? {
+                b',' => self.space(),
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A value; says whether it is a string without escapes.
+    fn value(&mut self, depth: u32) -> Option<bool> {
+        match self.peek()? {
+            b'"' => return self.string(),
+            b'{' => self.object(depth.checked_sub(1)?, |_, _| {})?,
+            b'[' => self.array(depth.checked_sub(1)?)?,
+            b'-' | b'0'..=b'9' => self.number()?,
+            b't' => self.literal(b"true")?,
+            b'f' => self.literal(b"false")?,
+            b'n' => self.literal(b"null")?,
+            _ => return None,
+        }
+        Some(false)
+    }
+
+    /// A string; says whether it has no escapes. What lies between them is UTF-8 already.
+    // Inlined into both who call it: a fifth of the time.
+    #[inline(always)]
+    fn string(&mut self) -> Option<bool> {
+        self.expect(b'"')?;
+        let mut is_plain = true;
+        loop {
+            self.at += plain(self.json.get(self.at..)?);
+            match self.next()? {
+                b'"' => return Some(is_plain),
+                b'\\' => {
+                    is_plain = false;
+                    self.escape()?;
+                }
+                // A control character.
+                _ => return None,
+            }
+        }
+    }
+
+    /// What follows a backslash. Half a surrogate pair is a matter for who decodes it.
+    fn escape(&mut self) -> Option<()> {
+        match self.next()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => (0..4).try_for_each(|_| self.next()?.is_ascii_hexdigit().then_some(())),
+            _ => None,
+        }
+    }
+
+    fn number(&mut self) -> Option<()> {
+        self.skip(b"-");
+        match self.next()? {
+            b'0' => {}
+            b'1'..=b'9' => self.digits(),
+            _ => return None,
+        }
+        if self.skip(b".") {
+            self.some_digits()?;
+        }
+        if self.skip(b"eE") {
+            self.skip(b"+-");
+            self.some_digits()?;
+        }
+        Some(())
+    }
+
+    fn some_digits(&mut self) -> Option<()> {
+        let start = self.at;
+        self.digits();
+        (self.at > start).then_some(())
+    }
+
+    fn digits(&mut self) {
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+    }
+
+    fn literal(&mut self, literal: &[u8]) -> Option<()> {
+        let is_it = self.json.get(self.at..)?.starts_with(literal);
+        self.at += literal.len();
+        is_it.then_some(())
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.json.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    /// Skips one of these, if it is there.
+    fn skip(&mut self, bytes: &[u8]) -> bool {
+        let is_there = self.peek().is_some_and(|byte| bytes.contains(&byte));
+        self.at += usize::from(is_there);
+        is_there
+    }
+}
+
+/// How many bytes there are before the first that means something in a string: a quote, a
+/// backslash, or a control character.
+#[inline(always)]
+fn plain(bytes: &[u8]) -> usize {
+    // Names and most values end in their first word.
+    match bytes.first_chunk().map(find) {
+        Some(found @ 1..) => first(found),
+        _ => plain_long(bytes),
+    }
+}
+
+/// Long texts in blocks, which the compiler turns into vectors, and the rest in words.
+#[inline(never)]
+fn plain_long(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for block in bytes.as_chunks::<64>().0 {
+        // Zero in every block where something is.
+        let least =
+            |least: u8, byte: &u8| least.min(byte ^ b'"').min(byte ^ b'\\').min(byte & 0xE0);
+        if block.iter().fold(0xFF, least) == 0 {
+            break;
+        }
+        at += block.len();
+    }
+    let (words, rest) = bytes[at..].as_chunks();
+    for word in words {
+        let found = find(word);
+        if found != 0 {
+            return at + first(found);
+        }
+        at += word.len();
+    }
+    let means = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    at + rest.iter().position(means).unwrap_or(rest.len())
+}
+
+/// The lowest bit that is set is the highest of the first byte that means something. Those above
+/// may be wrong, since a borrow goes up.
+fn find(word: &[u8; 8]) -> u64 {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    let word = u64::from_le_bytes(*word);
+    let below = |word: u64, least: u8| word.wrapping_sub(EACH * u64::from(least)) & !word;
+    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (below(word, b' ') | is(b'"') | is(b'\\')) & (EACH << 7)
+}
+
+/// The byte that was found first.
+fn first(found: u64) -> usize {
+    found.trailing_zeros() as usize / 8
+}
