@@ -1,0 +1,14 @@
+//! Hermes and its peers on the same work, side by side.
+//!
+//! The work is the same for all: [`load`] makes it from a fixed seed, a contender in
+//! [`receive`] or [`send`] does it, and before anything is measured each has to show that it did
+//! ([`seen`], [`send::check`]). [`contest`] measures: time, in rounds that take turns, since on a
+//! machine with other things to do only neighbours in time can be compared; and instructions,
+//! which Valgrind counts and which repeat.
+
+pub mod contest;
+pub mod link;
+pub mod load;
+pub mod receive;
+pub mod seen;
+pub mod send;
