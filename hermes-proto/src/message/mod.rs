@@ -213,7 +213,8 @@ impl SessionInit {
 
     /// Whether it can be a session to keep.
     fn is_small(&self) -> bool {
-        (0..2).all(|index| self.object.raw(index).is_none_or(|raw| raw.len() <= MOST_OF_SESSION))
+        let is_small = |field: Span| (field.end - field.start) as usize <= MOST_OF_SESSION;
+        self.object.fields.into_iter().all(is_small)
     }
 }
 
