@@ -185,7 +185,9 @@ impl Ledger {
     pub(crate) fn on_event(&mut self, at: Timestamp, event: &Event) -> Result<(), String> {
         match event {
             Event::Connected { .. } => self.pace.connected = Some(at),
-            Event::Disconnected { reason, retry_at, .. } => {
+            Event::Disconnected { conn, reason, retry_at, .. } => {
+                // It may have begun and ended in the same call.
+                self.begun(at, conn.0)?;
                 self.on_disconnected(at, reason, *retry_at)?;
             }
             Event::Failed { attempts, why } => {
@@ -297,12 +299,7 @@ impl Ledger {
         client: &Client,
         saved: Option<&Session>,
     ) -> Result<(), String> {
-        let stats = client.stats();
-        if stats.attempts > self.pace.attempts {
-            ensure!(stats.attempts == self.pace.attempts + 1, "two attempts at once");
-            self.pace.attempts = stats.attempts;
-            self.begins(now)?;
-        }
+        self.begun(now, client.stats().attempts)?;
         ensure!(client.outbox_len() <= self.config.outbox_max_messages, "the outbox is too full");
         ensure!(client.outbox_bytes() <= self.config.outbox_max_bytes, "the outbox is too large");
         let token = |session: Option<&Session>| session.map(|session| session.token.clone());
@@ -317,6 +314,16 @@ impl Ledger {
                 || !matches!(client.state(), State::Open { resuming: Some(_), .. }),
             "it waits for session-init, and was not told to"
         );
+        Ok(())
+    }
+
+    /// So many attempts have begun, each with a connection of its own.
+    fn begun(&mut self, now: Timestamp, attempts: u64) -> Result<(), String> {
+        if attempts > self.pace.attempts {
+            ensure!(attempts == self.pace.attempts + 1, "two attempts at once");
+            self.pace.attempts = attempts;
+            self.begins(now)?;
+        }
         Ok(())
     }
 
