@@ -155,7 +155,7 @@ pub(super) fn input_line(
         Input::Send(message) => {
             let mut line = named("send");
             match message.frame() {
-                Frame::Text(text) if is_json(text) => line.put_raw("message", text),
+                Frame::Text(text) if is_line_of_json(text) => line.put_raw("message", text),
                 frame => line.put_payload(frame),
             }
             if let Some(ttl) = message.ttl() {
@@ -199,8 +199,10 @@ pub(super) fn input_line(
     line.end(out);
 }
 
-fn is_json(text: &Text) -> bool {
-    Outgoing::from_json(text.clone()).is_ok()
+/// Whether a line can have it as it is, to the letter.
+fn is_line_of_json(text: &Text) -> bool {
+    let is_line = !text.contains(['\n', '\r']) && text.trim().len() == text.len();
+    is_line && Outgoing::from_json(text.clone()).is_ok()
 }
 
 fn with_data(mut line: Line, data: &[u8]) -> Line {

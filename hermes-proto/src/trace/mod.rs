@@ -22,7 +22,7 @@
 //! | `in` | with |
 //! | --- | --- |
 //! | `connect`, `disconnect`, `clear-session`, `clear-outbox`, `timer` | |
-//! | `send` | `message`, or where it is not JSON `text` or base64 `data`; `ttl_ms`, `volatile`, `uncompressed` |
+//! | `send` | `message`, or where it is not JSON on one line `text` or base64 `data`; `ttl_ms`, `volatile`, `uncompressed` |
 //! | `shutdown` | `within_ms` |
 //! | `network` | `online` |
 //! | `credentials` | `conn`, `headers`: names and values, `token` |

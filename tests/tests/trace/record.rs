@@ -10,6 +10,7 @@ use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, Credentials, Delivery, Endpoint, Event, Frame,
     Input, Outgoing, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
 };
+use hermes_tests::ws::reply_to;
 use hermes_tests::{json, pong};
 
 const SECRETS: [&str; 6] = [
@@ -346,6 +347,36 @@ fn each_new_input_counts() {
         let others = lines.iter().enumerate().filter(|(other, _)| *other != index);
         let failed = others.map(|(_, line)| checker.feed(line)).find_map(Result::err).is_some();
         assert!(failed || checker.finish().is_err(), "nobody misses {line}");
+    }
+}
+
+/// A message is kept to the letter, its spaces and lines too: a mask is over all of them.
+#[test]
+fn messages_to_the_letter() {
+    for redact in [false, true] {
+        let mut endpoint = Endpoint::new(config(), start()).unwrap();
+        let mut recorder = recorder(Level::Bytes, redact);
+        let mut trace = String::new();
+        recorder.header(&mut trace);
+        let mut at = |millis: u64, input: Input<&[u8]>| {
+            let now = Timestamp::from_millis(millis);
+            let mut actions: Actions<Transmit> = Actions::new();
+            recorder.endpoint_input(now, &input, &mut trace);
+            endpoint.handle(now, input, &mut actions);
+            recorder.endpoint_actions(now, &endpoint, &actions, &mut trace);
+            (endpoint.client().conn(), endpoint.transmit().to_vec())
+        };
+        for message in
+            ["  1", "2 ", "{\n  \"token\": \"s3cret-token\"\r\n}", "[ 3,\t\"\u{2028}\" ]"]
+        {
+            at(0, Input::Send(json(message)));
+        }
+        let conn = at(1, Input::Connect).0.unwrap();
+        let request = at(2, Input::Opened { conn }).1;
+        at(3, Input::Flushed { conn, up_to: request.len() as u64 });
+        at(4, Input::Received { conn, payload: &reply_to(&request) });
+        assert!(replays(&trace) > 6, "{trace}");
+        assert_eq!(trace.contains("s3cret-token"), !redact, "{trace}");
     }
 }
 
