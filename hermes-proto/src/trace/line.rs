@@ -479,7 +479,7 @@ pub(super) fn parse(json: &str, level: Level, newest: ConnId) -> Result<Parsed, 
             Input::Send(if line.uncompressed { message.uncompressed() } else { message })
         }
         ("opened", _) => Input::Opened { conn },
-        ("closing", Level::Frames) => Input::Closing { conn, reason: reason(json, &line)? },
+        ("closing", _) => Input::Closing { conn, reason: reason(json, &line)? },
         ("closed", _) => Input::Closed { conn, reason: reason(json, &line)? },
         ("text", Level::Frames) => {
             frame(Frame::Text(line.data.ok_or_else(|| missing("data"))?.into()))
@@ -495,11 +495,9 @@ pub(super) fn parse(json: &str, level: Level, newest: ConnId) -> Result<Parsed, 
             count = Some(line.count.ok_or_else(|| missing("count"))?);
             Input::Flushed { conn, up_to: 0 }
         }
-        (
-            "text" | "binary" | "ping" | "pong" | "flushed" | "closing" | "received"
-            | "transmitted",
-            _,
-        ) => return Err(format!("{name:?} does not belong to this trace's \"level\"")),
+        ("text" | "binary" | "ping" | "pong" | "flushed" | "received" | "transmitted", _) => {
+            return Err(format!("{name:?} does not belong to this trace's \"level\""));
+        }
         _ => return Err(format!("{name:?} is not an input")),
     };
     Ok(Parsed::Input { at, input, count })

@@ -380,6 +380,26 @@ fn messages_to_the_letter() {
     }
 }
 
+/// An endpoint does nothing about it, but what is due by then.
+#[test]
+fn an_endpoint_may_be_told_of_a_closing() {
+    let mut endpoint = Endpoint::new(config(), start()).unwrap();
+    let mut recorder = recorder(Level::Bytes, false);
+    let mut trace = String::new();
+    recorder.header(&mut trace);
+    let mut at = |millis: u64, input: Input<&[u8]>| {
+        let now = Timestamp::from_millis(millis);
+        let mut actions: Actions<Transmit> = Actions::new();
+        recorder.endpoint_input(now, &input, &mut trace);
+        endpoint.handle(now, input, &mut actions);
+        recorder.endpoint_actions(now, &endpoint, &actions, &mut trace);
+        endpoint.client().conn()
+    };
+    let conn = at(0, Input::Connect).unwrap();
+    at(16_000, Input::Closing { conn, reason: CloseReason::lost() });
+    assert_eq!(replays(&trace), 5, "{trace}");
+}
+
 /// The request of an endpoint has them, and a recording without them has as many bytes.
 #[test]
 fn fresh_credentials_in_the_request() {
