@@ -128,7 +128,7 @@ impl Upgrade {
         }
         if !values(headers, "Connection")
             .flat_map(|value| value.split(','))
-            .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+            .any(|token| token.trim_matches([' ', '\t']).eq_ignore_ascii_case("upgrade"))
         {
             return Err(failed(UpgradeError::NoConnectionUpgrade));
         }
@@ -194,7 +194,7 @@ fn ends_header(head: &[u8]) -> bool {
     head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n")
 }
 
-/// The values of a header, one for each time it is there.
+/// The values of a header, one for each time it is there, without the white space around it.
 fn values<'a>(
     headers: &'a [httparse::Header<'a>],
     name: &str,
@@ -202,7 +202,7 @@ fn values<'a>(
     headers
         .iter()
         .filter(move |header| header.name.eq_ignore_ascii_case(name))
-        .map(|header| core::str::from_utf8(header.value).unwrap_or_default().trim())
+        .map(|header| core::str::from_utf8(header.value).unwrap_or_default())
 }
 
 /// The value of a header that is there exactly once.

@@ -162,6 +162,8 @@ fn answers_without_upgrade() {
         "Upgrade: websocket/13\r\n",
         "Upgrade: websocket\r\nUpgrade: websocket\r\n",
         "X-Upgrade: websocket\r\n",
+        // White space is spaces and tabs (RFC 9110 §5.6.3).
+        "Upgrade: websocket\u{a0}\r\n",
     ] {
         let text = format!(
             "HTTP/1.1 101 X\r\n{upgrade}Connection: Upgrade\r\nSec-WebSocket-Accept: {{A}}\r\n\r\n"
@@ -181,6 +183,7 @@ fn answers_without_connection() {
         "Connection: Up grade\r\n",
         "Connection: keep-alive; Upgrade\r\n",
         "Connection: keep-alive\r\nConnection: close\r\n",
+        "Connection: keep-alive,\u{2003}Upgrade\r\n",
     ] {
         let text = format!(
             "HTTP/1.1 101 X\r\nUpgrade: websocket\r\n{connection}Sec-WebSocket-Accept: {{A}}\r\n\r\n"
@@ -206,6 +209,7 @@ fn answers_to_another_key() {
         "Sec-WebSocket-Accept: {A}\r\nSec-WebSocket-Accept: {A}\r\n",
         "Sec-WebSocket-Accept: {A}\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
         "Sec-WebSocket-Key: {A}\r\n",
+        "Sec-WebSocket-Accept: \u{85}{A}\r\n",
     ] {
         let text =
             format!("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{accept}\r\n");
