@@ -8,9 +8,9 @@ use super::redact::Redactor;
 use super::replay::write_bytes;
 use super::replay::{Machine, write_frames};
 use super::{Header, Level};
-use crate::{Actions, ConfigError, Frame, Input, Timestamp};
 #[cfg(feature = "ws")]
-use crate::{ConnId, Endpoint, Transmit};
+use crate::{Action, ConnId, Endpoint, Transmit};
+use crate::{Actions, ConfigError, Frame, Input, Timestamp};
 
 /// Writes a trace while a machine runs.
 ///
@@ -114,12 +114,14 @@ impl Recorder {
     pub fn endpoint_input(&mut self, now: Timestamp, input: &Input<&[u8]>, out: &mut String) {
         debug_assert!(self.header.level == Level::Bytes);
         let count = match input {
-            Input::Flushed { conn, up_to } => {
-                self.offsets = self.offsets.of(*conn);
-                let count = up_to.saturating_sub(self.offsets.taken);
-                self.offsets.taken = *up_to;
+            Input::Flushed { conn, up_to } if self.offsets.conn == Some(*conn) => {
+                let Offsets { taken, produced, .. } = &mut self.offsets;
+                let count = up_to.saturating_sub(*taken);
+                *taken = (*taken).max(*up_to).min(*produced);
                 Some(count)
             }
+            // A dead connection's: nothing counts from here.
+            Input::Flushed { up_to, .. } => Some(*up_to),
             _ => None,
         };
         let copy = |bytes| Some(Payload::Bytes(bytes::Bytes::copy_from_slice(bytes)));
@@ -140,6 +142,12 @@ impl Recorder {
         if self.redaction.is_none() {
             let transmit = endpoint.transmit();
             write_bytes(now, actions, transmit, &mut self.offsets, &self.origin, out);
+            return;
+        }
+        for action in actions {
+            if let Action::Send { conn, seq, .. } = action {
+                self.offsets = Offsets { produced: *seq, ..self.offsets.of(*conn) };
+            }
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use hermes_proto::close::RetryAfter;
 use hermes_proto::trace::{Checker, Header, Level, Recorder};
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, Credentials, Delivery, Endpoint, Event, Frame,
-    Input, Outgoing, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
+    Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Delivery, Endpoint, Event,
+    Frame, Input, Outgoing, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
 };
 use hermes_tests::ws::reply_to;
 use hermes_tests::{json, pong};
@@ -398,6 +398,44 @@ fn an_endpoint_may_be_told_of_a_closing() {
     let conn = at(0, Input::Connect).unwrap();
     at(16_000, Input::Closing { conn, reason: CloseReason::lost() });
     assert_eq!(replays(&trace), 5, "{trace}");
+}
+
+/// A host may report what was flushed of a connection that is gone, too much, or less than before.
+#[test]
+fn odd_reports_of_what_was_flushed() {
+    for redact in [false, true] {
+        let mut endpoint = Endpoint::new(config(), start()).unwrap();
+        let mut recorder = recorder(Level::Bytes, redact);
+        let mut trace = String::new();
+        recorder.header(&mut trace);
+        let mut at = |millis: u64, input: Input<&[u8]>| {
+            let now = Timestamp::from_millis(millis);
+            let mut actions: Actions<Transmit> = Actions::new();
+            recorder.endpoint_input(now, &input, &mut trace);
+            endpoint.handle(now, input, &mut actions);
+            recorder.endpoint_actions(now, &endpoint, &actions, &mut trace);
+            (endpoint.client().conn(), endpoint.transmit().to_vec())
+        };
+        let conn = at(0, Input::Connect).0.unwrap();
+        let request = at(1, Input::Opened { conn }).1;
+        at(2, Input::Flushed { conn, up_to: u64::MAX });
+        at(3, Input::Received { conn, payload: &reply_to(&request) });
+        at(4, Input::Send(json("[1]")));
+        at(5, Input::Flushed { conn: ConnId(0), up_to: 100 });
+        at(6, Input::Flushed { conn: ConnId(u64::MAX), up_to: 200 });
+        at(7, Input::Flushed { conn, up_to: request.len() as u64 + 2 });
+        at(8, Input::Flushed { conn, up_to: 1 });
+        at(9, Input::Flushed { conn, up_to: request.len() as u64 + 4 });
+        at(10, Input::Send(json("[2]")));
+        at(11, Input::Closed { conn, reason: CloseReason::lost() });
+        let conn = at(2_000, Input::TimerFired).0.unwrap();
+        let request = at(2_001, Input::Opened { conn }).1;
+        at(2_002, Input::Flushed { conn, up_to: request.len() as u64 });
+        let sent = at(2_003, Input::Received { conn, payload: &reply_to(&request) }).1;
+        assert_eq!(sent.len(), 2 * (6 + 3), "both are sent again");
+        at(2_004, Input::Flushed { conn, up_to: request.len() as u64 + 9 });
+        replays(&trace);
+    }
 }
 
 /// The request of an endpoint has them, and a recording without them has as many bytes.
