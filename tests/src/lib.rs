@@ -26,6 +26,7 @@ pub mod deflate;
 mod host;
 pub mod interop;
 mod words;
+pub mod world;
 pub mod ws;
 
 pub use contract::{Call, Contract, Step};

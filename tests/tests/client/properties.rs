@@ -1,22 +1,23 @@
 //! Arbitrary histories: any command, anything a host may report of any connection, in any order,
-//! on a clock that jumps and runs backwards. Each call is checked against the [`Contract`].
+//! on a clock that jumps and runs backwards. Each call is checked against the
+//! [`Contract`](hermes_tests::Contract).
 //!
 //! A failing case is shrunk, printed as a trace, and kept as a line `cc <seed>` in
 //! `properties.proptest-regressions`; each run tries the kept ones first. To replay a
 //! case from elsewhere, put its `cc` line into that file. `PROPTEST_CASES=100000` searches longer,
 //! and `PROPTEST_RNG_SEED=<number>` makes a whole run repeatable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hermes_proto::close::{RetryAfter, Stage, Violation};
+use hermes_proto::close::{RetryAfter, Violation};
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Delivery, Event, Frame,
-    Input, Jitter, Outgoing, Overflow, Plaintext, Receipts, Resume, Session, Start, State,
-    Timestamp,
+    Action, Actions, Client, CloseReason, Config, Credentials, Delivery, Event, Frame, Jitter,
+    Overflow, Plaintext, Receipts, Resume,
 };
-use hermes_tests::{Call, Contract, Step, UNIX_MS, URL, http, lost, peer, pong};
+use hermes_tests::world::{Begin, Conn, Deed, Report, TOKEN, World};
+use hermes_tests::{Call, Step, UNIX_MS, URL, http, lost, peer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -34,7 +35,7 @@ proptest! {
     #[test]
     fn whatever_happens_the_contract_holds(start in starts(), deeds in vec(deed(), 1..70)) {
         let mut world = World::new(&start);
-        world.run(&deeds)?;
+        world.run(&deeds).map_err(TestCaseError::fail)?;
     }
 
     /// And every message arrives in order, but for those that were dropped: once, or where it is
@@ -42,8 +43,8 @@ proptest! {
     #[test]
     fn whatever_happens_a_patient_host_delivers(start in starts(), deeds in vec(deed(), 1..70)) {
         let mut world = World::new(&start);
-        world.run(&deeds)?;
-        world.deliver()?;
+        world.run(&deeds).map_err(TestCaseError::fail)?;
+        world.deliver().map_err(TestCaseError::fail)?;
     }
 
     /// The same settings, seed and inputs: the same actions. A clone goes on like the original.
@@ -150,31 +151,6 @@ fn everything_happens() {
         "the gateway answered the upgrade with HTTP status 503, and asks for 2 s",
     ] {
         assert!(seen.get(what).is_some_and(|times| *times >= 3), "{what}: {seen:#?}");
-    }
-}
-
-/// The session's token, wherever there is one.
-const TOKEN: &str = "s3cret";
-
-/// With what a client begins.
-#[derive(Clone, Debug)]
-struct Begin {
-    config: Config,
-    seed: u8,
-    /// A session from the last run, its origin, and its age in milliseconds where that is known.
-    session: Option<(Option<&'static str>, Option<u64>)>,
-}
-
-impl Begin {
-    fn client(&self) -> Client {
-        let session = self.session.map(|(origin, age)| Session {
-            token: TOKEN.to_owned(),
-            client_id: None,
-            saved_at: age.map_or(0, |age| UNIX_MS - age),
-            origin: origin.map(str::to_owned),
-        });
-        let start = Start { session, ..Start::new([self.seed; 32], UNIX_MS) };
-        Client::new(self.config.clone(), start).expect("the settings are fine")
     }
 }
 
@@ -287,61 +263,6 @@ fn configs() -> impl Strategy<Value = Config> {
     })
 }
 
-/// Something that happens.
-#[derive(Clone, Debug)]
-enum Deed {
-    /// Time passes, in microseconds; also backwards.
-    Pass(i64),
-    /// It is the timer's time, or a little earlier or later; whether the timer fires or not.
-    Due {
-        off_by: i64,
-        fires: bool,
-    },
-    Connect,
-    Disconnect,
-    Shutdown(Duration),
-    ClearSession,
-    ClearOutbox,
-    Network(bool),
-    /// A message of so many bytes.
-    Send {
-        bytes: usize,
-        ttl: Option<Duration>,
-        volatile: bool,
-        as_input: bool,
-    },
-    /// What a host reports of a connection.
-    Report(Conn, Report),
-    Timer,
-    /// The host does what it is there for: opens what is to be opened, flushes what was sent,
-    /// answers what was asked, waits for the timer where there is nothing else to do.
-    Oblige,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Conn {
-    /// The live one, or else the latest.
-    Live,
-    /// One that came so many before.
-    Earlier(u64),
-    /// One that is yet to come.
-    Unborn(u64),
-}
-
-#[derive(Clone, Debug)]
-enum Report {
-    Credentials(Credentials),
-    Opened,
-    Received(Frame),
-    /// The answer to the Ping that is not answered, or else to the latest; or to one that was
-    /// answered before, as many before.
-    Pong(usize),
-    /// So many percent of what was sent; more than that is possible.
-    Flushed(u64),
-    Closing(CloseReason),
-    Closed(CloseReason),
-}
-
 fn deed() -> impl Strategy<Value = Deed> {
     let conn = prop_oneof![
         12 => Just(Conn::Live),
@@ -428,289 +349,6 @@ fn credentials() -> impl Strategy<Value = Credentials> {
     let header = header.prop_map(|(name, value)| (name.to_owned(), value.to_owned()));
     let token = proptest::option::weighted(0.3, Just(TOKEN.to_owned()));
     (vec(header, 0..2), token).prop_map(|(headers, token)| Credentials { headers, token })
-}
-
-/// A client, its host, the operating system below, and the peer.
-struct World {
-    client: Client,
-    contract: Contract,
-    now: Timestamp,
-    story: Vec<Step>,
-    /// Messages tried so far; each has its number in it.
-    tried: u64,
-    /// By their names, from 1.
-    accepted: Vec<String>,
-    dropped: BTreeSet<String>,
-    /// What was handed over on the latest connection, and is not taken yet.
-    sending: Vec<(u64, String)>,
-    /// What the operating system took, on whatever connection.
-    taken: Vec<String>,
-    /// All that was handed over on the latest connection.
-    handed: Vec<(u64, String)>,
-    /// Its Pings.
-    pings: Vec<u64>,
-    /// What the peer has for certain: it answered a Ping behind it.
-    proven: Vec<String>,
-    named: u64,
-}
-
-impl World {
-    fn new(begin: &Begin) -> Self {
-        let client = begin.client();
-        World {
-            contract: Contract::new(&client),
-            client,
-            now: Timestamp::ZERO,
-            story: Vec::new(),
-            tried: 0,
-            accepted: Vec::new(),
-            dropped: BTreeSet::new(),
-            sending: Vec::new(),
-            taken: Vec::new(),
-            handed: Vec::new(),
-            pings: Vec::new(),
-            proven: Vec::new(),
-            named: 0,
-        }
-    }
-
-    fn run(&mut self, deeds: &[Deed]) -> Result<(), TestCaseError> {
-        deeds.iter().try_for_each(|deed| self.step(deed)).map_err(|broken| self.fail(&broken))
-    }
-
-    /// The same, for a test that is not about the contract.
-    fn go(&mut self, deeds: &[Deed]) {
-        deeds.iter().for_each(|deed| _ = self.step(deed));
-    }
-
-    fn fail(&self, broken: &str) -> TestCaseError {
-        let story: String = self.story.iter().map(|step| format!("{step}\n")).collect();
-        let config = serde_json::to_string(self.client.config()).unwrap_or_default();
-        TestCaseError::fail(format!("{broken}\n\n{config}\n{story}"))
-    }
-
-    fn step(&mut self, deed: &Deed) -> Result<(), String> {
-        match deed {
-            Deed::Pass(micros) => {
-                self.pass(*micros);
-                Ok(())
-            }
-            Deed::Due { off_by, fires } => {
-                let Some(due) = self.client.deadline() else { return Ok(()) };
-                self.now = due;
-                self.pass(*off_by);
-                if *fires { self.input(Input::TimerFired) } else { Ok(()) }
-            }
-            Deed::Connect => self.input(Input::Connect),
-            Deed::Disconnect => self.input(Input::Disconnect),
-            Deed::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
-            Deed::ClearSession => self.input(Input::ClearSession),
-            Deed::ClearOutbox => self.input(Input::ClearOutbox),
-            Deed::Network(online) => self.input(Input::NetworkChanged { online: *online }),
-            Deed::Send { bytes, ttl, volatile, as_input } => {
-                self.send(*bytes, *ttl, *volatile, *as_input)
-            }
-            Deed::Report(conn, report) => {
-                let conn = match conn {
-                    Conn::Live => ConnId(self.named),
-                    Conn::Earlier(back) => ConnId(self.named.saturating_sub(*back)),
-                    Conn::Unborn(ahead) => ConnId((self.named + 1).saturating_add(*ahead)),
-                };
-                self.report(conn, report.clone())
-            }
-            Deed::Timer => self.input(Input::TimerFired),
-            Deed::Oblige => self.oblige(),
-        }
-    }
-
-    fn report(&mut self, conn: ConnId, report: Report) -> Result<(), String> {
-        self.input(match report {
-            Report::Credentials(credentials) => Input::Credentials { conn, credentials },
-            Report::Opened => Input::Opened { conn },
-            Report::Received(payload) => Input::Received { conn, payload },
-            Report::Pong(back) => {
-                let seq = self.pings.iter().rev().nth(back).copied().unwrap_or(1);
-                Input::Received { conn, payload: pong(conn.0, seq) }
-            }
-            Report::Flushed(u64::MAX) => Input::Flushed { conn, up_to: u64::MAX },
-            Report::Flushed(percent) => {
-                Input::Flushed { conn, up_to: self.contract.frames() * percent / 100 }
-            }
-            Report::Closing(reason) => Input::Closing { conn, reason },
-            Report::Closed(reason) => Input::Closed { conn, reason },
-        })
-    }
-
-    fn pass(&mut self, micros: i64) {
-        let now = self.now.as_micros().saturating_add_signed(micros);
-        self.now = Timestamp::from_micros(now);
-    }
-
-    fn oblige(&mut self) -> Result<(), String> {
-        let asked = self.contract.unanswered();
-        match self.client.state() {
-            State::Connecting { conn, stage: Stage::Credentials, .. } => {
-                self.input(Input::Credentials { conn, credentials: Credentials::default() })
-            }
-            State::Connecting { conn, .. } => self.input(Input::Opened { conn }),
-            State::Open { conn, resuming: Some(_), .. } => {
-                let init = format!(r#"{{"type":"session-init","token":"{TOKEN}"}}"#);
-                self.input(Input::Received { conn, payload: Frame::Text(init.into()) })
-            }
-            State::Open { conn, .. } if !self.sending.is_empty() => {
-                self.input(Input::Flushed { conn, up_to: self.contract.frames() })
-            }
-            State::Open { conn, .. } if asked.is_some() => {
-                let payload = pong(conn.0, asked.unwrap_or_default());
-                self.input(Input::Received { conn, payload })
-            }
-            State::Closing { conn, .. } => self.input(Input::Closed { conn, reason: lost() }),
-            _ => self.step(&Deed::Due { off_by: 0, fires: true }),
-        }
-    }
-
-    fn send(
-        &mut self,
-        bytes: usize,
-        ttl: Option<Duration>,
-        volatile: bool,
-        as_input: bool,
-    ) -> Result<(), String> {
-        self.tried += 1;
-        let text = format!("{:>bytes$}", self.tried);
-        let mut message = match self.tried % 4 {
-            0 => Outgoing::binary(text),
-            _ => Outgoing::from_json(text).expect("a number is JSON"),
-        };
-        if let Some(ttl) = ttl {
-            message = message.with_ttl(ttl);
-        }
-        if volatile {
-            message = message.volatile();
-        }
-        if as_input {
-            return self.input(Input::Send(message));
-        }
-        let before = self.client.clone();
-        let mut out = Actions::new();
-        let result = self.client.send_message(self.now, message.clone(), &mut out);
-        self.done(&before, Call::Send(message, result), out)
-    }
-
-    fn input(&mut self, input: Input) -> Result<(), String> {
-        let before = self.client.clone();
-        let mut out = Actions::new();
-        self.client.handle(self.now, input.clone(), &mut out);
-        self.done(&before, Call::Input(input), out)
-    }
-
-    /// After each call: keeps the books, and asks the contract.
-    fn done(&mut self, before: &Client, call: Call, out: Actions) -> Result<(), String> {
-        let live = |conn: ConnId| before.conn() == Some(conn);
-        match &call {
-            Call::Send(message, Ok(_)) => self.accepted.push(content(message.frame())),
-            Call::Input(Input::Send(message)) => {
-                let back =
-                    |action| matches!(action, &Action::Emit(Event::Dropped { id: None, .. }));
-                if !out.iter().any(back) {
-                    self.accepted.push(content(message.frame()));
-                }
-            }
-            Call::Input(Input::Flushed { conn, up_to }) if live(*conn) => self.take(*up_to),
-            Call::Input(Input::Received { conn, payload }) if live(*conn) => {
-                let is_answer = |seq: &&u64| *payload == pong(conn.0, **seq);
-                if let Some(seq) = self.pings.iter().find(is_answer).copied() {
-                    self.take(seq);
-                    let before = self.handed.iter().take_while(|(own, _)| *own < seq);
-                    self.proven.extend(before.map(|(_, text)| text.clone()));
-                }
-            }
-            _ => {}
-        }
-        let mut verdict = Ok(());
-        for action in &out {
-            match action {
-                Action::AskCredentials { conn, .. } | Action::Open { conn, .. } => {
-                    self.named = conn.0;
-                    self.sending.clear();
-                    self.handed.clear();
-                    self.pings.clear();
-                }
-                Action::Send { seq, payload: Frame::Ping(_), .. } => self.pings.push(*seq),
-                Action::Send { seq, payload, .. } if !content(payload).contains("resume") => {
-                    self.sending.push((*seq, content(payload)));
-                    self.handed.push((*seq, content(payload)));
-                }
-                Action::Emit(event) => verdict = verdict.and(self.believe(event)),
-                _ => {}
-            }
-        }
-        let step = Step { at: self.now, call, actions: out.into() };
-        verdict = verdict.and(self.contract.check(before, &self.client, &step));
-        self.story.push(step);
-        verdict
-    }
-
-    /// The operating system has every frame up to this one.
-    fn take(&mut self, up_to: u64) {
-        let taken = self.sending.iter().take_while(|(seq, _)| *seq <= up_to).count();
-        self.taken.extend(self.sending.drain(..taken).map(|(_, text)| text));
-    }
-
-    /// What the client says of messages is true.
-    fn believe(&mut self, event: &Event) -> Result<(), String> {
-        let (from, to, where_) = match event {
-            Event::Dropped { frame, .. } => {
-                self.dropped.insert(content(frame));
-                return Ok(());
-            }
-            Event::Written { from, to } | Event::InDoubt { from, to, .. } => {
-                (from, to, &self.taken)
-            }
-            Event::Received { from, to } => (from, to, &self.proven),
-            _ => return Ok(()),
-        };
-        let range = from.0.checked_sub(1).map(|first| first as usize..to.0 as usize);
-        let Some(named) = range.and_then(|range| self.accepted.get(range)) else {
-            return Err(format!("{event:?} names what never was"));
-        };
-        let lie = named.iter().find(|text| !where_.contains(text) && !self.dropped.contains(*text));
-        lie.map_or(Ok(()), |text| Err(format!("{event:?} is not true of {text}")))
-    }
-
-    /// From here on all goes well.
-    fn deliver(&mut self) -> Result<(), TestCaseError> {
-        let wanted = [Deed::Network(true), Deed::Connect, Deed::Oblige];
-        for _ in 0..60 {
-            if self.client.outbox_len() == 0 {
-                break;
-            }
-            self.run(&wanted)?;
-        }
-        let mut right = self.accepted.clone();
-        right.retain(|text| !self.dropped.contains(text));
-        let mut arrived = match self.client.config().delivery {
-            Delivery::AtLeastOnce => self.proven.clone(),
-            _ => self.taken.clone(),
-        };
-        if self.client.config().delivery == Delivery::AtLeastOnce {
-            // What counts is the first time; and what was given up may have arrived.
-            let mut seen = BTreeSet::new();
-            arrived.retain(|text| seen.insert(text.clone()) && right.contains(text));
-        }
-        if arrived != right {
-            return Err(self.fail(&format!("{arrived:?} arrived, of {right:?}")));
-        }
-        Ok(())
-    }
-}
-
-/// What a message says, whatever its kind.
-fn content(frame: &Frame) -> String {
-    match frame {
-        Frame::Binary(data) => String::from_utf8_lossy(data).into_owned(),
-        other => other.as_text().unwrap_or_default().to_owned(),
-    }
 }
 
 /// Makes the same call of another client.
