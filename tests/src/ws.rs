@@ -4,6 +4,10 @@
 //! The peer has a codec of its own, as plain as it gets; nothing here is shared with the crate
 //! under test but the digest of the upgrade.
 
+pub mod answer;
+pub mod stream;
+pub mod verdict;
+
 use std::fmt;
 
 use hermes_proto::close::Violation;
