@@ -23,6 +23,7 @@
 
 mod contract;
 pub mod deflate;
+pub mod fuzz;
 mod host;
 pub mod interop;
 mod words;

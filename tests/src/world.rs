@@ -31,16 +31,20 @@ pub struct Begin {
 }
 
 impl Begin {
-    /// The client, to which nothing has happened.
-    pub fn client(&self) -> Client {
+    /// What enters the client from outside.
+    pub fn start(&self) -> Start {
         let session = self.session.map(|(origin, age)| Session {
             token: TOKEN.to_owned(),
             client_id: None,
             saved_at: age.map_or(0, |age| UNIX_MS - age),
             origin: origin.map(str::to_owned),
         });
-        let start = Start { session, ..Start::new([self.seed; 32], UNIX_MS) };
-        Client::new(self.config.clone(), start).expect("the settings are fine")
+        Start { session, ..Start::new([self.seed; 32], UNIX_MS) }
+    }
+
+    /// The client, to which nothing has happened.
+    pub fn client(&self) -> Client {
+        Client::new(self.config.clone(), self.start()).expect("the settings are fine")
     }
 }
 

@@ -355,7 +355,9 @@ pub struct Bench {
     pub request: Vec<u8>,
     /// The bytes that the operating system took from it.
     pub wire: Vec<u8>,
-    /// How many those are, for a test that empties `wire`.
+    /// The frames that the gateway had whole, on each connection before.
+    pub past: Vec<Vec<Sent>>,
+    /// How many bytes were ever in `wire`, for a test that empties it.
     taken: u64,
     /// How many of its bytes an action has spoken of.
     announced: u64,
@@ -381,6 +383,7 @@ impl Bench {
             live: None,
             request: Vec::new(),
             wire: Vec::new(),
+            past: Vec::new(),
             taken: 0,
             announced: 0,
             timer: None,
@@ -563,7 +566,9 @@ impl Bench {
 
 impl Bench {
     fn ended(&mut self) {
-        self.live = None;
+        if self.live.take().is_some() {
+            self.past.push(self.arrived().0);
+        }
         self.request.clear();
         self.wire.clear();
         (self.taken, self.announced) = (0, 0);

@@ -8,14 +8,16 @@ use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::client::{ClientHandshake, Request, Response};
 use tungstenite::handshake::machine::TryParse;
 
+use super::SEED;
 use super::verdict::Stream;
-use super::{SEED, upgrading};
 use crate::words::{URL, config};
 
 /// The largest header, for us.
 pub const MAX_HEADER: usize = 1_000;
 /// What is asked for, if anything is.
 pub const SUBPROTOCOLS: [&str; 2] = ["hermes.v2", "hermes.v1"];
+
+const END_OF_HEADER: &[u8] = b"\r\n\r\n";
 
 /// Where we differ, on purpose.
 pub struct Difference {
@@ -33,7 +35,8 @@ pub const DIFFERENCES: [Difference; 8] = [
     },
     Difference {
         is_met: |answer, ours, _| {
-            *ours == failed(UpgradeError::HeaderTooLarge) && answer.0.len() >= MAX_HEADER
+            let most = answer.0.len() + END_OF_HEADER.len();
+            *ours == failed(UpgradeError::HeaderTooLarge) && most >= MAX_HEADER
         },
         why: "We have a limit of our own.",
     },
@@ -56,7 +59,9 @@ pub const DIFFERENCES: [Difference; 8] = [
             *theirs == failed(UpgradeError::NoConnectionUpgrade)
                 && *ours != *theirs
                 && answer.all("connection").any(|value| {
-                    value.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+                    value.split(',').any(|token| {
+                        token.trim_matches([' ', '\t']).eq_ignore_ascii_case("upgrade")
+                    })
                 })
         },
         why: "RFC 9110 §7.6.1: `Connection` is a list. Tungstenite takes `Upgrade` alone.",
@@ -126,8 +131,11 @@ pub enum Verdict {
 ///
 /// Where they come to different ends.
 pub fn compare(asks: bool, pieces: &[&[u8]]) -> Result<Verdict, String> {
-    let subprotocols = SUBPROTOCOLS.iter().filter(|_| asks).map(|&name| name.to_owned()).collect();
-    let conn = upgrading(Config { max_header_bytes: MAX_HEADER, subprotocols, ..config() });
+    // What does not change is made once: a fuzzer comes here often.
+    thread_local! {
+        static BEGUN: [(Connection, Request); 2] = [false, true].map(begin);
+    }
+    let (conn, request) = BEGUN.with(|begun| begun[usize::from(asks)].clone());
     let bytes = pieces.concat();
     let end = ours(&conn, pieces);
     let whole = ours(&conn, &[&bytes]);
@@ -137,11 +145,11 @@ pub fn compare(asks: bool, pieces: &[&[u8]]) -> Result<Verdict, String> {
     // Tungstenite has never heard of interim answers (RFC 9110 §15.2): it need not.
     let interim = interim(&bytes);
     let answer = Answer(&bytes[interim..]);
-    let theirs = theirs(asks, answer.0);
+    let theirs = theirs(request, answer.0);
     let ours = match end {
         End::Open { bytes, subprotocol } => End::Open { bytes: bytes - interim, subprotocol },
         // We look at a header when it is whole.
-        End::Waiting if theirs != End::Waiting => ours(&conn, &[&bytes, b"\r\n\r\n"]),
+        End::Waiting if theirs != End::Waiting => ours(&conn, &[&bytes, END_OF_HEADER]),
         end => end,
     };
     if let Some(difference) = DIFFERENCES.iter().position(|d| (d.is_met)(&answer, &ours, &theirs)) {
@@ -212,8 +220,7 @@ fn ours(conn: &Connection, pieces: &[&[u8]]) -> End {
     End::Waiting
 }
 
-fn theirs(asks: bool, bytes: &[u8]) -> End {
-    let request = request(asks);
+fn theirs(request: Request, bytes: &[u8]) -> End {
     let shake = ClientHandshake::start(Stream(bytes), request, None).expect("it is a request");
     let error = match shake.handshake() {
         Ok((_, response)) => {
@@ -239,20 +246,24 @@ fn theirs(asks: bool, bytes: &[u8]) -> End {
             | SubProtocolError::InvalidSubProtocol
             | SubProtocolError::ServerSentSubProtocolNoneRequested,
         )) => UpgradeError::UnexpectedSubprotocol,
+        // The name is not even ASCII.
+        Error::Utf8(_) => UpgradeError::UnexpectedSubprotocol,
         _ => UpgradeError::NotHttp,
     })
 }
 
-/// Our request as tungstenite would make it: the same headers, the key above all.
-fn request(asks: bool) -> Request {
-    let conn = Connection::new(config(), SEED).expect("the settings are fine");
+/// A connection that waits for an answer, and its request as tungstenite would make it: with the
+/// same headers, the key above all.
+fn begin(asks: bool) -> (Connection, Request) {
+    let subprotocols = SUBPROTOCOLS.iter().filter(|_| asks).map(|&name| name.to_owned()).collect();
+    let config = Config { max_header_bytes: MAX_HEADER, subprotocols, ..config() };
+    let mut conn = Connection::new(config, SEED).expect("the settings are fine");
     let text = std::str::from_utf8(conn.transmit()).expect("a request is ASCII");
-    let mut request = tungstenite::http::Request::builder().uri(URL);
+    let mut request = Request::builder().uri(URL);
     for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
         request = request.header(name, value);
     }
-    if asks {
-        request = request.header("Sec-WebSocket-Protocol", SUBPROTOCOLS.join(", "));
-    }
-    request.body(()).expect("our headers are headers")
+    let request = request.body(()).expect("our headers are headers");
+    conn.transmitted(usize::MAX);
+    (conn, request)
 }

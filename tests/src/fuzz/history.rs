@@ -1,0 +1,332 @@
+//! What happens, as bytes: settings first, and then one verb after the other.
+
+use std::time::Duration;
+
+use hermes_proto::close::{RetryAfter, Violation};
+use hermes_proto::trace::{Header, Level, Recorder};
+use hermes_proto::{
+    CloseReason, Config, Credentials, Delivery, Frame, Jitter, Overflow, Plaintext, Receipts,
+    Resume, Timestamp,
+};
+
+use super::script::Script;
+use crate::words::{UNIX_MS, URL, http, lost, peer};
+use crate::world::{Begin, Conn, Deed, Report, TOKEN};
+use crate::ws::Dice;
+
+/// How many bytes the settings take. With zeros a client is an obliging one, with short waits and
+/// tight bounds: all that there is to happen happens soon.
+pub const SETTINGS: usize = 40;
+
+/// The latest time that a trace can have.
+pub(super) const RECORDED: Timestamp = Timestamp::from_millis(9_000_000_000_000);
+
+/// Whether a history is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recording {
+    None,
+    Whole,
+    Redacted,
+}
+
+impl Recording {
+    /// A recorder, if there is to be one.
+    pub(super) fn recorder(self, level: Level, begin: &Begin) -> Option<Recorder> {
+        let header = Header::new(level, begin.config.clone(), begin.start());
+        let recorder = match self {
+            Recording::None => return None,
+            Recording::Whole => Recorder::new(header),
+            Recording::Redacted => Recorder::redacted(header),
+        };
+        Some(recorder.expect("the settings are fine"))
+    }
+}
+
+/// The settings, off the front of a history.
+pub(super) fn begin(script: &mut Script<'_>) -> (Begin, Recording) {
+    let script = &mut Script::new(script.bytes(SETTINGS));
+    let fallbacks = script.pick(&[&[][..], &["ws://b.test/"], &["wss://other.test/", URL]]);
+    let backoff = millis(script.pick(&[100, 1, 1_000, 2_000]));
+    let can_ping = !script.bit();
+    let delivery = script.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
+    let receipts = script.pick(&[Receipts::None, Receipts::Written, Receipts::Received]);
+    let config = Config {
+        fallback_urls: fallbacks.iter().map(|&url| url.to_owned()).collect(),
+        ask_credentials: script.bit(),
+        backoff_base: backoff,
+        backoff_cap: backoff * script.pick(&[4, 1, 30]),
+        max_attempts: script.pick(&[Some(3), None, Some(0), Some(1)]),
+        max_elapsed: script.pick(&[None, Some(0), Some(3_000), Some(20_000)]).map(millis),
+        jitter: script.pick(&[Jitter::None, Jitter::Equal, Jitter::Full, Jitter::Decorrelated]),
+        stable_after: millis(script.pick(&[1_000, 0, 3_000])),
+        connect_floor: millis(script.pick(&[500, 0, 1_500])),
+        max_retry_after: millis(script.pick(&[3_000, 0, 500])),
+        close_delays: script
+            .pick(&[None, Some(0), Some(4_000)])
+            .map(|delay| (1013, millis(delay)))
+            .into_iter()
+            .collect(),
+        credentials_timeout: millis(script.pick(&[1_000, 1, 3_000])),
+        connect_timeout: millis(script.pick(&[1_000, 1, 3_000])),
+        upgrade_timeout: millis(script.pick(&[1_000, 1, 3_000])),
+        close_timeout: millis(script.pick(&[1_000, 1, 3_000])),
+        resume_timeout: millis(script.pick(&[1_000, 1, 3_000])),
+        heartbeat_interval: script.pick(&[Some(2_000), None, Some(1), Some(500)]).map(millis),
+        heartbeat_timeout: millis(script.pick(&[1_000, 1, 2_000])),
+        clock_jump: millis(script.pick(&[2_000, 1, 500])),
+        can_ping,
+        // Only the answer to a Ping proves anything.
+        delivery: if can_ping { delivery } else { Delivery::AtMostOnce },
+        receipts: if can_ping { receipts } else { Receipts::Written },
+        message_ttl: script.pick(&[None, Some(0), Some(2_000)]).map(millis),
+        resume: script.pick(&[Resume::Optimistic, Resume::Wait]),
+        plaintext_session: script.pick(&[Plaintext::Allow, Plaintext::Warn, Plaintext::Refuse]),
+        session_max_age: script.pick(&[Some(60_000), None, Some(0), Some(10_000)]).map(millis),
+        max_resume_failures: script.pick(&[Some(2), None, Some(1)]),
+        outbox_max_messages: script.pick(&[4, 1, 2]),
+        outbox_max_bytes: script.pick(&[100, 1, 40]),
+        unflushed_max_bytes: script.pick(&[40, 0, 10]),
+        overflow: script.pick(&[Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest]),
+        ..Config::new(URL)
+    };
+    let origin = script.pick(&[None, Some("ws://b.test"), Some("wss://other.test")]);
+    let age = script.pick(&[None, Some(0), Some(9_000), Some(20_000)]);
+    let session = script.pick(&[None, Some((origin, age))]);
+    let recording = script.pick(&[Recording::None, Recording::Whole, Recording::Redacted]);
+    (Begin { config, seed: script.byte(), session }, recording)
+}
+
+/// Something that happens. As a byte it is its place in here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// The host does what is to be done next.
+    Oblige,
+    /// `connect()`.
+    Connect,
+    /// A message; with its length, and flags: volatile (1), as an input (2), a time to live (4, 8).
+    Send,
+    /// With the connection, as all that follows up to `Credentials`.
+    Opened,
+    /// With a frame's number.
+    Frame,
+    /// With a length, and a text.
+    Text,
+    /// With the number of Pings that came after the one which is answered.
+    Pong,
+    /// With the percentage that is flushed; zero is all, and more is possible.
+    Flushed,
+    /// With a reason's number.
+    Closed,
+    /// With a reason's number.
+    Closing,
+    /// With a number: good ones or bad ones.
+    Credentials,
+    /// The timer's time has come; with how exactly.
+    Due,
+    /// Time passes; with how much.
+    Pass,
+    /// The timer fires.
+    Timer,
+    /// `disconnect()`.
+    Disconnect,
+    /// `shutdown()`; with a time, in 20 milliseconds.
+    Shutdown,
+    /// `clear_session()`.
+    ClearSession,
+    /// `clear_outbox()`.
+    ClearOutbox,
+    /// There is a network.
+    Online,
+    /// There is none.
+    Offline,
+}
+
+impl Verb {
+    /// All there are.
+    pub const ALL: [Verb; 20] = [
+        Verb::Oblige,
+        Verb::Connect,
+        Verb::Send,
+        Verb::Opened,
+        Verb::Frame,
+        Verb::Text,
+        Verb::Pong,
+        Verb::Flushed,
+        Verb::Closed,
+        Verb::Closing,
+        Verb::Credentials,
+        Verb::Due,
+        Verb::Pass,
+        Verb::Timer,
+        Verb::Disconnect,
+        Verb::Shutdown,
+        Verb::ClearSession,
+        Verb::ClearOutbox,
+        Verb::Online,
+        Verb::Offline,
+    ];
+
+    /// The deed, with what belongs to it read off the script.
+    pub(super) fn deed(self, script: &mut Script<'_>) -> Deed {
+        match self {
+            Verb::Oblige => Deed::Oblige,
+            Verb::Connect => Deed::Connect,
+            Verb::Send => {
+                let [bytes, flags] = script.array();
+                Deed::Send {
+                    bytes: 1 + usize::from(bytes % 70),
+                    volatile: flags & 1 != 0,
+                    as_input: flags & 2 != 0,
+                    ttl: [None, Some(0), Some(500), Some(3_000)][usize::from(flags / 4 % 4)]
+                        .map(millis),
+                }
+            }
+            Verb::Opened => Deed::Report(conn(script), Report::Opened),
+            Verb::Frame => Deed::Report(conn(script), Report::Received(frame(script.byte()))),
+            Verb::Text => {
+                let conn = conn(script);
+                let length = script.byte();
+                let text = String::from_utf8_lossy(script.bytes(length.into()));
+                Deed::Report(conn, Report::Received(Frame::Text((&*text).into())))
+            }
+            Verb::Pong => Deed::Report(conn(script), Report::Pong((script.byte() % 4).into())),
+            Verb::Flushed => {
+                let conn = conn(script);
+                let percent = match script.byte() {
+                    0 => 100,
+                    u8::MAX => u64::MAX,
+                    other => u64::from(other) % 101,
+                };
+                Deed::Report(conn, Report::Flushed(percent))
+            }
+            Verb::Closed => Deed::Report(conn(script), Report::Closed(reason(script.byte()))),
+            Verb::Closing => Deed::Report(conn(script), Report::Closing(reason(script.byte()))),
+            Verb::Credentials => {
+                Deed::Report(conn(script), Report::Credentials(credentials(script.byte())))
+            }
+            Verb::Due => {
+                let byte = script.byte();
+                let off_by = [0, 0, -1, 1, -9_999, 9_999, 1_500_000, 9_000_000];
+                Deed::Due {
+                    off_by: off_by[usize::from(byte / 2 % 8)],
+                    fires: byte.is_multiple_of(2),
+                }
+            }
+            Verb::Pass => Deed::Pass(script.pick(&[
+                1_000,
+                100_000,
+                1_000_000,
+                3_000_000,
+                -1_000,
+                -3_000_000,
+                10_000_000,
+                100_000_000,
+                100_000_000_000,
+                // A hundred years: a history is over before time is.
+                3_155_760_000_000_000,
+                1,
+                -1,
+            ])),
+            Verb::Timer => Deed::Timer,
+            Verb::Disconnect => Deed::Disconnect,
+            Verb::Shutdown => Deed::Shutdown(millis(u64::from(script.byte()) * 20)),
+            Verb::ClearSession => Deed::ClearSession,
+            Verb::ClearOutbox => Deed::ClearOutbox,
+            Verb::Online => Deed::Network(true),
+            Verb::Offline => Deed::Network(false),
+        }
+    }
+}
+
+/// Histories to begin with: what a good day is like, and days of chance.
+pub(super) fn seeds(verbs: usize) -> Vec<Vec<u8>> {
+    let mut dice = Dice::new(1);
+    let settings = |dice: &mut Dice, percent| -> Vec<u8> {
+        (0..SETTINGS).map(|_| if dice.chance(percent) { dice.roll() as u8 } else { 0 }).collect()
+    };
+    let mut seeds = Vec::new();
+    for percent in [0, 10, 30, 60, 100] {
+        for chores in [20, 60, 90] {
+            for _ in 0..4 {
+                let mut seed = settings(&mut dice, percent);
+                seed.extend([Verb::Connect as u8, 0, 0, Verb::Send as u8, 3, 0]);
+                for _ in 0..80 {
+                    let byte = dice.roll() as u8;
+                    seed.push(match dice.below(100) {
+                        n if n < chores => Verb::Oblige as u8,
+                        n if n % 2 == 0 => dice.below(verbs) as u8,
+                        n if n % 3 == 0 => 0,
+                        _ => byte,
+                    });
+                }
+                seeds.push(seed);
+            }
+        }
+    }
+    seeds
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn conn(script: &mut Script<'_>) -> Conn {
+    match script.byte() % 16 {
+        12 => Conn::Earlier(1),
+        13 => Conn::Earlier(3),
+        14 => Conn::Unborn(0),
+        15 => Conn::Unborn(u64::MAX),
+        _ => Conn::Live,
+    }
+}
+
+fn frame(number: u8) -> Frame {
+    let init = |fields: &str| format!(r#"{{"type":"session-init"{fields}}}"#);
+    let text = |text: &str| Frame::Text(text.into());
+    match number % 12 {
+        0 => text(&init(&format!(r#","token":"{TOKEN}","clientId":"c""#))),
+        1 => text(r#"{"type":"chat","text":"hi"}"#),
+        2 => text(&init(&format!(r#","token":"{TOKEN}","clientId":"d""#))),
+        3 => text(&init(r#","clientId":"d""#)),
+        4 => text(&init(r#","token":"""#)),
+        5 => text("null"),
+        6 => text(&format!(r#"{{"token":"{TOKEN}""#)),
+        7 => Frame::Binary(TOKEN.as_bytes().to_vec().into()),
+        8 => Frame::Ping(Vec::new().into()),
+        9 => Frame::Ping(b"are you there?".to_vec().into()),
+        10 => Frame::Pong(Vec::new().into()),
+        _ => Frame::Pong(b"I am here".to_vec().into()),
+    }
+}
+
+fn reason(number: u8) -> CloseReason {
+    match number % 14 {
+        0 => lost(),
+        1 => peer(1000),
+        2 => peer(1001),
+        3 => peer(1008),
+        4 => peer(1013),
+        5 => http(401, None),
+        6 => http(503, RetryAfter::Seconds(2)),
+        7 => http(503, RetryAfter::Seconds(u64::MAX)),
+        8 => http(429, RetryAfter::UnixSeconds(UNIX_MS / 1_000 + 3)),
+        9 => http(429, RetryAfter::UnixSeconds(0)),
+        10 => CloseReason::Credentials { text: "none".into() },
+        11 => CloseReason::Requested,
+        12 => CloseReason::Resolve { text: "no such host".into() },
+        _ => CloseReason::Protocol { violation: Violation::Masked },
+    }
+}
+
+fn credentials(number: u8) -> Credentials {
+    let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let (headers, token) = match number % 6 {
+        0 => (header("Authorization", TOKEN), None),
+        1 => (Vec::new(), Some(TOKEN)),
+        2 => (Vec::new(), None),
+        3 => (header("host", TOKEN), None),
+        4 => (header("X", "\r\n"), Some("")),
+        _ => (header("X", ""), Some(TOKEN)),
+    };
+    Credentials { headers, token: token.map(str::to_owned) }
+}

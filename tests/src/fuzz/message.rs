@@ -1,0 +1,103 @@
+//! A text from the gateway: it is JSON for us where it is for serde_json, and has the type and the
+//! fields that serde_json finds.
+
+use std::collections::BTreeMap;
+
+use hermes_proto::testkit::event;
+use hermes_proto::{Event, Text};
+use serde_json::value::RawValue;
+
+/// Routes a text.
+pub fn run(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
+    let event = event(text);
+    assert_eq!(event.is_some(), is_json, "{text}");
+    let Some(event) = event else { return };
+    // No object has no fields. Nor has one for serde_json whose names are not Unicode.
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+    let (types, json, fields) = parts(&event);
+    assert_eq!(json.as_str(), text, "it is as it arrived");
+    for (name, value) in fields {
+        let right = members.get(name).map(|value| decoded(value.get()));
+        if let Some(Some(right)) = right {
+            assert_eq!(value.as_deref(), right.as_deref(), "{name} of {text}");
+        } else if right.is_none() && !members.is_empty() {
+            assert_eq!(value, None, "{name} of {text}");
+        }
+    }
+    let is_object = text.trim_ascii_start().starts_with('{');
+    assert!(is_object || types.is_empty(), "{text} is {types:?}");
+    if let Some(Some(Some(kind))) = members.get("type").map(|value| decoded(value.get())) {
+        let known = KNOWN.contains(&&*kind) && members["type"].get().starts_with('"');
+        assert!(
+            if known { types.contains(&&*kind) } else { types.is_empty() },
+            "{kind} is {types:?}"
+        );
+    }
+}
+
+/// Texts to begin with.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let seeds = [
+        r#"{"type":"session-init","token":"t","clientId":"c"}"#,
+        r#"{"type":"chat","text":"a \"b\" \u00e9 \ud83d\udc0e","sender":null}"#,
+        r#"{"type":"chat-message","text":42,"sender":{"a":[1.5e3,true]}}"#,
+        r#"{"type":"status-update","status":"on","agent":"x"}"#,
+        r#"{"type":"pr-notification","action":"opened","pr":{"number":7}}"#,
+        r#"{"type":"player-joined","id":1,"name":"\ud800"}"#,
+        r#"{"type":"player-left","id":"1","name":""}"#,
+        r#" {"\u0074ype":"ch\u0061t","text":1,"text":"2","x":1e999} "#,
+        r#"{"type":"later"}"#,
+        r#"{"type":["chat"]}"#,
+        r#"[{"type":"chat"}]"#,
+        "null",
+        "{",
+        "",
+    ];
+    seeds.map(|seed| seed.as_bytes().to_vec()).into()
+}
+
+const KNOWN: [&str; 7] = [
+    "session-init",
+    "chat",
+    "chat-message",
+    "status-update",
+    "pr-notification",
+    "player-joined",
+    "player-left",
+];
+
+type Fields = Vec<(&'static str, Option<String>)>;
+
+/// The types that an event may come of, its text, and its fields.
+fn parts(event: &Event) -> (&'static [&'static str], &Text, Fields) {
+    macro_rules! parts {
+        ($message:ident, $types:expr, $($name:literal: $field:ident),*) => {
+            ($types, $message.json(), vec![$(($name, $message.$field().map(Into::into))),*])
+        };
+    }
+    match event {
+        Event::SessionInit(m) => {
+            parts!(m, &["session-init"], "token": token, "clientId": client_id)
+        }
+        Event::Chat(m) => parts!(m, &["chat", "chat-message"], "text": text, "sender": sender),
+        Event::StatusUpdate(m) => {
+            parts!(m, &["status-update"], "status": status, "agent": agent)
+        }
+        Event::PrNotification(m) => parts!(m, &["pr-notification"], "action": action, "pr": pr),
+        Event::PlayerJoined(m) => parts!(m, &["player-joined"], "id": id, "name": name),
+        Event::PlayerLeft(m) => parts!(m, &["player-left"], "id": id, "name": name),
+        Event::Unhandled(m) => parts!(m, &[], "type": kind),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A string's content, nothing for `null`, and else JSON. `None`: it is not Unicode.
+fn decoded(raw: &str) -> Option<Option<String>> {
+    match raw {
+        "null" => Some(None),
+        _ if raw.starts_with('"') => serde_json::from_str(raw).ok().map(Some),
+        _ => Some(Some(raw.to_owned())),
+    }
+}
