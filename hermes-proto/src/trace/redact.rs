@@ -247,7 +247,10 @@ impl Stream {
     fn redact_byte(&mut self, byte: &mut u8) {
         match &mut self.state {
             State::Name { name, is_first } => match *byte {
-                b':' if !*is_first => self.state = State::Value { is_secret: is_secret(name) },
+                b':' if !*is_first => {
+                    let is_secret = name.len() > Json::LONGEST_NAME || is_secret(name);
+                    self.state = State::Value { is_secret };
+                }
                 // An empty line: the header is over.
                 b'\n' if name.trim().is_empty() => self.state = State::Frame { header: Vec::new() },
                 b'\n' => self.state = State::Name { name: String::new(), is_first: false },
@@ -310,6 +313,7 @@ fn payload(header: &[u8], json: &mut Json) -> Option<State> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
     use alloc::string::ToString;
 
     use super::*;
@@ -324,14 +328,50 @@ mod tests {
             (r#"{"token":"a\"b","x":"y"}"#, r#"{"token":"xxxx","x":"y"}"#),
             (r#"{"a":{"Auth_Token" : 120 },"b":12}"#, r#"{"a":{"Auth_Token" : 111 },"b":12}"#),
             (
-                r#"{"credentials":{"u":["p",1]},"t":"token"}"#,
-                r#"{"credentials":{"x":["x",1]},"t":"token"}"#,
+                r#"{"credentials":{"u":["p",2],"v":3},"t":"token"}"#,
+                r#"{"credentials":{"x":["x",1],"x":1},"t":"token"}"#,
             ),
             (r#"{"\u0074oken":"é"}"#, r#"{"\u0074oken":"xx"}"#),
             (r#"["token","k"]"#, r#"["token","k"]"#),
             (r#"{"password":true,"text":"a:b,c}"}"#, r#"{"password":true,"text":"a:b,c}"}"#),
         ] {
             assert_eq!(redacted(text), expected);
+        }
+    }
+
+    /// One that is too long to be looked at may be anything.
+    #[test]
+    fn names_may_be_long() {
+        let member = |len: usize| format!(r#"{{"{}":"y"}}"#, "n".repeat(len));
+        assert_eq!(redacted(&member(128)), member(128));
+        assert_eq!(redacted(&member(129)), member(129).replace('y', "x"));
+
+        let header = |len: usize| format!("HTTP/1.1 101\r\n{}: y\r\n", "n".repeat(len));
+        let redacted = |text: &str| {
+            let mut bytes = text.as_bytes().to_vec();
+            Stream::default().redact(&mut bytes);
+            String::from_utf8(bytes).unwrap()
+        };
+        assert_eq!(redacted(&header(128)), header(128));
+        assert_eq!(redacted(&header(129)), header(129).replace('y', "x"));
+        // A status line has no name.
+        let status = "HTTP/1.1 401 No token: none\r\n";
+        assert_eq!(redacted(status), status);
+    }
+
+    #[test]
+    fn a_name_without_end_takes_no_memory() {
+        let mut stream = Stream::default();
+        stream.redact(&mut [b'n'; 10_000]);
+        assert!(matches!(stream.state, State::Name { name, .. } if name.len() <= 129));
+    }
+
+    #[test]
+    fn frames_that_can_not_be_are_withheld_with_all_that_follows() {
+        for header in [b"\xA1\x05", b"\x81\x85"] {
+            let mut bytes = [b"HTTP/1.1 101\r\n\r\n\x89\x00", &header[..], b"s3cret"].concat();
+            Stream::default().redact(&mut bytes);
+            assert!(bytes.ends_with(&[&header[..], b"xxxxxx"].concat()), "{bytes:?}");
         }
     }
 

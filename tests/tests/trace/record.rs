@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hermes_proto::close::RetryAfter;
 use hermes_proto::trace::{Checker, Header, Level, Recorder};
 use hermes_proto::{
@@ -25,6 +26,7 @@ const SECRETS: [&str; 6] = [
 fn config() -> Config {
     Config {
         headers: vec![("Authorization".into(), "Bearer s3cret-header".into())],
+        receipts: Receipts::Written,
         ..Config::new("ws://gateway.example/ws?key=s3cret-query&v=1")
     }
 }
@@ -129,6 +131,10 @@ fn frames() {
     let (plain, redacted) = (run(false), run(true));
     assert!(replays(&plain) > 20);
     assert_eq!(replays(&redacted), replays(&plain));
+    assert_eq!(redacted.len(), plain.len());
+    // JSON as JSON, and a session without what goes without saying.
+    assert!(plain.contains(r#""message":{"type":"login","#), "{plain}");
+    assert!(plain.contains(r#""savedAt":"#) && !plain.contains(r#""origin":"ws"#), "{plain}");
     withholds(&plain, &redacted);
 }
 
@@ -167,25 +173,44 @@ fn bytes() {
         let init = br#"{"type":"session-init","token":"s3cret-token","clientId":"c"}"#;
         answer.extend_from_slice(&[0x81, init.len() as u8]);
         answer.extend_from_slice(init);
-        answer.extend_from_slice(b"\x89\x02hi\x81\x02{}");
-        let mut taken = 0;
+        answer.extend_from_slice(b"\x89\x02hi\x81\x02{}\x89\x02ho");
+        let (mut taken, mut wire) = (0, Vec::new());
         for (index, piece) in answer.chunks(pieces).enumerate() {
             at(&mut endpoint, 10 + index as u64, Input::Received { conn, payload: piece });
             // The transport takes what there is in threes.
-            taken += endpoint.transmit().len().min(3) as u64;
+            let some = &endpoint.transmit()[..endpoint.transmit().len().min(3)];
+            wire.extend_from_slice(some);
+            taken += some.len() as u64;
             at(&mut endpoint, 10 + index as u64, Input::Flushed { conn, up_to: taken });
         }
         at(&mut endpoint, 50_000, Input::Send(json(r#"{"type":"chat","token":"s3cret-token"}"#)));
+        wire.extend_from_slice(endpoint.transmit());
+        taken = wire.len() as u64;
+        at(&mut endpoint, 50_001, Input::Flushed { conn, up_to: taken });
         // A rule is broken: a masked frame.
         at(&mut endpoint, 60_000, Input::Received { conn, payload: b"\x81\x80s3cret-token" });
+        wire.extend_from_slice(endpoint.transmit());
         at(&mut endpoint, 60_001, Input::Closed { conn, reason: CloseReason::lost() });
         at(&mut endpoint, 1_060_001, Input::TimerFired);
+        // Every byte was transmitted once, and every byte taken.
+        let lines =
+            trace.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let (mut transmitted, mut counted) = (Vec::new(), 0);
+        for line in lines {
+            if line["out"] == "transmit" {
+                transmitted.extend(BASE64_STANDARD.decode(line["data"].as_str().unwrap()).unwrap());
+            }
+            counted += line["count"].as_u64().unwrap_or_default();
+        }
+        assert_eq!((transmitted.len(), counted), (wire.len(), taken));
+        assert!(redact || transmitted == wire);
         (trace, events)
     };
     for pieces in [1, 7, 100_000] {
         let (plain, events) = run(false, pieces);
         let (redacted, _) = run(true, pieces);
         assert!(events.iter().any(|event| matches!(event, Event::SessionInit(_))));
+        assert!(events.iter().any(|event| matches!(event, Event::Written { .. })));
         assert!(replays(&plain) > 8, "{plain}");
         assert_eq!(replays(&redacted), replays(&plain));
         withholds(&plain, &redacted);

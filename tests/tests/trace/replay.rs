@@ -1,7 +1,9 @@
 //! Traces that a person writes, run through the public API.
 #![allow(clippy::unwrap_used)] // A test that can't go on stops.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hermes_proto::trace::{CheckError, Checker, Replayer};
+use hermes_tests::ws::reply_to;
 
 fn run(trace: &str) -> String {
     let mut replayer = Replayer::new();
@@ -154,7 +156,7 @@ const DELIVERY: &str = r#"
 {"at":11,"out":"send","conn":1,"seq":4,"text":"5"}
 {"at":11,"out":"send","conn":1,"seq":5,"frame":"ping","data":"AAAAAAAAAAEAAAAAAAAABA=="}
 {"at":12,"in":"shutdown","within_ms":1000}
-{"at":12,"out":"timer","due":1012}
+{"at":12,"out":"timer","due":1012.0}
 {"at":13,"in":"flushed","up_to":5}
 {"at":13,"out":"event","event":"messages-written","detail":{"from":4,"to":4}}
 {"at":1012,"in":"timer"}
@@ -204,4 +206,27 @@ fn what_is_wrong_is_said_with_its_line() {
         assert!(error.to_string().contains(problem), "{line}: {error}");
         assert_eq!(out, "", "{line}");
     }
+}
+
+/// The obliging host takes what is transmitted at once.
+#[test]
+fn bytes_by_themselves() {
+    let mut replayer = Replayer::new();
+    let mut feed = |line: String| {
+        let mut out = String::new();
+        replayer.feed(&line, &mut out).unwrap();
+        out
+    };
+    let config = r#"{"url":"ws://a/","heartbeat_interval_ms":null,"receipts":"written"}"#;
+    feed(format!(r#"{{"trace":1,"level":"bytes","auto":true,"config":{config}}}"#));
+    feed(r#"{"at":0,"in":"connect"}"#.into());
+    let request = feed(r#"{"at":1,"in":"opened"}"#.into());
+    let request = request.lines().find(|line| line.contains(r#""out":"transmit""#)).unwrap();
+    let request: serde_json::Value = serde_json::from_str(request).unwrap();
+    let request = BASE64_STANDARD.decode(request["data"].as_str().unwrap()).unwrap();
+    let answer = BASE64_STANDARD.encode(reply_to(&request));
+    let open = feed(format!(r#"{{"at":2,"in":"received","data":"{answer}"}}"#));
+    assert!(open.contains("ws-connected"), "{open}");
+    let sent = feed(r#"{"at":3,"in":"send","message":1}"#.into());
+    assert!(sent.contains("messages-written"), "{sent}");
 }
