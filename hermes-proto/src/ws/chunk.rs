@@ -1,7 +1,5 @@
 //! Where texts are put together.
 
-use core::fmt;
-
 use bytes::BytesMut;
 use bytes_utils::StrMut;
 
@@ -58,12 +56,6 @@ impl PartialEq for TextBuf {
 }
 
 impl Eq for TextBuf {}
-
-impl fmt::Debug for TextBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TextBuf({} bytes)", self.len())
-    }
-}
 
 #[cfg(test)]
 mod tests {
