@@ -70,5 +70,8 @@ mod tests {
         ] {
             assert_eq!((frame.len(), frame.is_empty()), (len, len == 0), "{frame:?}");
         }
+        let message = |text: &str| crate::Outgoing::text(text);
+        assert_eq!((message("é").len(), message("é").is_empty()), (2, false));
+        assert_eq!((message("").len(), message("").is_empty()), (0, true));
     }
 }
