@@ -332,6 +332,11 @@ fn exit_codes_and_words() {
         (&["connect", "ws://a/", "--set", "max_attempts=many"], "max_attempts"),
         (&["connect", "ws://a/", "--header", "Authorization"], "Name: value"),
         (&["connect", "ws://a/", "--redact"], "--record"),
+        (&["connect", "ws://a/", "--set", "deflate_client_max_window_bits=7"], "8 to 15"),
+        (
+            &["connect", "ws://a/", "--set", "deflate=true", "--record", "x.trace", "--redact"],
+            "the setting `deflate`",
+        ),
         (&["connect", "ws://a/", "--receipts", "all"], "receipts"),
         (&["connect", "ws://a/", "--jitter", "some"], "jitter"),
         (&["connect", "ws://a/", "--resume", "later"], "resume"),

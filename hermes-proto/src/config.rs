@@ -178,7 +178,7 @@ pub struct Config {
     pub deflate_min_bytes: usize,
     /// Whether our messages are compressed each by itself, so that the gateway need not keep the
     /// ones before (RFC 7692 §7.1.1.2). JSON messages of some hundred bytes then lose a quarter
-    /// of their length, not three quarters. Default: no, unless the gateway asks for it.
+    /// of their length, not two thirds. Default: no, unless the gateway asks for it.
     pub deflate_client_no_context_takeover: bool,
     /// The same of the gateway's messages (§7.1.1.1): a gateway that can't may decline to compress.
     /// An idle connection then holds nothing on account of them. Default: no.

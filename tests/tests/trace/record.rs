@@ -531,3 +531,46 @@ fn withholds(plain: &str, redacted: &str) {
         assert!(!redacted.contains(secret), "{secret} in {redacted}");
     }
 }
+
+/// What the compressor makes of a message is a matter of inputs, too.
+#[test]
+fn compressed_bytes() {
+    use hermes_tests::deflate::{Gateway, PLAIN, answer_to, deflated_text};
+
+    let config = Config { deflate: true, ..config() };
+    let mut endpoint = Endpoint::new(config.clone(), start()).unwrap();
+    let mut recorder = recorder_of(config.clone(), Level::Bytes, false);
+    let mut trace = String::new();
+    recorder.header(&mut trace);
+    let mut at = |endpoint: &mut Endpoint, micros: u64, input: Input<&[u8]>| {
+        let now = Timestamp::from_micros(micros);
+        let mut actions: Actions<Transmit> = Actions::new();
+        recorder.endpoint_input(now, &input, &mut trace);
+        endpoint.handle(now, input, &mut actions);
+        recorder.endpoint_actions(now, endpoint, &actions, &mut trace);
+    };
+    at(&mut endpoint, 0, Input::Connect);
+    let conn = endpoint.client().conn().unwrap();
+    at(&mut endpoint, 1, Input::Opened { conn });
+    let answer = answer_to(endpoint.transmit(), PLAIN);
+    at(&mut endpoint, 2, Input::Received { conn, payload: &answer });
+    assert_eq!(endpoint.extensions(), Some(PLAIN));
+    let mut gateway = Gateway::new(PLAIN);
+    for n in 0..20 {
+        let text = format!(r#"{{"type":"chat","text":"message {n} of twenty that look the same"}}"#);
+        at(&mut endpoint, 10 + n, Input::Send(json(text.as_str())));
+        let payload = deflated_text(gateway.deflate(text.as_bytes()));
+        at(&mut endpoint, 10 + n, Input::Received { conn, payload: &payload });
+        let message = json(text.as_str()).uncompressed();
+        at(&mut endpoint, 10 + n, Input::Send(message));
+    }
+    let sent = endpoint.client().stats().bytes_sent;
+    let bytes = endpoint.transmit().len() as u64;
+    assert!(bytes < sent * 3 / 4, "{bytes} for {sent}: it was compressed");
+    assert_eq!(trace.matches(r#""uncompressed":true"#).count(), 20);
+    assert!(replays(&trace) > 60, "{trace}");
+
+    // A recording without secrets can't be made of what is compressed with them.
+    let error = Recorder::redacted(Header::new(Level::Bytes, config, start())).unwrap_err();
+    assert_eq!(error.field, "deflate");
+}

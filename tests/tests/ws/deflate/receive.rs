@@ -157,12 +157,13 @@ fn the_bit_on_what_can_not_have_it() {
 #[test]
 fn data_that_can_not_be_inflated() {
     let long = deflate("a text that is long enough to be cut anywhere, anywhere, anywhere at all");
-    let cases: [(&str, &[u8]); 12] = [
+    let cases: [(&str, &[u8]); 13] = [
         ("nothing at all", b""),
         ("a reserved type of block", &[0x07, 0]),
         ("noise", &[0xAB; 40]),
         ("a stored block's length that does not agree", &[0, 5, 0, 0xFB, 0xFF, 1, 2, 3, 4, 5, 0]),
         ("the end of a stored block is missing", &[0, 5, 0, 0xFA, 0xFF, 0x48, 0x65]),
+        ("most of a stored block is missing", &[0, 100, 0, 155, 0xFF, 0x48, 0x65]),
         ("before the beginning", &[0x02, 0x01, 0x00]),
         ("the last byte is missing", &HELLO[..6]),
         ("the last two bytes are missing", &HELLO[..5]),
