@@ -346,29 +346,3 @@ fn compressing_takes_its_memory_for_a_moment() {
         assert!(left <= (16 << 10) + length + LITTLE, "{left} for {length}");
     }
 }
-
-/// Also where the transport always leaves something.
-#[test]
-fn frames_that_are_almost_sent_leave_next_to_nothing() {
-    let mut conn = opened(config());
-    let frame = Frame::Text("x".repeat(100).into());
-    let ((), peak, _) = measure(|| {
-        for _ in 0..10_000 {
-            conn.send(&frame);
-            conn.transmitted(conn.transmit().len() - 1);
-        }
-    });
-    assert!(peak <= LITTLE, "{peak}");
-}
-
-#[test]
-fn a_long_answer_takes_its_size() {
-    let mut conn = upgrading(Config { max_header_bytes: 16 << 10, ..config() });
-    let mut answer = reply(ACCEPT);
-    answer.truncate(answer.len() - 2);
-    answer.extend_from_slice(format!("X-Pad: {}\r\n\r\n", "x".repeat(14 << 10)).as_bytes());
-    let (events, peak, left) = measure(|| feed(&mut conn, &answer));
-    assert_eq!(events, [Event::Open]);
-    assert!(peak <= (48 << 10) + LITTLE, "{peak}");
-    assert!(left <= LITTLE, "{left}");
-}

@@ -557,7 +557,8 @@ fn compressed_bytes() {
     assert_eq!(endpoint.extensions(), Some(PLAIN));
     let mut gateway = Gateway::new(PLAIN);
     for n in 0..20 {
-        let text = format!(r#"{{"type":"chat","text":"message {n} of twenty that look the same"}}"#);
+        let text =
+            format!(r#"{{"type":"chat","text":"message {n} of twenty that look the same"}}"#);
         at(&mut endpoint, 10 + n, Input::Send(json(text.as_str())));
         let payload = deflated_text(gateway.deflate(text.as_bytes()));
         at(&mut endpoint, 10 + n, Input::Received { conn, payload: &payload });
