@@ -645,6 +645,7 @@ mod tests {
         let header = |name: &str| check_header(name, "x").unwrap_err();
         assert!(header("Origin").ends_with("; set `origin`"));
         assert!(header("Sec-WebSocket-Protocol").ends_with("; set `subprotocols`"));
+        assert!(header("Sec-WebSocket-Extensions").ends_with("; set `deflate`"));
         assert!(header("Host").ends_with("handshake"));
         let url = |url: &str| Config::new(url).validate().unwrap_err().to_string();
         // As far as there can't be a secret in it.
