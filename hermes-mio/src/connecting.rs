@@ -1,16 +1,15 @@
 //! A connection in the making: from addresses to a byte stream that carries a WebSocket.
 
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::mem;
-use std::net::SocketAddr;
-use std::time::Duration;
 use std::vec;
 
 use hermes_proto::close::Stage;
 use hermes_proto::{CloseReason, Timestamp};
 
 use crate::dial::{Dial, Dialed};
-use crate::network::Route;
-use crate::transport::{Slot, Transport};
+use crate::proxy::Tunnel;
+use crate::transport::{Slot, Transport, ended_by};
 
 /// A connection in the making.
 #[derive(Debug)]
@@ -24,6 +23,9 @@ pub(crate) struct Connecting {
 #[derive(Debug)]
 enum Step {
     Dial(Dial),
+    #[cfg(unix)]
+    Connected(Transport),
+    Tunnel(Transport, Tunnel),
     #[cfg(feature = "tls")]
     Tls(Box<crate::tls::TlsStream>),
     /// It is over, one way or another.
@@ -33,6 +35,8 @@ enum Step {
 /// What is put onto a connection.
 #[derive(Debug)]
 pub(crate) enum Layer {
+    /// A way through a proxy.
+    Tunnel(Tunnel),
     /// TLS, with this host.
     #[cfg(feature = "tls")]
     Tls { config: std::sync::Arc<rustls::ClientConfig>, host: String },
@@ -47,10 +51,14 @@ pub(crate) enum Progress {
 }
 
 impl Connecting {
-    /// `delay` lies between the begins of two attempts at the addresses.
-    pub(crate) fn new(addresses: Vec<SocketAddr>, delay: Duration, route: Route) -> Self {
-        let step = Step::Dial(Dial::new(addresses, delay));
-        Connecting { step, layers: route.layers.into_iter() }
+    pub(crate) fn new(dial: Dial, layers: Vec<Layer>) -> Self {
+        Connecting { step: Step::Dial(dial), layers: layers.into_iter() }
+    }
+
+    /// One that has its connection already.
+    #[cfg(unix)]
+    pub(crate) fn over(transport: Transport, layers: Vec<Layer>) -> Self {
+        Connecting { step: Step::Connected(transport), layers: layers.into_iter() }
     }
 
     /// When [`poll`](Self::poll) is to be called even if no socket says anything.
@@ -63,7 +71,6 @@ impl Connecting {
 
     /// Does what can be done.
     pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot) -> Progress {
-        #[cfg_attr(not(feature = "tls"), allow(clippy::never_loop))]
         loop {
             let transport = match mem::replace(&mut self.step, Step::Over) {
                 Step::Dial(mut dial) => match dial.poll(now, slot) {
@@ -74,6 +81,21 @@ impl Connecting {
                     }
                     Dialed::Failed(reason) => return Progress::Failed(reason),
                 },
+                #[cfg(unix)]
+                Step::Connected(transport) => transport,
+                Step::Tunnel(mut transport, mut tunnel) => {
+                    match lead_through(&mut transport, &mut tunnel) {
+                        Ok(true) => transport,
+                        Ok(false) => {
+                            self.step = Step::Tunnel(transport, tunnel);
+                            return Progress::Waiting;
+                        }
+                        Err(reason) => {
+                            transport.hang_up(slot);
+                            return Progress::Failed(reason);
+                        }
+                    }
+                }
                 #[cfg(feature = "tls")]
                 Step::Tls(mut stream) => match stream.shake_hands() {
                     Ok(true) => Transport::Tls(stream),
@@ -90,6 +112,7 @@ impl Connecting {
             };
             match self.layers.next() {
                 None => return Progress::Up(transport),
+                Some(Layer::Tunnel(tunnel)) => self.step = Step::Tunnel(transport, tunnel),
                 #[cfg(feature = "tls")]
                 Some(Layer::Tls { config, host }) => {
                     match crate::tls::TlsStream::new(&config, &host, transport) {
@@ -108,9 +131,10 @@ impl Connecting {
     pub(crate) fn timed_out(&self) -> CloseReason {
         match &self.step {
             Step::Dial(dial) => dial.failure(),
+            Step::Tunnel(..) => CloseReason::Timeout { stage: Stage::Proxy },
             #[cfg(feature = "tls")]
             Step::Tls(_) => CloseReason::Timeout { stage: Stage::Tls },
-            Step::Over => CloseReason::Timeout { stage: Stage::Connect },
+            _ => CloseReason::Timeout { stage: Stage::Connect },
         }
     }
 
@@ -118,9 +142,44 @@ impl Connecting {
     pub(crate) fn hang_up(self, slot: &Slot) {
         match self.step {
             Step::Dial(dial) => dial.hang_up(slot),
+            #[cfg(unix)]
+            Step::Connected(transport) => transport.hang_up(slot),
+            Step::Tunnel(transport, _) => transport.hang_up(slot),
             #[cfg(feature = "tls")]
             Step::Tls(stream) => stream.hang_up(slot),
             Step::Over => {}
+        }
+    }
+}
+
+/// Goes on with what is said to a proxy; `true` once the way is open.
+fn lead_through(transport: &mut Transport, tunnel: &mut Tunnel) -> Result<bool, CloseReason> {
+    let mut answer = [0; 1024];
+    loop {
+        while !tunnel.transmit().is_empty() {
+            match transport.write(tunnel.transmit()) {
+                Ok(n) if n > 0 => tunnel.transmitted(n),
+                Ok(_) => return Err(tunnel.lost(&"nothing can be written")),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // It is full, or broken; then what was said before may say why.
+                Err(_) => break,
+            }
+        }
+        match transport.read(&mut answer) {
+            Ok(0) => return Err(tunnel.lost(&"it ended")),
+            Ok(n) => {
+                if tunnel.receive(&answer[..n])? {
+                    return Ok(true);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => {
+                return Err(match ended_by(&error) {
+                    CloseReason::Lost { text } => tunnel.lost(&text.as_str()),
+                    reason => reason,
+                });
+            }
         }
     }
 }

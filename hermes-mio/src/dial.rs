@@ -2,18 +2,21 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use hermes_proto::{CloseReason, Timestamp};
 use mio::net::TcpStream;
 
 use crate::race::Race;
+use crate::sockets::Sockets;
 use crate::transport::{Slot, Transport};
 
 /// A connection to whichever of several addresses is first.
 #[derive(Debug)]
 pub(crate) struct Dial {
+    /// Before the addresses, for people.
+    to: &'static str,
     race: Race,
+    sockets: Sockets,
     attempts: Vec<Attempt>,
 }
 
@@ -32,8 +35,8 @@ pub(crate) enum Dialed {
 }
 
 impl Dial {
-    pub(crate) fn new(addresses: Vec<SocketAddr>, delay: Duration) -> Self {
-        Dial { race: Race::new(addresses, delay), attempts: Vec::new() }
+    pub(crate) fn new(to: &'static str, race: Race, sockets: Sockets) -> Self {
+        Dial { to, race, sockets, attempts: Vec::new() }
     }
 
     /// When [`poll`](Self::poll) is to be called even if no socket says anything.
@@ -61,7 +64,7 @@ impl Dial {
         }
         while let Some(address) = self.race.begin(now) {
             tracing::debug!(%address, "connecting");
-            match connect(address, slot) {
+            match self.connect(address, slot) {
                 Ok(socket) => self.attempts.push(Attempt { address, socket }),
                 Err(error) => self.failed(now, address, &error),
             }
@@ -71,12 +74,18 @@ impl Dial {
 
     /// What became of each address up to now.
     pub(crate) fn failure(&self) -> CloseReason {
-        CloseReason::Connect { text: self.race.to_string().into() }
+        CloseReason::Connect { text: format!("{}{}", self.to, self.race).into() }
     }
 
     /// Stops trying.
     pub(crate) fn hang_up(mut self, slot: &Slot) {
         self.close(slot);
+    }
+
+    fn connect(&self, address: SocketAddr, slot: &Slot) -> io::Result<TcpStream> {
+        let mut socket = self.sockets.connect(address)?;
+        slot.add(&mut socket)?;
+        Ok(socket)
     }
 
     fn close(&mut self, slot: &Slot) {
@@ -105,24 +114,15 @@ impl Attempt {
     }
 
     fn into_transport(self) -> Transport {
-        // The core writes whole runs of frames, so there is nothing for Nagle to gather.
-        if let Err(error) = self.socket.set_nodelay(true) {
-            tracing::debug!("TCP_NODELAY can't be set: {error}");
-        }
         tracing::debug!(address = %self.address, "the transport is up");
         Transport::Tcp(self.socket)
     }
 }
 
-fn connect(address: SocketAddr, slot: &Slot) -> io::Result<TcpStream> {
-    let mut socket = TcpStream::connect(address)?;
-    slot.add(&mut socket)?;
-    Ok(socket)
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
 
     use mio::{Events, Poll, Token};
     use socket2::{Domain, Socket, Type};
@@ -171,7 +171,7 @@ mod tests {
         let mut events = Events::with_capacity(8);
         let clock = Clock::start();
         let until = clock.now() + LONG;
-        let mut dial = Dial::new(addresses, delay);
+        let mut dial = Dial::new("", Race::new(addresses, delay), Sockets::default());
         loop {
             match dial.poll(clock.now(), &slot) {
                 Dialed::Waiting => {}

@@ -16,12 +16,16 @@ use mio::{Registry, Token, Waker};
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::connecting::{Connecting, Progress};
+#[cfg(unix)]
+use crate::connecting::Connecting;
+use crate::connecting::Progress;
 use crate::credentials::Provider;
 use crate::link::{Link, Stream};
-use crate::network::{Network, Route};
-use crate::resolve::Lookup;
+use crate::network::{Hop, Network, Route};
+use crate::resolve::{Host, Lookup};
 use crate::sender::{Gate, Queue};
+#[cfg(unix)]
+use crate::transport::Transport;
 use crate::transport::{Slot, ended_by};
 use crate::{Error, Options, Sender, SessionStore, Tap, log};
 
@@ -516,27 +520,38 @@ impl Driver {
         // The one before has ended; the endpoint has never more than one.
         self.hang_up();
         let route = self.network.route(url)?;
-        if let Some(address) = route.host.literal() {
-            self.dial(conn, vec![address], route);
-            return Ok(());
-        }
-        if !self.lookups.iter().any(|lookup| lookup.host == route.host) {
-            tracing::debug!(%conn, host = route.host.name, "resolving");
-            match self.network.lookup(&route.host, &self.waker) {
-                Ok(lookup) => self.lookups.push(lookup),
-                Err(error) => {
-                    let text = format!("no thread to look it up: {error}").into();
-                    return Err(CloseReason::Resolve { text });
-                }
+        let connecting = match &route.hop {
+            #[cfg(unix)]
+            Hop::Unix(path) => {
+                let transport = Transport::unix(path, &self.slot)?;
+                Connecting::over(transport, route.layers)
             }
-        }
-        self.link = Link::Resolving { conn, route };
+            Hop::Host(host) => match host.literal() {
+                Some(address) => self.network.dial(vec![address], route),
+                None => {
+                    self.look_up(conn, host)?;
+                    self.link = Link::Resolving { conn, route };
+                    return Ok(());
+                }
+            },
+        };
+        self.link = Link::Connecting { conn, connecting, ready: true };
         Ok(())
     }
 
-    fn dial(&mut self, conn: ConnId, addresses: Vec<SocketAddr>, route: Route) {
-        let connecting = Connecting::new(addresses, self.network.attempt_delay, route);
-        self.link = Link::Connecting { conn, connecting, ready: true };
+    fn look_up(&mut self, conn: ConnId, host: &Host) -> Result<(), CloseReason> {
+        if self.lookups.iter().any(|lookup| lookup.host == *host) {
+            return Ok(());
+        }
+        tracing::debug!(%conn, host = host.name, "resolving");
+        match self.network.resolver.lookup(host.clone(), Arc::clone(&self.waker)) {
+            Ok(lookup) => self.lookups.push(lookup),
+            Err(error) => {
+                let text = format!("no thread to look it up: {error}").into();
+                return Err(CloseReason::Resolve { text });
+            }
+        }
+        Ok(())
     }
 
     fn persist(&mut self, session: Option<&Session>) {
@@ -616,19 +631,28 @@ impl Driver {
             // Where the connection that asked has died and no other wants the same, nobody wants
             // to know.
             match std::mem::replace(&mut self.link, Link::Down) {
-                Link::Resolving { conn, route } if lookup.host == route.host => {
-                    self.resolved(conn, route, answer);
+                Link::Resolving { conn, route } if route.leads_to(&lookup.host) => {
+                    self.resolved(conn, route, &lookup.host, answer);
                 }
                 link => self.link = link,
             }
         }
     }
 
-    fn resolved(&mut self, conn: ConnId, route: Route, answer: io::Result<Vec<SocketAddr>>) {
+    fn resolved(
+        &mut self,
+        conn: ConnId,
+        route: Route,
+        host: &Host,
+        answer: io::Result<Vec<SocketAddr>>,
+    ) {
         match answer {
-            Ok(addresses) => self.dial(conn, addresses, route),
+            Ok(addresses) => {
+                let connecting = self.network.dial(addresses, route);
+                self.link = Link::Connecting { conn, connecting, ready: true };
+            }
             Err(error) => {
-                let text = format!("{}: {error}", route.host.name).into();
+                let text = format!("{}{}: {error}", route.whose(), host.name).into();
                 self.closed(conn, CloseReason::Resolve { text });
             }
         }
@@ -813,7 +837,6 @@ mod tests {
     use mio::Poll;
 
     use super::*;
-    use crate::resolve::Host;
 
     /// A lookup that outlives its connection is of no use to one to another gateway.
     #[test]

@@ -15,6 +15,12 @@ pub enum Error {
     /// A setting can't be.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// There can't be such a proxy.
+    #[error("proxy: {problem}")]
+    Proxy {
+        /// What is wrong.
+        problem: String,
+    },
     /// A certificate or a key is no good, or there is nobody to trust.
     #[cfg(feature = "tls")]
     #[error("TLS: {problem}")]

@@ -174,6 +174,12 @@
 //! what was wrong: with its certificate, say. An end without TLS' goodbye, which anybody on the way
 //! can make, is a [`CloseReason::Lost`] that says so.
 //!
+//! # Proxies
+//!
+//! [`Options::proxy`] takes a [`Proxy`]: one for all gateways, or those that the environment names. A
+//! proxy that does not lead to the gateway is a [`CloseReason::Proxy`], with the status that it
+//! answered.
+//!
 //! # Credentials
 //!
 //! What expires can't be in the settings. [`Options::credentials`] names a source, which is called
@@ -238,10 +244,12 @@ mod link;
 mod log;
 mod network;
 mod options;
+mod proxy;
 mod race;
 mod record;
 mod resolve;
 mod sender;
+mod sockets;
 mod store;
 #[cfg(feature = "tls")]
 mod tls;
@@ -258,6 +266,7 @@ pub use client::Client;
 pub use driver::{Driver, ReadBuffer};
 pub use error::Error;
 pub use options::Options;
+pub use proxy::Proxy;
 pub use record::{Recording, Tap};
 pub use sender::{HandoverError, Sender};
 pub use store::{FileStore, MemoryStore, SessionStore, StoreError};

@@ -1,22 +1,31 @@
 //! The way to a gateway: what is set about it, and what it is for a URL.
 
-use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hermes_proto::{CloseReason, Config, ConfigError, Url};
-use mio::Waker;
 
 use crate::Error;
-use crate::connecting::Layer;
-use crate::resolve::{Host, Lookup, Resolver};
+use crate::connecting::{Connecting, Layer};
+use crate::dial::Dial;
+use crate::proxy::{Kind, Proxy, Server, Tunnel};
+use crate::race::Race;
+use crate::resolve::{Host, Resolver};
+use crate::sockets::Sockets;
 
 /// How connections are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     pub(crate) resolver: Resolver,
+    pub(crate) sockets: Sockets,
+    /// In place of wherever the URL leads.
+    #[cfg(unix)]
+    pub(crate) unix_socket: Option<PathBuf>,
     /// Between the begins of two attempts at a name's addresses.
     pub(crate) attempt_delay: Duration,
+    pub(crate) proxy: Proxy,
     #[cfg(feature = "tls")]
     pub(crate) tls: crate::Tls,
 }
@@ -24,10 +33,19 @@ pub(crate) struct Network {
 /// The way to a gateway.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// Where the socket goes.
-    pub(crate) host: Host,
+    pub(crate) hop: Hop,
+    pub(crate) is_proxied: bool,
     /// What is put onto the connection, in order.
     pub(crate) layers: Vec<Layer>,
+}
+
+/// Where a socket goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Hop {
+    /// To the gateway, or to a proxy.
+    Host(Host),
+    #[cfg(unix)]
+    Unix(PathBuf),
 }
 
 impl Network {
@@ -38,10 +56,13 @@ impl Network {
             let problem = "must be at least 10 ms".to_owned();
             return Err(ConfigError { field: "attempt_delay", problem }.into());
         }
+        self.sockets.check()?;
         #[cfg(feature = "tls")]
-        {
-            let mut urls = std::iter::once(&config.url).chain(&config.fallback_urls);
-            if urls.any(|url| Url::parse(url).is_ok_and(|url| url.is_secure())) {
+        for url in std::iter::once(&config.url).chain(&config.fallback_urls) {
+            // Whether they are URLs was checked.
+            let Ok(url) = Url::parse(url) else { continue };
+            let is_https = |server: &Server| server.kind == Kind::Https;
+            if url.is_secure() || self.proxy_for(&url).is_some_and(is_https) {
                 self.tls.config()?;
             }
         }
@@ -51,29 +72,64 @@ impl Network {
     }
 
     pub(crate) fn route(&self, url: &Url) -> Result<Route, CloseReason> {
+        let gateway = Host::new(url.host(), url.port());
         let mut layers = Vec::new();
-        if url.is_secure() {
-            layers.push(self.tls(url.host())?);
+        let proxy = self.proxy_for(url);
+        if let Some(proxy) = proxy {
+            if proxy.kind == Kind::Https {
+                layers.push(self.tls(&proxy.host)?);
+            }
+            layers.push(Layer::Tunnel(Tunnel::new(proxy, &gateway)));
         }
-        Ok(Route { host: Host::new(url.host(), url.port()), layers })
+        if url.is_secure() {
+            layers.push(self.tls(&gateway)?);
+        }
+        let is_proxied = proxy.is_some();
+        let hop = Hop::Host(proxy.map_or(gateway, |proxy| proxy.host.clone()));
+        #[cfg(unix)]
+        let hop = self.unix_socket.clone().map_or(hop, Hop::Unix);
+        Ok(Route { hop, is_proxied, layers })
     }
 
-    pub(crate) fn lookup(&self, host: &Host, waker: &Arc<Waker>) -> io::Result<Lookup> {
-        self.resolver.lookup(host.clone(), Arc::clone(waker))
+    fn proxy_for(&self, url: &Url) -> Option<&Server> {
+        #[cfg(unix)]
+        if self.unix_socket.is_some() {
+            return None;
+        }
+        self.proxy.server_for(url)
+    }
+
+    /// Begins to connect to the first hop, which has these addresses.
+    pub(crate) fn dial(&self, addresses: Vec<SocketAddr>, route: Route) -> Connecting {
+        let race = Race::new(addresses, self.attempt_delay);
+        let dial = Dial::new(route.whose(), race, self.sockets.clone());
+        Connecting::new(dial, route.layers)
     }
 
     #[cfg(feature = "tls")]
-    fn tls(&self, host: &str) -> Result<Layer, CloseReason> {
+    fn tls(&self, host: &Host) -> Result<Layer, CloseReason> {
         match self.tls.config() {
-            Ok(config) => Ok(Layer::Tls { config, host: host.to_owned() }),
+            Ok(config) => Ok(Layer::Tls { config, host: host.name.clone() }),
             Err(error) => Err(CloseReason::Tls { text: error.to_string().into() }),
         }
     }
 
     #[cfg(not(feature = "tls"))]
-    fn tls(&self, _host: &str) -> Result<Layer, CloseReason> {
-        let text = "wss:// needs TLS, and hermes-mio was built without its feature tls".into();
+    fn tls(&self, _host: &Host) -> Result<Layer, CloseReason> {
+        let text =
+            "wss:// and https:// need TLS, and hermes-mio was built without its feature tls".into();
         Err(CloseReason::Tls { text })
+    }
+}
+
+impl Route {
+    pub(crate) fn leads_to(&self, host: &Host) -> bool {
+        matches!(&self.hop, Hop::Host(hop) if hop == host)
+    }
+
+    /// Before what went wrong on the way to the hop, for people.
+    pub(crate) fn whose(&self) -> &'static str {
+        if self.is_proxied { "the proxy " } else { "" }
     }
 }
 
@@ -81,8 +137,12 @@ impl Default for Network {
     fn default() -> Self {
         Network {
             resolver: Resolver::default(),
+            sockets: Sockets::default(),
+            #[cfg(unix)]
+            unix_socket: None,
             // RFC 8305 §8.
             attempt_delay: Duration::from_millis(250),
+            proxy: Proxy::default(),
             #[cfg(feature = "tls")]
             tls: crate::Tls::new(),
         }

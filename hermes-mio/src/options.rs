@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use hermes_proto::{Config, Credentials, Url};
 use crate::credentials::Provider;
 use crate::network::Network;
 use crate::resolve::Resolver;
-use crate::{MemoryStore, SessionStore, Tap};
+use crate::{MemoryStore, Proxy, SessionStore, Tap};
 
 /// What a [`Client`](crate::Client) or a [`Driver`](crate::Driver) is made of: the protocol's
 /// [settings](Config), and what belongs to this side of it.
@@ -136,6 +138,63 @@ impl Options {
         resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Self {
         self.network.resolver = Resolver::new(resolve);
+        self
+    }
+
+    /// The way through a proxy. Default: none. The environment's is [`Proxy::from_env`].
+    ///
+    /// A proxy that does not lead to the gateway is a
+    /// [`CloseReason::Proxy`](crate::CloseReason::Proxy), with the status that it answered. What it
+    /// takes counts as part of [`connect_timeout`](Config::connect_timeout).
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.network.proxy = proxy;
+        self
+    }
+
+    /// A Unix domain socket in place of whatever host the URL names: what it says goes into the
+    /// request, and its certificate is checked, but the connection is made here, and by no proxy.
+    /// Default: none.
+    ///
+    /// Whether a session may travel in the clear is asked of the URL all the same
+    /// ([`plaintext_session`](Config::plaintext_session)); `ws://localhost/` is a good one.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.network.unix_socket = Some(path.into());
+        self
+    }
+
+    /// Has TCP ask after a peer that was silent for so long, where the system can be told so. At
+    /// least 1 s. Default: not at all, since the
+    /// [heartbeat](Config::heartbeat_interval) asks the gateway itself.
+    #[must_use]
+    pub fn keepalive(mut self, after: Duration) -> Self {
+        self.network.sockets.keepalive = Some(after);
+        self
+    }
+
+    /// How many bytes the system may keep that are not acknowledged (SO_SNDBUF); systems round, and
+    /// have bounds. At least 1. Default: the system's, which on many grows as need be.
+    #[must_use]
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.network.sockets.send_buffer = Some(bytes);
+        self
+    }
+
+    /// How many bytes the system may keep that were not read (SO_RCVBUF). Otherwise as
+    /// [`send_buffer`](Self::send_buffer).
+    #[must_use]
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.network.sockets.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// The address of ours that connections come from. Those of the other family are then not
+    /// reached. Default: the system chooses.
+    #[must_use]
+    pub fn bind(mut self, address: IpAddr) -> Self {
+        self.network.sockets.bind = Some(address);
         self
     }
 

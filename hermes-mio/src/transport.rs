@@ -2,9 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+#[cfg(unix)]
+use std::path::Path;
 
 use hermes_proto::CloseReason;
+use mio::event::Source;
 use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
 #[cfg(feature = "tls")]
@@ -14,11 +19,27 @@ use crate::tls::{Failure, TlsStream};
 #[derive(Debug)]
 pub(crate) enum Transport {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream>),
 }
 
 impl Transport {
+    /// A connection to a socket in the file system: there at once, or not at all.
+    #[cfg(unix)]
+    pub(crate) fn unix(path: &Path, slot: &Slot) -> Result<Self, CloseReason> {
+        let connect = || {
+            let mut socket = UnixStream::connect(path)?;
+            slot.add(&mut socket)?;
+            Ok(Transport::Unix(socket))
+        };
+        connect().map_err(|error: io::Error| {
+            let text = format!("{}: {error}", path.display()).into();
+            CloseReason::Connect { text }
+        })
+    }
+
     /// Ends the stream without another word to the application's peer.
     ///
     /// A socket that is closed while received bytes wait in it sends a RST in place of a FIN, and
@@ -27,22 +48,32 @@ impl Transport {
     /// close is answered with a RST by the system, and only lingering could prevent it, which a
     /// loop has no time for. By then the peer has had `close_timeout` to end the conversation.
     pub(crate) fn hang_up(self, slot: &Slot) {
-        #[cfg_attr(not(feature = "tls"), allow(clippy::infallible_destructuring_match))]
-        let mut socket = match self {
-            Transport::Tcp(socket) => socket,
-            #[cfg(feature = "tls")]
-            Transport::Tls(stream) => return stream.hang_up(slot),
-        };
-        slot.remove(&mut socket);
         // A socket that is not connected any more says so; there is no need to listen.
-        let _ = socket.shutdown(Shutdown::Write);
-        let mut unread = [0; 4096];
-        for _ in 0..16 {
-            match socket.read(&mut unread) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
+        match self {
+            Transport::Tcp(mut socket) => {
+                slot.remove(&mut socket);
+                let _ = socket.shutdown(Shutdown::Write);
+                read_the_rest(&mut socket);
             }
+            #[cfg(unix)]
+            Transport::Unix(mut socket) => {
+                slot.remove(&mut socket);
+                let _ = socket.shutdown(Shutdown::Write);
+                read_the_rest(&mut socket);
+            }
+            #[cfg(feature = "tls")]
+            Transport::Tls(stream) => stream.hang_up(slot),
+        }
+    }
+}
+
+fn read_the_rest(socket: &mut impl Read) {
+    let mut unread = [0; 4096];
+    for _ in 0..16 {
+        match socket.read(&mut unread) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
         }
     }
 }
@@ -51,6 +82,8 @@ impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Tcp(socket) => socket.read(buffer),
+            #[cfg(unix)]
+            Transport::Unix(socket) => socket.read(buffer),
             #[cfg(feature = "tls")]
             Transport::Tls(stream) => stream.read(buffer),
         }
@@ -62,6 +95,8 @@ impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Tcp(socket) => socket.write(bytes),
+            #[cfg(unix)]
+            Transport::Unix(socket) => socket.write(bytes),
             #[cfg(feature = "tls")]
             Transport::Tls(stream) => stream.write(bytes),
         }
@@ -95,11 +130,11 @@ impl Slot {
     /// driver remembers that a socket is ready until it says `WouldBlock`, and a socket that has
     /// nothing to write costs nothing by being watched. Taking the interest in writing back and
     /// forth would cost two system calls for each full buffer, and gain nothing.
-    pub(crate) fn add(&self, socket: &mut TcpStream) -> io::Result<()> {
+    pub(crate) fn add(&self, socket: &mut impl Source) -> io::Result<()> {
         self.registry.register(socket, self.token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    pub(crate) fn remove(&self, socket: &mut TcpStream) {
+    pub(crate) fn remove(&self, socket: &mut impl Source) {
         if let Err(error) = self.registry.deregister(socket) {
             tracing::debug!("a socket can't be deregistered: {error}");
         }

@@ -11,6 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
 use common::{Peer, accept_with, read_close, read_text};
 use serde_json::{Value, json};
 
@@ -343,6 +344,8 @@ fn exit_codes_and_words() {
         (&["connect", "ws://a/", "--ttl", "soon"], "message_ttl_ms"),
         (&["connect", "ws://a/", "--fallback", "ftp://b/"], "`fallback_urls`"),
         (&["connect", "ws://a/", "--set", "ask_credentials=true"], "--credentials"),
+        (&["connect", "ws://a/", "--proxy", "ftp://b/"], "proxy: the URL has a scheme"),
+        (&["connect", "ws://a/", "--proxy", "b", "--proxy-from-env"], "--proxy-from-env"),
         (&["connect", "ws://a/", "--resolve", "a:80"], "HOST:PORT:ADDRESS"),
         (&["connect", "ws://a/", "--resolve", "a:80:b"], "\"b\" is no address"),
         (&["connect", "ws://a/", "--attempt-delay", "9"], "--attempt-delay"),

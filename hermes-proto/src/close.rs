@@ -73,6 +73,18 @@ pub enum CloseReason {
         /// What the operating system said, for each address tried.
         text: Text,
     },
+    /// The proxy between us and the gateway does not lead there.
+    #[error(
+        "the proxy refused{}: {text}",
+        status.map(|status| format!(" with status {status}")).unwrap_or_default()
+    )]
+    Proxy {
+        /// The status of its answer to CONNECT, or SOCKS5's reply (RFC 1928 §6), if it was that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        /// Which proxy, and what it said or did.
+        text: Text,
+    },
     /// TLS failed: in its handshake, or later by an alert or a record that is no good.
     #[error("TLS failed: {text}")]
     Tls {
@@ -172,6 +184,9 @@ pub enum Stage {
     /// The connection, as a host tells that knows more: the gateway's addresses.
     #[error("no answer from the resolver")]
     Resolve,
+    /// The connection, as a host tells that knows more: the proxy's answer.
+    #[error("no answer from the proxy")]
+    Proxy,
     /// The connection, as a host tells that knows more: the end of the TLS handshake.
     #[error("no end to the TLS handshake")]
     Tls,

@@ -98,7 +98,7 @@ pub struct Config {
     /// How long the host may take to bring credentials. Default: 30 s.
     #[serde(rename = "credentials_timeout_ms", with = "millis")]
     pub credentials_timeout: Duration,
-    /// From the attempt's begin until the transport is up: resolve, connect, TLS. Where the host
+    /// From the attempt's begin until the transport is up: resolve, connect, a proxy, TLS. Where the host
     /// brings a WebSocket of its own, until that is open. Default: 15 s; a lost SYN is sent again
     /// after 1, 3 and 7 s, and who has not answered by then rarely does.
     #[serde(rename = "connect_timeout_ms", with = "millis")]

@@ -166,7 +166,7 @@
 //! | action | the host | and hands in |
 //! | --- | --- | --- |
 //! | [`AskCredentials`](Action::AskCredentials) | fetches them, where the configuration asks for it | [`Credentials`](Input::Credentials) or [`Closed`](Input::Closed) |
-//! | [`Open`](Action::Open) | resolves, connects, does TLS | [`Opened`](Input::Opened) or [`Closed`](Input::Closed) with the reason |
+//! | [`Open`](Action::Open) | resolves, connects, finds the way through a proxy, does TLS | [`Opened`](Input::Opened) or [`Closed`](Input::Closed) with the reason |
 //! | [`Send`](Action::Send) | writes `transmit()` as far as it goes, now or when writable | `transmitted(now, n)` |
 //! | [`ArmTimer`](Action::ArmTimer) | nothing, if it asks `deadline()` before it sleeps | [`TimerFired`](Input::TimerFired) |
 //! | [`Emit`](Action::Emit) | tells the application | |

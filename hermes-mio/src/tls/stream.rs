@@ -35,7 +35,7 @@ const RECORD: usize = 1 << 14;
 const WORDS: usize = 300;
 
 impl TlsStream {
-    /// `host` is a URL's: a name, an IPv4 address, or an IPv6 address in brackets.
+    /// `host` is a name or an address.
     pub(crate) fn new(
         config: &Arc<ClientConfig>,
         host: &str,
@@ -163,10 +163,9 @@ impl TlsStream {
 }
 
 fn session(config: &Arc<ClientConfig>, host: &str) -> Result<ClientConnection, Failure> {
-    let plain = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let name = match plain.parse::<std::net::IpAddr>() {
+    let name = match host.parse::<std::net::IpAddr>() {
         Ok(address) => ServerName::IpAddress(IpAddr::from(address)),
-        Err(_) => ServerName::try_from(plain.to_owned())
+        Err(_) => ServerName::try_from(host.to_owned())
             .map_err(|_| Failure::new(host, &"no certificate can have such a name"))?,
     };
     ClientConnection::new(Arc::clone(config), name)

@@ -1,10 +1,12 @@
-//! Real networks: names, TLS.
+//! Real networks: names, proxies, sockets, TLS.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod names;
+mod proxies;
+mod sockets;
 
 #[cfg(feature = "tls")]
 mod tls;

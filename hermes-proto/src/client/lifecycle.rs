@@ -699,7 +699,9 @@ impl Client {
     pub(super) fn patience(&self, stage: Stage) -> core::time::Duration {
         match stage {
             Stage::Credentials => self.config.credentials_timeout,
-            Stage::Connect | Stage::Resolve | Stage::Tls => self.config.connect_timeout,
+            Stage::Connect | Stage::Resolve | Stage::Proxy | Stage::Tls => {
+                self.config.connect_timeout
+            }
             Stage::Upgrade => self.config.upgrade_timeout,
             Stage::Resume => self.config.resume_timeout,
             Stage::Close => self.config.close_timeout,

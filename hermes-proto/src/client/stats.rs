@@ -69,6 +69,7 @@ pub struct Ends {
     pub lost: u64,
     pub resolve: u64,
     pub connect: u64,
+    pub proxy: u64,
     pub tls: u64,
     pub http: u64,
     pub credentials: u64,
@@ -94,13 +95,14 @@ pub struct Drops {
 impl Ends {
     /// All together.
     pub fn total(&self) -> u64 {
-        let Ends { requested, peer, lost, resolve, connect, tls, .. } = self;
+        let Ends { requested, peer, lost, resolve, connect, proxy, tls, .. } = self;
         let Ends { http, credentials, upgrade, protocol, timeout, .. } = self;
         requested
             + peer
             + lost
             + resolve
             + connect
+            + proxy
             + tls
             + http
             + credentials
@@ -116,6 +118,7 @@ impl Ends {
             CloseReason::Lost { .. } => &mut self.lost,
             CloseReason::Resolve { .. } => &mut self.resolve,
             CloseReason::Connect { .. } => &mut self.connect,
+            CloseReason::Proxy { .. } => &mut self.proxy,
             CloseReason::Tls { .. } => &mut self.tls,
             CloseReason::Http { .. } => &mut self.http,
             CloseReason::Credentials { .. } => &mut self.credentials,

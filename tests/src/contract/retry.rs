@@ -289,6 +289,7 @@ impl Contract {
             CloseReason::Peer { .. } => &mut ends.peer,
             CloseReason::Resolve { .. } => &mut ends.resolve,
             CloseReason::Connect { .. } => &mut ends.connect,
+            CloseReason::Proxy { .. } => &mut ends.proxy,
             CloseReason::Tls { .. } => &mut ends.tls,
             CloseReason::Http { .. } => &mut ends.http,
             CloseReason::Credentials { .. } => &mut ends.credentials,

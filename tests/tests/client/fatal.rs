@@ -114,6 +114,7 @@ fn only_what_the_gateway_says_is_fatal() {
         unreachable(),
         CloseReason::Resolve { text: "no such name".into() },
         CloseReason::Tls { text: "expired".into() },
+        CloseReason::Proxy { status: Some(403), text: "p:3128".into() },
         CloseReason::Credentials { text: "locked".into() },
         CloseReason::Protocol { violation },
     ] {

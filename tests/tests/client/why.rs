@@ -308,6 +308,10 @@ fn waiting_after_anything() {
             "a failure: the gateway's name could not be resolved: no such name",
         ),
         (CloseReason::Tls { text: "expired".into() }, "a failure: TLS failed: expired"),
+        (
+            CloseReason::Proxy { status: Some(407), text: "p:3128: Who are you".into() },
+            "a failure: the proxy refused with status 407: p:3128: Who are you",
+        ),
         (CloseReason::Credentials { text: "locked".into() }, "a failure: no credentials: locked"),
         (
             CloseReason::Upgrade { error: UpgradeError::NotHttp },

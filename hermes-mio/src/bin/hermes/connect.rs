@@ -12,7 +12,7 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use hermes_mio::Tls;
-use hermes_mio::{Client, FileStore, Options, Recording, Sender};
+use hermes_mio::{Client, Error, FileStore, Options, Proxy, Recording, Sender};
 use hermes_proto::close::Stage;
 use hermes_proto::trace::event_line;
 use hermes_proto::{Config, ConnId, Credentials, DEFAULT_URL, Event, Outgoing, State, Url};
@@ -96,6 +96,36 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW", help_heading = "Connecting")]
     jitter: Option<String>,
 
+    /// Go through this proxy: http://, https:// or socks5://, with NAME:PASSWORD@ where it asks
+    #[arg(long, value_name = "URL", conflicts_with = "proxy_from_env", help_heading = "Network")]
+    proxy: Option<String>,
+    /// Go through the proxy that http_proxy, https_proxy or all_proxy names, as curl does
+    #[arg(long, help_heading = "Network")]
+    proxy_from_env: bool,
+    /// No proxy for these hosts: names, addresses, networks, or *; in place of no_proxy's
+    #[arg(long, value_name = "HOST[,HOST]", help_heading = "Network")]
+    no_proxy: Option<String>,
+    /// Connect to this Unix domain socket, whatever host the URL names
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH", help_heading = "Network")]
+    unix_socket: Option<PathBuf>,
+    /// The address of ours to connect from
+    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
+    bind: Option<IpAddr>,
+    /// Seconds of silence before TCP asks after the peer
+    #[arg(
+        long,
+        value_name = "S",
+        value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = "Network"
+    )]
+    keepalive: Option<u64>,
+    /// Bytes that the system may keep of what is sent
+    #[arg(long, value_name = "BYTES", help_heading = "Network")]
+    send_buffer: Option<usize>,
+    /// Bytes that the system may keep of what is received
+    #[arg(long, value_name = "BYTES", help_heading = "Network")]
+    receive_buffer: Option<usize>,
     /// Take these addresses for a name and port, in place of the resolver's; may be repeated
     #[arg(
         long = "resolve",
@@ -165,15 +195,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .map_err(|error| format!("can't record into {}: {error}", file.display()))?;
         options = options.tap(recording);
     }
-    options = options.attempt_delay(Duration::from_millis(args.attempt_delay));
-    if !args.known.is_empty() {
-        let known = args.known.clone();
-        options = options.resolver(move |name, port| resolve(&known, name, port));
-    }
-    #[cfg(feature = "tls")]
-    {
-        options = options.tls(tls(args)?);
-    }
+    options = network(args, options)?;
     if let Some(command) = args.credentials.clone() {
         options = options.credentials(move |url| fetch(&command, url));
     }
@@ -190,6 +212,51 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         0 => Ok(()),
         wrong => Err(format!("input lines that were not sent: {wrong}").into()),
     }
+}
+
+/// The way to the gateway.
+fn network(args: &Args, options: Options) -> Result<Options, Failure> {
+    let mut options = options
+        .attempt_delay(Duration::from_millis(args.attempt_delay))
+        .proxy(proxy(args).unwrap_or_else(|error| usage(&error.to_string())));
+    if !args.known.is_empty() {
+        let known = args.known.clone();
+        options = options.resolver(move |name, port| resolve(&known, name, port));
+    }
+    #[cfg(unix)]
+    if let Some(path) = &args.unix_socket {
+        options = options.unix_socket(path);
+    }
+    if let Some(address) = args.bind {
+        options = options.bind(address);
+    }
+    if let Some(seconds) = args.keepalive {
+        options = options.keepalive(Duration::from_secs(seconds));
+    }
+    if let Some(bytes) = args.send_buffer {
+        options = options.send_buffer(bytes);
+    }
+    if let Some(bytes) = args.receive_buffer {
+        options = options.receive_buffer(bytes);
+    }
+    #[cfg(feature = "tls")]
+    {
+        options = options.tls(tls(args)?);
+    }
+    Ok(options)
+}
+
+/// Which proxy, and not for whom.
+fn proxy(args: &Args) -> Result<Proxy, Error> {
+    let proxy = match &args.proxy {
+        Some(url) => Proxy::new(url)?,
+        None if args.proxy_from_env => Proxy::from_env()?,
+        None => Proxy::default(),
+    };
+    Ok(match &args.no_proxy {
+        Some(hosts) => proxy.except(hosts),
+        None => proxy,
+    })
 }
 
 /// `HOST:PORT:ADDRESS[,ADDRESS]`.

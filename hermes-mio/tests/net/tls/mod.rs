@@ -6,3 +6,6 @@ mod handshake;
 mod peer;
 mod stream;
 mod trust;
+
+pub(crate) use authority::{Authority, named};
+pub(crate) use peer::{Secure, accept_wss, try_accept_tls};

@@ -1,0 +1,193 @@
+//! Proxies: which one leads where, and what is said to it. No socket here.
+
+mod exceptions;
+mod http;
+mod server;
+mod socks5;
+
+use std::fmt;
+
+use hermes_proto::{CloseReason, Url};
+
+use self::exceptions::Exceptions;
+use self::http::Connect;
+pub(crate) use self::server::{Kind, Server};
+use self::socks5::Socks5;
+use crate::Error;
+use crate::resolve::Host;
+
+/// Which proxy leads to which gateway.
+///
+/// A proxy's URL is `http://host:port` or `https://…` (HTTP CONNECT, in the clear or in TLS), or
+/// `socks5://…`; with `name:password@` before the host where it wants to know who we are,
+/// percent-encoded where need be. Without a scheme it is `http`; without a port 80, 443 or 1080. A
+/// SOCKS5 proxy is given the gateway's name, and finds the address itself.
+///
+/// ```
+/// use hermes_mio::{Config, Options, Proxy};
+///
+/// let proxy = Proxy::new("http://proxy.corp.example:3128")?.except("localhost, .corp.example");
+/// let options = Options::new(Config::new("wss://gateway.example/")).proxy(proxy);
+/// # Ok::<(), hermes_mio::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Proxy {
+    for_ws: Option<Server>,
+    for_wss: Option<Server>,
+    except: Exceptions,
+}
+
+impl Proxy {
+    /// One for all gateways.
+    ///
+    /// # Errors
+    ///
+    /// Where the URL can't be a proxy's.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let server = Server::parse(url);
+        let server =
+            server.map_err(|wrong| Error::Proxy { problem: format!("the URL {wrong}") })?;
+        Ok(Proxy {
+            for_ws: Some(server.clone()),
+            for_wss: Some(server),
+            except: Exceptions::default(),
+        })
+    }
+
+    /// As the environment has it, in curl's reading: `http_proxy` is for `ws://`, `https_proxy` for
+    /// `wss://`, `all_proxy` for those without one of their own, and `no_proxy` says which hosts
+    /// need none. All but `http_proxy`, which in a CGI script a client could set, may be in
+    /// capitals. One that is empty is not there.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them can't be a proxy's URL.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let variable = |name: &'static str| {
+            variable(name).filter(|value| !value.is_empty()).map(|value| (name, value))
+        };
+        let server = |names: &[&'static str]| {
+            let Some((name, url)) = names.iter().find_map(|name| variable(name)) else {
+                return Ok(None);
+            };
+            let server = Server::parse(&url);
+            server.map(Some).map_err(|wrong| Error::Proxy { problem: format!("{name} {wrong}") })
+        };
+        let except = ["no_proxy", "NO_PROXY"].into_iter().find_map(variable);
+        Ok(Proxy {
+            for_ws: server(&["http_proxy", "all_proxy", "ALL_PROXY"])?,
+            for_wss: server(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+            except: except.map(|(_, list)| Exceptions::parse(&list)).unwrap_or_default(),
+        })
+    }
+
+    /// But not for these hosts, as in `no_proxy`: names, with all below them; addresses and networks
+    /// (`10.0.0.0/8`); or `*`. Commas or spaces are between them. In place of those before.
+    #[must_use]
+    pub fn except(self, hosts: &str) -> Self {
+        Proxy { except: Exceptions::parse(hosts), ..self }
+    }
+
+    /// The one for a gateway, if there is one.
+    pub(crate) fn server_for(&self, url: &Url) -> Option<&Server> {
+        let server = if url.is_secure() { &self.for_wss } else { &self.for_ws };
+        let host = Host::new(url.host(), url.port());
+        server.as_ref().filter(|_| !self.except.has(&host.name))
+    }
+}
+
+/// What is said to a proxy, until it leads to where we want: bytes in, bytes out.
+pub(crate) struct Tunnel {
+    server: String,
+    out: Vec<u8>,
+    talk: Talk,
+    is_open: bool,
+}
+
+enum Talk {
+    Http(Connect),
+    Socks5(Box<Socks5>),
+}
+
+/// Why a proxy does not lead there.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    /// HTTP's status, or SOCKS5's reply.
+    status: Option<u16>,
+    text: String,
+}
+
+impl Tunnel {
+    pub(crate) fn new(server: &Server, to: &Host) -> Self {
+        let (mut out, login) = (Vec::new(), server.login.as_ref());
+        let talk = match server.kind {
+            Kind::Http | Kind::Https => Talk::Http(Connect::start(to, login, &mut out)),
+            Kind::Socks5 => Talk::Socks5(Box::new(Socks5::start(to, login, &mut out))),
+        };
+        Tunnel { server: server.to_string(), out, talk, is_open: false }
+    }
+
+    /// What is to be sent.
+    pub(crate) fn transmit(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// The first `n` bytes of it are sent.
+    pub(crate) fn transmitted(&mut self, n: usize) {
+        self.out.drain(..n);
+    }
+
+    /// Takes what was received; `true` once the way is open.
+    ///
+    /// Whoever speaks TLS or WebSocket waits for the client's first word. So what follows the
+    /// proxy's answer unasked can be nothing good.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<bool, CloseReason> {
+        for byte in bytes {
+            let answer = match &mut self.talk {
+                _ if self.is_open => Err(Refusal::new("it says more than it was asked")),
+                _ if !self.out.is_empty() => Err(Refusal::new("it answers what it was not asked")),
+                Talk::Http(connect) => connect.receive(*byte),
+                Talk::Socks5(socks5) => socks5.receive(*byte, &mut self.out),
+            };
+            self.is_open = answer.map_err(|refusal| self.reason(refusal))?;
+        }
+        Ok(self.is_open)
+    }
+
+    /// The connection ended before the way was open.
+    pub(crate) fn lost(&self, why: &dyn fmt::Display) -> CloseReason {
+        self.reason(Refusal::new(&format!("the connection was lost: {why}")))
+    }
+
+    fn reason(&self, refusal: Refusal) -> CloseReason {
+        let Refusal { status, text } = refusal;
+        CloseReason::Proxy { status, text: format!("{}: {text}", self.server).into() }
+    }
+}
+
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tunnel").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// Characters of a proxy's own words.
+const WORDS: usize = 200;
+
+impl Refusal {
+    fn new(text: &str) -> Self {
+        Self::with(None, text)
+    }
+
+    fn with(status: Option<u16>, text: &str) -> Self {
+        let printable = |char: char| if char.is_control() { ' ' } else { char };
+        Refusal { status, text: text.chars().take(WORDS).map(printable).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What a socket is made with.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hermes_proto::ConfigError;
+use mio::net::TcpStream;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+/// What is set on sockets, beside that they keep nothing back (TCP_NODELAY), block nobody, and are
+/// not inherited by processes that the application starts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sockets {
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) send_buffer: Option<usize>,
+    pub(crate) receive_buffer: Option<usize>,
+    pub(crate) bind: Option<IpAddr>,
+}
+
+impl Sockets {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        // Systems count in seconds.
+        if self.keepalive.is_some_and(|after| after < Duration::from_secs(1)) {
+            let problem = "must be at least 1 s".to_owned();
+            return Err(ConfigError { field: "keepalive", problem });
+        }
+        for (field, bytes) in
+            [("send_buffer", self.send_buffer), ("receive_buffer", self.receive_buffer)]
+        {
+            if bytes == Some(0) {
+                return Err(ConfigError { field, problem: "must be at least 1".to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to connect. What can't be set is an error like any other.
+    pub(crate) fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        // The core writes whole runs of frames, so there is nothing for Nagle to gather.
+        socket.set_tcp_nodelay(true)?;
+        if let Some(after) = self.keepalive {
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after))?;
+        }
+        // Before it connects: the window that TCP can grow to is agreed on there (RFC 7323 §2).
+        if let Some(bytes) = self.send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(from) = self.bind {
+            if from.is_ipv4() != to.is_ipv4() {
+                return Err(io::Error::other(format!("{from} does not lead there")));
+            }
+            socket.bind(&SocketAddr::new(from, 0).into())?;
+        }
+        match socket.connect(&to.into()) {
+            Err(error) if !is_in_progress(&error) => return Err(error),
+            _ => {}
+        }
+        Ok(TcpStream::from_std(socket.into()))
+    }
+}
+
+/// Whether connecting goes on by itself.
+#[cfg(unix)]
+fn is_in_progress(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::INPROGRESS)
+}
+
+/// The same, in Windows' words.
+#[cfg(not(unix))]
+fn is_in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
