@@ -516,9 +516,10 @@ fn reason(json: &str, line: &InputLine<'_>) -> Result<CloseReason, String> {
 
 /// A time in milliseconds, rounded to the microsecond.
 pub(super) fn timestamp(millis: f64) -> Result<Timestamp, String> {
-    // The largest span that a double holds to the microsecond.
-    if !(0.0..=9e12).contains(&millis) {
-        return Err("a time must be between 0 and 9e12 milliseconds".to_string());
+    // More than a hundred years. Up to there a double is true to a quarter of a microsecond, and so
+    // is the rounding below.
+    if !(0.0..=4e12).contains(&millis) {
+        return Err("a time must be between 0 and 4e12 milliseconds".to_string());
     }
     Ok(Timestamp::from_micros((millis * 1_000.0 + 0.5) as u64))
 }

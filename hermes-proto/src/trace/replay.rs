@@ -92,10 +92,10 @@ impl Machine {
                 let mut actions = Actions::new();
                 match (input, count) {
                     (Input::Flushed { conn, .. }, Some(count)) => {
-                        if endpoint.client().conn() == Some(conn) {
-                            let count = usize::try_from(count).unwrap_or(usize::MAX);
-                            endpoint.transmitted(now, count, &mut actions);
-                        }
+                        let waiting = endpoint.transmit().len() as u64;
+                        let taken = offsets.of(conn).produced.saturating_sub(waiting);
+                        let up_to = taken.saturating_add(count);
+                        endpoint.handle(now, Input::Flushed { conn, up_to }, &mut actions);
                     }
                     (Input::Received { conn, payload: Payload::Bytes(payload) }, _) => {
                         let input = Input::Received { conn, payload: &payload[..] };

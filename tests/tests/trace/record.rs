@@ -463,6 +463,45 @@ fn odd_reports_of_what_was_flushed() {
     }
 }
 
+/// What is flushed before there is a transport changes nothing; and yet time passes with it.
+#[test]
+fn what_was_flushed_too_early() {
+    let config = || Config { connect_timeout: Duration::from_millis(1), ..config() };
+    let mut endpoint = Endpoint::new(config(), start()).unwrap();
+    let mut recorder = recorder_of(config(), Level::Bytes, false);
+    let mut trace = String::new();
+    recorder.header(&mut trace);
+    let mut at = |millis: u64, input: Input<&[u8]>| {
+        let now = Timestamp::from_millis(millis);
+        let mut actions: Actions<Transmit> = Actions::new();
+        recorder.endpoint_input(now, &input, &mut trace);
+        endpoint.handle(now, input, &mut actions);
+        recorder.endpoint_actions(now, &endpoint, &actions, &mut trace);
+        endpoint.client().conn()
+    };
+    let conn = at(0, Input::Connect).unwrap();
+    at(10_000, Input::Flushed { conn, up_to: 0 });
+    assert_eq!(replays(&trace), 3, "{trace}");
+}
+
+/// To the microsecond, for a hundred years.
+#[test]
+fn late_times() {
+    let mut client = Client::new(config(), start()).unwrap();
+    let mut recorder = recorder(Level::Frames, false);
+    let mut trace = String::new();
+    recorder.header(&mut trace);
+    for n in 0..2_000 {
+        let now = Timestamp::from_micros(3_999_999_900_000_000 + 7 * n);
+        let input = if n % 2 == 0 { Input::Connect } else { Input::Disconnect };
+        let mut actions = Actions::new();
+        recorder.client_input(now, &input, &mut trace);
+        client.handle(now, input, &mut actions);
+        recorder.client_actions(now, &actions, &mut trace);
+    }
+    replays(&trace);
+}
+
 /// The request of an endpoint has them, and a recording without them has as many bytes.
 #[test]
 fn fresh_credentials_in_the_request() {
