@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod codec;
+pub mod deflate;
 pub mod endpoint;
 pub mod history;
 pub mod message;
@@ -26,9 +27,10 @@ pub struct Target {
 }
 
 /// All there are.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "client", run: client::run, seeds: client::seeds },
     Target { name: "codec", run: codec::run, seeds: codec::seeds },
+    Target { name: "deflate", run: deflate::run, seeds: deflate::seeds },
     Target { name: "endpoint", run: endpoint::run, seeds: endpoint::seeds },
     Target { name: "message", run: message::run, seeds: message::seeds },
     Target { name: "session", run: session::run, seeds: session::seeds },

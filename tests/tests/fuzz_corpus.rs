@@ -17,6 +17,11 @@ fn codec() {
 }
 
 #[test]
+fn deflate() {
+    replay("deflate");
+}
+
+#[test]
 fn endpoint() {
     replay("endpoint");
 }

@@ -19,7 +19,7 @@ use crate::ws::Dice;
 pub const SETTINGS: usize = 40;
 
 /// The latest time that a trace can have.
-pub(super) const RECORDED: Timestamp = Timestamp::from_millis(9_000_000_000_000);
+pub(super) const RECORDED: Timestamp = Timestamp::from_millis(4_000_000_000_000);
 
 /// Whether a history is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
