@@ -105,10 +105,11 @@
 //! | 192 × the largest input | the actions of one call: two received bytes can be an event |
 //! | 5 × URLs, headers and credentials | the upgrade request; the application's choice, not the peer's |
 //! | 128 KiB | the rest: the session, which has 16 KiB at most, Pongs, counters |
+//! | 1 × `max_message_bytes`, 1 MiB | with [`deflate`](Config::deflate): a message as it came, beside what it is inflated into; windows, and the coder of a message |
 //!
 //! That is 146 MiB with the default settings and reads of 64 KiB, of which the peer can cause 61 by
 //! itself; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. An
-//! idle connection holds less than 4 KiB. What events hold is the application's, once it has them.
+//! idle connection holds less than 4 KiB, and its windows where messages were compressed. What events hold is the application's, once it has them.
 //! `tests/tests/memory/` counts every allocation under a siege of every kind.
 //!
 //! # An example

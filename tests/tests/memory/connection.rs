@@ -4,15 +4,12 @@ use hermes_proto::close::Violation;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Frame};
 use hermes_tests::config;
-use hermes_tests::deflate::{
-    self, Gateway, PLAIN, agreed, answer_to, deflated_binary, deflated_text,
-};
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
 
 use crate::{LITTLE, measure};
 
-fn receive_all(conn: &mut Connection, mut bytes: &[u8]) {
+pub(crate) fn receive_all(conn: &mut Connection, mut bytes: &[u8]) {
     while let Some(event) = conn.receive(&mut bytes) {
         drop(event);
     }
@@ -226,123 +223,4 @@ fn a_long_answer_takes_its_size() {
     assert_eq!(events, [Event::Open]);
     assert!(peak <= (48 << 10) + LITTLE, "{peak}");
     assert!(left <= LITTLE, "{left}");
-}
-
-/// A gateway whose messages become 1,000 times as long, whatever the client allows.
-#[test]
-fn a_bomb_takes_twice_the_limit() {
-    let bomb = Gateway::new(PLAIN).deflate(&vec![0; 256 << 20]);
-    assert!(bomb.len() < 300 << 10, "{}", bomb.len());
-    for limit in [1 << 10, 1 << 20, 16 << 20] {
-        let violation = Violation::MessageTooLarge { bytes: limit as u64 + 1 };
-        let config = Config { max_message_bytes: limit, ..deflate::config() };
-        let violation = match limit < bomb.len() {
-            true => Violation::MessageTooLarge { bytes: bomb.len() as u64 },
-            false => violation,
-        };
-        for bytes in [deflated_text(&bomb), deflated_binary(&bomb)] {
-            for piece in [1_000, usize::MAX] {
-                let mut conn = agreed(config.clone(), PLAIN);
-                let (events, peak, left) = measure(|| {
-                    bytes.chunks(piece).flat_map(|piece| feed(&mut conn, piece)).collect::<Vec<_>>()
-                });
-                assert_eq!(events, [broken(violation)]);
-                // It is inflated into a buffer that doubles, and for a moment its copy.
-                let most = 2 * limit + bomb.len() + LITTLE;
-                assert!(peak <= most, "{peak} for {limit}, in pieces of {piece}");
-                assert!(left <= LITTLE, "{left} left for {limit}");
-            }
-        }
-    }
-}
-
-/// As it came, in a buffer that doubles, and as it is handed on.
-#[test]
-fn a_compressed_message_takes_four_times_its_size() {
-    const SIZE: usize = 1 << 20;
-    let mut gateway = Gateway::new(PLAIN);
-    let letters: Vec<u8> = Dice::new(1).bytes(SIZE).into_iter().map(|b| b' ' + b % 64).collect();
-    let bytes = deflated_text(gateway.deflate(&letters));
-    let next = deflated_text(gateway.deflate(b"{}"));
-    for piece in [1_000, 64 << 10, usize::MAX] {
-        let mut conn = agreed(deflate::config(), PLAIN);
-        let ((), peak, left) =
-            measure(|| bytes.chunks(piece).for_each(|piece| receive_all(&mut conn, piece)));
-        assert!(peak <= 4 * SIZE + LITTLE, "{peak} in pieces of {piece}");
-        // The chunk, and what the next message may refer to.
-        assert!(left <= SIZE + (128 << 10) + LITTLE, "{left} left after pieces of {piece}");
-        receive_all(&mut conn, &next);
-    }
-}
-
-/// A connection with compression is as small as any other until it compresses, and then it holds
-/// the last bytes of what was said, as many as were agreed on.
-#[test]
-fn an_idle_connection_owns_its_windows() {
-    let no_context = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-    let small = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=9";
-    for (extensions, windows) in
-        [(PLAIN, (32 << 10) + (4 << 10)), (no_context, 0), (small, (1 << 10) + (1 << 9))]
-    {
-        let mut gateway = Gateway::new(extensions);
-        let mut bench = Bench::new(deflate::config());
-        bench.connect();
-        bench.opened(1);
-        bench.take(usize::MAX);
-        let answer = answer_to(&bench.request.clone(), extensions);
-        let beat = |bench: &mut Bench| {
-            for _ in 0..3 {
-                if bench.endpoint.transmit().is_empty() {
-                    bench.wait();
-                }
-            }
-            let asked = read_raw(bench.endpoint.transmit());
-            bench.take(usize::MAX);
-            if let Some(raw) = asked.filter(|raw| raw.first == FIN | PING) {
-                bench.receive(pong(raw.payload));
-            }
-            bench.wire = Vec::new();
-        };
-        bench.receive(answer);
-        let ((), _, left) = measure(|| {
-            beat(&mut bench);
-            beat(&mut bench);
-        });
-        assert!(left <= LITTLE, "{left}: nothing was compressed yet");
-
-        let texts: Vec<String> =
-            (0..3_000).map(|n| format!("{{\"n\":{}}}", u64::pow(n, 4))).collect();
-        let frames: Vec<Vec<u8>> =
-            texts.iter().map(|text| deflated_text(gateway.deflate(text.as_bytes()))).collect();
-        let ((), _, left) = measure(|| {
-            for (text, frame) in texts.iter().zip(&frames) {
-                bench.receive(frame);
-                bench.send(text);
-                bench.take(usize::MAX);
-                bench.wire = Vec::new();
-            }
-            beat(&mut bench);
-            beat(&mut bench);
-        });
-        assert!(left <= windows + 4 * LITTLE, "{left} bytes are kept of {windows}");
-        // It is the windows that are measured.
-        assert!(left >= windows, "{left} bytes are kept of {windows}");
-    }
-}
-
-/// The coder goes with the message, and takes the same for a long one.
-#[test]
-fn compressing_takes_its_memory_for_a_moment() {
-    for length in [100, 1 << 20] {
-        let mut conn = agreed(deflate::config(), PLAIN);
-        let text = Frame::Text("0123456789".repeat(length / 10).into());
-        let ((), peak, left) = measure(|| {
-            for _ in 0..100 {
-                conn.send(&text);
-                conn.transmitted(usize::MAX);
-            }
-        });
-        assert!(peak <= (180 << 10) + 2 * length, "{peak} for {length}");
-        assert!(left <= (16 << 10) + length + LITTLE, "{left} for {length}");
-    }
 }

@@ -33,6 +33,7 @@ fn bound(config: &Config, read: usize, door: usize) -> usize {
         + 192 * read
         + 5 * door
         + 128 * KIB
+        + if config.deflate { config.max_message_bytes + MIB } else { 0 }
 }
 
 /// The number in the documentation is what the formula says.
@@ -47,13 +48,13 @@ fn the_documented_number() {
 }
 
 /// An endpoint, and a host that keeps nothing.
-struct Victim {
-    endpoint: Endpoint,
+pub(crate) struct Victim {
+    pub(crate) endpoint: Endpoint,
     now: Timestamp,
 }
 
 impl Victim {
-    fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         let endpoint = Endpoint::new(config, start()).expect("the settings are fine");
         Victim { endpoint, now: Timestamp::ZERO }
     }
@@ -66,11 +67,11 @@ impl Victim {
         self.endpoint.handle(self.now, input, &mut Actions::new());
     }
 
-    fn send(&mut self, message: Outgoing) -> bool {
+    pub(crate) fn send(&mut self, message: Outgoing) -> bool {
         self.endpoint.send_message(self.now, message, &mut Actions::new()).is_ok()
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
         let conn = self.conn();
         for payload in bytes.chunks(READ) {
             self.input(Input::Received { conn, payload });
@@ -78,19 +79,19 @@ impl Victim {
     }
 
     /// The system takes so much, or what there is.
-    fn take(&mut self, n: usize) {
+    pub(crate) fn take(&mut self, n: usize) {
         let mut out: Actions<Transmit> = Actions::new();
         self.endpoint.transmitted(self.now, n, &mut out);
     }
 
     /// Goes on to the deadline, if there is one.
-    fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         self.now = self.endpoint.deadline().unwrap_or(self.now);
         self.input(Input::TimerFired);
     }
 
     /// Another transport that is up.
-    fn dial(&mut self, credentials: Credentials) {
+    pub(crate) fn dial(&mut self, credentials: Credentials) {
         self.lose();
         self.input(Input::Connect);
         if self.endpoint.client().conn().is_none() {
@@ -102,7 +103,7 @@ impl Victim {
     }
 
     /// A connection that is open.
-    fn establish(&mut self) {
+    pub(crate) fn establish(&mut self) {
         self.dial(Credentials::default());
         let answer = reply_to(self.endpoint.transmit());
         self.take(usize::MAX);
@@ -116,7 +117,7 @@ impl Victim {
 }
 
 /// Settings under which little is much: three that differ in what is large.
-fn besieged() -> [Config; 3] {
+pub(crate) fn besieged() -> [Config; 3] {
     let small = Config {
         max_message_bytes: 8 * KIB,
         max_frame_bytes: 8 * KIB,
@@ -148,7 +149,11 @@ fn besieged() -> [Config; 3] {
 
 /// The most that an endpoint with these settings held in all its life; no more than the formula
 /// says.
-fn hold(config: &Config, door: usize, attack: impl FnOnce(&mut Victim)) -> (Victim, usize) {
+pub(crate) fn hold(
+    config: &Config,
+    door: usize,
+    attack: impl FnOnce(&mut Victim),
+) -> (Victim, usize) {
     let (victim, peak, left) = measure(|| {
         let mut victim = Victim::new(config.clone());
         attack(&mut victim);
@@ -160,7 +165,7 @@ fn hold(config: &Config, door: usize, attack: impl FnOnce(&mut Victim)) -> (Vict
 }
 
 /// Something again and again: more of it than an endpoint may hold, twice.
-fn flood(config: &Config, unit: &[u8]) -> Vec<u8> {
+pub(crate) fn flood(config: &Config, unit: &[u8]) -> Vec<u8> {
     unit.repeat(2 * bound(config, READ, 0) / unit.len())
 }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // An allocator is.
 
 mod connection;
+mod deflate;
 mod endpoint;
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -596,8 +596,9 @@ fn compressed_bytes() {
     assert_eq!(endpoint.extensions(), Some(PLAIN));
     let mut gateway = Gateway::new(PLAIN);
     for n in 0..20 {
-        let text =
-            format!(r#"{{"type":"chat","text":"message {n} of twenty that look the same"}}"#);
+        let text = format!(
+            r#"{{"type":"chat","text":"message {n} of twenty that look the same, and go on like this until the end"}}"#
+        );
         at(&mut endpoint, 10 + n, Input::Send(json(text.as_str())));
         let payload = deflated_text(gateway.deflate(text.as_bytes()));
         at(&mut endpoint, 10 + n, Input::Received { conn, payload: &payload });
