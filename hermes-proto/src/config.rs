@@ -272,16 +272,15 @@ impl Config {
         self.validate().map(|_| ())
     }
 
-    /// Checks every field, and parses the URLs, `url` first.
-    pub(crate) fn validate(&self) -> Result<Vec<Url>, ConfigError> {
+    /// Checks every field, and parses the URLs: `url`, and the others.
+    pub(crate) fn validate(&self) -> Result<(Url, Vec<Url>), ConfigError> {
         let parse = |field, url: &String| {
             Url::parse(url)
                 .map_err(|error| ConfigError { field, problem: format!("{error}{}", shorten(url)) })
         };
-        let mut urls = Vec::from([parse("url", &self.url)?]);
-        for url in &self.fallback_urls {
-            urls.push(parse("fallback_urls", url)?);
-        }
+        let url = parse("url", &self.url)?;
+        let fallbacks = self.fallback_urls.iter().map(|url| parse("fallback_urls", url));
+        let fallbacks = fallbacks.collect::<Result<Vec<Url>, ConfigError>>()?;
         for (field, duration) in [
             ("backoff_base_ms", Some(self.backoff_base)),
             ("credentials_timeout_ms", Some(self.credentials_timeout)),
@@ -337,7 +336,7 @@ impl Config {
             }
         }
         self.validate_headers()?;
-        Ok(urls)
+        Ok((url, fallbacks))
     }
 
     /// RFC 9110 §5.6.2 (names), §5.5 (values): whatever could forge another header is refused.
@@ -353,7 +352,7 @@ impl Config {
             if !is_token(name) {
                 return problem("subprotocols", format!("{name:?} is not a token"));
             }
-            if self.subprotocols[..index].contains(name) {
+            if self.subprotocols.iter().take(index).any(|other| other == name) {
                 return problem("subprotocols", format!("{name:?} is there twice"));
             }
         }
@@ -689,6 +688,6 @@ mod tests {
             "delivery"
         );
         assert_eq!(wrong(|c| (c.can_ping, c.receipts) = (false, Receipts::Received)), "receipts");
-        assert_eq!(Config::default().validate().unwrap()[0].as_str(), DEFAULT_URL);
+        assert_eq!(Config::default().validate().unwrap().0.as_str(), DEFAULT_URL);
     }
 }

@@ -194,6 +194,19 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// Nothing here panics, whatever comes in. Tests may, and the test kit is for them.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::unchecked_time_subtraction
+    )
+)]
 
 extern crate alloc;
 #[cfg(feature = "ws")]
@@ -212,6 +225,7 @@ mod message;
 mod send;
 mod session;
 #[cfg(feature = "testkit")]
+#[allow(clippy::indexing_slicing)] // A node that was never added is the test's mistake.
 pub mod testkit;
 mod text;
 mod time;

@@ -98,18 +98,18 @@ impl Url {
 
     /// Path and query, what the request line asks for.
     pub fn path_and_query(&self) -> &str {
-        &self.text[self.path..]
+        self.text.get(self.path..).unwrap_or_default()
     }
 
     /// Host, and port where it is not the scheme's default: the `Host` header.
     pub fn authority(&self) -> &str {
         let scheme = if self.secure { "wss://" } else { "ws://" };
-        &self.text[scheme.len()..self.path]
+        self.text.get(scheme.len()..self.path).unwrap_or_default()
     }
 
     /// Scheme, host and port: what a session is bound to.
     pub fn origin(&self) -> &str {
-        &self.text[..self.path]
+        self.text.get(..self.path).unwrap_or_default()
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn asked(config: &Config, asked: Duration, rng: &mut ChaCha12Rng) -> 
 /// Evenly between the two, but at least a millisecond: a wait of nothing is a busy loop.
 fn between(low: Duration, high: Duration, rng: &mut ChaCha12Rng) -> Duration {
     // Beyond the range of a `Timestamp` it makes no difference.
-    let span = u64::try_from((high - low).as_micros()).unwrap_or(u64::MAX);
+    let span = u64::try_from(high.saturating_sub(low).as_micros()).unwrap_or(u64::MAX);
     let offset = (u128::from(rng.next_u64()) * (u128::from(span) + 1)) >> 64;
     let spread = Duration::from_micros(u64::try_from(offset).unwrap_or(u64::MAX));
     low.saturating_add(spread).max(Duration::from_millis(1))

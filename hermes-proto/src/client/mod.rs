@@ -128,15 +128,15 @@ impl Client {
     /// Where a setting can't be.
     pub fn new(config: impl Into<Arc<Config>>, start: Start) -> Result<Self, ConfigError> {
         let config = config.into();
-        let urls = config.validate()?;
+        let (url, fallbacks) = config.validate()?;
         let Start { seed, unix_ms, session } = start;
         let session = session.map(|mut session| {
-            session.origin.get_or_insert_with(|| urls[0].origin().to_string());
+            session.origin.get_or_insert_with(|| url.origin().to_string());
             session
         });
         let mut client = Client {
             config,
-            gateways: Gateways::new(urls),
+            gateways: Gateways::new(url, fallbacks),
             start: StartSecret { seed, unix_ms },
             now: Timestamp::ZERO,
             armed: None,

@@ -62,15 +62,21 @@ impl Envelope {
         }
     }
 
+    fn put(&mut self, field: Field, value: Span) {
+        if let Some(place) = self.fields.get_mut(field as usize) {
+            *place = value;
+        }
+    }
+
     pub(super) fn field(&self, field: Field) -> Span {
-        self.fields[field as usize]
+        self.fields.get(field as usize).copied().unwrap_or_default()
     }
 
     fn scan(json: &str) -> Option<Envelope> {
         let mut envelope = Envelope::default();
         scan::members(json, |name, value| {
             if let Some(field) = Field::named(name) {
-                envelope.fields[field as usize] = value;
+                envelope.put(field, value);
             }
         })?;
         Some(envelope)
@@ -105,7 +111,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor<'de> {
             match field {
                 Some(field) => {
                     let value = map.next_value::<&RawValue>()?;
-                    envelope.fields[field as usize] = place(value.get(), self.json);
+                    envelope.put(field, place(value.get(), self.json));
                 }
                 None => {
                     map.next_value::<IgnoredAny>()?;

@@ -36,13 +36,14 @@ struct Span {
 impl Span {
     /// The value in its text.
     fn of(self, json: &str) -> Option<&str> {
-        (self.start < self.end).then(|| &json[self.start as usize..self.end as usize])
+        json.get(self.start as usize..self.end as usize).filter(|raw| !raw.is_empty())
     }
 
     /// A string's content; the JSON text of any other value; nothing for `null`.
     fn decode(self, json: &str) -> Option<Cow<'_, str>> {
         if self.is_plain {
-            return Some(Cow::Borrowed(&json[self.start as usize + 1..self.end as usize - 1]));
+            let end = (self.end as usize).checked_sub(1)?;
+            return json.get(self.start as usize + 1..end).map(Cow::Borrowed);
         }
         match self.of(json)? {
             "null" => None,
@@ -61,7 +62,7 @@ impl Span {
 impl Object {
     /// As [`Span::decode`].
     fn field(&self, index: usize) -> Option<Cow<'_, str>> {
-        self.fields[index].decode(&self.json)
+        self.fields.get(index)?.decode(&self.json)
     }
 }
 

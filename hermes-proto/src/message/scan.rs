@@ -203,7 +203,7 @@ fn plain_long(bytes: &[u8]) -> usize {
         }
         at += block.len();
     }
-    let (words, rest) = bytes[at..].as_chunks();
+    let (words, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
     for word in words {
         let found = find(word);
         if found != 0 {

@@ -141,7 +141,7 @@ mod hex {
         }
         let mut seed = [0; 32];
         for (index, byte) in seed.iter_mut().enumerate() {
-            let digits = &text[2 * index..2 * index + 2];
+            let digits = text.get(2 * index..2 * index + 2).ok_or_else(wrong)?;
             *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
         }
         Ok(seed)

@@ -57,9 +57,9 @@ impl Recorder {
     ///
     /// Where a setting can't be.
     pub fn new(header: Header) -> Result<Self, ConfigError> {
-        let urls = header.config.validate()?;
+        let (url, _) = header.config.validate()?;
         Ok(Recorder {
-            origin: urls[0].origin().into(),
+            origin: url.origin().into(),
             header,
             redaction: None,
             #[cfg(feature = "ws")]

@@ -34,7 +34,7 @@ enum Kind {
 
 impl Machine {
     pub(super) fn new(header: &Header) -> Result<Self, ConfigError> {
-        let origin = header.config.validate()?[0].origin().to_string();
+        let origin = header.config.validate()?.0.origin().to_string();
         let kind = match header.level {
             Level::Frames => {
                 Kind::Frames(Box::new(Client::new(header.config.clone(), header.start())?))
@@ -159,7 +159,8 @@ pub(super) fn write_bytes(
                 let distance = usize::try_from(end.unwrap_or(offset) - offset);
                 transmit.len().saturating_sub(distance.unwrap_or(usize::MAX))
             };
-            let bytes = &transmit[behind(offsets.produced)..behind(seq)];
+            let new = behind(offsets.produced)..behind(seq);
+            let bytes = transmit.get(new).unwrap_or_default();
             offsets.produced = seq;
             transmit_line(at, conn, bytes)
         };

@@ -1,5 +1,6 @@
 //! Bytes to frames (RFC 6455 §5).
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::str;
 use std::io::Cursor;
@@ -48,10 +49,7 @@ pub(super) struct Decoder {
 
 /// The start of a header that was cut by the end of a read.
 #[derive(Clone, Default, PartialEq, Eq)]
-struct HeaderBuf {
-    bytes: [u8; 14],
-    len: usize,
-}
+struct HeaderBuf(Vec<u8>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Payload {
@@ -72,7 +70,7 @@ enum Message {
 impl Message {
     fn len(&self) -> usize {
         match self {
-            Message::Text { text, cut } => text.len() + cut.len,
+            Message::Text { text, cut } => text.len() + cut.0.len(),
             Message::Binary(data) | Message::Deflated { data, .. } => data.len(),
         }
     }
@@ -226,9 +224,7 @@ impl Decoder {
             return Ok(None);
         }
         Ok(Some(Item::Frame(match message {
-            Message::Text { cut: CutChar { len: 1.., .. }, .. } => {
-                return Err(Violation::InvalidUtf8);
-            }
+            Message::Text { cut, .. } if !cut.0.is_empty() => return Err(Violation::InvalidUtf8),
             Message::Text { mut text, .. } => Frame::Text(text.cut()),
             Message::Binary(data) => Frame::Binary(data.freeze()),
             Message::Deflated { opcode, data } => self.inflate(opcode, &data, ahead, limit)?,
@@ -279,7 +275,7 @@ fn whole(
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
-            .field("header_bytes", &self.header.len)
+            .field("header_bytes", &self.header.0.len())
             .field("frame", &self.frame)
             .field("message_bytes", &self.message.as_ref().map(Message::len))
             .finish_non_exhaustive()
@@ -305,19 +301,18 @@ fn close(data: &[u8]) -> Result<Item, Violation> {
 impl HeaderBuf {
     /// A header and the payload's length, once they are whole.
     fn read(&mut self, input: &mut &[u8]) -> Result<Option<(FrameHeader, u64)>, Violation> {
-        if self.len == 0
+        if self.0.is_empty()
             && let Some((header, length, size)) = parse(input)?
         {
-            *input = &input[size..];
+            *input = input.get(size..).unwrap_or_default();
             return Ok(Some((header, length)));
         }
         // Less than a header at the end of a read, and what follows it: byte by byte.
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
-            self.bytes[self.len] = byte;
-            self.len += 1;
-            if let Some((header, length, _)) = parse(&self.bytes[..self.len])? {
-                self.len = 0;
+            self.0.push(byte);
+            if let Some((header, length, _)) = parse(&self.0)? {
+                self.0.clear();
                 return Ok(Some((header, length)));
             }
         }
@@ -348,24 +343,20 @@ fn parse(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Violation> {
 
 /// The start of a character that was cut by the end of a piece.
 #[derive(Clone, Default, PartialEq, Eq)]
-struct CutChar {
-    bytes: [u8; 4],
-    len: usize,
-}
+struct CutChar(Vec<u8>);
 
 impl CutChar {
     /// Appends a piece to `text`, without the character cut at its end. Fails with the first byte
     /// that can't be part of UTF-8, not only at the message's end.
     fn push(&mut self, mut piece: &[u8], text: &mut TextBuf) -> Result<(), Violation> {
-        while self.len > 0 {
+        while !self.0.is_empty() {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
             piece = rest;
-            self.bytes[self.len] = byte;
-            self.len += 1;
-            match str::from_utf8(&self.bytes[..self.len]) {
+            self.0.push(byte);
+            match str::from_utf8(&self.0) {
                 Ok(char) => {
                     text.push_str(char);
-                    self.len = 0;
+                    self.0.clear();
                 }
                 Err(error) if error.error_len().is_none() => {}
                 Err(_) => return Err(Violation::InvalidUtf8),
@@ -380,8 +371,7 @@ impl CutChar {
             Err(_) => return Err(Violation::InvalidUtf8),
         };
         text.push_str(whole);
-        self.bytes[..cut.len()].copy_from_slice(cut);
-        self.len = cut.len();
+        self.0.extend_from_slice(cut);
         Ok(())
     }
 }

@@ -94,10 +94,10 @@ impl Connection {
     /// Where a setting can't be.
     pub fn new(config: impl Into<Arc<Config>>, seed: [u8; 32]) -> Result<Self, ConfigError> {
         let config = config.into();
-        let urls = config.validate()?;
+        let (url, _) = config.validate()?;
         let headers = config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let rng = ChaCha12Rng::from_seed(seed);
-        Ok(Self::start(Arc::clone(&config), &urls[0], headers, rng))
+        Ok(Self::start(Arc::clone(&config), &url, headers, rng))
     }
 
     /// `headers` can be set.
@@ -290,5 +290,5 @@ impl Connection {
 
 /// What fits into a control frame (§5.5).
 fn control(data: &[u8]) -> &[u8] {
-    &data[..data.len().min(125)]
+    data.get(..125).unwrap_or(data)
 }

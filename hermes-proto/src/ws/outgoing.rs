@@ -27,7 +27,7 @@ impl Outgoing {
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.buffer[self.head..]
+        self.buffer.get(self.head..).unwrap_or_default()
     }
 
     pub(super) fn taken(&self) -> u64 {
@@ -55,7 +55,7 @@ impl Outgoing {
         let _ = header.format(payload.len() as u64, &mut self.buffer);
         let start = self.buffer.len();
         self.buffer.extend_from_slice(payload);
-        mask(&mut self.buffer[start..], key);
+        mask(self.buffer.get_mut(start..).unwrap_or_default(), key);
     }
 
     /// The same with the payload compressed (RFC 7692 §6.1), or as it is where that is not worth it.
@@ -67,7 +67,8 @@ impl Outgoing {
         // Where it stays, unless the header gets shorter for what gets shorter.
         let at = start + header.len(room as u64);
         self.buffer.resize(at + room, 0);
-        let Some(length) = deflater.deflate(payload, &mut self.buffer[at..]) else {
+        let room = self.buffer.get_mut(at..).unwrap_or_default();
+        let Some(length) = deflater.deflate(payload, room) else {
             self.buffer.truncate(start);
             return self.frame(opcode, payload);
         };
@@ -77,8 +78,9 @@ impl Outgoing {
         self.buffer.copy_within(at..at + length, body);
         self.buffer.truncate(body + length);
         // Writing to a slice that is long enough can't fail.
-        let _ = header.format(length as u64, &mut &mut self.buffer[start..body]);
-        mask(&mut self.buffer[body..], key);
+        let _ =
+            header.format(length as u64, &mut self.buffer.get_mut(start..body).unwrap_or_default());
+        mask(self.buffer.get_mut(body..).unwrap_or_default(), key);
     }
 
     pub(super) fn advance(&mut self, n: usize) {

@@ -182,10 +182,7 @@ fn retry_after(headers: &[httparse::Header<'_>]) -> Option<RetryAfter> {
 
 /// Whether `head` begins as an answer does, so that a peer of another kind is told at once.
 fn could_be_http(head: &[u8]) -> bool {
-    let is = |start: &[u8]| {
-        let n = head.len().min(start.len());
-        head[..n] == start[..n]
-    };
+    let is = |start: &[u8]| head.starts_with(start) || start.starts_with(head);
     is(b"HTTP/1.1 ") || is(b"HTTP/1.0 ")
 }
 

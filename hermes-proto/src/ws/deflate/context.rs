@@ -35,13 +35,13 @@ impl Context {
 
     /// What can be referred to.
     pub(super) fn recent(&self) -> &[u8] {
-        &self.bytes[self.start()..]
+        self.bytes.get(self.start()..).unwrap_or_default()
     }
 
     /// The end of what can be referred to is now this message's.
     pub(super) fn push(&mut self, message: &[u8]) {
         let end = message.len().saturating_sub(self.size);
-        self.bytes.extend_from_slice(&message[end..]);
+        self.bytes.extend_from_slice(message.get(end..).unwrap_or_default());
         self.settle();
     }
 

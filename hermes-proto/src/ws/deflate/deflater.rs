@@ -53,7 +53,7 @@ impl Deflater {
         let is_whole = coder.total_in() == message.len() as u64;
         // At most `out.len()`. A coder that filled it may have more to say.
         let length = coder.total_out() as usize;
-        if !is_whole || length == out.len() || !out[..length].ends_with(&TAIL) {
+        if !is_whole || length == out.len() || !out.get(..length)?.ends_with(&TAIL) {
             return None;
         }
         self.context.push(message);

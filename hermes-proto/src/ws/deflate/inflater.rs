@@ -53,9 +53,10 @@ impl Inflater {
                     coder.init();
                 }
                 let flags = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+                let room = bytes.get_mut(origin..).unwrap_or_default();
                 let (status, read, written) =
-                    decompress(&mut coder, input, &mut bytes[origin..], at - origin, flags);
-                input = &input[read..];
+                    decompress(&mut coder, input, room, at - origin, flags);
+                input = input.get(read..).unwrap_or_default();
                 at += written;
                 is_done = status == TINFLStatus::Done;
                 match status {
@@ -80,7 +81,7 @@ impl Inflater {
         match at - start {
             _ if !is_done => Err(Violation::BadDeflate),
             length if length > limit => Err(Violation::MessageTooLarge { bytes: length as u64 }),
-            _ => Ok(&bytes[start..]),
+            _ => Ok(bytes.get(start..).unwrap_or_default()),
         }
     }
 
