@@ -16,12 +16,13 @@ use crate::Timestamp;
 
 /// The gateway of a [`Sim`](super::Sim): the server's side of RFC 6455 and of Hermes.
 ///
-/// As long as its [manners](Manners) are good, it issues a session to whoever joins, gives it back
-/// to whoever resumes, answers Pings, hands chats on to the others, and keeps what it received.
+/// As long as its [behaviour](Behaviour) is good, it issues a session to whoever joins (`client-1`
+/// to the first, `client-2` to the next), gives it back to whoever resumes, answers Pings, hands
+/// chats on to the others, and keeps what it received.
 #[derive(Debug)]
 pub struct Gateway {
-    /// How it behaves from now on, to those who are connected as to those who come.
-    pub manners: Manners,
+    /// From now on, to those who are connected as to those who come.
+    pub behaviour: Behaviour,
     now: Timestamp,
     peers: BTreeMap<u64, Peer>,
     /// The client of each token.
@@ -41,9 +42,9 @@ pub struct Gateway {
 
 /// How a [`Gateway`] behaves. By default as it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manners {
+pub struct Behaviour {
     /// What a new connection meets.
-    pub door: Door,
+    pub accept: Accept,
     /// Whether it reads. While it does not, a connection's buffers fill up.
     pub reads: bool,
     /// Whether it says anything at all.
@@ -62,10 +63,10 @@ pub struct Manners {
     pub lies: bool,
 }
 
-impl Default for Manners {
+impl Default for Behaviour {
     fn default() -> Self {
-        Manners {
-            door: Door::Open,
+        Behaviour {
+            accept: Accept::Yes,
             reads: true,
             answers: true,
             pongs: true,
@@ -80,14 +81,14 @@ impl Default for Manners {
 /// What a new connection meets at a [`Gateway`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Door {
-    /// It is welcome.
+pub enum Accept {
+    /// It is accepted, upgraded, and talked to.
     #[default]
-    Open,
-    /// Nobody listens: it is refused at once.
-    Down,
+    Yes,
+    /// Nobody listens: the connection is refused at once.
+    Refuse,
     /// Nobody answers, not even that.
-    Vanished,
+    Ignore,
     /// The upgrade is answered with an HTTP status.
     Status {
         /// The status.
@@ -99,8 +100,8 @@ pub enum Door {
     Drop,
     /// The upgrade is accepted, and then the connection is closed with this code.
     Close(u16),
-    /// It is no HTTP server.
-    Garbage,
+    /// It is answered, by a server of another kind.
+    NotHttp,
 }
 
 /// A message that a [`Gateway`] received.
@@ -197,7 +198,7 @@ impl Gateway {
     }
 
     /// Drops all connections without a word. What is under way is lost.
-    pub fn drop_all(&mut self) {
+    pub fn reset_all(&mut self) {
         for (conn, peer) in mem::take(&mut self.peers) {
             self.forget(conn, peer);
             self.effects.push_back((conn, Effect::Reset));
@@ -206,7 +207,7 @@ impl Gateway {
 
     /// Restarts: all connections are lost, and with `forget` all sessions.
     pub fn restart(&mut self, forget: bool) {
-        self.drop_all();
+        self.reset_all();
         if forget {
             self.sessions.clear();
         }
@@ -259,9 +260,9 @@ impl Gateway {
 
 /// The wires.
 impl Gateway {
-    pub(super) fn new(seed: [u8; 32]) -> Self {
+    pub(super) fn new(dice: Dice) -> Self {
         Gateway {
-            manners: Manners::default(),
+            behaviour: Behaviour::default(),
             now: Timestamp::ZERO,
             peers: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -272,7 +273,7 @@ impl Gateway {
             received: Vec::new(),
             violations: Vec::new(),
             old_pings: BTreeMap::new(),
-            dice: Dice::new(seed),
+            dice,
             effects: VecDeque::new(),
         }
     }
@@ -320,13 +321,13 @@ impl Gateway {
             Heard::Request { answer } => self.on_request(conn, answer),
             Heard::Text(text) => self.on_text(conn, text),
             Heard::Ping(data) => {
-                if self.manners.pongs {
+                if self.behaviour.pongs {
                     self.say(conn, peer::pong(&data));
                 }
                 if let Some(peer) = self.peers.get_mut(&conn) {
                     peer.last_ping = Some(data);
                 }
-                if self.manners.lies && self.dice.chance(30) {
+                if self.behaviour.lies && self.dice.chance(30) {
                     self.lie(conn);
                 }
             }
@@ -347,21 +348,21 @@ impl Gateway {
     }
 
     fn on_request(&mut self, conn: u64, answer: Vec<u8>) {
-        match self.manners.door.clone() {
-            Door::Status { code, retry_after } => {
+        match self.behaviour.accept.clone() {
+            Accept::Status { code, retry_after } => {
                 self.say(conn, peer::refusal(code, retry_after));
                 return self.end(conn);
             }
-            Door::Garbage => {
+            Accept::NotHttp => {
                 self.say(conn, b"220 mail.example ESMTP\r\n".to_vec());
                 return self.end(conn);
             }
             _ => {}
         }
         self.say(conn, answer);
-        match self.manners.door {
-            Door::Drop => return self.end(conn),
-            Door::Close(code) => return self.close_one(conn, Some(code)),
+        match self.behaviour.accept {
+            Accept::Drop => return self.end(conn),
+            Accept::Close(code) => return self.close_one(conn, Some(code)),
             _ => {}
         }
         if let Some(peer) = self.peers.get_mut(&conn) {
@@ -390,7 +391,7 @@ impl Gateway {
             return;
         };
         let is_chat = matches!(kind.as_deref(), Some("chat" | "chat-message"));
-        let relay = (is_chat && self.manners.relays).then(|| {
+        let relay = (is_chat && self.behaviour.relays).then(|| {
             fields.remove("type");
             fields.remove("sender");
             Chat { kind: "chat", sender: &client, rest: fields }.to_text()
@@ -400,7 +401,7 @@ impl Gateway {
         if let Some(chat) = relay {
             let chat = peer::text(&chat);
             for other in self.open() {
-                if other != conn || self.manners.echoes {
+                if other != conn || self.behaviour.echoes {
                     self.say(other, chat.clone());
                 }
             }
@@ -409,7 +410,7 @@ impl Gateway {
 
     /// Gives a connection its session: the one that goes with the token, or a new one.
     fn join(&mut self, conn: u64, token: Option<String>) {
-        let found = token.filter(|_| self.manners.resumes);
+        let found = token.filter(|_| self.behaviour.resumes);
         let found = found.and_then(|token| Some((self.sessions.get(&token)?.clone(), token)));
         let resumed = found.is_some();
         let (client, token) = found.unwrap_or_else(|| self.issue());
@@ -428,7 +429,7 @@ impl Gateway {
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.client = Some(client);
         }
-        if self.manners.lies {
+        if self.behaviour.lies {
             self.lie(conn);
         }
     }
@@ -443,8 +444,9 @@ impl Gateway {
     fn lie(&mut self, conn: u64) {
         let peer = self.peers.get(&conn);
         let client = peer.and_then(|peer| peer.client.clone()).unwrap_or_default();
-        let answered = peer.and_then(|peer| peer.last_ping.clone()).filter(|_| self.manners.pongs);
-        let bytes = match self.dice.below(14) {
+        let answered =
+            peer.and_then(|peer| peer.last_ping.clone()).filter(|_| self.behaviour.pongs);
+        let bytes = match self.dice.up_to(13) {
             0 => peer::text(r#"{"type":"chat","#),
             1 => peer::text(r#"{"type":"session-init","token":5,"clientId":null}"#),
             2 => peer::text(r#"{"type":"session-init","token":"forged","clientId":"nobody"}"#),
@@ -494,7 +496,7 @@ impl Gateway {
     }
 
     fn tell_others(&mut self, conn: u64, notice: &Notice<'_>) {
-        if self.manners.relays {
+        if self.behaviour.relays {
             let bytes = peer::text(&notice.to_text());
             for other in self.open().into_iter().filter(|other| *other != conn) {
                 self.say(other, bytes.clone());
@@ -512,7 +514,7 @@ impl Gateway {
 
     fn say(&mut self, conn: u64, bytes: Vec<u8>) {
         let may = self.peers.get(&conn).is_some_and(|peer| !peer.closing);
-        if may && self.manners.answers {
+        if may && self.behaviour.answers {
             self.effects.push_back((conn, Effect::Bytes(bytes)));
         }
     }

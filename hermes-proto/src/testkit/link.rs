@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn bytes_keep_their_order_and_are_cut_anywhere() {
-        let mut dice = Dice::new([1; 32]);
+        let mut dice = Dice::new(1);
         let jittery = Conditions { latency: MS, jitter: 9 * MS, ..Conditions::default() };
         let mut pipe = Pipe::default();
         for byte in 0..100 {
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn it_breaks_at_any_byte_and_stalls() {
-        let mut dice = Dice::new([1; 32]);
+        let mut dice = Dice::new(1);
         let fair = Conditions::default();
         let mut pipe = Pipe { breaks_after: Some(2), ..Pipe::default() };
         pipe.push(at(0), b"abcd", &fair, &mut dice);
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_is_not_read_takes_up_room() {
-        let mut dice = Dice::new([1; 32]);
+        let mut dice = Dice::new(1);
         let narrow = Conditions { buffer: 3, ..Conditions::default() };
         let mut pipe = Pipe::default();
         pipe.push(at(0), b"ab", &narrow, &mut dice);

@@ -14,14 +14,14 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use hermes_proto::testkit::{Door, Sim};
+//! use hermes_proto::testkit::{Accept, Sim};
 //! use hermes_proto::{Config, Event};
 //!
 //! let mut sim = Sim::new(42);
 //! let config = Config { max_attempts: None, ..Config::new("ws://gateway.test/ws") };
 //! let ada = sim.add(config)?;
 //!
-//! sim.gateway().manners.door = Door::Down;
+//! sim.gateway().behaviour.accept = Accept::Refuse;
 //! sim.connect(ada);
 //! sim.send(ada, &serde_json::json!({"type": "chat", "text": "hi"}))?;
 //! sim.run_for(Duration::from_secs(600));
@@ -31,7 +31,7 @@
 //! assert_eq!(sim.events(ada).iter().filter(lost).count(), 24);
 //! assert_eq!(sim.endpoint(ada).client().outbox_len(), 1);
 //!
-//! sim.gateway().manners.door = Door::Open;
+//! sim.gateway().behaviour.accept = Accept::Yes;
 //! sim.run_for(Duration::from_secs(31));
 //! let texts: Vec<_> = sim.gateway().received().iter().map(|message| &message.text).collect();
 //! assert_eq!(texts, [r#"{"text":"hi","type":"chat"}"#]);
@@ -39,16 +39,45 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # A script
+//!
+//! The gateway keeps what it reads, and says what it is told to say.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use hermes_proto::testkit::Sim;
+//! # use hermes_proto::Config;
+//! let mut sim = Sim::new(7);
+//! let ada = sim.add(Config::new("ws://localhost/"))?;
+//! sim.connect(ada);
+//! sim.send(ada, &serde_json::json!({"type": "status-update", "status": "busy"}))?;
+//! sim.run_for(Duration::from_secs(1));
+//!
+//! let gateway = sim.gateway();
+//! assert_eq!(gateway.received_from("client-1").count(), 1);
+//! gateway.send_to("client-1", r#"{"type":"chat","text":"noted","sender":"gateway"}"#);
+//! gateway.close(1012);
+//! sim.run_for(Duration::from_secs(10));
+//!
+//! let events: Vec<&str> = sim.events(ada).iter().map(|(_, event)| event.name()).collect();
+//! let (before, after) = events.split_at(4);
+//! assert_eq!(before, ["ws-connected", "session-init", "chat-message", "ws-disconnected"]);
+//! assert_eq!(after, ["ws-connected", "session-init"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `hermes-proto/examples/testkit.rs` tests a small application so.
+//!
 //! # What can go wrong
 //!
-//! - **The gateway**: its [`Manners`] say how it behaves from now on. It can be [down](Door::Down)
-//!   or [vanish](Door::Vanished), refuse with a [status](Door::Status) and a `Retry-After`, accept
-//!   and [drop](Door::Drop) or [close](Door::Close), read nothing, answer nothing, answer no Pings,
-//!   forget sessions, and lie. And it can do things at once: [close](Gateway::close), send,
-//!   [flood](Gateway::flood), [restart](Gateway::restart).
+//! - **The gateway**: its [`Behaviour`] is how it is from now on. It can [refuse](Accept::Refuse)
+//!   connections or [ignore](Accept::Ignore) them, answer with a [status](Accept::Status) and a
+//!   `Retry-After`, accept and [drop](Accept::Drop) or [close](Accept::Close), read nothing, answer
+//!   nothing, answer no Pings, forget sessions, and lie. And it can do things at once:
+//!   [close](Gateway::close), send, [flood](Gateway::flood), [restart](Gateway::restart).
 //! - **The network**: an endpoint's [`Conditions`] say how long bytes are under way, how they are
-//!   cut, how much a write takes, and what happens to connections by chance. [`Sim::hit`] makes a
-//!   [`Fault`] happen: a break at any byte, a stall, a link that is dead without a word.
+//!   cut, how much a write takes, and what happens to connections by chance. [`Sim::inject`] makes
+//!   a [`Fault`] happen: a break at any byte, a stall, a link that is dead without a word.
 //! - **The host**: it [sleeps](Sim::sleep), and with [oddities](Conditions::oddities) its timer is
 //!   late, early or doubled, and it has news of connections long gone.
 //!
@@ -62,7 +91,7 @@
 //! sim.connect(ada);
 //! sim.run_for(Duration::from_secs(60));
 //! // The link dies, and nobody is told. The heartbeat finds out.
-//! sim.hit(ada, Fault::HalfOpen);
+//! sim.inject(ada, Fault::HalfOpen);
 //! sim.run_for(Duration::from_secs(40));
 //! assert!(matches!(sim.endpoint(ada).client().state(), State::Open { .. }));
 //! assert_eq!((sim.gateway().sessions_resumed(), sim.gateway().clients().count()), (1, 1));
@@ -88,7 +117,7 @@ mod peer;
 mod sim;
 
 pub use self::conditions::{Conditions, Fault};
-pub use self::gateway::{Door, Gateway, Manners, Received};
+pub use self::gateway::{Accept, Behaviour, Gateway, Received};
 pub use self::sim::{NodeId, Sim, Step};
 use crate::{Event, message};
 

@@ -10,7 +10,7 @@ use super::conditions::{Conditions, Fault};
 use super::dice::Dice;
 #[cfg(doc)]
 use super::gateway::Received;
-use super::gateway::{Door, Effect, Gateway};
+use super::gateway::{Accept, Effect, Gateway};
 use super::host::Host;
 use super::link::{Link, NEXT_READ, Out};
 use crate::{
@@ -91,17 +91,10 @@ const UNIX_MS: u64 = 1_700_000_000_000;
 impl Sim {
     /// A gateway and nobody there. The seed decides everything that is left to chance.
     pub fn new(seed: u64) -> Self {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        Self::from_seed(bytes)
-    }
-
-    /// The same, with more seed.
-    pub fn from_seed(seed: [u8; 32]) -> Self {
         let mut dice = Dice::new(seed);
         Sim {
             now: Timestamp::ZERO,
-            gateway: Gateway::new(dice.seed()),
+            gateway: Gateway::new(dice.fork()),
             dice,
             hosts: Vec::new(),
             links: BTreeMap::new(),
@@ -147,7 +140,7 @@ impl Sim {
     }
 
     /// Something happens to an endpoint's connection, now; `false` where it has none.
-    pub fn hit(&mut self, node: NodeId, fault: Fault) -> bool {
+    pub fn inject(&mut self, node: NodeId, fault: Fault) -> bool {
         let link = self.hosts[node.0].link.filter(|link| self.links.contains_key(link));
         if let Some(link) = link {
             self.strike(link, fault);
@@ -421,7 +414,7 @@ impl Sim {
             }
             self.look(id);
         }
-        let reads = self.gateway.manners.reads;
+        let reads = self.gateway.behaviour.reads;
         if reads && !self.was_reading {
             for id in self.links.keys().copied().collect::<Vec<_>>() {
                 self.look(id);
@@ -531,9 +524,9 @@ impl Sim {
         if !self.dice.chance(host.conditions.oddities) || host.asleep_until > self.now {
             return;
         }
-        let conn = ConnId(self.dice.below(host.named() + 2));
+        let conn = ConnId(self.dice.up_to(host.named() + 1));
         let is_live = host.endpoint.client().conn() == Some(conn);
-        let input = match self.dice.below(5) {
+        let input = match self.dice.up_to(4) {
             0 => Input::TimerFired,
             _ if is_live => return,
             1 => Input::Opened { conn },
@@ -550,7 +543,7 @@ impl Sim {
     /// Plans the next time at which something comes out of a link.
     fn look(&mut self, id: u64) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        let reads = self.gateway.manners.reads;
+        let reads = self.gateway.behaviour.reads;
         let up = link.up.next().filter(|_| reads);
         let down = link.down.next();
         for (pipe, next, occurrence) in [
@@ -572,10 +565,10 @@ impl Sim {
     fn on_dialed(&mut self, id: u64, refused: bool) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let (node, conn) = (link.node, link.conn);
-        match self.gateway.manners.door {
-            Door::Vanished => return,
+        match self.gateway.behaviour.accept {
+            Accept::Ignore => return,
             _ if refused => {}
-            Door::Down => {}
+            Accept::Refuse => {}
             _ => {
                 link.has_peer = true;
                 self.gateway.accept(id);
@@ -602,8 +595,8 @@ impl Sim {
         }
         let Some(fault) = self.dice.pick(&conditions.faults).copied() else { return };
         let fault = match fault {
-            Fault::ResetAfterSent(most) => Fault::ResetAfterSent(self.dice.below(most + 1)),
-            Fault::ResetAfterReceived(most) => Fault::ResetAfterReceived(self.dice.below(most + 1)),
+            Fault::ResetAfterSent(most) => Fault::ResetAfterSent(self.dice.up_to(most)),
+            Fault::ResetAfterReceived(most) => Fault::ResetAfterReceived(self.dice.up_to(most)),
             Fault::Stall(most) => Fault::Stall(self.dice.within(most)),
             other => other,
         };
@@ -645,7 +638,7 @@ impl Sim {
             return;
         }
         link.up.looked_at = None;
-        if !self.gateway.manners.reads {
+        if !self.gateway.behaviour.reads {
             return;
         }
         match link.up.take(self.now, 64 << 10) {
@@ -673,7 +666,7 @@ impl Sim {
         let (node, conn, conditions) = (link.node, link.conn, &self.hosts[link.node].conditions);
         let is_odd = self.dice.chance(conditions.oddities);
         let most = conditions.read_most.max(1);
-        let most = if is_odd { self.dice.up_to(most) } else { most };
+        let most = if is_odd { 1 + self.dice.up_to(most as u64 - 1) as usize } else { most };
         match link.down.take(self.now, most) {
             Out::Nothing => {}
             Out::Bytes(bytes) => {

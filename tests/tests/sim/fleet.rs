@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hermes_proto::testkit::{Conditions, Door, Fault, NodeId, Sim};
+use hermes_proto::testkit::{Accept, Conditions, Fault, NodeId, Sim};
 use hermes_proto::{
     Config, Delivery, Jitter, Outgoing, Overflow, Plaintext, Receipts, Resume, SendError, State,
 };
@@ -174,7 +174,7 @@ pub(crate) fn do_something(
         }
         14..17 => {
             let faults = sim.conditions(node).faults.clone();
-            sim.hit(node, *dice.pick(&faults));
+            sim.inject(node, *dice.pick(&faults));
         }
         _ => {
             for _ in 0..*dice.pick(&[1, 1, 1, 3, 12]) {
@@ -222,41 +222,44 @@ pub(crate) fn read(text: &str) -> (usize, u64) {
 
 /// The gateway does something else.
 pub(crate) fn change_mood(sim: &mut Sim, mood: Mood, dice: &mut Dice) -> Mood {
-    let relays = sim.gateway().manners.relays;
+    let relays = sim.gateway().behaviour.relays;
     be_good(sim, relays);
     let gateway = sim.gateway();
     if mood == Mood::Bad {
         return Mood::Good;
     }
-    let manners = &mut gateway.manners;
+    let behaviour = &mut gateway.behaviour;
     match dice.below(18) {
-        0 => manners.door = Door::Down,
-        1 => manners.door = Door::Vanished,
-        2 => manners.door = Door::Status { code: 503, retry_after: Some(30) },
-        3 => manners.door = Door::Status { code: *dice.pick(&[401, 429, 500]), retry_after: None },
-        4 => manners.door = Door::Drop,
-        5 => manners.door = Door::Close(*dice.pick(&[1000, 1008, 1012, 1013, 4000])),
-        6 => manners.door = Door::Garbage,
-        7 => manners.reads = false,
-        8 => manners.answers = false,
-        9 => manners.pongs = false,
-        10 => manners.resumes = false,
-        11 | 12 => manners.lies = true,
+        0 => behaviour.accept = Accept::Refuse,
+        1 => behaviour.accept = Accept::Ignore,
+        2 => behaviour.accept = Accept::Status { code: 503, retry_after: Some(30) },
+        3 => {
+            behaviour.accept =
+                Accept::Status { code: *dice.pick(&[401, 429, 500]), retry_after: None }
+        }
+        4 => behaviour.accept = Accept::Drop,
+        5 => behaviour.accept = Accept::Close(*dice.pick(&[1000, 1008, 1012, 1013, 4000])),
+        6 => behaviour.accept = Accept::NotHttp,
+        7 => behaviour.reads = false,
+        8 => behaviour.answers = false,
+        9 => behaviour.pongs = false,
+        10 => behaviour.resumes = false,
+        11 | 12 => behaviour.lies = true,
         13 => gateway.flood(40),
         14 => gateway.close(*dice.pick(&[1000, 1001, 1008, 1012, 4321])),
-        15 => gateway.drop_all(),
+        15 => gateway.reset_all(),
         _ => gateway.restart(dice.chance(50)),
     }
     // What it does at once hits those who are there; the door those who come.
-    if gateway.manners.door != Door::Open && dice.chance(70) {
-        gateway.drop_all();
+    if gateway.behaviour.accept != Accept::Yes && dice.chance(70) {
+        gateway.reset_all();
     }
     Mood::Bad
 }
 
 /// The gateway behaves.
 pub(crate) fn be_good(sim: &mut Sim, relays: bool) {
-    sim.gateway().manners = hermes_proto::testkit::Manners { relays, ..Default::default() };
+    sim.gateway().behaviour = hermes_proto::testkit::Behaviour { relays, ..Default::default() };
 }
 
 /// An endpoint's network behaves.
@@ -266,6 +269,6 @@ pub(crate) fn settle(sim: &mut Sim, node: NodeId, ledger: &mut Ledger, _: &mut D
     ledger.network(true);
     sim.network_changed(node, true);
     if !notices_silence(ledger.config()) {
-        sim.hit(node, Fault::Reset);
+        sim.inject(node, Fault::Reset);
     }
 }

@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
             run.plan(scale.pace, number);
         }
         run.plan(scale.moods, scale.endpoints);
-        run.sim.gateway().manners.relays = scale.relays;
+        run.sim.gateway().behaviour.relays = scale.relays;
         run
     }
 
