@@ -9,7 +9,7 @@ use hermes_proto::{Event, MessageId, Outgoing, SendError, Timestamp};
 use mio::{Events, Poll, Token, Waker};
 use serde::Serialize;
 
-use crate::{Driver, Error, Options, ReadBuffer, Sender};
+use crate::{Driver, Error, Options, ReadBuffer, Sender, Timings};
 
 /// A client with a loop of its own: [`poll`](Self::poll) runs it, and tells what happens.
 ///
@@ -167,6 +167,11 @@ impl Client {
     /// As [`Driver::why`].
     pub fn why(&self) -> String {
         self.driver.why()
+    }
+
+    /// As [`Driver::timings`].
+    pub fn timings(&self) -> Timings {
+        self.driver.timings()
     }
 
     /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of

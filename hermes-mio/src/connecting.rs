@@ -9,6 +9,7 @@ use hermes_proto::{CloseReason, Timestamp};
 
 use crate::dial::{Dial, Dialed};
 use crate::proxy::Tunnel;
+use crate::timings::{self, Stopwatch};
 use crate::transport::{Slot, Transport, ended_by};
 
 /// A connection in the making.
@@ -27,7 +28,7 @@ enum Step {
     Connected(Transport),
     Tunnel(Transport, Tunnel),
     #[cfg(feature = "tls")]
-    Tls(Box<crate::tls::TlsStream>),
+    Tls(Box<crate::tls::TlsStream>, With),
     /// It is over, one way or another.
     Over,
 }
@@ -37,9 +38,15 @@ enum Step {
 pub(crate) enum Layer {
     /// A way through a proxy.
     Tunnel(Tunnel),
-    /// TLS, with this host.
     #[cfg(feature = "tls")]
-    Tls { config: std::sync::Arc<rustls::ClientConfig>, host: String },
+    Tls { config: std::sync::Arc<rustls::ClientConfig>, host: String, with: With },
+}
+
+/// Who is on the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum With {
+    Proxy,
+    Gateway,
 }
 
 /// How a connection in the making stands.
@@ -70,11 +77,14 @@ impl Connecting {
     }
 
     /// Does what can be done.
-    pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot) -> Progress {
+    pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot, watch: &mut Stopwatch) -> Progress {
         loop {
             let transport = match mem::replace(&mut self.step, Step::Over) {
                 Step::Dial(mut dial) => match dial.poll(now, slot) {
-                    Dialed::Up(transport) => transport,
+                    Dialed::Up(transport) => {
+                        watch.done(timings::Step::Connect);
+                        transport
+                    }
                     Dialed::Waiting => {
                         self.step = Step::Dial(dial);
                         return Progress::Waiting;
@@ -82,10 +92,16 @@ impl Connecting {
                     Dialed::Failed(reason) => return Progress::Failed(reason),
                 },
                 #[cfg(unix)]
-                Step::Connected(transport) => transport,
+                Step::Connected(transport) => {
+                    watch.done(timings::Step::Connect);
+                    transport
+                }
                 Step::Tunnel(mut transport, mut tunnel) => {
                     match lead_through(&mut transport, &mut tunnel) {
-                        Ok(true) => transport,
+                        Ok(true) => {
+                            watch.done(timings::Step::Proxy);
+                            transport
+                        }
                         Ok(false) => {
                             self.step = Step::Tunnel(transport, tunnel);
                             return Progress::Waiting;
@@ -97,10 +113,16 @@ impl Connecting {
                     }
                 }
                 #[cfg(feature = "tls")]
-                Step::Tls(mut stream) => match stream.shake_hands() {
-                    Ok(true) => Transport::Tls(stream),
+                Step::Tls(mut stream, with) => match stream.shake_hands() {
+                    Ok(true) => {
+                        // With a proxy it is a part of what that takes.
+                        if with == With::Gateway {
+                            watch.done(timings::Step::Tls);
+                        }
+                        Transport::Tls(stream)
+                    }
                     Ok(false) => {
-                        self.step = Step::Tls(stream);
+                        self.step = Step::Tls(stream, with);
                         return Progress::Waiting;
                     }
                     Err(reason) => {
@@ -114,9 +136,9 @@ impl Connecting {
                 None => return Progress::Up(transport),
                 Some(Layer::Tunnel(tunnel)) => self.step = Step::Tunnel(transport, tunnel),
                 #[cfg(feature = "tls")]
-                Some(Layer::Tls { config, host }) => {
+                Some(Layer::Tls { config, host, with }) => {
                     match crate::tls::TlsStream::new(&config, &host, transport) {
-                        Ok(stream) => self.step = Step::Tls(Box::new(stream)),
+                        Ok(stream) => self.step = Step::Tls(Box::new(stream), with),
                         Err((transport, reason)) => {
                             transport.hang_up(slot);
                             return Progress::Failed(reason);
@@ -133,8 +155,21 @@ impl Connecting {
             Step::Dial(dial) => dial.failure(),
             Step::Tunnel(..) => CloseReason::Timeout { stage: Stage::Proxy },
             #[cfg(feature = "tls")]
-            Step::Tls(_) => CloseReason::Timeout { stage: Stage::Tls },
+            Step::Tls(_, With::Proxy) => CloseReason::Timeout { stage: Stage::Proxy },
+            #[cfg(feature = "tls")]
+            Step::Tls(..) => CloseReason::Timeout { stage: Stage::Tls },
             _ => CloseReason::Timeout { stage: Stage::Connect },
+        }
+    }
+
+    /// What is done now, for people.
+    pub(crate) fn what(&self) -> String {
+        match &self.step {
+            Step::Dial(dial) => dial.what(),
+            Step::Tunnel(_, tunnel) => format!("asking the proxy {}", tunnel.server()),
+            #[cfg(feature = "tls")]
+            Step::Tls(stream, _) => format!("shaking hands with {}", stream.host()),
+            _ => String::new(),
         }
     }
 
@@ -146,7 +181,7 @@ impl Connecting {
             Step::Connected(transport) => transport.hang_up(slot),
             Step::Tunnel(transport, _) => transport.hang_up(slot),
             #[cfg(feature = "tls")]
-            Step::Tls(stream) => stream.hang_up(slot),
+            Step::Tls(stream, _) => stream.hang_up(slot),
             Step::Over => {}
         }
     }

@@ -77,6 +77,13 @@ impl Dial {
         CloseReason::Connect { text: format!("{}{}", self.to, self.race).into() }
     }
 
+    /// What is done now, for people.
+    pub(crate) fn what(&self) -> String {
+        let to: Vec<String> =
+            self.attempts.iter().map(|attempt| attempt.address.to_string()).collect();
+        format!("connecting to {}{}", self.to, to.join(", "))
+    }
+
     /// Stops trying.
     pub(crate) fn hang_up(mut self, slot: &Slot) {
         self.close(slot);

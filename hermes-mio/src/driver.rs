@@ -24,10 +24,11 @@ use crate::link::{Link, Stream};
 use crate::network::{Hop, Network, Route};
 use crate::resolve::{Host, Lookup};
 use crate::sender::{Gate, Queue};
+use crate::timings::{Step, Stopwatch};
 #[cfg(unix)]
 use crate::transport::Transport;
 use crate::transport::{Slot, ended_by};
-use crate::{Error, Options, Sender, SessionStore, Tap, log};
+use crate::{Error, Options, Sender, SessionStore, Tap, Timings, log};
 
 /// One client in a loop of the application's own: its sockets are known to the application's
 /// [`mio::Poll`], and the application says when it is its turn.
@@ -61,6 +62,7 @@ pub struct Driver {
     /// each question once at a time, and one thread.
     lookups: Vec<Lookup>,
     network: Network,
+    watch: Stopwatch,
     slot: Slot,
     waker: Arc<Waker>,
     queue: Arc<Queue>,
@@ -170,6 +172,7 @@ impl Driver {
             link: Link::Down,
             lookups: Vec::new(),
             network,
+            watch: Stopwatch::new(clock),
             slot: Slot { registry, token },
             waker,
             queue,
@@ -371,6 +374,9 @@ impl Driver {
     /// ```
     pub fn why(&self) -> String {
         let mut line = self.core().why(self.clock.now());
+        if let Some(what) = self.link.what() {
+            line.push_str(&format!("; {what}"));
+        }
         match self.queued() {
             0 => {}
             queued => line.push_str(&format!("; {queued} messages from senders wait")),
@@ -380,6 +386,11 @@ impl Driver {
             line.push_str(&format!("; shutting down within {:.1} s", left.as_secs_f64()));
         }
         line
+    }
+
+    /// How long the steps of the newest connection took.
+    pub fn timings(&self) -> Timings {
+        self.watch.timings()
     }
 
     /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of
@@ -519,6 +530,7 @@ impl Driver {
         tracing::debug!(%conn, ?url, "opening");
         // The one before has ended; the endpoint has never more than one.
         self.hang_up();
+        self.watch.begin();
         let route = self.network.route(url)?;
         let connecting = match &route.hop {
             #[cfg(unix)]
@@ -578,6 +590,13 @@ impl Driver {
             if self.core().config().delivery == Delivery::AtMostOnce {
                 *in_doubt = stats.in_doubt - begin.in_doubt;
             }
+        }
+        match &event {
+            Event::Connected { .. } => self.watch.done(Step::Upgrade),
+            Event::SessionInit(_) if self.watch.timings().resume.is_none() => {
+                self.watch.done(Step::Resume);
+            }
+            _ => {}
         }
         log::event(self.now, &event);
         self.events.push_back(event);
@@ -648,6 +667,7 @@ impl Driver {
     ) {
         match answer {
             Ok(addresses) => {
+                self.watch.done(Step::Resolve);
                 let connecting = self.network.dial(addresses, route);
                 self.link = Link::Connecting { conn, connecting, ready: true };
             }
@@ -664,7 +684,7 @@ impl Driver {
             return;
         }
         let conn = *conn;
-        match connecting.poll(self.now, &self.slot) {
+        match connecting.poll(self.now, &self.slot, &mut self.watch) {
             Progress::Waiting => {}
             Progress::Up(transport) => {
                 self.link = Link::Up(Stream::new(conn, transport));

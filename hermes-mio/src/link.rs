@@ -75,6 +75,15 @@ impl Link {
         }
     }
 
+    /// What is done for a connection that is not there yet, for people.
+    pub(crate) fn what(&self) -> Option<String> {
+        match self {
+            Link::Resolving { route, .. } => Some(format!("looking up {}", route.hop())),
+            Link::Connecting { connecting, .. } => Some(connecting.what()),
+            Link::Down | Link::Up(_) => None,
+        }
+    }
+
     /// Takes note of a readiness event.
     pub(crate) fn ready(&mut self, event: &Event) {
         match self {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hermes_proto::{CloseReason, Config, ConfigError, Url};
 
 use crate::Error;
-use crate::connecting::{Connecting, Layer};
+use crate::connecting::{Connecting, Layer, With};
 use crate::dial::Dial;
 use crate::proxy::{Kind, Proxy, Server, Tunnel};
 use crate::race::Race;
@@ -77,12 +77,12 @@ impl Network {
         let proxy = self.proxy_for(url);
         if let Some(proxy) = proxy {
             if proxy.kind == Kind::Https {
-                layers.push(self.tls(&proxy.host)?);
+                layers.push(self.tls(&proxy.host, With::Proxy)?);
             }
             layers.push(Layer::Tunnel(Tunnel::new(proxy, &gateway)));
         }
         if url.is_secure() {
-            layers.push(self.tls(&gateway)?);
+            layers.push(self.tls(&gateway, With::Gateway)?);
         }
         let is_proxied = proxy.is_some();
         let hop = Hop::Host(proxy.map_or(gateway, |proxy| proxy.host.clone()));
@@ -107,15 +107,15 @@ impl Network {
     }
 
     #[cfg(feature = "tls")]
-    fn tls(&self, host: &Host) -> Result<Layer, CloseReason> {
+    fn tls(&self, host: &Host, with: With) -> Result<Layer, CloseReason> {
         match self.tls.config() {
-            Ok(config) => Ok(Layer::Tls { config, host: host.name.clone() }),
+            Ok(config) => Ok(Layer::Tls { config, host: host.name.clone(), with }),
             Err(error) => Err(CloseReason::Tls { text: error.to_string().into() }),
         }
     }
 
     #[cfg(not(feature = "tls"))]
-    fn tls(&self, _host: &Host) -> Result<Layer, CloseReason> {
+    fn tls(&self, _host: &Host, _with: With) -> Result<Layer, CloseReason> {
         let text =
             "wss:// and https:// need TLS, and hermes-mio was built without its feature tls".into();
         Err(CloseReason::Tls { text })
@@ -125,6 +125,15 @@ impl Network {
 impl Route {
     pub(crate) fn leads_to(&self, host: &Host) -> bool {
         matches!(&self.hop, Hop::Host(hop) if hop == host)
+    }
+
+    /// The first hop, for people.
+    pub(crate) fn hop(&self) -> String {
+        match &self.hop {
+            Hop::Host(host) => format!("{}{}", self.whose(), host.name),
+            #[cfg(unix)]
+            Hop::Unix(path) => path.display().to_string(),
+        }
     }
 
     /// Before what went wrong on the way to the hop, for people.

@@ -298,10 +298,20 @@ fn tls_from_end_to_end() {
         hermes
     };
 
-    let trusting = connect(&["--cacert", &cert]);
+    let trusting = connect(&["--cacert", &cert, "-v"]);
     let message = trusting.event("chat-message");
     assert_eq!(message["detail"]["n"], 1);
-    assert!(trusting.end().0.success());
+    let (status, _, errors) = trusting.end();
+    assert!(status.success());
+    // Each step with its time, in order.
+    let mut rest = &errors[..];
+    for step in ["resolve", "connect", "TLS", "upgrade", "resume"] {
+        let line =
+            rest.split_once(&format!("hermes: {step} ")).unwrap_or_else(|| panic!("{errors}"));
+        let time = line.1.lines().next().unwrap();
+        assert!(time.ends_with('s') && time.starts_with(|c: char| c.is_ascii_digit()), "{time}");
+        rest = line.1;
+    }
 
     let nobody = ["--cacert", &cert, "--cert", &cert, "--key", "/nonexistent"];
     for (more, says) in [

@@ -131,6 +131,11 @@ impl Tunnel {
         Tunnel { server: server.to_string(), out, talk, is_open: false }
     }
 
+    /// The proxy's host and port.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// What is to be sent.
     pub(crate) fn transmit(&self) -> &[u8] {
         &self.out

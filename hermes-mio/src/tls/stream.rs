@@ -49,6 +49,10 @@ impl TlsStream {
         }
     }
 
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Goes on with the handshake; `true` once it is done.
     pub(crate) fn shake_hands(&mut self) -> Result<bool, CloseReason> {
         loop {

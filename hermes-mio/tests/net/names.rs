@@ -223,3 +223,35 @@ fn the_delay_has_a_least_value() {
     let Err(Error::Config(error)) = Client::new(options(9)) else { panic!() };
     assert_eq!(error.field, "attempt_delay");
 }
+
+/// What has been done has its time, and what is being done is in `why`.
+#[test]
+fn the_steps_of_a_connection_are_told() {
+    let (go, may_resolve) = mpsc::channel();
+    let may_resolve = Mutex::new(may_resolve);
+    let peer = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        send(&mut socket, r#"{"type":"session-init","token":"t","clientId":"c"}"#);
+        read_close(&mut socket);
+    });
+    let addr = peer.addr;
+    let options = Options::new(config(URL)).resolver(move |_, _| {
+        may_resolve.lock().unwrap().recv_timeout(LONG).map_err(io::Error::other)?;
+        Ok(vec![addr])
+    });
+    let mut client = Client::new(options).unwrap();
+    client.connect();
+    client.poll(Some(Duration::ZERO)).unwrap();
+    assert_eq!(client.timings(), hermes_mio::Timings::default());
+    assert!(client.why().ends_with("; looking up gateway.test"), "{}", client.why());
+    let begin = Instant::now();
+    go.send(()).unwrap();
+    wait_for(&mut client, |event| matches!(event, Event::SessionInit(_)).then_some(()));
+    let timings = client.timings();
+    let names: Vec<&str> = timings.steps().map(|(name, _)| name).collect();
+    assert_eq!(names, ["resolve", "connect", "upgrade", "resume"]);
+    let since = timings.connect.unwrap() + timings.upgrade.unwrap() + timings.resume.unwrap();
+    assert!(since <= begin.elapsed(), "{timings}");
+    disconnect(&mut client);
+    peer.join();
+}

@@ -428,6 +428,7 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
     let mut is_ending = false;
     let mut failure = None;
     let mut shown = None;
+    let mut timed = (None, 0);
     // Not every change of the state comes with an event.
     let patience = (args.verbose > 0).then_some(Duration::from_millis(100));
     loop {
@@ -439,6 +440,9 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
             client.shutdown(Duration::from_millis(args.shutdown_timeout));
         }
         let event = client.poll(patience)?;
+        if args.verbose > 0 {
+            show_steps(client, &mut timed);
+        }
         let stage = stage(client);
         let has_changed = shown.replace(stage) != Some(stage);
         if is_asked.swap(false, Ordering::Relaxed) || has_changed && args.verbose > 0 {
@@ -497,6 +501,19 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
             Event::Warning { text } => eprintln!("hermes: warning: {text}"),
             _ => {}
         }
+    }
+}
+
+/// The steps that were done since, each with its time. `timed` is of which connection how many were
+/// shown.
+fn show_steps(client: &Client, timed: &mut (Option<ConnId>, usize)) {
+    let (conn, timings) = (client.core().conn(), client.timings());
+    if conn.is_some() && timed.0 != conn {
+        *timed = (conn, 0);
+    }
+    for (name, took) in timings.steps().skip(timed.1) {
+        eprintln!("hermes: {name} {took:.1?}");
+        timed.1 += 1;
     }
 }
 

@@ -232,6 +232,10 @@ mod in_tls {
                 assert!(wait_for(&mut client, chat_text) == large(n), "message {n}");
             }
             run_until(&mut client, |client| client.core().outbox_len() == 0);
+            let timings = client.timings();
+            let steps: Vec<&str> = timings.steps().map(|(name, _)| name).collect();
+            let tls = if is_gateway_secure { &["TLS"][..] } else { &[] };
+            assert_eq!(steps, [&["resolve", "connect", "proxy"], tls, &["upgrade"]].concat());
             disconnect(&mut client);
             gateway.join();
             assert_eq!(proxy.asked.recv().unwrap(), ("gateway.test:9".to_owned(), None));
