@@ -10,7 +10,7 @@ use super::trace::replays;
 use crate::Call;
 use crate::world::{Begin, TOKEN, World};
 
-/// A longer history finds little that a shorter one does not.
+/// As many as take a few milliseconds.
 const DEEDS: usize = 200;
 
 /// Lives through a history.

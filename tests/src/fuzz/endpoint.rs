@@ -21,7 +21,7 @@ use crate::ws::{
     text,
 };
 
-/// A longer history finds little that a shorter one does not.
+/// As many as take a few milliseconds.
 const DEEDS: usize = 200;
 
 /// The request, or all this at once: a session, the window and a message beyond it, a Ping, sixteen
