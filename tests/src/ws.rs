@@ -186,6 +186,12 @@ pub fn read_raw(bytes: &[u8]) -> Option<Raw> {
     Some(Raw { first, key: *key, payload, size })
 }
 
+/// The client's frames that are whole, and how much there is of another.
+pub fn arrived(bytes: &[u8]) -> (Vec<Sent>, usize) {
+    let (frames, rest) = read_frames(bytes);
+    (frames.into_iter().map(|on_wire| on_wire.frame).collect(), rest.len())
+}
+
 /// Reads the client's first frame. `None`: its end is still to come.
 ///
 /// The client sends whole messages, uncompressed, and Close frames without a reason; anything else
@@ -355,8 +361,8 @@ pub struct Bench {
     pub request: Vec<u8>,
     /// The bytes that the operating system took from it.
     pub wire: Vec<u8>,
-    /// The frames that the gateway had whole, on each connection before.
-    pub past: Vec<Vec<Sent>>,
+    /// The same on each connection before, without the upgrade request.
+    pub past: Vec<Vec<u8>>,
     /// How many bytes were ever in `wire`, for a test that empties it.
     taken: u64,
     /// How many of its bytes an action has spoken of.
@@ -544,9 +550,7 @@ impl Bench {
 impl Bench {
     /// The frames that it has whole, and how much of another.
     pub fn arrived(&self) -> (Vec<Sent>, usize) {
-        let bytes = self.wire.get(self.request.len()..).unwrap_or_default();
-        let (frames, rest) = read_frames(bytes);
-        (frames.into_iter().map(|on_wire| on_wire.frame).collect(), rest.len())
+        arrived(self.wire.get(self.request.len()..).unwrap_or_default())
     }
 
     /// What the latest Ping says that it has.
@@ -567,7 +571,7 @@ impl Bench {
 impl Bench {
     fn ended(&mut self) {
         if self.live.take().is_some() {
-            self.past.push(self.arrived().0);
+            self.past.push(self.wire.get(self.request.len()..).unwrap_or_default().to_vec());
         }
         self.request.clear();
         self.wire.clear();

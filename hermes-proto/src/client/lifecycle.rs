@@ -651,7 +651,8 @@ impl Client {
     fn on_deadline(&mut self, out: &mut impl Sink) {
         let now = self.now;
         if self.outbox.expiry().is_some_and(|due| due <= now) {
-            return self.expire(out);
+            // What waited behind it may fit now.
+            return self.pump(out);
         }
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Connecting { conn, stage, deadline } => {

@@ -17,8 +17,8 @@ use crate::words::lost;
 use crate::world::{Begin, Conn, Deed, Report, TOKEN};
 use crate::ws::bits::{BINARY, CONTINUATION, FIN, TEXT};
 use crate::ws::{
-    Asks, Bench, OnWire, Sent, binary, close, frame, header, ping, pong, read_frames, reply_to,
-    text,
+    Asks, Bench, OnWire, Sent, arrived, binary, close, frame, header, ping, pong, read_frames,
+    reply_to, text,
 };
 
 /// As many as take a few milliseconds.
@@ -385,7 +385,8 @@ impl Hostile {
     /// What the server has, now that something was taken, or the connection has ended.
     fn hear(&mut self) {
         let Hostile { bench, books, .. } = self;
-        for frames in bench.past.drain(..) {
+        for bytes in bench.past.drain(..) {
+            let (frames, _) = arrived(&bytes);
             frames[self.heard.len()..].iter().for_each(|frame| books.hears(frame));
             books.ends();
             self.heard.clear();

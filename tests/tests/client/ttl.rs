@@ -62,6 +62,16 @@ fn several_are_given_up_at_once() {
     host.at(300).timer().expect([expired(4, "4"), expired(1, "1"), expired(3, "3")]);
 }
 
+/// It may have been in the way of one behind it.
+#[test]
+fn what_waited_behind_it_goes_when_it_is_given_up() {
+    let mut host = Host::connected(Config { unflushed_max_bytes: 5, ..quiet() });
+    host.at(1).send("123").expect([send(1, 1, "123")]);
+    host.at(1).send_message(ttl("456", 1_000)).expect([arm(1_001)]);
+    host.at(1).send("7").expect([]);
+    host.at(1_001).timer().expect([expired(2, "456"), send(1, 2, "7")]);
+}
+
 #[test]
 fn it_is_given_up_wherever_the_client_is() {
     type Begin = fn(&mut Host);
