@@ -16,6 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) endpoint: Endpoint,
+    /// What a recording begins with.
+    #[cfg(feature = "trace")]
     pub(super) start: Start,
     pub(super) conditions: Conditions,
     /// What is to be done.
@@ -62,8 +64,9 @@ const HURRY: u32 = 100;
 impl Host {
     pub(super) fn new(config: Config, start: Start) -> Result<Self, ConfigError> {
         Ok(Host {
-            endpoint: Endpoint::new(config, start.clone())?,
-            start,
+            #[cfg(feature = "trace")]
+            start: start.clone(),
+            endpoint: Endpoint::new(config, start)?,
             conditions: Conditions::default(),
             actions: Actions::new(),
             events: Vec::new(),

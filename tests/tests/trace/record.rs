@@ -192,6 +192,13 @@ fn bytes() {
         wire.extend_from_slice(endpoint.transmit());
         at(&mut endpoint, 60_001, Input::Closed { conn, reason: CloseReason::lost() });
         at(&mut endpoint, 1_060_001, Input::TimerFired);
+        // Each connection counts from its own beginning.
+        let conn = endpoint.client().conn().unwrap();
+        at(&mut endpoint, 1_060_002, Input::Opened { conn });
+        wire.extend_from_slice(endpoint.transmit());
+        let up_to = endpoint.transmit().len() as u64;
+        taken += up_to;
+        at(&mut endpoint, 1_060_003, Input::Flushed { conn, up_to });
         // Every byte was transmitted once, and every byte taken.
         let lines =
             trace.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
