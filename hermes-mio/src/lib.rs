@@ -223,6 +223,7 @@
 //!
 //! - `tls` (default): `wss://`, with [rustls](https://docs.rs/rustls). Without it such a URL ends in
 //!   [`CloseReason::Tls`].
+//! - `deflate`: compressed messages (RFC 7692), where [`Config::deflate`] asks for them.
 //! - `gateway`: a gateway for development and tests.
 //! - `cli`: the `hermes` command.
 

@@ -4,7 +4,10 @@
 //! clock: deadlines are the [`Client`](crate::Client)'s, above it. [`Endpoint`](crate::Endpoint)
 //! is the two stacked, and what most hosts want.
 //!
-//! Beside what the RFC demands it keeps two promises: what the peer sends never makes it hold more
+//! With the feature `deflate`, and [`Config::deflate`], it offers the gateway to compress messages (RFC
+//! 7692).
+//!
+//! Beside what the RFCs demand it keeps two promises: what the peer sends never makes it hold more
 //! memory than the configuration allows, and the same seed makes the same bytes.
 
 mod chunk;

@@ -14,10 +14,10 @@ use crate::{LITTLE, measure};
 
 /// A gateway whose messages become 1,000 times as long, whatever the client allows.
 #[test]
-fn a_bomb_takes_twice_the_limit() {
+fn a_bomb_takes_little_more_than_the_limit() {
     let bomb = Gateway::new(PLAIN).deflate(&vec![0; 256 << 20]);
     assert!(bomb.len() < 300 << 10, "{}", bomb.len());
-    for limit in [1 << 10, 1 << 20, 16 << 20] {
+    for limit in [1 << 10, 1_000_000, 1 << 20, 16 << 20] {
         let violation = Violation::MessageTooLarge { bytes: limit as u64 + 1 };
         let config = Config { max_message_bytes: limit, ..deflate::config() };
         let violation = match limit < bomb.len() {
@@ -31,8 +31,8 @@ fn a_bomb_takes_twice_the_limit() {
                     bytes.chunks(piece).flat_map(|piece| feed(&mut conn, piece)).collect::<Vec<_>>()
                 });
                 assert_eq!(events, [broken(violation)]);
-                // It is inflated into a buffer that doubles, and for a moment its copy.
-                let most = 2 * limit + bomb.len() + LITTLE;
+                // It is inflated into a buffer that grows, and for a moment is there twice.
+                let most = limit + 2 * limit / 3 + bomb.len() + LITTLE;
                 assert!(peak <= most, "{peak} for {limit}, in pieces of {piece}");
                 assert!(left <= LITTLE, "{left} left for {limit}");
             }

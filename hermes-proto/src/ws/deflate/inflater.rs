@@ -31,7 +31,7 @@ impl Inflater {
         Inflater { context: Context::new(window) }
     }
 
-    /// What a whole message says, `limit` bytes at most. It is in memory that grows in steps as
+    /// What a whole message says, `limit` bytes at most. It is in memory that grows in steps about as
     /// large as what was there before, and never beyond the limit, whatever the message would
     /// become. [`settle`](Self::settle) follows.
     pub(in crate::ws) fn inflate(
@@ -69,7 +69,9 @@ impl Inflater {
                             return Err(Violation::MessageTooLarge { bytes: (at - start) as u64 });
                         }
                         let first = message.len().saturating_mul(4).clamp(STEP.0, STEP.1);
-                        let step = left.min(first.max(at - start));
+                        let step = first.max(at - start);
+                        // Not a step, and then a small one: each is a copy of it all.
+                        let step = if left < 2 * step { left } else { step };
                         bytes.reserve_exact(step);
                         bytes.resize(at + step, 0);
                     }
