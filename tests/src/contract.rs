@@ -187,6 +187,8 @@ struct Owed {
     persist: VecDeque<Option<Session>>,
     /// A session was saved.
     persisted: bool,
+    /// It was said that one is too large to be kept.
+    not_kept: bool,
     pinged: bool,
     /// A system said that there is a network; ask whether the link still works.
     probe: bool,
@@ -491,7 +493,7 @@ impl Contract {
                 self.mail.remove(Some(*id));
                 Ok(())
             }
-            Event::Warning { .. } => self.on_warning(),
+            Event::Warning { text } => self.on_warning(text, owed),
             Event::SessionInit(init) => {
                 self.is_gateways(event, call)?;
                 self.on_session_init(init, owed)
@@ -553,6 +555,7 @@ impl Contract {
         let gone = owed.end.as_ref().map(|end| end.conn);
         ensure!(gone.is_none(), "no ws-disconnected for {gone:?}");
         ensure!(owed.events.is_empty(), "nobody was told of {:?}", owed.events);
+        ensure!(!owed.not_kept, "a warning of a session that did not come");
         ensure!(owed.persist.is_empty(), "not persisted: {:?}", owed.persist);
         Ok(())
     }

@@ -174,6 +174,11 @@ pub fn refused(text: &str, reason: DropReason) -> Action {
     Action::Emit(Event::Dropped { id: None, frame: Frame::Text(text.into()), reason })
 }
 
+/// `warning`.
+pub fn warning(text: &str) -> Action {
+    Action::Emit(Event::Warning { text: text.into() })
+}
+
 /// The event that `json` from the gateway becomes.
 ///
 /// Only a client can make such an event, so one is made for the purpose. What the events look like

@@ -61,6 +61,10 @@ impl Client {
             link.offered = false;
             link.gate = None;
         }
+        if !init.is_small() {
+            let text = "the session is not kept: its token or client id is larger than 8 KiB";
+            return out.push(Action::Emit(Event::Warning { text: text.into() }));
+        }
         let Some((token, client_id)) = init.session() else { return };
         if !self.may_travel(out) {
             return;

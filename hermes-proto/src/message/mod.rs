@@ -163,7 +163,8 @@ const MOST_OF_SESSION: usize = 8 << 10;
 /// `session-init`: the gateway issued a session, or confirmed the one that was resumed.
 ///
 /// Its fields are as the other messages'. The client keeps a session whose token and client id have
-/// 8 KiB of JSON at most, each; a larger one is an event like any other, and not resumed.
+/// 8 KiB of JSON at most, each. A larger one is an event like any other, behind a
+/// [`Warning`](Event::Warning), and not resumed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionInit {
     object: Object,
@@ -204,16 +205,13 @@ impl SessionInit {
 
     /// The token and client id to keep, if there is a token: a string that is not empty.
     pub(crate) fn session(&self) -> Option<(String, Option<String>)> {
-        if !self.is_small() {
-            return None;
-        }
         let token = self.object.fields[0].string(&self.object.json)?;
         let client_id = self.client_id().map(Cow::into_owned);
         (!token.is_empty()).then(|| (token.into_owned(), client_id))
     }
 
     /// Whether it can be a session to keep.
-    fn is_small(&self) -> bool {
+    pub(crate) fn is_small(&self) -> bool {
         let is_small = |field: Span| (field.end - field.start) as usize <= MOST_OF_SESSION;
         self.object.fields.into_iter().all(is_small)
     }

@@ -52,7 +52,11 @@ impl Contract {
         !self.is_private() && self.config.plaintext_session != Plaintext::Allow
     }
 
-    pub(super) fn on_warning(&mut self) -> Verdict {
+    pub(super) fn on_warning(&mut self, text: &str, owed: &mut Owed) -> Verdict {
+        if text.contains("larger than 8 KiB") {
+            ensure!(!std::mem::replace(&mut owed.not_kept, true), "the same warning twice");
+            return Ok(());
+        }
         ensure!(self.must_be_warned(), "a warning, and all is well");
         ensure!(!std::mem::replace(&mut self.warned, true), "a warning once more");
         Ok(())
@@ -88,6 +92,8 @@ impl Contract {
         let json: Value = serde_json::from_str(init.json()).unwrap_or_default();
         let small = |field: &str| json[field].to_string().len() <= 8 << 10;
         let is_small = small("token") && small("clientId");
+        let warned = std::mem::take(&mut owed.not_kept);
+        ensure!(warned != is_small, "warned of its size: {warned}");
         let before = owed.session.as_ref().filter(own).filter(|_| is_small);
         let (token, client_id) = (init.token(), init.client_id());
         let resumed = before.is_some_and(|before| match (&client_id, &before.client_id) {

@@ -70,10 +70,6 @@ fn told(actions: &[Action]) -> &SessionInit {
     inits.next().unwrap_or_else(|| panic!("{actions:?}"))
 }
 
-fn warning(text: &str) -> Action {
-    Action::Emit(Event::Warning { text: text.into() })
-}
-
 fn connected_to(conn: u64, url: &str) -> Action {
     let url = Url::parse(url).expect("it is one");
     Action::Emit(Event::Connected { conn: ConnId(conn), url })

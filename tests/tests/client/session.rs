@@ -52,7 +52,7 @@ fn saved_at_is_the_wall_clock_at_the_start_and_the_time_since() {
 
 /// The client keeps what the gateway issues for as long as it lives, so there is an end to it.
 #[test]
-fn a_token_or_client_id_above_8_kib_is_told_and_not_kept() {
+fn a_token_or_client_id_above_8_kib_is_told_and_warned_of_and_not_kept() {
     let init = |token: usize, id: usize| {
         let (token, id) = ("t".repeat(token), "c".repeat(id));
         format!(r#"{{"type":"session-init","token":"{token}","clientId":"{id}"}}"#)
@@ -64,7 +64,10 @@ fn a_token_or_client_id_above_8_kib_is_told_and_not_kept() {
     let kept = host.client().session().cloned();
     assert!(kept.as_ref().is_some_and(|session| session.token.len() == MOST));
     for too_large in [init(MOST + 1, 1), init(1, MOST + 1)] {
-        host.at(2).text(1, &*too_large).expect([event(&too_large)]);
+        host.at(2).text(1, &*too_large).expect([
+            warning("the session is not kept: its token or client id is larger than 8 KiB"),
+            event(&too_large),
+        ]);
     }
     assert_eq!(host.client().session().cloned(), kept);
 }
