@@ -16,6 +16,9 @@ macro_rules! ensure {
     };
 }
 
+/// What the gateway says to everyone, once all should be well.
+pub(crate) const ROLL_CALL: &str = r#"{"type":"roll-call"}"#;
+
 /// The books of one endpoint, kept from outside: what its application did and was told, and what
 /// the gateway saw.
 pub(crate) struct Ledger {
@@ -34,6 +37,7 @@ pub(crate) struct Ledger {
     report_due: Option<Timestamp>,
     last_report: Option<(u64, u64)>,
     asleep_until: Timestamp,
+    heard_roll_call: bool,
 }
 
 /// A message that the outbox took.
@@ -83,6 +87,7 @@ impl Ledger {
             report_due: None,
             last_report: None,
             asleep_until: Timestamp::ZERO,
+            heard_roll_call: false,
         }
     }
 
@@ -242,6 +247,9 @@ impl Ledger {
                 ensure!(due.is_some(), "a shutdown that nobody wanted is over");
                 self.last_report = Some((*in_doubt, *unsent));
             }
+            Event::Unhandled(message) if message.json().as_str() == ROLL_CALL => {
+                self.heard_roll_call = true;
+            }
             _ => {}
         }
         Ok(())
@@ -382,6 +390,11 @@ impl Ledger {
             ensure!(open.is_none(), "nobody was told what became of message {open:?} + 1");
         }
         self.in_order()
+    }
+
+    pub(crate) fn heard_roll_call(&self) -> Result<(), String> {
+        ensure!(self.heard_roll_call, "it says that it is connected, and hears nothing");
+        Ok(())
     }
 
     /// Connection by connection, messages arrive in order; repeats aside.

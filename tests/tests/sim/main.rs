@@ -80,6 +80,9 @@ const ROOM: Scale = Scale {
 /// that was asked for.
 const SETTLE: Duration = Duration::from_secs(1_500);
 
+/// Longer than any network takes for a message.
+const ROUND_TRIP: Duration = Duration::from_secs(10);
+
 /// How long the shutdown at the end may take.
 const FAREWELL: Duration = Duration::from_secs(60);
 
@@ -309,6 +312,13 @@ impl<'a> Run<'a> {
             let (node, now) = (NodeId(number), self.sim.now());
             let settled = self.ledgers[number].settled(self.sim.endpoint(node).client(), now);
             settled.map_err(|what| self.failure(Some(node), what))?;
+        }
+        // Whoever says that it is connected is.
+        self.sim.gateway().broadcast(ledger::ROLL_CALL);
+        self.pass_until(self.sim.now() + ROUND_TRIP)?;
+        for number in 0..self.scale.endpoints {
+            let heard = self.ledgers[number].heard_roll_call();
+            heard.map_err(|what| self.failure(Some(NodeId(number)), what))?;
         }
         Ok(())
     }
