@@ -178,6 +178,7 @@ fn delivery_goes_as_written() {
 
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
+    let seed = |digits: String| format!(r#"{{"trace":1,"seed":"{digits}"}}"#);
     for (line, problem) in [
         ("nonsense", "expected"),
         (r#"{"at":0,"in":"conect"}"#, "\"conect\" is not an input"),
@@ -197,6 +198,8 @@ fn what_is_wrong_is_said_with_its_line() {
         (r#"{"trace":1,"config":{"ulr":"ws://a/"}}"#, "unknown field `ulr`"),
         (r#"{"trace":1,"config":{"url":"ftp://a/"}}"#, "the scheme must be ws or wss"),
         (r#"{"trace":1,"seed":"00"}"#, "64 hexadecimal digits"),
+        (&seed("00".repeat(33)), "64 hexadecimal digits"),
+        (&seed("+0".repeat(32)), "64 hexadecimal digits"),
     ] {
         let mut replayer = Replayer::new();
         let mut out = String::new();
