@@ -278,6 +278,7 @@ impl fmt::Debug for Decoder {
             .field("header_bytes", &self.header.0.len())
             .field("frame", &self.frame)
             .field("message_bytes", &self.message.as_ref().map(Message::len))
+            .field("inflater", &self.inflater)
             .finish_non_exhaustive()
     }
 }

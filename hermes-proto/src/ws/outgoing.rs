@@ -48,7 +48,15 @@ impl Outgoing {
 
     /// A whole frame, masked (RFC 6455 §5.3) with a key that nobody can guess.
     pub(super) fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
-        let key = self.rng.next_u32().to_le_bytes();
+        let key = self.key();
+        self.masked(opcode, payload, key);
+    }
+
+    fn key(&mut self) -> [u8; 4] {
+        self.rng.next_u32().to_le_bytes()
+    }
+
+    fn masked(&mut self, opcode: OpCode, payload: &[u8], key: [u8; 4]) {
         let header = FrameHeader { opcode, mask: Some(key), ..FrameHeader::default() };
         self.buffer.reserve(header.len(payload.len() as u64) + payload.len());
         // Writing to a `Vec` can't fail.
@@ -61,8 +69,8 @@ impl Outgoing {
     /// The same with the payload compressed (RFC 7692 §6.1), or as it is where that is not worth it.
     pub(super) fn deflated(&mut self, opcode: OpCode, payload: &[u8], deflater: &mut Deflater) {
         let start = self.buffer.len();
-        let mut header =
-            FrameHeader { rsv1: true, opcode, mask: Some([0; 4]), ..FrameHeader::default() };
+        let key = self.key();
+        let header = FrameHeader { rsv1: true, opcode, mask: Some(key), ..FrameHeader::default() };
         let room = deflater.room(payload.len());
         // Where it stays, unless the header gets shorter for what gets shorter.
         let at = start + header.len(room as u64);
@@ -70,10 +78,8 @@ impl Outgoing {
         let room = self.buffer.get_mut(at..).unwrap_or_default();
         let Some(length) = deflater.deflate(payload, room) else {
             self.buffer.truncate(start);
-            return self.frame(opcode, payload);
+            return self.masked(opcode, payload, key);
         };
-        let key = self.rng.next_u32().to_le_bytes();
-        header.mask = Some(key);
         let body = start + header.len(length as u64);
         self.buffer.copy_within(at..at + length, body);
         self.buffer.truncate(body + length);
@@ -84,13 +90,9 @@ impl Outgoing {
     }
 
     pub(super) fn advance(&mut self, n: usize) {
-        self.head += n.min(self.buffer.len() - self.head);
-        if self.head == self.buffer.len() {
-            self.before += self.head as u64;
-            self.buffer.clear();
-            self.head = 0;
-        } else if self.head > self.buffer.len() / 2 {
-            // Moves less than was taken since the last move, so the cost stays linear.
+        self.head += n.min(self.bytes().len());
+        // Moves no more than was taken since the last move, so the cost stays linear.
+        if self.bytes().len() <= self.head {
             self.before += self.head as u64;
             self.buffer.drain(..self.head);
             self.head = 0;

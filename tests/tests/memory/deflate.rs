@@ -17,7 +17,7 @@ use crate::{LITTLE, measure};
 fn a_bomb_takes_little_more_than_the_limit() {
     let bomb = Gateway::new(PLAIN).deflate(&vec![0; 256 << 20]);
     assert!(bomb.len() < 300 << 10, "{}", bomb.len());
-    for limit in [1 << 10, 1_000_000, 1 << 20, 16 << 20] {
+    for limit in [1 << 10, 1_000_000, 1 << 20, (1 << 20) + 1_000, 16 << 20, (16 << 20) + 1_000] {
         let violation = Violation::MessageTooLarge { bytes: limit as u64 + 1 };
         let config = Config { max_message_bytes: limit, ..deflate::config() };
         let violation = match limit < bomb.len() {

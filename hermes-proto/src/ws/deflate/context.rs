@@ -47,7 +47,7 @@ impl Context {
 
     /// Forgets what no message can refer to any more.
     pub(super) fn settle(&mut self) {
-        if self.bytes.len() > 2 * self.size {
+        if self.start() >= self.size {
             self.bytes.drain(..self.start());
         }
         // A large message's buffer.

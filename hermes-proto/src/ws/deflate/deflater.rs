@@ -42,22 +42,20 @@ impl Deflater {
             // zlib knows no raw window of 8 bits. But it never refers to the 262 bytes at a
             // window's far end, so one of 9 is used up to a distance of 250, and 256 are allowed.
             window_bits: -i32::from(self.window_bits.max(9)),
-            // Speed and size in zlib's usual proportion.
-            level: 6,
             // Its buffers have room for 2,048 symbols; a longer message has more than one block.
             mem_level: 5,
             ..DeflateConfig::default()
         });
         coder.set_dictionary(self.context.recent()).ok()?;
         coder.compress(message, out, DeflateFlush::SyncFlush).ok()?;
-        let is_whole = coder.total_in() == message.len() as u64;
         // At most `out.len()`. A coder that filled it may have more to say.
         let length = coder.total_out() as usize;
-        if !is_whole || length == out.len() || !out.get(..length)?.ends_with(&TAIL) {
+        if length == out.len() {
             return None;
         }
+        let deflated = out.get(..length)?.strip_suffix(&TAIL)?;
         self.context.push(message);
-        Some(length - TAIL.len())
+        Some(deflated.len())
     }
 
     /// Gives back what memory an idle connection has no use for.

@@ -22,6 +22,9 @@ pub(in crate::ws) struct Inflater {
 /// before it was whole.
 const END: [u8; 5] = [1, 0, 0, 0xFF, 0xFF];
 
+/// The output is memory that all of it stays in, and the input may end anywhere.
+const FLAGS: u32 = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+
 /// The first step is four times the compressed message, within these.
 const STEP: (usize, usize) = (512, 64 << 10);
 
@@ -39,11 +42,10 @@ impl Inflater {
         message: &[u8],
         limit: usize,
     ) -> Result<&[u8], Violation> {
-        let origin = self.context.start();
+        let before = self.context.recent().len();
         let bytes = &mut self.context.bytes;
         let start = bytes.len();
-        // Where the next byte goes.
-        let mut at = start;
+        let mut length = 0;
         let mut coder = DecompressorOxide::new();
         let mut is_done = false;
         for mut input in [message, &TAIL, &END] {
@@ -52,39 +54,37 @@ impl Inflater {
                 if is_done {
                     coder.init();
                 }
-                let flags = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
-                let room = bytes.get_mut(origin..).unwrap_or_default();
+                let room = bytes.get_mut(start - before..).unwrap_or_default();
                 let (status, read, written) =
-                    decompress(&mut coder, input, room, at - origin, flags);
+                    decompress(&mut coder, input, room, before + length, FLAGS);
                 input = input.get(read..).unwrap_or_default();
-                at += written;
+                length += written;
+                if length > limit {
+                    return Err(Violation::MessageTooLarge { bytes: length as u64 });
+                }
                 is_done = status == TINFLStatus::Done;
                 match status {
                     TINFLStatus::Done => {}
                     TINFLStatus::NeedsMoreInput => break,
                     TINFLStatus::HasMoreOutput => {
                         // One more than there may be.
-                        let left = limit.saturating_add(1) - (at - start);
-                        if left == 0 {
-                            return Err(Violation::MessageTooLarge { bytes: (at - start) as u64 });
-                        }
+                        let left = limit.saturating_add(1) - length;
                         let first = message.len().saturating_mul(4).clamp(STEP.0, STEP.1);
-                        let step = first.max(at - start);
+                        let step = first.max(length);
                         // Not a step, and then a small one: each is a copy of it all.
-                        let step = if left < 2 * step { left } else { step };
+                        let step = if left <= 2 * step { left } else { step };
                         bytes.reserve_exact(step);
-                        bytes.resize(at + step, 0);
+                        bytes.resize(start + length + step, 0);
                     }
                     _ => return Err(Violation::BadDeflate),
                 }
             }
         }
-        bytes.truncate(at);
-        match at - start {
-            _ if !is_done => Err(Violation::BadDeflate),
-            length if length > limit => Err(Violation::MessageTooLarge { bytes: length as u64 }),
-            _ => Ok(bytes.get(start..).unwrap_or_default()),
+        if !is_done {
+            return Err(Violation::BadDeflate);
         }
+        bytes.truncate(start + length);
+        Ok(bytes.get(start..).unwrap_or_default())
     }
 
     /// Keeps of a message what the next ones can refer to.

@@ -2,7 +2,7 @@
 
 use hermes_proto::ws::Connection;
 use hermes_proto::{Config, Frame};
-use hermes_tests::deflate::{Gateway, PLAIN, agreed, config};
+use hermes_tests::deflate::{Gateway, PLAIN, agreed, config, deflated_text};
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
 
@@ -101,6 +101,20 @@ fn the_window() {
             assert!(count > 100, "{count} were compressed with {bits} bits");
         }
     }
+}
+
+/// What was said is not for logs; how much of it is kept is.
+#[test]
+fn debug_says_how_much_is_kept() {
+    let mut conn = agreed(config(), PLAIN);
+    let mut gateway = Gateway::new(PLAIN);
+    send(&mut conn, &mut gateway, "s3cret");
+    feed(&mut conn, &deflated_text(gateway.deflate(b"another s3cret")));
+    let shown = format!("{conn:?}");
+    for part in ["Deflater(6 bytes of context)", "Inflater(14 bytes of context)"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert!(!shown.contains("s3"), "{shown}");
 }
 
 #[test]
