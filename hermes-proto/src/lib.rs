@@ -188,6 +188,7 @@
 //!
 //! - `ws` (default): [`ws::Connection`] and [`Endpoint`]. It needs std, since tungstenite does.
 //! - `trace` (default): [the trace format](trace).
+//! - `deflate`: compressed messages (RFC 7692), where [`Config::deflate`] asks for them.
 //! - `testkit`: a virtual clock, a scripted gateway and a faulty network, for tests of your own.
 //!
 //! Without them the crate is `no_std` with `alloc`.

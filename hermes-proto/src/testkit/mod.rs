@@ -66,7 +66,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `hermes-proto/examples/testkit.rs` tests a small application so.
+//! All it takes in your own crate:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! hermes-proto = { version = "0.1", features = ["testkit"] }
+//! ```
 //!
 //! # What can go wrong
 //!
