@@ -86,6 +86,15 @@ pub fn seeds() -> Vec<Vec<u8>> {
     // A bomb.
     let bomb = Gateway::new(ALONE).deflate(&[b'x'; 10_000]);
     seeds.push([&[0, RAW, bomb.len() as u8], &bomb[..]].concat());
+    // What was said first, again: as far back as can be, and almost as far as the window reaches.
+    let first = dice.bytes(60);
+    for between in [0, 1, 17] {
+        let mut gateway = Gateway::new(ALONE);
+        let long = gateway.deflate(&[b'x'; 1_900]);
+        let long = [&[RAW, long.len() as u8], &long[..]].concat();
+        let first = [&[0, first.len() as u8], &first[..]].concat();
+        seeds.push([&[0], &first[..], &long.repeat(between), &first].concat());
+    }
     seeds
 }
 
