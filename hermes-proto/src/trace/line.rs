@@ -272,21 +272,16 @@ pub(super) fn frame_line(at: Timestamp, conn: ConnId, seq: u64, frame: &Frame) -
     let mut line = Line::action(at, "send");
     line.put("conn", &conn.0);
     line.put("seq", &seq);
-    match frame {
-        Frame::Text(text) => line.put("text", text),
-        Frame::Binary(data) => {
-            line.put("frame", "binary");
-            line.put_data(data);
-        }
-        Frame::Ping(data) => {
-            line.put("frame", "ping");
-            line.put_data(data);
-        }
-        Frame::Pong(data) => {
-            line.put("frame", "pong");
-            line.put_data(data);
-        }
+    let kind = match frame {
+        Frame::Text(_) => None,
+        Frame::Binary(_) => Some("binary"),
+        Frame::Ping(_) => Some("ping"),
+        Frame::Pong(_) => Some("pong"),
+    };
+    if let Some(kind) = kind {
+        line.put("frame", kind);
     }
+    line.put_payload(frame);
     line
 }
 

@@ -46,6 +46,14 @@ fn a_value_is_sent_as_json() {
 }
 
 #[test]
+fn what_is_not_taken_is_handed_back() {
+    for error in [SendError::Full, SendError::TooLarge, SendError::NotNow, SendError::ShuttingDown]
+    {
+        assert_eq!(error(json("[1]")).into_frame(), Some(Frame::Text("[1]".into())));
+    }
+}
+
+#[test]
 fn what_is_not_json_is_handed_back() {
     let mut host = Host::connected(quiet());
     for text in ["", "hello", "{", "{} {}", "{'a':1}"] {

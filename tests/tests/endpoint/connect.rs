@@ -2,7 +2,8 @@
 
 use hermes_proto::close::{Stage, UpgradeError, Violation};
 use hermes_proto::{
-    Action, CloseReason, Config, ConnId, Event, GiveUp, Input, Session, Start, State, Transmit,
+    Action, Actions, CloseReason, Config, ConnId, Endpoint, Event, GiveUp, Input, SendError,
+    Session, Start, State, Transmit,
 };
 use hermes_tests::ws::*;
 use hermes_tests::{UNIX_MS, config, json, lost, ms, quiet, start, timeout, unreachable};
@@ -27,6 +28,19 @@ fn events(actions: &[Action<Transmit>]) -> Vec<&str> {
         _ => None,
     };
     actions.iter().filter_map(name).collect()
+}
+
+#[test]
+fn what_can_not_be_is_refused() {
+    let error = Endpoint::new(Config::new("ftp://gateway.test/"), start()).unwrap_err();
+    assert_eq!(error.field, "url");
+    let mut endpoint = Endpoint::new(config(), start()).unwrap();
+    let before = endpoint.clone();
+    let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
+    let mut out = Actions::new();
+    let error = endpoint.send(ms(0), &odd, &mut out).unwrap_err();
+    assert!(matches!(error, SendError::Serialize(_)), "{error:?}");
+    assert_eq!((endpoint, out), (before, Actions::new()));
 }
 
 #[test]

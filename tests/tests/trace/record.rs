@@ -11,12 +11,13 @@ use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Delivery, Endpoint, Event,
     Frame, Input, Outgoing, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
 };
-use hermes_tests::ws::reply_to;
+use hermes_tests::ws::{reply_to, text};
 use hermes_tests::{json, pong};
 
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "s3cret-token",
     "s3cret-query",
+    "s3cret-flag",
     "s3cret-header",
     "s3cret-cookie",
     "s3cret-fresh",
@@ -27,7 +28,7 @@ fn config() -> Config {
     Config {
         headers: vec![("Authorization".into(), "Bearer s3cret-header".into())],
         receipts: Receipts::Written,
-        ..Config::new("ws://gateway.example/ws?key=s3cret-query&v=1")
+        ..Config::new("ws://gateway.example/ws?key=s3cret-query&s3cret-flag&v=1")
     }
 }
 
@@ -105,6 +106,10 @@ fn frames() {
         for frame in [
             Frame::Text(r#"{"type":"session-init","token":"s3cret-token","clientId":"c"}"#.into()),
             Frame::Text("{\"type\":\n\"chat\"}".into()),
+            Frame::Text(r#"{"type":"status-update","status":"busy","agent":"a"}"#.into()),
+            Frame::Text(r#"{"type":"pr-notification","action":"opened","pr":{"n":7}}"#.into()),
+            Frame::Text(r#"{"type":"player-joined","id":1}"#.into()),
+            Frame::Text(r#"{"type":"player-left","id":1}"#.into()),
             Frame::Text("not \"json\"".into()),
             Frame::Text(r#"{"type":"later","x":1e999}"#.into()),
             Frame::Binary(b"\0\xff".as_slice().into()),
@@ -577,6 +582,50 @@ fn withholds(plain: &str, redacted: &str) {
     assert!(plain.contains("s3cret-token") && plain.contains("s3cret-query"));
     for secret in SECRETS {
         assert!(!redacted.contains(secret), "{secret} in {redacted}");
+    }
+}
+
+/// Frames of every kind of length, in one piece and in two, with the secret at the very end.
+#[test]
+fn secrets_in_frames_of_any_length() {
+    for length in [100, 200, 70_000] {
+        let run = |redact| {
+            let mut endpoint = Endpoint::new(config(), start()).unwrap();
+            let mut recorder = recorder(Level::Bytes, redact);
+            let mut trace = String::new();
+            recorder.header(&mut trace);
+            let mut at = |millis: u64, input: Input<&[u8]>| {
+                let now = Timestamp::from_millis(millis);
+                let mut actions: Actions<Transmit> = Actions::new();
+                recorder.endpoint_input(now, &input, &mut trace);
+                endpoint.handle(now, input, &mut actions);
+                recorder.endpoint_actions(now, &endpoint, &actions, &mut trace);
+                (endpoint.client().conn(), endpoint.transmit().to_vec())
+            };
+            let conn = at(0, Input::Connect).0.unwrap();
+            let request = at(1, Input::Opened { conn }).1;
+            at(2, Input::Received { conn, payload: &reply_to(&request) });
+            let message = format!(r#"{{"x":"{}","token":"s3cret-token-2"}}"#, "x".repeat(length));
+            let frame = text(message);
+            let (head, tail) = frame.split_at(frame.len() / 2);
+            at(3, Input::Received { conn, payload: &frame });
+            at(4, Input::Received { conn, payload: head });
+            at(5, Input::Received { conn, payload: tail });
+            trace
+        };
+        let (plain, redacted) = (run(false), run(true));
+        assert_eq!(replays(&redacted), replays(&plain));
+        withholds(&plain, &redacted);
+    }
+}
+
+#[test]
+fn settings_are_checked() {
+    for level in [Level::Frames, Level::Bytes] {
+        let header = Header::new(level, Config::new("ftp://gateway.example/"), start());
+        for recorder in [Recorder::new(header.clone()), Recorder::redacted(header)] {
+            assert_eq!(recorder.unwrap_err().field, "url");
+        }
     }
 }
 

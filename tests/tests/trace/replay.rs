@@ -190,6 +190,12 @@ fn what_is_wrong_is_said_with_its_line() {
         (r#"{"at":0,"in":"send","message":1,"ttl_ms":-1}"#, "between 0"),
         (r#"{"at":0,"in":"credentials","headers":[["a"]]}"#, "invalid length 1"),
         (r#"{"at":0,"in":"ping","data":"*"}"#, "not base64"),
+        (r#"{"at":0,"in":"pong"}"#, "\"pong\" needs \"data\""),
+        (r#"{"at":0,"in":"binary"}"#, "\"binary\" needs \"data\""),
+        (r#"{"at":0,"in":"send","data":"*"}"#, "not base64"),
+        (r#"{"at":0,"in":"flushed"}"#, "\"flushed\" needs \"up_to\""),
+        (r#"{"at":0,"in":"closing","cause":"whim"}"#, "unknown variant `whim`"),
+        (r#"{"at":0,"in":"closed","cause":"whim"}"#, "unknown variant `whim`"),
         (r#"{"at":-1,"in":"timer"}"#, "between 0"),
         (r#"{"at":0,"in":"timer","cnn":1}"#, "unknown field `cnn`"),
         (r#"{"at":0}"#, "either \"in\" or \"out\""),
@@ -197,6 +203,12 @@ fn what_is_wrong_is_said_with_its_line() {
         (r#"{"trace":2}"#, "version 2"),
         (r#"{"trace":1,"config":{"ulr":"ws://a/"}}"#, "unknown field `ulr`"),
         (r#"{"trace":1,"config":{"url":"ftp://a/"}}"#, "the scheme must be ws or wss"),
+        (r#"{"trace":1,"until_ms":-1}"#, "between 0"),
+        (r#"{"trace":1,"config":{"backoff_base_ms":"x"}}"#, "invalid type"),
+        (r#"{"trace":1,"config":{"heartbeat_interval_ms":"x"}}"#, "invalid type"),
+        (r#"{"trace":1,"config":{"close_delays_ms":5}}"#, "invalid type"),
+        (r#"{"trace":1,"level":"bytes","config":{"url":"ftp://a/"}}"#, "must be ws or wss"),
+        (r#"{"trace":1,"seed":1}"#, "invalid type"),
         (r#"{"trace":1,"seed":"00"}"#, "64 hexadecimal digits"),
         (&seed("00".repeat(33)), "64 hexadecimal digits"),
         (&seed("+0".repeat(32)), "64 hexadecimal digits"),
@@ -209,6 +221,59 @@ fn what_is_wrong_is_said_with_its_line() {
         assert!(error.to_string().contains(problem), "{line}: {error}");
         assert_eq!(out, "", "{line}");
     }
+}
+
+/// The same behind a good line, and of bytes.
+#[test]
+fn what_is_wrong_further_down() {
+    for (line, problem) in [
+        ("nonsense", "expected"),
+        (r#"{"at":0,"in":"received"}"#, "\"received\" needs \"data\""),
+        (r#"{"at":0,"in":"transmitted"}"#, "\"transmitted\" needs \"count\""),
+        (r#"{"at":0,"in":"text","data":""}"#, "level"),
+    ] {
+        let (mut replayer, mut checker) = (Replayer::new(), Checker::new());
+        let mut out = String::new();
+        replayer.feed(BYTES, &mut out).unwrap();
+        checker.feed(BYTES).unwrap();
+        let error = replayer.feed(line, &mut out).unwrap_err();
+        assert!(error.line == 2 && error.to_string().contains(problem), "{line}: {error}");
+        assert_eq!(checker.feed(line), Err(CheckError::Trace(error)));
+    }
+}
+
+const BYTES: &str = r#"{"trace":1,"level":"bytes"}"#;
+
+/// A recording that lacks something, has too much, or something else; at its end, too.
+#[test]
+fn where_a_recording_differs() {
+    const CONNECT: [&str; 2] = [r#"{"trace":1}"#, r#"{"at":0,"in":"connect"}"#];
+    const OPEN: &str = r#"{"at":0,"out":"open","conn":1}"#;
+    const TIMER: &str = r#"{"at":0,"out":"timer","due":15000}"#;
+    let check = |lines: &[&str]| {
+        let mut checker = Checker::new();
+        lines.iter().try_for_each(|line| checker.feed(line))?;
+        checker.finish()
+    };
+    let with = |more: &[&'static str]| check(&[&CONNECT[..], more].concat());
+    assert_eq!(with(&[OPEN, TIMER]), Ok(2));
+    for more in [&[][..], &[OPEN]] {
+        let error = with(more).unwrap_err();
+        assert!(matches!(error, CheckError::Extra { .. }), "{error}");
+    }
+    let error = with(&[OPEN, TIMER, TIMER]).unwrap_err();
+    assert!(matches!(error, CheckError::Missing { line: 5, .. }), "{error}");
+    // The last one is JSON, though not a number that anybody can hold.
+    for other in
+        [TIMER, r#"{"at":0,"out":"open","conn":2}"#, r#"{"at":0,"out":"open","conn":1e999}"#]
+    {
+        let error = with(&[other]).unwrap_err();
+        assert!(matches!(error, CheckError::Different { line: 3, .. }), "{error}");
+    }
+    // What happens by itself behind the last line.
+    const GOES_ON: &str = r#"{"trace":1,"auto":true,"until_ms":20000}"#;
+    let error = check(&[GOES_ON, CONNECT[1], OPEN, TIMER, OPEN]).unwrap_err();
+    assert!(matches!(error, CheckError::Different { line: 5, .. }), "{error}");
 }
 
 /// The obliging host takes what is transmitted at once.

@@ -424,6 +424,11 @@ fn after_a_failure_nothing_happens() {
 fn settings_are_checked() {
     let error = Connection::new(Config::new("ftp://gateway.test/"), SEED).expect_err("no ws");
     assert_eq!(error.field, "url");
+    for name in ["", "two words", "a,b", "h\u{e9}"] {
+        let config = Config { subprotocols: vec!["v1".into(), name.into()], ..config() };
+        let error = Connection::new(config, SEED).expect_err("no token");
+        assert_eq!(error.field, "subprotocols", "{name:?}");
+    }
 }
 
 /// An answer is no less HTTP for the number of its lines; its limit is in bytes.
