@@ -1,0 +1,204 @@
+//! What happens to a client in anybody's loop.
+
+use std::time::Duration;
+
+use hermes_mio::gateway::{Gateway, Misbehaviour, Options, Target};
+use hermes_proto::close::Stage;
+use hermes_proto::{CloseReason, Config, Delivery, Event, Outgoing, Receipts};
+use serde_json::{Value, json};
+use tokio::io::BufStream;
+use tokio::net::TcpStream;
+
+use crate::host::{Host, LONG, OnThread, OnTokio, OnTungstenite};
+
+/// Four tests of each story.
+macro_rules! on_all {
+    (@ $module:ident, $host:ty, $($story:ident),+) => {
+        mod $module {
+            use super::*;
+            $(#[test] fn $story() { super::$story::<$host>(); })+
+        }
+    };
+    ($($story:ident),+ $(,)?) => {
+        on_all!(@ on_a_thread, OnThread, $($story),+);
+        on_all!(@ in_tokio, OnTokio<TcpStream>, $($story),+);
+        on_all!(@ in_tokio_with_a_buffer, OnTokio<BufStream<TcpStream>>, $($story),+);
+        on_all!(@ on_tungstenite, OnTungstenite, $($story),+);
+    };
+}
+
+on_all! {
+    a_conversation,
+    a_gateway_that_restarts_gets_everything_once_and_in_order,
+    what_was_in_doubt_is_sent_again_and_proven_to_have_arrived,
+    a_link_that_is_dead_is_noticed,
+    a_slow_application_slows_its_gateway_down,
+    a_slow_gateway_slows_its_application_down,
+    there_is_one_connection_whatever_the_application_wants,
+}
+
+fn gateway(options: Options) -> Gateway {
+    Gateway::start(options).unwrap()
+}
+
+/// Impatient.
+fn config(gateway: &Gateway) -> Config {
+    Config {
+        backoff_base: Duration::from_millis(20),
+        backoff_cap: Duration::from_millis(200),
+        connect_floor: Duration::ZERO,
+        max_attempts: None,
+        ..Config::new(gateway.url())
+    }
+}
+
+fn chat(n: u64, padding: usize) -> Outgoing {
+    Outgoing::new(&json!({"type": "chat", "n": n, "text": "x".repeat(padding)})).unwrap()
+}
+
+/// The numbers of the messages that a gateway has, in the order in which they came.
+fn numbers(gateway: &Gateway) -> Vec<u64> {
+    let number = |text: &str| serde_json::from_str::<Value>(text).unwrap()["n"].as_u64().unwrap();
+    gateway.received().iter().map(|message| number(&message.text)).collect()
+}
+
+fn a_conversation<H: Host>() {
+    let gateway = gateway(Options { echo: true, ..Options::default() });
+    let mut host = H::start(config(&gateway));
+    host.connect();
+    assert!(host.send(chat(1, 10)));
+    host.until_connected();
+    assert!(!host.until_session());
+    let text = host.until(|event| match event {
+        Event::Chat(chat) => Some(chat.text().unwrap().into_owned()),
+        _ => None,
+    });
+    assert_eq!(text, "x".repeat(10));
+    host.disconnect();
+    let (code, retry_at) = host.until(|event| match event {
+        Event::Disconnected { code, retry_at, .. } => Some((*code, *retry_at)),
+        _ => None,
+    });
+    assert_eq!((code, retry_at), (1000, None));
+    let report = gateway.wait_for(LONG, |report| report.open == 0).unwrap();
+    assert_eq!((report.accepted, report.messages), (1, 1));
+}
+
+fn a_gateway_that_restarts_gets_everything_once_and_in_order<H: Host>() {
+    let first = gateway(Options::default());
+    let mut host = H::start(config(&first));
+    host.connect();
+    assert!(!host.until_session());
+    assert!(host.send(chat(0, 100)));
+    host.run_until(|| first.report().messages == 1);
+    let options = Options { addr: first.addr(), sessions: first.sessions(), ..Options::default() };
+    first.stop();
+    let code = host.until(|event| match event {
+        Event::Disconnected { code, .. } => Some(*code),
+        _ => None,
+    });
+    // Going Away.
+    assert_eq!(code, 1001);
+    for n in 1..=100 {
+        assert!(host.send(chat(n, 100)));
+        // It also tries, in vain.
+        host.next(Duration::ZERO);
+    }
+    let second = gateway(options);
+    assert!(host.until_session(), "it is resumed");
+    host.run_until(|| second.report().messages >= 100);
+    assert_eq!(numbers(&second), Vec::from_iter(1..=100));
+    assert_eq!(second.report().accepted, 1);
+}
+
+fn what_was_in_doubt_is_sent_again_and_proven_to_have_arrived<H: Host>() {
+    let gateway = gateway(Options::default());
+    gateway.misbehave(Target::Next, Misbehaviour::CutAfterReceived(10_000));
+    let (delivery, receipts) = (Delivery::AtLeastOnce, Receipts::Received);
+    let mut host = H::start(Config { delivery, receipts, ..config(&gateway) });
+    host.connect();
+    for n in 0..200 {
+        assert!(host.send(chat(n, 100)));
+        host.next(Duration::ZERO);
+    }
+    host.until(|event| match event {
+        Event::Received { to, .. } => (to.0 == 200).then_some(()),
+        _ => None,
+    });
+    let mut next = 0;
+    for n in numbers(&gateway) {
+        assert!(n <= next, "{n} comes before {next}");
+        next = next.max(n + 1);
+    }
+    assert_eq!((next, gateway.report().accepted), (200, 2));
+}
+
+fn a_link_that_is_dead_is_noticed<H: Host>() {
+    let gateway = gateway(Options::default());
+    let mut host = H::start(Config {
+        heartbeat_interval: Some(Duration::from_millis(100)),
+        heartbeat_timeout: Duration::from_millis(1_000),
+        ..config(&gateway)
+    });
+    host.connect();
+    host.until_session();
+    // Several heartbeats are answered, or else the next line is too late.
+    gateway.misbehave(Target::Live, Misbehaviour::Silent);
+    let reason = host.until(|event| match event {
+        Event::Disconnected { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert_eq!(reason, CloseReason::Timeout { stage: Stage::Heartbeat });
+    assert!(host.until_session(), "it is resumed");
+}
+
+fn a_slow_application_slows_its_gateway_down<H: Host>() {
+    const MEBIBYTE: usize = 1 << 20;
+    let gateway = gateway(Options { backlog_bytes: MEBIBYTE, ..Options::default() });
+    let mut host = H::start(config(&gateway));
+    host.connect();
+    host.until_session();
+    let text = json!({"type": "status-update", "status": "x".repeat(MEBIBYTE / 16)}).to_string();
+    // What fits into the buffers of two sockets, and a little more.
+    for _ in 0..32 * 16 {
+        gateway.broadcast(text.as_str());
+        host.idle();
+    }
+    assert_eq!(gateway.report().overflowed, 1);
+}
+
+fn a_slow_gateway_slows_its_application_down<H: Host>() {
+    let gateway = gateway(Options::default());
+    let mut host = H::start(Config { outbox_max_messages: 100, ..config(&gateway) });
+    host.connect();
+    host.until_session();
+    gateway.misbehave(Target::Live, Misbehaviour::Silent);
+    // Again as much as fits into the buffers of two sockets.
+    let mut accepted = 0;
+    while accepted < 32 * 16 && host.send(chat(accepted, 1 << 16)) {
+        accepted += 1;
+        while host.next(Duration::ZERO).is_some() {}
+    }
+    assert!(accepted < 32 * 16);
+    gateway.behave();
+    host.run_until(|| gateway.report().messages >= accepted);
+    assert_eq!(numbers(&gateway), Vec::from_iter(0..accepted));
+    assert_eq!(gateway.report().accepted, 1);
+}
+
+fn there_is_one_connection_whatever_the_application_wants<H: Host>() {
+    let gateway = gateway(Options::default());
+    let mut host = H::start(config(&gateway));
+    for _ in 0..20 {
+        host.connect();
+        host.next(Duration::ZERO);
+        host.disconnect();
+        host.next(Duration::ZERO);
+        host.connect();
+        host.next(Duration::ZERO);
+    }
+    assert!(host.send(chat(7, 10)));
+    host.run_until(|| gateway.report().messages == 1 && gateway.report().open == 1);
+    let report = gateway.report();
+    assert_eq!((report.joined, report.messages), (1, 1), "{report:?}");
+}
