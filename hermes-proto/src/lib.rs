@@ -180,7 +180,8 @@
 //! blocks, and for a [`Client`] on tokio-tungstenite.
 //!
 //! Nice to have: [`NetworkChanged`](Input::NetworkChanged) where the system tells, and a clock that
-//! goes on while it sleeps.
+//! goes on while it sleeps. A host that has thousands of clients lets their attempts wait for their
+//! turn, and says that they are [`Postponed`](Input::Postponed).
 //!
 //! For a [`Client`] on a WebSocket of the host's own, `Send` has the frame, `Close` with a code
 //! begins the closing handshake (and without one drops the connection), `Flushed` reports what

@@ -67,6 +67,13 @@ pub enum Input<P = Frame> {
         /// They are.
         credentials: Credentials,
     },
+    /// The host has not begun, or begins only now, with what it was asked for: the credentials, or
+    /// the connection. The time for it counts from here. For hosts that let attempts wait for their
+    /// turn; they say so again before that time is over.
+    Postponed {
+        /// The connection.
+        conn: ConnId,
+    },
     /// The connection is up: the WebSocket is open, or for an `Endpoint` the transport is.
     Opened {
         /// The connection.
@@ -111,6 +118,7 @@ impl<P> Input<P> {
     pub fn conn(&self) -> Option<ConnId> {
         match self {
             Input::Credentials { conn, .. }
+            | Input::Postponed { conn }
             | Input::Opened { conn }
             | Input::Received { conn, .. }
             | Input::Flushed { conn, .. }
@@ -135,6 +143,7 @@ impl<P> Input<P> {
             Input::NetworkChanged { online } => Input::NetworkChanged { online },
             Input::Credentials { conn, credentials } => Input::Credentials { conn, credentials },
             Input::TimerFired => Input::TimerFired,
+            Input::Postponed { conn } => Input::Postponed { conn },
             Input::Opened { conn } => Input::Opened { conn },
             Input::Received { conn, payload: p } => Input::Received { conn, payload: payload(p)? },
             Input::Flushed { conn, up_to } => Input::Flushed { conn, up_to },

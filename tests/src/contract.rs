@@ -373,6 +373,7 @@ impl Contract {
             }
             Input::NetworkChanged { online } => self.on_network(*online, owed),
             Input::Credentials { credentials, .. } => self.on_credentials(credentials, owed),
+            Input::Postponed { .. } => self.on_postponed(),
             Input::Opened { .. } => self.on_opened(owed),
             Input::Received { payload, .. } => self.on_frame(payload, owed),
             Input::Flushed { up_to, .. } => self.on_flushed(*up_to, owed),

@@ -108,6 +108,8 @@ pub enum Conn {
 pub enum Report {
     /// Here are credentials.
     Credentials(Credentials),
+    /// It has to wait for its turn.
+    Postponed,
     /// It is open.
     Opened,
     /// A frame arrived.
@@ -227,6 +229,7 @@ impl World {
     fn report(&mut self, conn: ConnId, report: Report) -> Result<(), String> {
         self.input(match report {
             Report::Credentials(credentials) => Input::Credentials { conn, credentials },
+            Report::Postponed => Input::Postponed { conn },
             Report::Opened => Input::Opened { conn },
             Report::Received(payload) => Input::Received { conn, payload },
             Report::Pong(back) => {

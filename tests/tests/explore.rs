@@ -95,6 +95,7 @@ fn alphabet(world: &World) -> Vec<Deed> {
         let closed = |reason| Input::Closed { conn, reason };
         let mut inputs = vec![
             Input::Opened { conn },
+            Input::Postponed { conn },
             closed(lost()),
             Input::Closing { conn, reason: peer(1000) },
             received(Frame::Pong(b"foreign".to_vec().into())),
@@ -343,6 +344,7 @@ fn label(deed: &Deed) -> &'static str {
             Input::ClearOutbox => "`clear_outbox`",
             Input::NetworkChanged { .. } => "`network_changed`",
             Input::Credentials { .. } => "`Credentials`",
+            Input::Postponed { .. } => "`Postponed`",
             Input::Opened { .. } => "`Opened`",
             Input::Received { .. } => "`Received`",
             Input::Flushed { .. } => "`Flushed`",

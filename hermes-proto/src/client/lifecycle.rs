@@ -148,6 +148,7 @@ impl Client {
             Input::ClearOutbox => self.on_clear_outbox(out),
             Input::NetworkChanged { online } => self.on_network(online, out),
             Input::Credentials { credentials, .. } => self.on_credentials(credentials, out),
+            Input::Postponed { .. } => self.on_postponed(),
             Input::Opened { .. } => self.on_opened(out),
             Input::Received { payload, .. } => self.on_frame(payload, out),
             Input::Flushed { up_to, .. } => self.on_flushed(up_to, out),
@@ -324,6 +325,15 @@ impl Client {
             self.use_token(token);
         }
         self.dial(conn, out);
+    }
+
+    fn on_postponed(&mut self) {
+        if let Phase::Connecting { conn, stage, .. } = self.phase
+            && matches!(stage, Stage::Credentials | Stage::Connect)
+        {
+            let deadline = self.now + self.patience(stage);
+            self.phase = Phase::Connecting { conn, deadline, stage };
+        }
     }
 
     fn on_opened(&mut self, out: &mut impl Sink) {

@@ -526,12 +526,13 @@ impl Sim {
         }
         let conn = ConnId(self.dice.up_to(host.named() + 1));
         let is_live = host.endpoint.client().conn() == Some(conn);
-        let input = match self.dice.up_to(4) {
+        let input = match self.dice.up_to(5) {
             0 => Input::TimerFired,
+            1 => Input::Postponed { conn },
             _ if is_live => return,
-            1 => Input::Opened { conn },
-            2 => Input::Received { conn, payload: &b"\x81\x02{}"[..] },
-            3 => Input::Credentials { conn, credentials: Credentials::default() },
+            2 => Input::Opened { conn },
+            3 => Input::Received { conn, payload: &b"\x81\x02{}"[..] },
+            4 => Input::Credentials { conn, credentials: Credentials::default() },
             _ => Input::Closed { conn, reason: CloseReason::lost() },
         };
         self.call(node, input);

@@ -151,6 +151,7 @@ pub(super) fn input_line(
             }
             line
         }
+        Input::Postponed { conn } => about("postponed", conn),
         Input::TimerFired => named("timer"),
         Input::Send(message) => {
             let mut line = named("send");
@@ -455,6 +456,7 @@ pub(super) fn parse(json: &str, level: Level, newest: ConnId) -> Result<Parsed, 
             let credentials = Credentials { headers: line.headers, token: line.token };
             Input::Credentials { conn, credentials }
         }
+        ("postponed", _) => Input::Postponed { conn },
         ("timer", _) => Input::TimerFired,
         ("send", _) => {
             let mut message = match (line.message, &line.text, &line.data) {

@@ -26,7 +26,7 @@
 //! | `shutdown` | `within_ms` |
 //! | `network` | `online` |
 //! | `credentials` | `conn`, `headers`: names and values, `token` |
-//! | `opened` | `conn` |
+//! | `postponed`, `opened` | `conn` |
 //! | `text` | `conn`, `data`: the text |
 //! | `binary`, `ping`, `pong` | `conn`, `data`: base64 |
 //! | `flushed` | `conn`, `up_to` |

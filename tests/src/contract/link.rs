@@ -212,6 +212,17 @@ impl Contract {
         }
     }
 
+    /// The host makes it wait: what was asked for has all its time anew.
+    pub(super) fn on_postponed(&mut self) {
+        let (now, connect) = (self.now, self.patience(Stage::Connect));
+        let credentials = self.patience(Stage::Credentials);
+        if let Some(Phase::Connecting { stage, deadline }) =
+            self.link_mut().map(|link| &mut link.phase)
+        {
+            *deadline = now + if *stage == Stage::Credentials { credentials } else { connect };
+        }
+    }
+
     pub(super) fn on_opened(&mut self, owed: &mut Owed) {
         let now = self.now;
         let link = self.link_mut().filter(|link| link.stage() == Some(Stage::Connect));

@@ -220,6 +220,7 @@ impl Hostile {
             Report::Credentials(credentials) => {
                 self.input(Input::Credentials { conn, credentials: credentials.clone() });
             }
+            Report::Postponed => self.input(Input::Postponed { conn }),
             Report::Opened => self.input(Input::Opened { conn }),
             Report::Received(payload) => {
                 let bytes = frame_of(payload);

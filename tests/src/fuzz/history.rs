@@ -105,7 +105,7 @@ pub enum Verb {
     Connect,
     /// A message; with its length, and flags: volatile (1), as an input (2), a time to live (4, 8).
     Send,
-    /// With the connection, as all that follows up to `Credentials`.
+    /// With the connection, as all that follows up to `Credentials`; from 240 on it is postponed.
     Opened,
     /// With a frame's number.
     Frame,
@@ -181,17 +181,24 @@ impl Verb {
                         .map(millis),
                 }
             }
-            Verb::Opened => Deed::Report(conn(script), Report::Opened),
-            Verb::Frame => Deed::Report(conn(script), Report::Received(frame(script.byte()))),
+            Verb::Opened => match script.byte() {
+                byte @ 240.. => Deed::Report(conn(byte), Report::Postponed),
+                byte => Deed::Report(conn(byte), Report::Opened),
+            },
+            Verb::Frame => {
+                Deed::Report(conn(script.byte()), Report::Received(frame(script.byte())))
+            }
             Verb::Text => {
-                let conn = conn(script);
+                let conn = conn(script.byte());
                 let length = script.byte();
                 let text = String::from_utf8_lossy(script.bytes(length.into()));
                 Deed::Report(conn, Report::Received(Frame::Text((&*text).into())))
             }
-            Verb::Pong => Deed::Report(conn(script), Report::Pong((script.byte() % 4).into())),
+            Verb::Pong => {
+                Deed::Report(conn(script.byte()), Report::Pong((script.byte() % 4).into()))
+            }
             Verb::Flushed => {
-                let conn = conn(script);
+                let conn = conn(script.byte());
                 let percent = match script.byte() {
                     0 => 100,
                     u8::MAX => u64::MAX,
@@ -199,10 +206,14 @@ impl Verb {
                 };
                 Deed::Report(conn, Report::Flushed(percent))
             }
-            Verb::Closed => Deed::Report(conn(script), Report::Closed(reason(script.byte()))),
-            Verb::Closing => Deed::Report(conn(script), Report::Closing(reason(script.byte()))),
+            Verb::Closed => {
+                Deed::Report(conn(script.byte()), Report::Closed(reason(script.byte())))
+            }
+            Verb::Closing => {
+                Deed::Report(conn(script.byte()), Report::Closing(reason(script.byte())))
+            }
             Verb::Credentials => {
-                Deed::Report(conn(script), Report::Credentials(credentials(script.byte())))
+                Deed::Report(conn(script.byte()), Report::Credentials(credentials(script.byte())))
             }
             Verb::Due => {
                 let byte = script.byte();
@@ -270,8 +281,8 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn conn(script: &mut Script<'_>) -> Conn {
-    match script.byte() % 16 {
+fn conn(byte: u8) -> Conn {
+    match byte % 16 {
         12 => Conn::Earlier(1),
         13 => Conn::Earlier(3),
         14 => Conn::Unborn(0),

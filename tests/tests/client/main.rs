@@ -14,6 +14,7 @@ mod heartbeat;
 mod network;
 mod outbox;
 mod overflow;
+mod postponed;
 mod properties;
 mod receipts;
 mod resume;

@@ -314,6 +314,7 @@ fn report() -> impl Strategy<Value = Report> {
     let pong = prop_oneof![6 => Just(0), 1 => 0..4_usize];
     prop_oneof![
         2 => credentials().prop_map(Report::Credentials),
+        1 => Just(Report::Postponed),
         4 => Just(Report::Opened),
         4 => frame.prop_map(Report::Received),
         3 => pong.prop_map(Report::Pong),

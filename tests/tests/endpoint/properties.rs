@@ -29,6 +29,7 @@ enum Op {
     SendInput(usize),
     /// The host brings credentials, good ones or not.
     Credentials(Whose, bool),
+    Postponed(Whose),
     Opened(Whose),
     /// What the host reads.
     Read(Whose, Vec<u8>),
@@ -95,6 +96,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Answer),
         6 => (1..=MOST).prop_map(Op::Send),
         2 => (1..=MOST).prop_map(Op::SendInput),
+        1 => whose().prop_map(Op::Postponed),
         6 => whose().prop_map(Op::Opened),
         2 => (whose(), vec(any::<u8>(), 0..100)).prop_map(|(whose, bytes)| Op::Read(whose, bytes)),
         8 => (whose(), frames()).prop_map(|(whose, bytes)| Op::Read(whose, bytes)),
@@ -176,6 +178,7 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
         },
         Op::Send(digits) => bench.try_send(&"1".repeat(*digits)).1,
         Op::SendInput(digits) => bench.input(Input::Send(json("1".repeat(*digits)))),
+        Op::Postponed(whose) => bench.input(Input::Postponed { conn: named(*whose) }),
         Op::Opened(whose) => bench.input(Input::Opened { conn: named(*whose) }),
         Op::Read(whose, payload) => bench.input(Input::Received { conn: named(*whose), payload }),
         Op::Upgrade(most) if !bench.request.is_empty() => {
