@@ -1,31 +1,22 @@
 //! A client with a loop of its own.
 
 use std::fmt;
-use std::io::ErrorKind;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hermes_proto::{Event, MessageId, Outgoing, SendError, Timestamp};
-use mio::{Events, Poll, Token, Waker};
 use serde::Serialize;
 
-use crate::{Driver, Error, Options, ReadBuffer, Sender, Timings};
+use crate::{ClientId, Error, Fleet, FleetOptions, Member, MemberMut, Options, Sender, Timings};
 
 /// A client with a loop of its own: [`poll`](Self::poll) runs it, and tells what happens.
 ///
-/// It is a [`Driver`] and the few lines around it, for an application that has no loop, or can
-/// spare a thread. Nothing happens in the background: what [`poll`](Self::poll) isn't called for
+/// It is a [`Fleet`] of one, for an application that has no loop, or can spare a thread. Nothing happens in the background: what [`poll`](Self::poll) isn't called for
 /// stays undone. Dropping it closes the socket without a farewell; see
 /// [`disconnect`](Self::disconnect).
 pub struct Client {
-    driver: Driver,
-    poll: Poll,
-    events: Events,
-    buffer: ReadBuffer,
+    fleet: Fleet,
+    id: ClientId,
 }
-
-const WAKER: Token = Token(0);
-const DRIVER: Token = Token(1);
 
 impl Client {
     /// A client that is not connected. A [`Config`](hermes_proto::Config) will do, or
@@ -35,32 +26,29 @@ impl Client {
     ///
     /// Where a setting can't be, or the operating system has no event queue or no randomness.
     pub fn new(options: impl Into<Options>) -> Result<Self, Error> {
-        let poll = Poll::new().map_err(Error::Poll)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(Error::Poll)?);
-        let registry = poll.registry().try_clone().map_err(Error::Poll)?;
-        let driver = Driver::new(options, registry, DRIVER, waker)?;
-        let (events, buffer) = (Events::with_capacity(16), ReadBuffer::new());
-        Ok(Client { driver, poll, events, buffer })
+        let mut fleet = Fleet::with_capacity(FleetOptions::alone(), 16)?;
+        let id = fleet.add(options)?;
+        Ok(Client { fleet, id })
     }
 
     /// Makes a connection and keeps it, until [`disconnect`](Self::disconnect) or
     /// [`Event::Failed`].
     pub fn connect(&mut self) {
-        self.driver.connect();
+        self.member_mut().connect();
     }
 
     /// Closes the connection and stays away; the [`Event::Disconnected`] that comes of it is the
     /// last event. The outbox keeps what was not sent; to send it first,
     /// [`shutdown`](Self::shutdown).
     pub fn disconnect(&mut self) {
-        self.driver.disconnect();
+        self.member_mut().disconnect();
     }
 
     /// Sends what is left, that of [senders](Sender) included, waits for the proof that it arrived
     /// where there can be one, and disconnects, all `within` this time;
-    /// [`Event::ShutDown`] is the last event. See [`Driver::shutdown`].
+    /// [`Event::ShutDown`] is the last event. See [`MemberMut::shutdown`].
     pub fn shutdown(&mut self, within: Duration) {
-        self.driver.shutdown(within);
+        self.member_mut().shutdown(within);
     }
 
     /// Sends a message as JSON, now or as soon as there is a connection.
@@ -69,7 +57,7 @@ impl Client {
     ///
     /// Where the outbox can't take it. The error has the message's text, and nothing has changed.
     pub fn send<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<MessageId, SendError> {
-        self.driver.send(message)
+        self.member_mut().send(message)
     }
 
     /// Sends a message that was made before. Otherwise as [`send`](Self::send).
@@ -78,27 +66,27 @@ impl Client {
     ///
     /// As [`send`](Self::send).
     pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
-        self.driver.send_message(message)
+        self.member_mut().send_message(message)
     }
 
     /// Forgets the session, also in the store.
     pub fn clear_session(&mut self) {
-        self.driver.clear_session();
+        self.member_mut().clear_session();
     }
 
-    /// As [`Driver::clear_outbox`].
+    /// As [`MemberMut::clear_outbox`].
     pub fn clear_outbox(&mut self) {
-        self.driver.clear_outbox();
+        self.member_mut().clear_outbox();
     }
 
-    /// As [`Driver::network_changed`].
+    /// As [`MemberMut::network_changed`].
     pub fn network_changed(&mut self, online: bool) {
-        self.driver.network_changed(online);
+        self.member_mut().network_changed(online);
     }
 
     /// A handle that sends from other threads.
     pub fn sender(&self) -> Sender {
-        self.driver.sender()
+        self.member().sender()
     }
 
     /// Runs the client until there is an event, and for `timeout` at most. A timeout of zero does
@@ -124,82 +112,59 @@ impl Client {
     /// Where the operating system's event queue fails. Nothing else is an error: what goes wrong
     /// with a connection is an event.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, Error> {
-        // What lies beyond the clock's range is as good as never.
-        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut ran = false;
-        loop {
-            if let Some(event) = self.driver.next_event() {
-                return Ok(Some(event));
-            }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if ran && left == Some(Duration::ZERO) {
-                return Ok(None);
-            }
-            if self.driver.take_call() || timeout.is_none() && self.driver.is_at_rest() {
-                return Ok(None);
-            }
-            self.turn(left)?;
-            ran = true;
-        }
+        Ok(self.fleet.poll(timeout)?.map(|(_, event)| event))
     }
 
     /// The protocol's client: its state, session, outbox and counters.
     pub fn core(&self) -> &hermes_proto::Client {
-        self.driver.core()
+        self.member().core()
     }
 
     /// The subprotocol that the gateway chose for the live connection.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.driver.subprotocol()
+        self.member().subprotocol()
     }
 
     /// The extensions that the gateway agreed to for the live connection, such as
     /// `permessage-deflate` with its parameters.
     pub fn extensions(&self) -> Option<&str> {
-        self.driver.extensions()
+        self.member().extensions()
     }
 
     /// Messages that [senders](Sender) brought and the outbox has not taken yet.
     pub fn queued(&self) -> usize {
-        self.driver.queued()
+        self.member().queued()
     }
 
-    /// As [`Driver::why`].
+    /// As [`Member::why`].
     pub fn why(&self) -> String {
-        self.driver.why()
+        self.member().why()
     }
 
-    /// As [`Driver::timings`].
+    /// As [`Member::timings`].
     pub fn timings(&self) -> Timings {
-        self.driver.timings()
+        self.member().timings()
     }
 
     /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of
     /// [`State::Waiting`](hermes_proto::State::Waiting).
     pub fn now(&self) -> Timestamp {
-        self.driver.now()
+        self.member().now()
     }
 
-    /// One turn of the loop, which sleeps for `patience` at most.
-    fn turn(&mut self, patience: Option<Duration>) -> Result<(), Error> {
-        let patience = [patience, self.driver.timeout()].into_iter().flatten().min();
-        match self.poll.poll(&mut self.events, patience) {
-            Ok(()) => {}
-            // A signal handler ran. Nothing is lost by a turn too many.
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::Poll(error)),
-        }
-        for event in &self.events {
-            // The only other token is the waker's, which has done its work.
-            self.driver.ready(event);
-        }
-        self.driver.run(&mut self.buffer);
-        Ok(())
+    fn member(&self) -> &Member {
+        let member = self.fleet.get(self.id);
+        member.unwrap_or_else(|| unreachable!("nobody removes it"))
+    }
+
+    fn member_mut(&mut self) -> MemberMut<'_> {
+        let member = self.fleet.get_mut(self.id);
+        member.unwrap_or_else(|| unreachable!("nobody removes it"))
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Client").field(&self.driver).finish()
+        f.debug_tuple("Client").field(self.member()).finish()
     }
 }

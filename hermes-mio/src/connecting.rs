@@ -77,12 +77,17 @@ impl Connecting {
     }
 
     /// Does what can be done.
-    pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot, watch: &mut Stopwatch) -> Progress {
+    pub(crate) fn poll(
+        &mut self,
+        now: Timestamp,
+        slot: &Slot<'_>,
+        watch: &mut Stopwatch,
+    ) -> Progress {
         loop {
             let transport = match mem::replace(&mut self.step, Step::Over) {
                 Step::Dial(mut dial) => match dial.poll(now, slot) {
                     Dialed::Up(transport) => {
-                        watch.done(timings::Step::Connect);
+                        watch.done(timings::Step::Connect, now);
                         transport
                     }
                     Dialed::Waiting => {
@@ -93,13 +98,13 @@ impl Connecting {
                 },
                 #[cfg(unix)]
                 Step::Connected(transport) => {
-                    watch.done(timings::Step::Connect);
+                    watch.done(timings::Step::Connect, now);
                     transport
                 }
                 Step::Tunnel(mut transport, mut tunnel) => {
                     match lead_through(&mut transport, &mut tunnel) {
                         Ok(true) => {
-                            watch.done(timings::Step::Proxy);
+                            watch.done(timings::Step::Proxy, now);
                             transport
                         }
                         Ok(false) => {
@@ -117,7 +122,7 @@ impl Connecting {
                     Ok(true) => {
                         // With a proxy it is a part of what that takes.
                         if with == With::Gateway {
-                            watch.done(timings::Step::Tls);
+                            watch.done(timings::Step::Tls, now);
                         }
                         Transport::Tls(stream)
                     }
@@ -174,7 +179,7 @@ impl Connecting {
     }
 
     /// Stops.
-    pub(crate) fn hang_up(self, slot: &Slot) {
+    pub(crate) fn hang_up(self, slot: &Slot<'_>) {
         match self.step {
             Step::Dial(dial) => dial.hang_up(slot),
             #[cfg(unix)]

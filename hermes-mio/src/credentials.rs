@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use hermes_proto::{ConnId, Credentials, Url};
-use mio::Waker;
+
+use crate::inbox::Bell;
 
 type Answer = Result<Credentials, String>;
 type Source = dyn FnMut(&Url) -> Answer + Send;
@@ -28,26 +29,19 @@ impl Provider {
         Provider { source: Arc::new(Mutex::new(source)), running: None, waiting: None }
     }
 
-    /// Asks for credentials, at once or after the call under way. `waker` is called once there is
+    /// Asks for credentials, at once or after the call under way. `bell` rings once there is
     /// an answer.
-    pub(crate) fn ask(
-        &mut self,
-        conn: ConnId,
-        url: &Url,
-        waker: &Arc<Waker>,
-    ) -> Result<(), String> {
+    pub(crate) fn ask(&mut self, conn: ConnId, url: &Url, bell: &Bell) -> Result<(), String> {
         if self.running.is_some() {
             self.waiting = Some((conn, url.clone()));
             return Ok(());
         }
         let (reply, answer) = mpsc::sync_channel(1);
-        let (source, url, waker) = (Arc::clone(&self.source), url.clone(), Arc::clone(waker));
+        let (source, url, bell) = (Arc::clone(&self.source), url.clone(), bell.clone());
         let call = move || {
             // Where the driver is gone there is nobody to tell.
-            if reply.send(call(&source, &url)).is_ok()
-                && let Err(error) = waker.wake()
-            {
-                tracing::error!("the loop can't be woken: {error}");
+            if reply.send(call(&source, &url)).is_ok() {
+                bell.ring();
             }
         };
         let thread = thread::Builder::new().name("hermes-credentials".into()).spawn(call);
@@ -58,11 +52,7 @@ impl Provider {
 
     /// The answer for `live`, the connection that there is, once there is one. One that comes too
     /// late for its own attempt is nobody else's: the next attempt gets a call of its own.
-    pub(crate) fn poll(
-        &mut self,
-        live: Option<ConnId>,
-        waker: &Arc<Waker>,
-    ) -> Option<(ConnId, Answer)> {
+    pub(crate) fn poll(&mut self, live: Option<ConnId>, bell: &Bell) -> Option<(ConnId, Answer)> {
         let (conn, answer) = self.running.as_ref()?;
         let answer = match answer.try_recv() {
             Ok(answer) => answer,
@@ -75,7 +65,7 @@ impl Provider {
             return Some((conn, answer));
         }
         let (conn, url) = self.waiting.take().filter(|(conn, _)| Some(*conn) == live)?;
-        let error = self.ask(conn, &url, waker).err()?;
+        let error = self.ask(conn, &url, bell).err()?;
         Some((conn, Err(error)))
     }
 }

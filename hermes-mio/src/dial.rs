@@ -45,7 +45,7 @@ impl Dial {
     }
 
     /// Looks at the sockets, and opens those whose time has come.
-    pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot) -> Dialed {
+    pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot<'_>) -> Dialed {
         let mut index = 0;
         while let Some(attempt) = self.attempts.get(index) {
             match attempt.is_up() {
@@ -85,17 +85,17 @@ impl Dial {
     }
 
     /// Stops trying.
-    pub(crate) fn hang_up(mut self, slot: &Slot) {
+    pub(crate) fn hang_up(mut self, slot: &Slot<'_>) {
         self.close(slot);
     }
 
-    fn connect(&self, address: SocketAddr, slot: &Slot) -> io::Result<TcpStream> {
+    fn connect(&self, address: SocketAddr, slot: &Slot<'_>) -> io::Result<TcpStream> {
         let mut socket = self.sockets.connect(address)?;
         slot.add(&mut socket)?;
         Ok(socket)
     }
 
-    fn close(&mut self, slot: &Slot) {
+    fn close(&mut self, slot: &Slot<'_>) {
         for mut attempt in self.attempts.drain(..) {
             slot.remove(&mut attempt.socket);
         }
@@ -174,7 +174,8 @@ mod tests {
     /// Dials on a loop of its own, to the end.
     fn dial(addresses: Vec<SocketAddr>, delay: Duration) -> Dialed {
         let mut poll = Poll::new().unwrap();
-        let slot = Slot { registry: poll.registry().try_clone().unwrap(), token: Token(7) };
+        let registry = poll.registry().try_clone().unwrap();
+        let slot = Slot { registry: &registry, token: Token(7) };
         let mut events = Events::with_capacity(8);
         let clock = Clock::start();
         let until = clock.now() + LONG;

@@ -1,37 +1,25 @@
-//! One client's I/O: everything that an [`Endpoint`] asks for, done in somebody's loop.
+//! Any number of clients in somebody's loop.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::io;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
-use hermes_proto::{
-    Action, Actions, CloseReason, ConfigError, ConnId, Delivery, Endpoint, Event, Input, MessageId,
-    Outgoing, SendError, Session, Start, State, Stats, Timestamp, Transmit, Url,
-};
-use mio::{Registry, Token, Waker};
+use hermes_proto::{Actions, Config, Event, Jitter, MessageId, Outgoing, SendError, Timestamp};
+use mio::{Registry, Waker};
 use serde::Serialize;
 
 use crate::clock::Clock;
-#[cfg(unix)]
-use crate::connecting::Connecting;
-use crate::connecting::Progress;
-use crate::credentials::Provider;
-use crate::link::{Link, Stream};
-use crate::network::{Hop, Network, Route};
-use crate::resolve::{Host, Lookup};
-use crate::sender::{Gate, Queue};
-use crate::timings::{Step, Stopwatch};
-#[cfg(unix)]
-use crate::transport::Transport;
-use crate::transport::{Slot, ended_by};
-use crate::{Error, Options, Sender, SessionStore, Tap, Timings, log};
+use crate::inbox::Inbox;
+use crate::line::Line;
+use crate::member::{Member, Shared};
+use crate::resolve::Lookups;
+use crate::{Error, FleetOptions, Options};
 
-/// One client in a loop of the application's own: its sockets are known to the application's
-/// [`mio::Poll`], and the application says when it is its turn.
+/// Clients in a loop of the application's own: their sockets are known to the application's
+/// [`mio::Poll`], and the application says when it is their turn.
 ///
 /// A turn of the loop has four steps ([here](crate#in-a-loop-of-your-own) as code):
 ///
@@ -41,66 +29,60 @@ use crate::{Error, Options, Sender, SessionStore, Tap, Timings, log};
 /// 3. [`run`](Self::run), whether or not there was one.
 /// 4. Take [all events](Self::next_event) that have come of it.
 ///
-/// Commands may come at any time between. They do what they can at once, such as write to the
-/// socket; the rest is done in the next [`run`](Self::run).
+/// Commands, by [`get_mut`](Self::get_mut), may come at any time between. They do what they can at
+/// once, such as write to the socket; the rest is done in the next [`run`](Self::run).
 ///
-/// Step 4 is also the flow control: a driver whose events pile up reads nothing.
+/// Step 4 is also the flow control: while a thousand events wait, nothing is read.
+///
+/// What a turn costs grows with what there is to do in it, not with the number of clients.
 pub struct Driver {
-    endpoint: Endpoint,
-    clock: Clock,
-    /// The time of the machine: read once per turn, with whatever was read, and after whatever
-    /// blocks.
-    now: Timestamp,
-    actions: Actions<Transmit>,
-    /// An [`Action::Open`] that came to nothing at once. Only the newest connection is alive, so
-    /// there is never more than one to tell about.
-    unopened: Option<(ConnId, CloseReason)>,
-    events: VecDeque<Event>,
-    link: Link,
-    /// Lookups under way, one for each gateway at most. They outlive the connections that wanted
-    /// them: the next one to the same gateway takes the answer, so that a slow name server gets
-    /// each question once at a time, and one thread.
-    lookups: Vec<Lookup>,
-    network: Network,
-    watch: Stopwatch,
-    slot: Slot,
-    waker: Arc<Waker>,
-    queue: Arc<Queue>,
-    store: Box<dyn SessionStore + Send>,
-    tap: Option<Box<dyn Tap + Send>>,
-    provider: Option<Provider>,
-    shutdown: Shutdown,
-    /// What the report of a shutdown counts from.
-    begin: Option<Stats>,
+    shared: Shared,
+    /// By index. A place is taken again once its client was removed.
+    places: Vec<Place>,
+    free: Vec<usize>,
+    capacity: usize,
+    clients: usize,
+    /// Who has something to do, in the order in which they had it.
+    active: VecDeque<usize>,
+    /// Who had something to do, and there was no room for what comes of it. They are the next.
+    starved: Vec<usize>,
+    /// Whose bells were rung; empty between two turns.
+    rung: Vec<usize>,
+    timers: BTreeSet<(Timestamp, usize)>,
+    /// Those that are not at rest.
+    busy: usize,
+    timer_slack: Duration,
+    jitter: Jitter,
+    /// The settings that were last given jitter, before and after: clients share theirs.
+    jittered: Option<(Arc<Config>, Arc<Config>)>,
 }
 
-/// How far a shutdown is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shutdown {
-    /// There is none.
-    No,
-    /// What senders brought goes first; the endpoint will know by then.
-    Gathering { until: Timestamp },
-    /// The endpoint knows of it, and has perhaps reported. What senders brought and it did not get
-    /// stays where it is.
-    Told,
+/// The name of a client in a [`Driver`] or a [`Fleet`](crate::Fleet). It is never another's, also
+/// after the client was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId {
+    pub(crate) index: usize,
+    pub(crate) generation: u64,
+}
+
+/// One of a driver's clients, for commands.
+pub struct MemberMut<'a> {
+    driver: &'a mut Driver,
+    index: usize,
 }
 
 /// The buffer into which a loop reads, one socket after the other: 64 KiB, made once. No driver
 /// keeps anything in it between two turns.
-pub struct ReadBuffer(Box<[u8]>);
+pub struct ReadBuffer(pub(crate) Box<[u8]>);
 
-/// Reads, or writes, in one turn: as many as it takes to be efficient, and not so many that a
-/// flood holds up the rest of the loop.
-const TURN: usize = 16;
+/// Where a client may be.
+#[derive(Default)]
+struct Place {
+    generation: u64,
+    member: Option<Member>,
+}
 
-/// Events that may wait for the application before nothing more is read.
-const EVENTS_AHEAD: usize = 1_024;
-
-/// Messages taken from the senders in one turn.
-const MESSAGES_PER_TURN: usize = 1_024;
-
-/// What an empty queue may keep in reserve while its connection is busy.
+/// What an empty queue may keep in reserve.
 const SPARE: usize = 1_024;
 
 impl ReadBuffer {
@@ -122,119 +104,366 @@ impl fmt::Debug for ReadBuffer {
     }
 }
 
-/// Making one.
+/// Making one, and its clients.
 impl Driver {
-    /// How many tokens in a row, from the one it is given, belong to a driver.
-    pub const TOKENS: usize = 1;
+    /// A driver without clients. It registers its sockets with `registry`, under one of `tokens`
+    /// for each client, which is how many there can be; `waker` is the poll's (mio allows one
+    /// each), and wakes it for [senders](crate::Sender), names that were resolved, and credentials.
+    ///
+    /// # Errors
+    ///
+    /// Where a setting can't be.
+    pub fn new(
+        registry: Registry,
+        tokens: Range<usize>,
+        waker: Arc<Waker>,
+        options: FleetOptions,
+    ) -> Result<Self, Error> {
+        options.check()?;
+        let clock = Clock::start();
+        Ok(Driver {
+            shared: Shared {
+                registry,
+                inbox: Inbox::new(clock, waker),
+                now: clock.now(),
+                events: VecDeque::new(),
+                lookups: Lookups::default(),
+                line: Line::new(options.max_connecting, options.spacing()),
+                first: tokens.start,
+                actions: Actions::new(),
+            },
+            places: Vec::new(),
+            free: Vec::new(),
+            capacity: tokens.len(),
+            clients: 0,
+            active: VecDeque::new(),
+            starved: Vec::new(),
+            rung: Vec::new(),
+            timers: BTreeSet::new(),
+            busy: 0,
+            timer_slack: options.timer_slack,
+            jitter: options.jitter,
+            jittered: None,
+        })
+    }
 
-    /// A driver that is not connected. It registers its sockets with `registry`, under `token`;
-    /// `waker` is the poll's (mio allows one each), and wakes it for [senders](Sender) and for
-    /// names that were resolved.
+    /// Adds a client, which is not connected. A [`Config`] will do, or [`Options`]. Clients that
+    /// share an [`Arc`] of their settings take less memory.
     ///
     /// The session is loaded from the store here.
     ///
     /// # Errors
     ///
-    /// Where a setting can't be, or the operating system has no randomness.
-    pub fn new(
-        options: impl Into<Options>,
-        registry: Registry,
-        token: Token,
-        waker: Arc<Waker>,
-    ) -> Result<Self, Error> {
-        let options = options.into();
-        let Options { config, mut store, sender_capacity, mut tap, seed, provider, network } =
-            options;
-        if config.ask_credentials && provider.is_none() {
-            let problem = "needs a source: set it with Options::credentials".to_owned();
-            return Err(ConfigError { field: "ask_credentials", problem }.into());
+    /// Where a setting can't be, there is no token left, or the operating system has no randomness.
+    pub fn add(&mut self, options: impl Into<Options>) -> Result<ClientId, Error> {
+        let mut options = options.into();
+        let index = match self.free.last() {
+            Some(index) => *index,
+            None if self.places.len() < self.capacity => {
+                self.places.push(Place::default());
+                self.free.push(self.places.len() - 1);
+                self.places.len() - 1
+            }
+            None => return Err(Error::Full { clients: self.clients }),
+        };
+        if options.config.jitter == Jitter::None && self.jitter != Jitter::None {
+            options.config = self.with_jitter(&options.config);
         }
-        let clock = Clock::start();
-        let seed = match seed {
+        let seed = match options.seed {
             Some(seed) => seed,
             None => random_seed()?,
         };
-        let mut warnings = Vec::new();
-        let start = Start { seed, unix_ms: clock.unix_ms(), session: store.load(&mut warnings) };
-        let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;
-        network.check(&config)?;
-        if let Some(tap) = &mut tap {
-            tap.start(&config, &start);
+        self.shared.now = self.shared.inbox.clock.now();
+        let id = ClientId { index, generation: self.places[index].generation };
+        let member = Member::new(id, options, seed, &mut self.shared)?;
+        self.places[index].member = Some(member);
+        self.free.pop();
+        self.clients += 1;
+        self.book(index);
+        Ok(id)
+    }
+
+    /// Removes a client. A connection that it has is dropped without a farewell; what is in its
+    /// outbox is in what is returned. Its [events](Self::next_event) that were not taken are gone.
+    pub fn remove(&mut self, id: ClientId) -> Option<Member> {
+        self.get(id)?;
+        let place = &mut self.places[id.index];
+        place.generation += 1;
+        let mut member = place.member.take()?;
+        member.end(&self.shared);
+        self.shared.events.retain(|(whose, _)| *whose != id);
+        if let Some(due) = member.booked.due {
+            self.timers.remove(&(due, id.index));
         }
-        let queue = Queue::new(Arc::clone(&waker), sender_capacity, config.outbox_max_bytes);
-        let mut driver = Driver {
-            endpoint,
-            clock,
-            now: clock.now(),
-            actions: Actions::new(),
-            unopened: None,
-            events: VecDeque::new(),
-            link: Link::Down,
-            lookups: Vec::new(),
-            network,
-            watch: Stopwatch::new(clock),
-            slot: Slot { registry, token },
-            waker,
-            queue,
-            store,
-            tap,
-            provider,
-            shutdown: Shutdown::No,
-            begin: None,
+        if member.booked.has_turn {
+            self.shared.line.leave();
+        }
+        self.busy -= usize::from(!member.booked.is_at_rest);
+        self.clients -= 1;
+        self.free.push(id.index);
+        Some(member)
+    }
+
+    /// A client, for what there is to know of it.
+    pub fn get(&self, id: ClientId) -> Option<&Member> {
+        self.places.get(id.index)?.member.as_ref().filter(|member| member.id() == id)
+    }
+
+    /// A client, for commands.
+    pub fn get_mut(&mut self, id: ClientId) -> Option<MemberMut<'_>> {
+        self.get(id)?;
+        Some(MemberMut { driver: self, index: id.index })
+    }
+
+    /// All clients, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.places.iter().filter_map(|place| place.member.as_ref())
+    }
+
+    /// How many clients there are.
+    pub fn len(&self) -> usize {
+        self.clients
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.clients == 0
+    }
+
+    fn with_jitter(&mut self, config: &Arc<Config>) -> Arc<Config> {
+        if let Some((before, after)) = &self.jittered
+            && Arc::ptr_eq(before, config)
+        {
+            return Arc::clone(after);
+        }
+        let after = Arc::new(Config { jitter: self.jitter, ..(**config).clone() });
+        self.jittered = Some((Arc::clone(config), Arc::clone(&after)));
+        after
+    }
+}
+
+/// The loop's side.
+impl Driver {
+    /// How long the loop may sleep: not at all while there is work, for ever (`None`) while
+    /// nothing but the network, a sender or the application itself can bring some.
+    pub fn timeout(&self) -> Option<Duration> {
+        let is_busy = !self.active.is_empty() || !self.shared.events.is_empty();
+        if is_busy || self.shared.inbox.is_ringing() {
+            return Some(Duration::ZERO);
+        }
+        let timer = self.timers.first().map(|(due, _)| *due);
+        let due = [timer, self.shared.line.deadline()].into_iter().flatten().min()?;
+        Some(due - self.shared.inbox.clock.now())
+    }
+
+    /// Takes note of a readiness event, and says whether it was about one of this driver's tokens.
+    pub fn ready(&mut self, event: &mio::event::Event) -> bool {
+        let Some(index) = event.token().0.checked_sub(self.shared.first) else { return false };
+        if let Some(member) = self.member(index) {
+            member.ready(event);
+            self.activate(index);
+        }
+        index < self.capacity
+    }
+
+    /// Works: reads and writes what is ready, takes what senders brought, does what is due. To be
+    /// called after each poll, whether or not anything was [`ready`](Self::ready).
+    ///
+    /// What it does in one go is bounded, also while gateways flood it: for each client it reads
+    /// 1 MiB at most, and nothing while 1,024 events wait for the application. Where there is more
+    /// to do, [`timeout`](Self::timeout) is zero.
+    pub fn run(&mut self, buffer: &mut ReadBuffer) {
+        self.run_inbox();
+        self.run_timers();
+        self.run_active(buffer);
+        self.run_line();
+        release(&mut self.shared.actions);
+    }
+
+    /// What the application is to know next, and of which client.
+    pub fn next_event(&mut self) -> Option<(ClientId, Event)> {
+        let event = self.shared.events.pop_front();
+        release(&mut self.shared.events);
+        event
+    }
+
+    /// Whether [`Sender::wake`](crate::Sender::wake) was called since this was asked last.
+    pub(crate) fn take_call(&self) -> bool {
+        self.shared.inbox.take_call()
+    }
+
+    /// Whether nothing will come of waiting: nobody is connected or about to be, or has anything to
+    /// do.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.busy == 0 && self.timeout() != Some(Duration::ZERO)
+    }
+}
+
+/// The parts of a turn.
+impl Driver {
+    /// What other threads brought.
+    fn run_inbox(&mut self) {
+        let mut rung = std::mem::take(&mut self.rung);
+        if !self.shared.inbox.take(&mut rung) {
+            return;
+        }
+        for index in rung.drain(..) {
+            self.activate(index);
+        }
+        self.rung = rung;
+        while let Some(found) = self.shared.lookups.poll() {
+            self.shared.now = self.shared.inbox.clock.now();
+            for id in &found.wanted_by {
+                if self.get(*id).is_some() {
+                    self.with(id.index, |member, shared| member.resolved(shared, &found));
+                }
+            }
+        }
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.shared.inbox.clock.now();
+        while let Some((due, index)) = self.timers.first().copied()
+            && due <= now
+        {
+            self.timers.pop_first();
+            if let Some(member) = self.member(index) {
+                member.booked.due = None;
+            }
+            self.activate(index);
+        }
+    }
+
+    fn run_active(&mut self, buffer: &mut ReadBuffer) {
+        for _ in 0..self.active.len() {
+            let Some(index) = self.active.pop_front() else { break };
+            let Some(member) = self.member(index) else { continue };
+            member.booked.is_active = false;
+            self.with(index, |member, shared| member.run(shared, buffer));
+            // Who had no room to read is the first that has.
+            if self.shared.is_full()
+                && let Some(member) = self.member(index)
+                && member.wants_to_read()
+                && self.active.back() == Some(&index)
+            {
+                self.active.pop_back();
+                self.starved.push(index);
+            }
+        }
+        while let Some(index) = self.starved.pop() {
+            self.active.push_front(index);
+        }
+    }
+
+    /// Lets those begin whose turn it is.
+    fn run_line(&mut self) {
+        self.shared.now = self.shared.inbox.clock.now();
+        while let Some((id, conn)) = self.shared.line.next(self.shared.now) {
+            let begins = self.get(id).is_some()
+                && self.with(id.index, |member, shared| member.begin(shared, conn)) == Some(true);
+            if !begins {
+                self.shared.line.take_back();
+            }
+        }
+    }
+}
+
+/// The books.
+impl Driver {
+    fn member(&mut self, index: usize) -> Option<&mut Member> {
+        self.places.get_mut(index)?.member.as_mut()
+    }
+
+    /// Has a member do something, and brings the books up to date.
+    fn with<T>(
+        &mut self,
+        index: usize,
+        deed: impl FnOnce(&mut Member, &mut Shared) -> T,
+    ) -> Option<T> {
+        let member = self.places.get_mut(index)?.member.as_mut()?;
+        let done = deed(member, &mut self.shared);
+        self.book(index);
+        Some(done)
+    }
+
+    fn activate(&mut self, index: usize) {
+        let Some(member) = self.places.get_mut(index).and_then(|place| place.member.as_mut())
+        else {
+            return;
         };
-        for warning in warnings {
-            driver.warn(warning.to_string());
+        if !std::mem::replace(&mut member.booked.is_active, true) {
+            self.active.push_back(index);
         }
-        Ok(driver)
+    }
+
+    fn book(&mut self, index: usize) {
+        let slack = self.timer_slack;
+        let Some(member) = self.places.get_mut(index).and_then(|place| place.member.as_mut())
+        else {
+            return;
+        };
+        if member.booked.has_turn && !member.is_connecting() {
+            member.booked.has_turn = false;
+            self.shared.line.leave();
+        }
+        let is_at_rest = member.is_at_rest();
+        match (std::mem::replace(&mut member.booked.is_at_rest, is_at_rest), is_at_rest) {
+            (true, false) => self.busy += 1,
+            (false, true) => self.busy -= 1,
+            _ => {}
+        }
+        let due = match member.due() {
+            Some(due) if member.is_open() => Some(round_up(due, slack)),
+            due => due,
+        };
+        let booked = std::mem::replace(&mut member.booked.due, due);
+        let has_work = member.has_work();
+        if booked != due {
+            if let Some(booked) = booked {
+                self.timers.remove(&(booked, index));
+            }
+            if let Some(due) = due {
+                self.timers.insert((due, index));
+            }
+        }
+        if has_work {
+            self.activate(index);
+        }
     }
 }
 
 /// Commands.
-impl Driver {
+impl MemberMut<'_> {
     /// Makes a connection and keeps it, until [`disconnect`](Self::disconnect) or
-    /// [`Event::Failed`].
+    /// [`Event::Failed`]. Where as many clients are connecting as
+    /// [may](FleetOptions::max_connecting), it waits for its turn.
     pub fn connect(&mut self) {
-        self.shutdown = Shutdown::No;
-        self.begin = None;
-        self.queue.set_gate(Gate::Open);
-        self.tick_for_command();
-        self.step(Input::Connect);
+        self.with(Member::connect);
     }
 
     /// Closes the connection and stays away. The outbox keeps what was not sent; to send it first,
     /// [`shutdown`](Self::shutdown).
     pub fn disconnect(&mut self) {
-        // On time, for the closing handshake begins now. Nothing that is due can forestall it.
-        self.now = self.clock.now();
-        self.step(Input::Disconnect);
-        if matches!(self.shutdown, Shutdown::Gathering { .. }) {
-            // There is nothing left to do for it but its report.
-            self.tell_shutdown(self.now);
-        }
-        self.write();
+        self.with(Member::disconnect);
     }
 
-    /// Sends what is left, that of [senders](Sender) included, waits for the proof that it arrived
-    /// where there can be one (a [fence](hermes_proto#fences)), and disconnects: over as many
-    /// connections as that takes, and `within` this time, the closing handshake included; then it
-    /// drops what there is.
+    /// Sends what is left, that of [senders](crate::Sender) included, waits for the proof that it
+    /// arrived where there can be one (a [fence](hermes_proto#fences)), and disconnects: over as
+    /// many connections as that takes, and `within` this time, the closing handshake included; then
+    /// it drops what there is.
     ///
     /// From here on `send` is refused with [`SendError::ShuttingDown`], and senders with
     /// [`HandoverError::ShuttingDown`](crate::HandoverError::ShuttingDown).
     /// [`Event::ShutDown`] is the last event, and comes once. It counts what became of messages
     /// since this was called; what was not sent stays in the outbox, and what the outbox had no
-    /// room for stays with [`queued`](Self::queued).
+    /// room for stays with [`queued`](Member::queued).
     ///
     /// [`disconnect`](Self::disconnect) cuts it short. [`connect`](Self::connect) takes it back, and
     /// then there is no report; after the report it sends what is left, and lets senders in again.
     /// A client that is not connected, nor about to be, makes no connection for it, and reports at
     /// once. Called again it has the new time.
     pub fn shutdown(&mut self, within: Duration) {
-        self.tick_for_command();
-        self.begin.get_or_insert(self.core().stats());
-        self.shutdown = Shutdown::Gathering { until: self.clock.now() + within };
-        self.queue.set_gate(Gate::Shut);
-        self.run_shutdown();
+        self.with(|member, shared| member.shutdown(shared, within));
     }
 
     /// Sends a message as JSON, now or as soon as there is a connection.
@@ -252,593 +481,79 @@ impl Driver {
     ///
     /// As [`send`](Self::send).
     pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
-        if matches!(self.shutdown, Shutdown::Gathering { .. }) {
-            return Err(SendError::ShuttingDown(message));
-        }
-        self.tick_for_command();
-        let id = self.accept(message)?;
-        self.write();
-        Ok(id)
+        self.with(|member, shared| member.send_message(shared, message))
     }
 
     /// Forgets the session, also in the store.
     pub fn clear_session(&mut self) {
-        self.tick_for_command();
-        self.step(Input::ClearSession);
+        self.with(Member::clear_session);
     }
 
     /// Gives up all messages that were not handed to a connection, each with an
     /// [`Event::Dropped`]. Those that senders brought and the outbox has not taken stay.
     pub fn clear_outbox(&mut self) {
-        self.tick_for_command();
-        self.step(Input::ClearOutbox);
+        self.with(Member::clear_outbox);
     }
 
     /// Says what the system says of the network; see
-    /// [`hermes_proto::Client::network_changed`]. A driver that is never told takes itself to be
+    /// [`hermes_proto::Client::network_changed`]. A client that is never told takes itself to be
     /// online.
     pub fn network_changed(&mut self, online: bool) {
-        self.tick_for_command();
-        self.step(Input::NetworkChanged { online });
-        self.write();
+        self.with(|member, shared| member.network_changed(shared, online));
     }
 
-    /// A handle that sends from other threads.
-    pub fn sender(&self) -> Sender {
-        self.queue.sender()
-    }
-}
-
-/// The loop's side.
-impl Driver {
-    /// How long the loop may sleep: not at all while there is work, for ever (`None`) while
-    /// nothing but the network, a sender or the application itself can bring some.
-    pub fn timeout(&self) -> Option<Duration> {
-        if self.has_work() {
-            return Some(Duration::ZERO);
-        }
-        Some(self.due()? - self.clock.now())
-    }
-
-    /// Takes note of a readiness event, and says whether it was one of this driver's.
-    pub fn ready(&mut self, event: &mio::event::Event) -> bool {
-        let mine = event.token() == self.slot.token;
-        if mine {
-            self.link.ready(event);
-        }
-        mine
-    }
-
-    /// Works: reads and writes what is ready, takes what senders brought, does what is due. To be
-    /// called after each poll, whether or not anything was [`ready`](Self::ready).
-    ///
-    /// What it does in one go is bounded, also while the gateway floods it: it reads 1 MiB at most,
-    /// and nothing while 1,024 events wait for the application. Where there is more to do,
-    /// [`timeout`](Self::timeout) is zero.
-    pub fn run(&mut self, buffer: &mut ReadBuffer) {
-        self.now = self.clock.now();
-        if self.due().is_some_and(|due| due <= self.now) {
-            // A loop that comes late looks at the socket before it looks at the clock: what
-            // waits there may be what the timer is about to miss.
-            self.link.assume_ready();
-        }
-        self.run_credentials();
-        self.run_lookups();
-        self.run_connecting();
-        self.run_connect_deadline();
-        self.read(buffer);
-        self.write();
-        self.run_senders();
-        self.run_timer();
-        self.write();
-        self.run_shutdown();
-        debug_assert!(self.link.conn().is_none_or(|conn| self.core().conn() == Some(conn)));
-    }
-
-    /// What the application is to know next.
-    pub fn next_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
-        release(&mut self.events, SPARE);
-        event
+    fn with<T>(&mut self, deed: impl FnOnce(&mut Member, &mut Shared) -> T) -> T {
+        let done = self.driver.with(self.index, deed);
+        // It was there when this was made, and nobody could remove it since.
+        done.unwrap_or_else(|| unreachable!("a member that was removed"))
     }
 }
 
-/// What there is to know.
-impl Driver {
-    /// The protocol's client: its state, session, outbox and counters.
-    pub fn core(&self) -> &hermes_proto::Client {
-        self.endpoint.client()
-    }
+impl Deref for MemberMut<'_> {
+    type Target = Member;
 
-    /// The subprotocol that the gateway chose for the live connection.
-    pub fn subprotocol(&self) -> Option<&str> {
-        self.endpoint.subprotocol()
-    }
-
-    /// The extensions that the gateway agreed to for the live connection, such as
-    /// `permessage-deflate` with its parameters.
-    pub fn extensions(&self) -> Option<&str> {
-        self.endpoint.extensions()
-    }
-
-    /// Messages that [senders](Sender) brought and the outbox has not taken yet.
-    pub fn queued(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Where the client is, what it waits for and why, as a line for people:
-    /// [`hermes_proto::Client::why`], and what waits in front of it.
-    ///
-    /// ```text
-    /// waiting 3.2 s: attempt 2 of 10 after close 1012, which asked for 5 s; 3 messages in the outbox
-    /// ```
-    pub fn why(&self) -> String {
-        let mut line = self.core().why(self.clock.now());
-        if let Some(what) = self.link.what() {
-            line.push_str(&format!("; {what}"));
-        }
-        match self.queued() {
-            0 => {}
-            queued => line.push_str(&format!("; {queued} messages from senders wait")),
-        }
-        if let Shutdown::Gathering { until } = self.shutdown {
-            let left = until - self.clock.now();
-            line.push_str(&format!("; shutting down within {:.1} s", left.as_secs_f64()));
-        }
-        line
-    }
-
-    /// How long the steps of the newest connection took.
-    pub fn timings(&self) -> Timings {
-        self.watch.timings()
-    }
-
-    /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of
-    /// [`State::Waiting`].
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// Whether [`Sender::wake`] was called since this was asked last.
-    pub(crate) fn take_call(&self) -> bool {
-        self.queue.take_call()
-    }
-
-    /// Whether nothing will come of waiting: not connected, not about to be, and nothing to do.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.core_is_at_rest() && !self.has_work()
-    }
-
-    fn core_is_at_rest(&self) -> bool {
-        matches!(self.core().state(), State::Idle | State::Failed { .. })
-    }
-
-    fn has_work(&self) -> bool {
-        let link = match &self.link {
-            Link::Down | Link::Resolving { .. } => false,
-            Link::Connecting { ready, .. } => *ready,
-            Link::Up(stream) => {
-                stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
-            }
-        };
-        link || !self.events.is_empty() || self.has_room_for_sender() || self.has_gathered()
-    }
-
-    fn has_room_for_sender(&self) -> bool {
-        self.shutdown != Shutdown::Told
-            && self.queue.front_bytes().is_some_and(|bytes| self.core().has_room(bytes))
-    }
-
-    /// Whether the endpoint has what senders brought, or won't have it.
-    fn has_gathered(&self) -> bool {
-        matches!(self.shutdown, Shutdown::Gathering { .. })
-            && (self.queued() == 0 || self.core_is_at_rest())
-    }
-
-    /// When there is something to do even if nothing happens.
-    fn due(&self) -> Option<Timestamp> {
-        let gathering = match self.shutdown {
-            Shutdown::Gathering { until } => Some(until),
-            Shutdown::No | Shutdown::Told => None,
-        };
-        [self.endpoint.deadline(), self.link.deadline(), gathering].into_iter().flatten().min()
+    fn deref(&self) -> &Member {
+        let member = self.driver.places[self.index].member.as_ref();
+        // As in `with`.
+        member.unwrap_or_else(|| unreachable!("a member that was removed"))
     }
 }
 
-/// The machine's one door, and what is done about what comes out of it.
-impl Driver {
-    /// Hands in an input, and does what comes of it.
-    fn step(&mut self, input: Input<&[u8]>) {
-        self.handle(input);
-        self.settle();
-    }
-
-    fn handle(&mut self, input: Input<&[u8]>) {
-        if let Some(tap) = &mut self.tap {
-            tap.input(self.now, &input);
-        }
-        self.endpoint.handle(self.now, input, &mut self.actions);
-    }
-
-    /// As [`step`](Self::step) with a message that must not be dropped where it can't be taken.
-    fn accept(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
-        let copy = self.tap.is_some().then(|| message.clone());
-        let id = self.endpoint.send_message(self.now, message, &mut self.actions)?;
-        if let (Some(tap), Some(message)) = (&mut self.tap, copy) {
-            tap.input(self.now, &Input::Send(message));
-        }
-        self.settle();
-        Ok(id)
-    }
-
-    /// Does all actions, and hands in what comes of them. A connection that could not be opened is
-    /// told only then, so the actions stay in order and nothing recurses. The machine answers
-    /// with a wait, so this ends.
-    fn settle(&mut self) {
-        self.perform();
-        while let Some((conn, reason)) = self.unopened.take() {
-            self.handle(Input::Closed { conn, reason });
-            self.perform();
-        }
-    }
-
-    fn perform(&mut self) {
-        if let Some(tap) = &mut self.tap {
-            tap.actions(self.now, &self.endpoint, &self.actions);
-        }
-        while let Some(action) = self.actions.pop_front() {
-            match action {
-                Action::AskCredentials { conn, url } => {
-                    if let Err(reason) = self.ask_credentials(conn, &url) {
-                        self.unopened = Some((conn, reason));
-                    }
-                }
-                Action::Open { conn, url } => {
-                    if let Err(reason) = self.open(conn, &url) {
-                        self.unopened = Some((conn, reason));
-                    }
-                }
-                // The bytes wait in `transmit`. Whoever took a step calls `write` when all is
-                // done, so that much of it leaves in one piece.
-                Action::Send { .. } => {}
-                // `due` asks the endpoint.
-                Action::ArmTimer(_) => {}
-                Action::Emit(event) => self.emit(event),
-                Action::PersistSession(session) => self.persist(session.as_ref()),
-                Action::Close { conn, code: _ } => {
-                    if self.link.conn() == Some(conn) {
-                        self.hang_up();
-                    }
-                }
-                _ => debug_assert!(false, "an action that this adapter does not know"),
-            }
-        }
-        release(&mut self.actions, SPARE);
-    }
-
-    fn ask_credentials(&mut self, conn: ConnId, url: &Url) -> Result<(), CloseReason> {
-        tracing::debug!(%conn, "asking for credentials");
-        let refused = |text: String| CloseReason::Credentials { text: text.into() };
-        let Some(provider) = &mut self.provider else {
-            return Err(refused("there is no source of them".into()));
-        };
-        provider.ask(conn, url, &self.waker).map_err(refused)
-    }
-
-    /// Begins to make a connection.
-    fn open(&mut self, conn: ConnId, url: &Url) -> Result<(), CloseReason> {
-        tracing::debug!(%conn, ?url, "opening");
-        // The one before has ended; the endpoint has never more than one.
-        self.hang_up();
-        self.watch.begin();
-        let route = self.network.route(url)?;
-        let connecting = match &route.hop {
-            #[cfg(unix)]
-            Hop::Unix(path) => {
-                let transport = Transport::unix(path, &self.slot)?;
-                Connecting::over(transport, route.layers)
-            }
-            Hop::Host(host) => match host.literal() {
-                Some(address) => self.network.dial(vec![address], route),
-                None => {
-                    self.look_up(conn, host)?;
-                    self.link = Link::Resolving { conn, route };
-                    return Ok(());
-                }
-            },
-        };
-        self.link = Link::Connecting { conn, connecting, ready: true };
-        Ok(())
-    }
-
-    fn look_up(&mut self, conn: ConnId, host: &Host) -> Result<(), CloseReason> {
-        if self.lookups.iter().any(|lookup| lookup.host == *host) {
-            return Ok(());
-        }
-        tracing::debug!(%conn, host = host.name, "resolving");
-        match self.network.resolver.lookup(host.clone(), Arc::clone(&self.waker)) {
-            Ok(lookup) => self.lookups.push(lookup),
-            Err(error) => {
-                let text = format!("no thread to look it up: {error}").into();
-                return Err(CloseReason::Resolve { text });
-            }
-        }
-        Ok(())
-    }
-
-    fn persist(&mut self, session: Option<&Session>) {
-        match self.store.save(session) {
-            Ok(()) if session.is_some() => tracing::debug!("the session was saved"),
-            Ok(()) => tracing::debug!("the session was forgotten"),
-            Err(error) => self.warn(error.to_string()),
-        }
-        // A disk may take its time.
-        self.now = self.now.max(self.clock.now());
-    }
-
-    fn warn(&mut self, text: String) {
-        self.emit(Event::Warning { text: text.into() });
-    }
-
-    fn emit(&mut self, mut event: Event) {
-        if let Event::ShutDown { received, in_doubt, .. } = &mut event
-            && let Some(begin) = self.begin.take()
-        {
-            // The endpoint learned of it later, and counts from there.
-            let stats = self.core().stats();
-            *received = stats.confirmed - begin.confirmed;
-            if self.core().config().delivery == Delivery::AtMostOnce {
-                *in_doubt = stats.in_doubt - begin.in_doubt;
-            }
-        }
-        match &event {
-            Event::Connected { .. } => self.watch.done(Step::Upgrade),
-            Event::SessionInit(_) if self.watch.timings().resume.is_none() => {
-                self.watch.done(Step::Resume);
-            }
-            _ => {}
-        }
-        log::event(self.now, &event);
-        self.events.push_back(event);
-    }
-
-    /// Ends whatever there is of a connection, at once.
-    fn hang_up(&mut self) {
-        std::mem::replace(&mut self.link, Link::Down).hang_up(&self.slot);
-    }
-
-    /// The live connection ended, or could not be made.
-    fn closed(&mut self, conn: ConnId, reason: CloseReason) {
-        self.hang_up();
-        self.step(Input::Closed { conn, reason });
-    }
-
-    /// Commands come between two runs, while what the socket holds was not looked at. A timer
-    /// that is due then is left to the next [`run`](Self::run), which looks at the socket first:
-    /// for a live connection time stands still just before it.
-    fn tick_for_command(&mut self) {
-        self.now = self.clock.now();
-        if let (Some(due), Some(_)) = (self.endpoint.deadline(), self.core().conn()) {
-            self.now = self.now.min(Timestamp::from_micros(due.as_micros().saturating_sub(1)));
-        }
-    }
-}
-
-/// The parts of a turn.
-impl Driver {
-    fn run_credentials(&mut self) {
-        let live = self.core().conn();
-        let Some(provider) = &mut self.provider else { return };
-        let Some((conn, answer)) = provider.poll(live, &self.waker) else { return };
-        self.step(match answer {
-            Ok(credentials) => Input::Credentials { conn, credentials },
-            Err(text) => {
-                let reason = CloseReason::Credentials { text: text.into() };
-                Input::Closed { conn, reason }
-            }
-        });
-    }
-
-    fn run_lookups(&mut self) {
-        let mut index = 0;
-        while let Some(lookup) = self.lookups.get(index) {
-            let Some(answer) = lookup.poll() else {
-                index += 1;
-                continue;
-            };
-            let lookup = self.lookups.swap_remove(index);
-            // Where the connection that asked has died and no other wants the same, nobody wants
-            // to know.
-            match std::mem::replace(&mut self.link, Link::Down) {
-                Link::Resolving { conn, route } if route.leads_to(&lookup.host) => {
-                    self.resolved(conn, route, &lookup.host, answer);
-                }
-                link => self.link = link,
-            }
-        }
-    }
-
-    fn resolved(
-        &mut self,
-        conn: ConnId,
-        route: Route,
-        host: &Host,
-        answer: io::Result<Vec<SocketAddr>>,
-    ) {
-        match answer {
-            Ok(addresses) => {
-                self.watch.done(Step::Resolve);
-                let connecting = self.network.dial(addresses, route);
-                self.link = Link::Connecting { conn, connecting, ready: true };
-            }
-            Err(error) => {
-                let text = format!("{}{}: {error}", route.whose(), host.name).into();
-                self.closed(conn, CloseReason::Resolve { text });
-            }
-        }
-    }
-
-    fn run_connecting(&mut self) {
-        let Link::Connecting { conn, connecting, ready } = &mut self.link else { return };
-        if !std::mem::take(ready) {
-            return;
-        }
-        let conn = *conn;
-        match connecting.poll(self.now, &self.slot, &mut self.watch) {
-            Progress::Waiting => {}
-            Progress::Up(transport) => {
-                self.link = Link::Up(Stream::new(conn, transport));
-                self.step(Input::Opened { conn });
-            }
-            Progress::Failed(reason) => self.closed(conn, reason),
-        }
-    }
-
-    /// The machine only knows that there is no connection in time; here it is known what was
-    /// waited for. Where the machine takes the time for a jump of the clock, it has the word.
-    fn run_connect_deadline(&mut self) {
-        let State::Connecting { conn, stage: Stage::Connect, deadline, .. } = self.core().state()
-        else {
-            return;
-        };
-        let is_due = deadline <= self.now;
-        if is_due
-            && self.now - deadline < self.core().config().clock_jump
-            && let Some(reason) = self.link.timed_out()
-        {
-            self.closed(conn, reason);
-        }
-    }
-
-    fn read(&mut self, buffer: &mut ReadBuffer) {
-        for _ in 0..TURN {
-            let Link::Up(stream) = &mut self.link else { return };
-            if !stream.readable || self.events.len() >= EVENTS_AHEAD {
-                return;
-            }
-            let conn = stream.conn;
-            let ended = match stream.transport.read(&mut buffer.0) {
-                Ok(0) => CloseReason::lost(),
-                Ok(n) => {
-                    tracing::trace!(%conn, bytes = n, "read");
-                    // What was written since the turn began may be answered in here.
-                    self.now = self.clock.now();
-                    self.step(Input::Received { conn, payload: &buffer.0[..n] });
-                    // A Close frame's echo goes out before the end of the stream is read.
-                    self.write();
-                    continue;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    stream.readable = false;
-                    if stream.broken.is_none() {
-                        return;
-                    }
-                    CloseReason::lost()
-                }
-                Err(error) => ended_by(&error),
-            };
-            let reason = match (ended, stream.broken.take()) {
-                (CloseReason::Lost { .. }, Some(text)) => CloseReason::Lost { text },
-                (ended, _) => ended,
-            };
-            return self.closed(conn, reason);
-        }
-    }
-
-    fn write(&mut self) {
-        for _ in 0..TURN {
-            let Link::Up(stream) = &mut self.link else { return };
-            let bytes = self.endpoint.transmit();
-            if bytes.is_empty() || !stream.can_write() {
-                return;
-            }
-            let conn = stream.conn;
-            let error = match stream.transport.write(bytes) {
-                Ok(n) if n > 0 => {
-                    tracing::trace!(%conn, bytes = n, "written");
-                    stream.taken += n as u64;
-                    let up_to = stream.taken;
-                    self.step(Input::Flushed { conn, up_to });
-                    continue;
-                }
-                Ok(_) => ErrorKind::WriteZero.into(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    stream.writable = false;
-                    return;
-                }
-                Err(error) => error,
-            };
-            stream.broken = Some(error.to_string().into());
-            stream.readable = true;
-        }
-    }
-
-    /// Takes what the outbox has room for. The rest waits where its senders can see it.
-    fn run_senders(&mut self) {
-        for _ in 0..MESSAGES_PER_TURN {
-            if !self.has_room_for_sender() {
-                break;
-            }
-            let Some(message) = self.queue.pop() else { break };
-            if message.is_volatile() {
-                // Nobody is there to take it back.
-                self.step(Input::Send(message));
-            } else if let Err(error) = self.accept(message) {
-                // There is room.
-                debug_assert!(false, "refused: {error}");
-                tracing::error!("a message from a sender was refused: {error}");
-            }
-        }
-        self.write();
-    }
-
-    fn run_timer(&mut self) {
-        if self.endpoint.deadline().is_some_and(|due| due <= self.now) {
-            self.step(Input::TimerFired);
-            // A quiet connection's only sign of life; it owns next to no memory.
-            release(&mut self.actions, 0);
-            release(&mut self.events, 0);
-        }
-    }
-
-    /// Shuts the endpoint down once it has what senders brought, or won't have it.
-    fn run_shutdown(&mut self) {
-        let Shutdown::Gathering { until } = self.shutdown else { return };
-        if until <= self.now || self.has_gathered() {
-            self.tell_shutdown(until);
-            self.write();
-        }
-    }
-
-    fn tell_shutdown(&mut self, until: Timestamp) {
-        self.shutdown = Shutdown::Told;
-        self.step(Input::Shutdown { within: until - self.now });
+impl fmt::Debug for MemberMut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.hang_up();
-        self.queue.set_gate(Gate::Gone);
+        for member in self.places.iter_mut().filter_map(|place| place.member.as_mut()) {
+            member.end(&self.shared);
+        }
     }
 }
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver")
-            .field("url", self.core().url())
-            .field("state", &self.core().state())
-            .field("outbox_len", &self.core().outbox_len())
-            .field("queued", &self.queued())
+            .field("clients", &self.clients)
+            .field("busy", &self.busy)
+            .field("active", &self.active.len())
+            .field("first", &self.iter().next())
             .finish_non_exhaustive()
     }
 }
 
-/// Gives memory back, where an empty queue has more of it than `spare` elements.
-fn release<T>(queue: &mut VecDeque<T>, spare: usize) {
-    if queue.is_empty() && queue.capacity() > spare {
+/// To the next multiple of `grain`, so that what is due at nearly the same time is done at once.
+fn round_up(at: Timestamp, grain: Duration) -> Timestamp {
+    let grain = u64::try_from(grain.as_micros()).unwrap_or(u64::MAX).max(1);
+    let micros = at.as_micros();
+    Timestamp::from_micros(micros.checked_next_multiple_of(grain).unwrap_or(micros))
+}
+
+/// Gives memory back, where an empty queue has much of it.
+fn release<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > SPARE {
         *queue = VecDeque::new();
     }
 }
@@ -847,35 +562,4 @@ fn random_seed() -> Result<[u8; 32], Error> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Error::Seed(io::Error::from(error)))?;
     Ok(seed)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
-
-    use hermes_proto::Config;
-    use mio::Poll;
-
-    use super::*;
-
-    /// A lookup that outlives its connection is of no use to one to another gateway.
-    #[test]
-    fn a_lookup_is_its_own_gateways() -> Result<(), Box<dyn std::error::Error>> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), Token(0))?);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let here = listener.local_addr()?;
-        let config = Config::new("ws://gateway.invalid/");
-        let mut driver = Driver::new(config, poll.registry().try_clone()?, Token(1), waker)?;
-        driver.connect();
-        let (mine, other) = (Host::new("gateway.invalid", 80), Host::new("b.invalid", 80));
-
-        driver.lookups = vec![Lookup::answered(other, vec![here])];
-        driver.run_lookups();
-        assert!(matches!(driver.link, Link::Resolving { .. }) && driver.lookups.is_empty());
-        driver.lookups = vec![Lookup::answered(mine, vec![here])];
-        driver.run_lookups();
-        assert!(matches!(driver.link, Link::Connecting { .. }));
-        Ok(())
-    }
 }

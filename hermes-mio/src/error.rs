@@ -28,6 +28,12 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// A driver has as many clients as it has tokens.
+    #[error("there is no token left for another client; the driver has {clients}")]
+    Full {
+        /// How many there are.
+        clients: usize,
+    },
     /// The operating system gave no randomness for the seed.
     #[error("the system gave no random seed: {0}")]
     Seed(io::Error),

@@ -4,20 +4,24 @@
 //! ```text
 //!     your thread             your loop                other threads
 //!   ┌──────────────┐     ┌─────────────────┐        ┌───────────────┐
-//!   │    Client    │     │    mio::Poll    │        │    Sender     │
+//!   │ Client, Fleet│     │    mio::Poll    │        │    Sender     │
 //!   │  poll() ▲    │     │ ready() · run() │        │ send · wait   │
 //!   └─────────┼────┘     └────────┬────────┘        └───────┬───────┘
 //!             │     one path      │                  bounded queue
 //!   ┌─────────┴───────────────────┴─────────┐               │
-//!   │ Driver   socket · TLS · timer · names ├◄──────────────┘
-//!   │   ┌───────────────────────────────┐   │        ┌───────────────┐
-//!   │   │ hermes_proto::Endpoint        │   ├───────►│ SessionStore  │
-//!   │   └───────────────────────────────┘   │        │ Tap           │
-//!   └───────────────────────────────────────┘        └───────────────┘
+//!   │ Driver   timers · names · turns       ├◄──────────────┘
+//!   │   ┌───────────────────────────────┐   │
+//!   │   │ Member  socket · TLS · proxy  │×n ├───────►┌───────────────┐
+//!   │   │ ┌───────────────────────────┐ │   │        │ SessionStore  │
+//!   │   │ │ hermes_proto::Endpoint    │ │   │        │ Tap           │
+//!   │   │ └───────────────────────────┘ │   │        └───────────────┘
+//!   │   └───────────────────────────────┘   │
+//!   └───────────────────────────────────────┘
 //! ```
 //!
 //! What the client does, reconnecting, queueing, resuming, is told in [`proto`]; here is how it is
-//! run. There are two ways, and one code path: a [`Client`] is a [`Driver`] in a loop of its own.
+//! run. There are three ways, and one code path: a [`Driver`] runs any number of clients in a loop of
+//! yours, a [`Fleet`] is a driver with a loop of its own, and a [`Client`] is a fleet of one.
 //!
 //! # By itself
 //!
@@ -61,21 +65,20 @@
 //!
 //! # In a loop of your own
 //!
-//! A [`Driver`] registers its socket with your [`mio::Poll`], under a token that you give it. Each
-//! turn of your loop has four steps: poll, no longer than [`timeout`](Driver::timeout); tell the
-//! driver what is [`ready`](Driver::ready); let it [`run`](Driver::run); and take its
-//! [events](Driver::next_event). Any number of drivers share a loop, its waker and its
-//! [`ReadBuffer`].
+//! A [`Driver`] registers its clients' sockets with your [`mio::Poll`], under tokens that you give
+//! it. Each turn of your loop has four steps: poll, no longer than [`timeout`](Driver::timeout); tell
+//! the driver what is [`ready`](Driver::ready); let it [`run`](Driver::run); and take its
+//! [events](Driver::next_event).
 //!
 #![cfg_attr(feature = "gateway", doc = "```")]
 #![cfg_attr(not(feature = "gateway"), doc = "```no_run")]
 //! use std::sync::Arc;
 //!
-//! use hermes_mio::{Config, Driver, Event, ReadBuffer};
+//! use hermes_mio::{Config, Driver, Event, FleetOptions, ReadBuffer};
 //! use mio::{Events, Poll, Token, Waker};
 //!
 //! const WAKER: Token = Token(0);
-//! const HERMES: Token = Token(1); // and so on: `Driver::TOKENS` of them
+//! const HERMES: std::ops::Range<usize> = 1..2; // a token for each client
 //!
 //! let mut poll = Poll::new()?;
 //! let mut ready = Events::with_capacity(64);
@@ -89,8 +92,9 @@
 //! # #[cfg(not(feature = "gateway"))]
 //! # let url = "ws://localhost:8080/";
 //! let registry = poll.registry().try_clone()?;
-//! let mut hermes = Driver::new(Config::new(url), registry, HERMES, waker)?;
-//! hermes.connect();
+//! let mut hermes = Driver::new(registry, HERMES, waker, FleetOptions::default())?;
+//! let id = hermes.add(Config::new(url))?;
+//! hermes.get_mut(id).expect("it was just added").connect();
 //!
 //! let mut running = true;
 //! while running {
@@ -104,16 +108,22 @@
 //!         }
 //!     }
 //!     hermes.run(&mut buffer);
-//!     while let Some(event) = hermes.next_event() {
-//!         match event {
-//!             Event::Connected { .. } => hermes.disconnect(),
-//!             Event::Disconnected { retry_at: None, .. } => running = false,
-//!             other => println!("{}", other.name()),
+//!     while let Some((id, event)) = hermes.next_event() {
+//!         match (event, hermes.get_mut(id)) {
+//!             (Event::Connected { .. }, Some(mut client)) => client.disconnect(),
+//!             (Event::Disconnected { retry_at: None, .. }, _) => running = false,
+//!             (other, _) => println!("{}", other.name()),
 //!         }
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Many
+//!
+//! A [`Fleet`] runs thousands of clients on one thread. Beside the loop they share the patience of the
+//! gateway: after an outage they come back each in [its own time](FleetOptions::jitter), and
+//! [so many at a time](FleetOptions::max_connecting).
 //!
 //! # From other threads
 //!
@@ -239,10 +249,14 @@ mod credentials;
 mod dial;
 mod driver;
 mod error;
+mod fleet;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+mod inbox;
+mod line;
 mod link;
 mod log;
+mod member;
 mod network;
 mod options;
 mod proxy;
@@ -265,8 +279,10 @@ pub use hermes_proto::{
 };
 
 pub use client::Client;
-pub use driver::{Driver, ReadBuffer};
+pub use driver::{ClientId, Driver, MemberMut, ReadBuffer};
 pub use error::Error;
+pub use fleet::{Fleet, FleetOptions};
+pub use member::Member;
 pub use options::Options;
 pub use proxy::Proxy;
 pub use record::{Recording, Tap};

@@ -1,7 +1,7 @@
 //! What there is of a live connection, from the wish for it to its end.
 
 use hermes_proto::close::Stage;
-use hermes_proto::{CloseReason, ConnId, Text, Timestamp};
+use hermes_proto::{CloseReason, ConnId, Text, Timestamp, Url};
 use mio::event::Event;
 
 use crate::connecting::Connecting;
@@ -11,17 +11,27 @@ use crate::transport::{Slot, Transport};
 /// What there is of the endpoint's live connection.
 pub(crate) enum Link {
     Down,
+    /// It waits for its turn.
+    Held(Wish),
     Resolving {
         conn: ConnId,
-        route: Route,
+        route: Box<Route>,
     },
     Connecting {
         conn: ConnId,
-        connecting: Connecting,
+        connecting: Box<Connecting>,
         /// Whether a socket may have news.
         ready: bool,
     },
     Up(Stream),
+}
+
+/// What an attempt is to begin with.
+pub(crate) struct Wish {
+    pub(crate) conn: ConnId,
+    pub(crate) url: Url,
+    /// Credentials; else it is the connection.
+    pub(crate) credentials: bool,
 }
 
 /// A transport that is up. Readiness is edge-triggered: a flag stays up until the transport says
@@ -53,6 +63,7 @@ impl Link {
     pub(crate) fn conn(&self) -> Option<ConnId> {
         match self {
             Link::Down => None,
+            Link::Held(wish) => Some(wish.conn),
             Link::Resolving { conn, .. } | Link::Connecting { conn, .. } => Some(*conn),
             Link::Up(stream) => Some(stream.conn),
         }
@@ -71,13 +82,14 @@ impl Link {
         match self {
             Link::Resolving { .. } => Some(CloseReason::Timeout { stage: Stage::Resolve }),
             Link::Connecting { connecting, .. } => Some(connecting.timed_out()),
-            Link::Down | Link::Up(_) => None,
+            Link::Down | Link::Held(_) | Link::Up(_) => None,
         }
     }
 
     /// What is done for a connection that is not there yet, for people.
     pub(crate) fn what(&self) -> Option<String> {
         match self {
+            Link::Held(_) => Some("it waits for its turn, as others are connecting".to_owned()),
             Link::Resolving { route, .. } => Some(format!("looking up {}", route.hop())),
             Link::Connecting { connecting, .. } => Some(connecting.what()),
             Link::Down | Link::Up(_) => None,
@@ -87,7 +99,7 @@ impl Link {
     /// Takes note of a readiness event.
     pub(crate) fn ready(&mut self, event: &Event) {
         match self {
-            Link::Down | Link::Resolving { .. } => {}
+            Link::Down | Link::Held(_) | Link::Resolving { .. } => {}
             Link::Connecting { ready, .. } => *ready = true,
             Link::Up(stream) => {
                 let failed = event.is_error();
@@ -100,16 +112,16 @@ impl Link {
     /// Whether or not there was an event.
     pub(crate) fn assume_ready(&mut self) {
         match self {
-            Link::Down | Link::Resolving { .. } => {}
+            Link::Down | Link::Held(_) | Link::Resolving { .. } => {}
             Link::Connecting { ready, .. } => *ready = true,
             Link::Up(stream) => stream.readable = true,
         }
     }
 
     /// Ends it at once.
-    pub(crate) fn hang_up(self, slot: &Slot) {
+    pub(crate) fn hang_up(self, slot: &Slot<'_>) {
         match self {
-            Link::Down | Link::Resolving { .. } => {}
+            Link::Down | Link::Held(_) | Link::Resolving { .. } => {}
             Link::Connecting { connecting, .. } => connecting.hang_up(slot),
             Link::Up(stream) => stream.transport.hang_up(slot),
         }

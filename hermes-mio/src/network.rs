@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hermes_proto::{CloseReason, Config, ConfigError, Url};
@@ -49,6 +50,12 @@ pub(crate) enum Hop {
 }
 
 impl Network {
+    /// The defaults, of which there is one copy for all clients.
+    pub(crate) fn shared() -> Arc<Self> {
+        static DEFAULT: LazyLock<Arc<Network>> = LazyLock::new(Arc::default);
+        Arc::clone(&DEFAULT)
+    }
+
     /// What is wrong with the settings is told when the client is made, rather than at each attempt.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
         // RFC 8305 §8: never less than 10 ms.

@@ -13,9 +13,9 @@ use hermes_proto::{Config, Credentials, Url};
 use crate::credentials::Provider;
 use crate::network::Network;
 use crate::resolve::Resolver;
-use crate::{MemoryStore, Proxy, SessionStore, Tap};
+use crate::{Proxy, SessionStore, Tap};
 
-/// What a [`Client`](crate::Client) or a [`Driver`](crate::Driver) is made of: the protocol's
+/// What a client is made of: the protocol's
 /// [settings](Config), and what belongs to this side of it.
 ///
 /// A [`Config`] alone is enough where the defaults do. Otherwise:
@@ -29,12 +29,13 @@ use crate::{MemoryStore, Proxy, SessionStore, Tap};
 /// ```
 pub struct Options {
     pub(crate) config: Arc<Config>,
-    pub(crate) store: Box<dyn SessionStore + Send>,
+    /// `None` is in memory, where the client has it anyway.
+    pub(crate) store: Option<Box<dyn SessionStore + Send>>,
     pub(crate) sender_capacity: usize,
     pub(crate) tap: Option<Box<dyn Tap + Send>>,
     pub(crate) seed: Option<[u8; 32]>,
     pub(crate) provider: Option<Provider>,
-    pub(crate) network: Network,
+    pub(crate) network: Arc<Network>,
 }
 
 impl Options {
@@ -42,19 +43,23 @@ impl Options {
     pub fn new(config: impl Into<Arc<Config>>) -> Self {
         Options {
             config: config.into(),
-            store: Box::new(MemoryStore::default()),
+            store: None,
             sender_capacity: 1_024,
             tap: None,
             seed: None,
             provider: None,
-            network: Network::default(),
+            network: Network::shared(),
         }
+    }
+
+    fn network_mut(&mut self) -> &mut Network {
+        Arc::make_mut(&mut self.network)
     }
 
     /// Where the session is kept. Default: in memory, so that it ends with the client.
     #[must_use]
     pub fn store(self, store: impl SessionStore + Send + 'static) -> Self {
-        Options { store: Box::new(store), ..self }
+        Options { store: Some(Box::new(store)), ..self }
     }
 
     /// How many messages may wait between the [senders](crate::Sender) and the outbox. Their bytes
@@ -109,7 +114,7 @@ impl Options {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: crate::Tls) -> Self {
-        self.network.tls = tls;
+        self.network_mut().tls = tls;
         self
     }
 
@@ -137,7 +142,7 @@ impl Options {
         mut self,
         resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Self {
-        self.network.resolver = Resolver::new(resolve);
+        self.network_mut().resolver = Resolver::new(resolve);
         self
     }
 
@@ -148,7 +153,7 @@ impl Options {
     /// takes counts as part of [`connect_timeout`](Config::connect_timeout).
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.network.proxy = proxy;
+        self.network_mut().proxy = proxy;
         self
     }
 
@@ -161,7 +166,7 @@ impl Options {
     #[cfg(unix)]
     #[must_use]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.network.unix_socket = Some(path.into());
+        self.network_mut().unix_socket = Some(path.into());
         self
     }
 
@@ -170,7 +175,7 @@ impl Options {
     /// [heartbeat](Config::heartbeat_interval) asks the gateway itself.
     #[must_use]
     pub fn keepalive(mut self, after: Duration) -> Self {
-        self.network.sockets.keepalive = Some(after);
+        self.network_mut().sockets.keepalive = Some(after);
         self
     }
 
@@ -178,7 +183,7 @@ impl Options {
     /// have bounds. At least 1. Default: the system's, which on many grows as need be.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.network.sockets.send_buffer = Some(bytes);
+        self.network_mut().sockets.send_buffer = Some(bytes);
         self
     }
 
@@ -186,7 +191,7 @@ impl Options {
     /// [`send_buffer`](Self::send_buffer).
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.network.sockets.receive_buffer = Some(bytes);
+        self.network_mut().sockets.receive_buffer = Some(bytes);
         self
     }
 
@@ -194,7 +199,7 @@ impl Options {
     /// reached. Default: the system chooses.
     #[must_use]
     pub fn bind(mut self, address: IpAddr) -> Self {
-        self.network.sockets.bind = Some(address);
+        self.network_mut().sockets.bind = Some(address);
         self
     }
 
@@ -205,7 +210,7 @@ impl Options {
     /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
     #[must_use]
     pub fn attempt_delay(mut self, delay: Duration) -> Self {
-        self.network.attempt_delay = delay;
+        self.network_mut().attempt_delay = delay;
         self
     }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
-use mio::Waker;
+use crate::ClientId;
+use crate::inbox::Inbox;
 
 /// A name and a port: where a socket is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +24,31 @@ pub(crate) struct Resolver(Arc<Resolve>);
 
 type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
+/// The lookups of a loop that are under way, one for each host and resolver at most.
+///
+/// They outlive the connections that wanted them: the next one to the same host takes the answer,
+/// so that a slow name server gets each question once at a time, and one thread.
+#[derive(Debug, Default)]
+pub(crate) struct Lookups(Vec<Lookup>);
+
 /// A lookup on a thread of its own. The thread holds nothing but its end of a channel, so it is
 /// simply left behind where nobody wants its answer any more.
 #[derive(Debug)]
-pub(crate) struct Lookup {
-    pub(crate) host: Host,
+struct Lookup {
+    host: Host,
+    resolver: Resolver,
     answer: Receiver<io::Result<Vec<SocketAddr>>>,
+    /// Which members want to know.
+    wanted_by: Vec<ClientId>,
+}
+
+/// What a lookup came to.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) host: Host,
+    /// At least one, each of them once.
+    pub(crate) addresses: Result<Vec<SocketAddr>, String>,
+    pub(crate) wanted_by: Vec<ClientId>,
 }
 
 impl Host {
@@ -61,22 +81,27 @@ impl Resolver {
         Resolver(Arc::new(resolve))
     }
 
-    /// Begins to look a host up. `waker` is called once there is an answer.
-    pub(crate) fn lookup(&self, host: Host, waker: Arc<Waker>) -> io::Result<Lookup> {
+    /// Begins to look a host up, and wakes the loop once there is an answer.
+    fn look_up(
+        &self,
+        host: Host,
+        inbox: Arc<Inbox>,
+    ) -> io::Result<Receiver<io::Result<Vec<SocketAddr>>>> {
         let (reply, answer) = mpsc::sync_channel(1);
-        let lookup = Lookup { host: host.clone(), answer };
         let resolve = Arc::clone(&self.0);
         thread::Builder::new().name("hermes-resolve".into()).spawn(move || {
             let found = panic::catch_unwind(AssertUnwindSafe(|| resolve(&host.name, host.port)))
                 .unwrap_or_else(|_| Err(io::Error::other("the resolver panicked")));
             // Where the driver is gone there is nobody to tell.
-            if reply.send(found).is_ok()
-                && let Err(error) = waker.wake()
-            {
-                tracing::error!("the loop can't be woken: {error}");
+            if reply.send(found).is_ok() {
+                inbox.wake();
             }
         })?;
-        Ok(lookup)
+        Ok(answer)
+    }
+
+    fn is(&self, other: &Resolver) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -93,17 +118,40 @@ impl fmt::Debug for Resolver {
     }
 }
 
-impl Lookup {
-    /// One that has its answer already.
-    #[cfg(test)]
-    pub(crate) fn answered(host: Host, found: Vec<SocketAddr>) -> Self {
-        let (reply, answer) = mpsc::sync_channel(1);
-        reply.send(Ok(found)).expect("there is room for one");
-        Lookup { host, answer }
+impl Lookups {
+    /// Has a host looked up for a member, by the lookup that there is or a new one.
+    pub(crate) fn want(
+        &mut self,
+        host: &Host,
+        resolver: &Resolver,
+        member: ClientId,
+        inbox: &Arc<Inbox>,
+    ) -> io::Result<()> {
+        let running = |lookup: &&mut Lookup| lookup.host == *host && lookup.resolver.is(resolver);
+        if let Some(lookup) = self.0.iter_mut().find(running) {
+            if !lookup.wanted_by.contains(&member) {
+                lookup.wanted_by.push(member);
+            }
+            return Ok(());
+        }
+        tracing::debug!(host = host.name, "resolving");
+        let answer = resolver.look_up(host.clone(), Arc::clone(inbox))?;
+        let (host, resolver) = (host.clone(), resolver.clone());
+        self.0.push(Lookup { host, resolver, answer, wanted_by: vec![member] });
+        Ok(())
     }
 
-    /// The answer, once there is one: at least one address, each of them once.
-    pub(crate) fn poll(&self) -> Option<io::Result<Vec<SocketAddr>>> {
+    /// One that has its answer.
+    pub(crate) fn poll(&mut self) -> Option<Found> {
+        let mut lookups = self.0.iter().enumerate();
+        let (index, answer) = lookups.find_map(|(index, lookup)| Some((index, lookup.poll()?)))?;
+        let Lookup { host, wanted_by, .. } = self.0.swap_remove(index);
+        Some(Found { host, addresses: answer.map_err(|error| error.to_string()), wanted_by })
+    }
+}
+
+impl Lookup {
+    fn poll(&self) -> Option<io::Result<Vec<SocketAddr>>> {
         let answer = match self.answer.try_recv() {
             Ok(answer) => answer,
             Err(TryRecvError::Empty) => return None,

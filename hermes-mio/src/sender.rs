@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use hermes_proto::{Outgoing, SendError};
-use mio::Waker;
 use serde::Serialize;
+
+use crate::inbox::Bell;
 
 /// A handle that sends from any thread: cheap to clone, and to keep after the client is gone.
 ///
@@ -120,12 +120,11 @@ impl Sender {
         self.queue.push(message, Patience::Endless)
     }
 
-    /// Makes [`Client::poll`](crate::Client::poll) return, with `None` if there is no event: for a
-    /// thread that has news of its own for the one that polls. A loop of the application's own
-    /// has the waker itself.
+    /// Makes [`Client::poll`](crate::Client::poll), or [`Fleet::poll`](crate::Fleet::poll), return,
+    /// with `None` if there is no event: for a thread that has news of its own for the one that
+    /// polls. A loop of the application's own has the waker itself.
     pub fn wake(&self) {
-        self.queue.called.store(true, Ordering::Release);
-        self.queue.wake();
+        self.queue.bell.inbox.call();
     }
 }
 
@@ -141,15 +140,13 @@ impl fmt::Debug for Sender {
 
 /// The queue between senders and a driver. Its messages are JSON, and no larger than the outbox.
 pub(crate) struct Queue {
-    waker: Arc<Waker>,
+    bell: Bell,
     max_messages: usize,
     /// Of all messages together, and so of each.
     max_bytes: usize,
     state: Mutex<State>,
     /// Notified whenever messages leave, or the queue closes.
     room: Condvar,
-    /// Whether somebody wants the thread that polls.
-    called: AtomicBool,
 }
 
 #[derive(Default)]
@@ -179,14 +176,13 @@ enum Patience {
 
 /// The driver's side.
 impl Queue {
-    pub(crate) fn new(waker: Arc<Waker>, max_messages: usize, max_bytes: usize) -> Arc<Self> {
+    pub(crate) fn new(bell: Bell, max_messages: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Queue {
-            waker,
+            bell,
             max_messages: max_messages.max(1),
             max_bytes,
             state: Mutex::default(),
             room: Condvar::new(),
-            called: AtomicBool::new(false),
         })
     }
 
@@ -212,11 +208,6 @@ impl Queue {
         // All of them, as room for one message may not be room for another.
         self.room.notify_all();
         Some(message)
-    }
-
-    /// Whether somebody called since this was asked last.
-    pub(crate) fn take_call(&self) -> bool {
-        self.called.swap(false, Ordering::Acquire)
     }
 
     /// Lets senders in, or not. Where the driver is gone, what they brought goes with it.
@@ -265,15 +256,9 @@ impl Queue {
         drop(state);
         // Where the queue was not empty, the driver knows of it, and will be back.
         if was_empty {
-            self.wake();
+            self.bell.ring();
         }
         Ok(())
-    }
-
-    fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            tracing::error!("the loop can't be woken: {error}");
-        }
     }
 }
 

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use hermes_proto::Timestamp;
 
-use crate::clock::Clock;
-
 /// How long each step of the newest connection took, as far as it came; `None` is a step that it
 /// has not done, or not needed.
 ///
@@ -29,24 +27,26 @@ pub struct Timings {
 }
 
 /// A step that ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Resolve,
     Connect,
     Proxy,
-    #[cfg(feature = "tls")]
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     Tls,
     Upgrade,
     Resume,
 }
 
-/// Takes the times.
+/// Takes the times. There is one for each client, so it is small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {
-    clock: Clock,
     since: Timestamp,
-    timings: Timings,
+    /// In microseconds, by step.
+    took: [u32; 6],
 }
+
+const NOT_DONE: u32 = u32::MAX;
 
 impl Timings {
     /// Each step that was done, by its name, in order.
@@ -77,33 +77,34 @@ impl fmt::Display for Timings {
 }
 
 impl Stopwatch {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Stopwatch { clock, since: clock.now(), timings: Timings::default() }
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Stopwatch { since: now, took: [NOT_DONE; 6] }
     }
 
     pub(crate) fn timings(&self) -> Timings {
-        self.timings
+        let took = |step: Step| {
+            let micros = self.took[step as usize];
+            (micros != NOT_DONE).then(|| Duration::from_micros(micros.into()))
+        };
+        Timings {
+            resolve: took(Step::Resolve),
+            connect: took(Step::Connect),
+            proxy: took(Step::Proxy),
+            tls: took(Step::Tls),
+            upgrade: took(Step::Upgrade),
+            resume: took(Step::Resume),
+        }
     }
 
-    /// A connection begins.
-    pub(crate) fn begin(&mut self) {
-        *self = Stopwatch::new(self.clock);
+    pub(crate) fn is_done(&self, step: Step) -> bool {
+        self.took[step as usize] != NOT_DONE
     }
 
     /// A step is done.
-    pub(crate) fn done(&mut self, step: Step) {
-        let now = self.clock.now();
+    pub(crate) fn done(&mut self, step: Step, now: Timestamp) {
         let took = now - std::mem::replace(&mut self.since, now);
-        let timings = &mut self.timings;
-        let field = match step {
-            Step::Resolve => &mut timings.resolve,
-            Step::Connect => &mut timings.connect,
-            Step::Proxy => &mut timings.proxy,
-            #[cfg(feature = "tls")]
-            Step::Tls => &mut timings.tls,
-            Step::Upgrade => &mut timings.upgrade,
-            Step::Resume => &mut timings.resume,
-        };
-        *field = Some(took);
+        let micros = u32::try_from(took.as_micros()).unwrap_or(NOT_DONE);
+        // More than an hour is told as that.
+        self.took[step as usize] = micros.min(NOT_DONE - 1);
     }
 }

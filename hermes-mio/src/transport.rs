@@ -28,7 +28,7 @@ pub(crate) enum Transport {
 impl Transport {
     /// A connection to a socket in the file system: there at once, or not at all.
     #[cfg(unix)]
-    pub(crate) fn unix(path: &Path, slot: &Slot) -> Result<Self, CloseReason> {
+    pub(crate) fn unix(path: &Path, slot: &Slot<'_>) -> Result<Self, CloseReason> {
         let connect = || {
             let mut socket = UnixStream::connect(path)?;
             slot.add(&mut socket)?;
@@ -47,7 +47,7 @@ impl Transport {
     /// this says FIN first and then reads what is there. No more than that: what arrives after the
     /// close is answered with a RST by the system, and only lingering could prevent it, which a
     /// loop has no time for. By then the peer has had `close_timeout` to end the conversation.
-    pub(crate) fn hang_up(self, slot: &Slot) {
+    pub(crate) fn hang_up(self, slot: &Slot<'_>) {
         // A socket that is not connected any more says so; there is no need to listen.
         match self {
             Transport::Tcp(mut socket) => {
@@ -117,17 +117,17 @@ pub(crate) fn ended_by(error: &io::Error) -> CloseReason {
     CloseReason::Lost { text: error.to_string().into() }
 }
 
-/// A loop's registry, and the token under which one driver's socket is known there.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) registry: Registry,
+/// A loop's registry, and the token under which one member's sockets are known there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot<'a> {
+    pub(crate) registry: &'a Registry,
     pub(crate) token: Token,
 }
 
-impl Slot {
+impl Slot<'_> {
     /// Both interests, once and for good. mio's readiness is edge-triggered (or made to look so,
     /// on Windows): an event says that something has changed since the last `WouldBlock`. So a
-    /// driver remembers that a socket is ready until it says `WouldBlock`, and a socket that has
+    /// member remembers that a socket is ready until it says `WouldBlock`, and a socket that has
     /// nothing to write costs nothing by being watched. Taking the interest in writing back and
     /// forth would cost two system calls for each full buffer, and gain nothing.
     pub(crate) fn add(&self, socket: &mut impl Source) -> io::Result<()> {

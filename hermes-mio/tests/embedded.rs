@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::*;
-use hermes_mio::{CloseReason, Config, Driver, Event, ReadBuffer, State};
+use hermes_mio::{
+    ClientId, CloseReason, Config, Driver, Event, FleetOptions, MemberMut, ReadBuffer, State,
+};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use serde_json::json;
@@ -17,7 +19,7 @@ use serde_json::json;
 const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const GUEST: Token = Token(2);
-const DRIVERS: usize = 10;
+const CLIENTS: std::ops::Range<usize> = 10..20;
 
 /// An application: an echo server and any number of Hermes clients, on one loop.
 struct Application {
@@ -25,7 +27,8 @@ struct Application {
     events: Events,
     waker: Arc<Waker>,
     buffer: ReadBuffer,
-    drivers: Vec<Driver>,
+    driver: Driver,
+    ids: Vec<ClientId>,
     listener: TcpListener,
     guest: Option<TcpStream>,
     /// Bytes echoed, and wake-ups.
@@ -39,32 +42,29 @@ impl Application {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).unwrap());
         let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE).unwrap();
-        let drivers = configs
-            .into_iter()
-            .enumerate()
-            .map(|(index, config)| {
-                let token = Token(DRIVERS + index * Driver::TOKENS);
-                let registry = poll.registry().try_clone().unwrap();
-                Driver::new(config, registry, token, Arc::clone(&waker)).unwrap()
-            })
-            .collect();
+        let registry = poll.registry().try_clone().unwrap();
+        let options = FleetOptions::default().timer_slack(Duration::ZERO);
+        let mut driver = Driver::new(registry, CLIENTS, Arc::clone(&waker), options).unwrap();
+        let ids = configs.into_iter().map(|config| driver.add(config).unwrap()).collect();
         let events = Events::with_capacity(8);
         let buffer = ReadBuffer::new();
         let (guest, echoed, woken) = (None, 0, 0);
-        Application { poll, events, waker, buffer, drivers, listener, guest, echoed, woken }
+        Application { poll, events, waker, buffer, driver, ids, listener, guest, echoed, woken }
+    }
+
+    fn client(&mut self, index: usize) -> MemberMut<'_> {
+        self.driver.get_mut(self.ids[index]).unwrap()
     }
 
     /// One turn. Returns what the drivers had to tell.
     fn turn(&mut self, patience: Duration) -> Vec<(usize, Event)> {
-        let timeout = self.drivers.iter().filter_map(Driver::timeout).fold(patience, Duration::min);
+        let timeout = self.driver.timeout().unwrap_or(patience).min(patience);
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() != ErrorKind::Interrupted => panic!("{error}"),
             _ => {}
         }
         for event in &self.events {
-            let taken =
-                self.drivers.iter_mut().filter_map(|d| d.ready(event).then_some(())).count();
-            assert_eq!(taken, usize::from(event.token().0 >= DRIVERS));
+            assert_eq!(self.driver.ready(event), CLIENTS.contains(&event.token().0));
             match event.token() {
                 WAKER => self.woken += 1,
                 LISTENER => {
@@ -83,12 +83,11 @@ impl Application {
                 _ => {}
             }
         }
-        let mut told = Vec::new();
-        for (index, driver) in self.drivers.iter_mut().enumerate() {
-            driver.run(&mut self.buffer);
-            told.extend(std::iter::from_fn(|| driver.next_event()).map(|event| (index, event)));
-        }
-        told
+        self.driver.run(&mut self.buffer);
+        let index = |id| self.ids.iter().position(|known| *known == id).unwrap();
+        std::iter::from_fn(|| self.driver.next_event())
+            .map(|(id, event)| (index(id), event))
+            .collect()
     }
 
     /// Turns until `done`; the events go through its hands.
@@ -99,7 +98,7 @@ impl Application {
             if done(self, told) {
                 return;
             }
-            assert!(Instant::now() < until, "it never comes: {:?}", self.drivers);
+            assert!(Instant::now() < until, "it never comes: {:?}", self.driver);
         }
     }
 }
@@ -113,16 +112,16 @@ fn a_driver_shares_the_loop() {
         read_close(&mut socket);
     });
     let mut application = Application::new([config(peer.url())]);
-    assert_eq!(application.drivers[0].timeout(), None, "nothing to do, nothing to wait for");
-    application.drivers[0].connect();
-    assert_eq!(application.drivers[0].timeout(), Some(Duration::ZERO));
+    assert_eq!(application.driver.timeout(), None, "nothing to do, nothing to wait for");
+    application.client(0).connect();
+    assert_eq!(application.driver.timeout(), Some(Duration::ZERO));
 
     // Somebody else uses the loop at the same time, …
     let mut guest =
         std::net::TcpStream::connect(application.listener.local_addr().unwrap()).unwrap();
     guest.write_all(b"hello").unwrap();
     // … and another thread sends.
-    let sender = application.drivers[0].sender();
+    let sender = application.client(0).sender();
     let thread = std::thread::spawn(move || sender.send(&json!({"type": "chat", "text": "hi"})));
 
     let mut names = Vec::new();
@@ -135,35 +134,35 @@ fn a_driver_shares_the_loop() {
     thread.join().unwrap().unwrap();
 
     // The heartbeat is what it waits for now.
-    let timeout = application.drivers[0].timeout().unwrap();
+    let timeout = application.driver.timeout().unwrap();
     assert!(timeout > Duration::from_secs(20) && timeout <= Duration::from_secs(25), "{timeout:?}");
 
-    application.drivers[0].disconnect();
+    application.client(0).disconnect();
     application.run(|_, told| {
         told.iter().any(|(_, event)| disconnected(event) == Some((1000, CloseReason::Requested)))
     });
-    assert_eq!(application.drivers[0].timeout(), None);
+    assert_eq!(application.driver.timeout(), None);
     peer.join();
 }
 
-/// Several on one loop: same buffer, same waker, a token each.
+/// Several in one driver: same buffer, same waker, a token each.
 #[test]
-fn drivers_share_a_loop_among_them() {
-    const CLIENTS: usize = 8;
+fn clients_share_a_driver() {
+    const MANY: usize = 8;
     let peer = Peer::start(|listener| {
-        let mut sockets: Vec<_> = (0..CLIENTS).map(|_| accept(&listener)).collect();
+        let mut sockets: Vec<_> = (0..MANY).map(|_| accept(&listener)).collect();
         for socket in &mut sockets {
             let text = read_text(socket);
             send(socket, &text);
         }
         sockets.iter_mut().for_each(read_close);
     });
-    let mut application = Application::new((0..CLIENTS).map(|_| config(peer.url())));
-    for (index, driver) in application.drivers.iter_mut().enumerate() {
-        driver.connect();
-        driver.send(&json!({"type": "chat", "text": index})).unwrap();
+    let mut application = Application::new((0..MANY).map(|_| config(peer.url())));
+    for index in 0..MANY {
+        application.client(index).connect();
+        application.client(index).send(&json!({"type": "chat", "text": index})).unwrap();
     }
-    let mut answered = [false; CLIENTS];
+    let mut answered = [false; MANY];
     application.run(|_, told| {
         for (index, event) in told {
             if let Some(text) = chat_text(&event) {
@@ -173,9 +172,9 @@ fn drivers_share_a_loop_among_them() {
         }
         answered.iter().all(|answered| *answered)
     });
-    application.drivers.iter_mut().for_each(Driver::disconnect);
+    (0..MANY).for_each(|index| application.client(index).disconnect());
     application.run(|application, _| {
-        application.drivers.iter().all(|driver| driver.core().state() == State::Idle)
+        application.driver.iter().all(|client| client.core().state() == State::Idle)
     });
     peer.join();
 }
@@ -197,12 +196,11 @@ fn events_that_are_not_taken_stop_the_reading() {
         sent
     });
     let mut application = Application::new([config(peer.url())]);
-    let driver = &mut application.drivers[0];
-    driver.connect();
+    application.client(0).connect();
     let until = Instant::now() + LONG;
     while !peer.is_finished() {
         assert!(Instant::now() < until);
-        let driver = &mut application.drivers[0];
+        let driver = &mut application.driver;
         let timeout = driver.timeout().unwrap_or(LONG).max(Duration::from_millis(5));
         application.poll.poll(&mut application.events, Some(timeout)).unwrap();
         for event in &application.events {
@@ -213,7 +211,7 @@ fn events_that_are_not_taken_stop_the_reading() {
     let sent = peer.join();
     assert!(sent < 100_000, "the flow was never stopped");
     // One more read at most, after the limit.
-    let waiting = std::iter::from_fn(|| application.drivers[0].next_event()).count();
+    let waiting = std::iter::from_fn(|| application.driver.next_event()).count();
     assert!((1_024..1_024 + 80).contains(&waiting), "{waiting}");
 }
 
@@ -223,15 +221,15 @@ fn events_that_are_not_taken_stop_the_reading() {
 fn a_late_turn_looks_at_the_socket_first() {
     let ponger = Ponger::start();
     let mut application = Application::new([ponger.config()]);
-    application.drivers[0].connect();
+    application.client(0).connect();
     application.run(|_, told| told.iter().any(|(_, event)| connected(event).is_some()));
     application.run(|_, _| ponger.is_pinged());
     ponger.pong_and_be_busy();
-    let driver = &mut application.drivers[0];
+    let driver = &mut application.driver;
     driver.run(&mut application.buffer);
-    assert!(matches!(driver.core().state(), State::Open { .. }), "{driver:?}");
     assert_eq!(driver.next_event(), None);
-    application.drivers.clear();
+    assert!(matches!(application.client(0).core().state(), State::Open { .. }));
+    drop(application);
     ponger.peer.join();
 }
 
@@ -246,16 +244,18 @@ fn a_shutdown_is_part_of_the_timeout() {
         ..Config::new("ws://127.0.0.1:1/")
     };
     let mut application = Application::new([settings]);
-    application.drivers[0].connect();
+    application.client(0).connect();
     application.run(|_, told| told.iter().any(|(_, event)| disconnected(event).is_some()));
-    application.drivers[0].send(&1).unwrap();
-    application.drivers[0].sender().send(&2).unwrap();
-    let timeout = application.drivers[0].timeout().unwrap();
+    application.client(0).send(&1).unwrap();
+    application.client(0).sender().send(&2).unwrap();
+    // It has woken the loop, for nothing.
+    application.turn(LONG);
+    let timeout = application.driver.timeout().unwrap();
     assert!(timeout > hour / 2, "{timeout:?}");
 
     let begin = Instant::now();
-    application.drivers[0].shutdown(Duration::from_millis(50));
-    let timeout = application.drivers[0].timeout().unwrap();
+    application.client(0).shutdown(Duration::from_millis(50));
+    let timeout = application.driver.timeout().unwrap();
     assert!(timeout <= Duration::from_millis(50) && !timeout.is_zero(), "{timeout:?}");
     let mut turns = 0;
     application.run(|_, told| {
@@ -263,20 +263,21 @@ fn a_shutdown_is_part_of_the_timeout() {
         told.iter().any(|(_, event)| shut_down(event) == Some((0, 0, 1)))
     });
     assert!(begin.elapsed() >= Duration::from_millis(50) && turns < 5, "{turns} turns");
-    assert_eq!((application.drivers[0].timeout(), application.drivers[0].queued()), (None, 1));
+    assert_eq!((application.driver.timeout(), application.client(0).queued()), (None, 1));
 }
 
-/// A driver that goes leaves nothing in the loop.
+/// A client that goes leaves nothing in the loop.
 #[test]
-fn a_dropped_driver_closes_its_socket() {
+fn a_removed_client_closes_its_socket() {
     let peer = Peer::start(|listener| {
         let mut socket = accept(&listener);
         socket.read().unwrap_err().to_string()
     });
     let mut application = Application::new([config(peer.url())]);
-    application.drivers[0].connect();
+    application.client(0).connect();
     application.run(|_, told| told.iter().any(|(_, event)| connected(event).is_some()));
-    application.drivers.clear();
+    let id = application.ids[0];
+    assert!(application.driver.remove(id).is_some());
     peer.join();
     application.waker.wake().unwrap();
     application.turn(LONG);

@@ -119,7 +119,7 @@ impl TlsStream {
 
     /// Says goodbye (RFC 8446 §6.1), so that nobody takes the end for one that somebody else made,
     /// and ends the stream.
-    pub(crate) fn hang_up(mut self, slot: &Slot) {
+    pub(crate) fn hang_up(mut self, slot: &Slot<'_>) {
         if self.failed.is_none() {
             self.session.send_close_notify();
             let _ = self.push();

@@ -1,0 +1,238 @@
+//! Any number of clients with a loop of their own.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hermes_proto::{ConfigError, Event, Jitter};
+use mio::{Events, Poll, Token, Waker};
+
+use crate::{ClientId, Driver, Error, Member, MemberMut, Options, ReadBuffer};
+
+/// Any number of clients on one thread, with a loop of their own: [`poll`](Self::poll) runs them
+/// all, and tells what happens to whom.
+///
+/// They share a buffer, a timer, lookups of names, and the patience of the gateways: when thousands
+/// lose their connection at once, each waits for a time of [its own](FleetOptions::jitter), and so
+/// many connect [at a time](FleetOptions::max_connecting), in the order in which they wanted to. A
+/// client that has its connection and nothing to say costs next to nothing.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use hermes_mio::{Config, Event, Fleet, FleetOptions};
+///
+/// let mut fleet = Fleet::new(FleetOptions::default())?;
+/// let config = Arc::new(Config::new("ws://localhost:8080/"));
+/// for _ in 0..5_000 {
+///     let id = fleet.add(Arc::clone(&config))?;
+///     fleet.get_mut(id).expect("it was just added").connect();
+/// }
+/// while let Some((id, event)) = fleet.poll(None)? {
+///     if let (Event::Chat(chat), Some(mut client)) = (event, fleet.get_mut(id)) {
+///         client.send(&serde_json::json!({"type": "chat", "text": chat.text()}))?;
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Fleet {
+    driver: Driver,
+    poll: Poll,
+    events: Events,
+    buffer: ReadBuffer,
+}
+
+/// What the clients of a [`Fleet`], or of a [`Driver`], have in common.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    pub(crate) max_connecting: usize,
+    pub(crate) max_connects_per_second: Option<u32>,
+    pub(crate) timer_slack: Duration,
+    pub(crate) jitter: Jitter,
+}
+
+const WAKER: Token = Token(0);
+const FIRST: usize = 1;
+
+impl FleetOptions {
+    /// How many clients may be connecting at a time, from the lookup of the name to the answer to
+    /// the upgrade request; the others wait for their turn, in the order of their coming. What they
+    /// wait does not count as a part of their timeouts. At least 1; default: 64.
+    #[must_use]
+    pub fn max_connecting(self, clients: usize) -> Self {
+        FleetOptions { max_connecting: clients, ..self }
+    }
+
+    /// How many clients may begin to connect in a second. At least 1; default: no limit but
+    /// [`max_connecting`](Self::max_connecting), so as many as the gateway takes.
+    #[must_use]
+    pub fn max_connects_per_second(self, clients: u32) -> Self {
+        FleetOptions { max_connects_per_second: Some(clients), ..self }
+    }
+
+    /// By how much a timer of an open connection, such as its heartbeat, may be late, so that many
+    /// go off together and the thread sleeps between. At most 1 s; default: 50 ms.
+    #[must_use]
+    pub fn timer_slack(self, slack: Duration) -> Self {
+        FleetOptions { timer_slack: slack, ..self }
+    }
+
+    /// The [jitter](hermes_proto::Config::jitter) of the clients whose settings have none, so that
+    /// those which lost their connection at the same time don't come back at the same time.
+    /// Default: [`Jitter::Full`].
+    #[must_use]
+    pub fn jitter(self, jitter: Jitter) -> Self {
+        FleetOptions { jitter, ..self }
+    }
+
+    /// For a client by itself, which does as its settings say.
+    pub(crate) fn alone() -> Self {
+        Self::default().timer_slack(Duration::ZERO).jitter(Jitter::None)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |field, problem: &str| Err(ConfigError { field, problem: problem.to_owned() });
+        if self.max_connecting == 0 {
+            return refuse("max_connecting", "must be at least 1");
+        }
+        if self.max_connects_per_second == Some(0) {
+            return refuse("max_connects_per_second", "must be at least 1");
+        }
+        if self.timer_slack > Duration::from_secs(1) {
+            return refuse("timer_slack", "must be at most 1 s");
+        }
+        Ok(())
+    }
+
+    /// Between two begins.
+    pub(crate) fn spacing(&self) -> Duration {
+        let rate = self.max_connects_per_second;
+        rate.and_then(|rate| Duration::from_secs(1).checked_div(rate)).unwrap_or(Duration::ZERO)
+    }
+}
+
+impl Default for FleetOptions {
+    fn default() -> Self {
+        FleetOptions {
+            max_connecting: 64,
+            max_connects_per_second: None,
+            timer_slack: Duration::from_millis(50),
+            jitter: Jitter::Full,
+        }
+    }
+}
+
+impl Fleet {
+    /// A fleet without clients.
+    ///
+    /// # Errors
+    ///
+    /// Where a setting can't be, or the operating system has no event queue.
+    pub fn new(options: FleetOptions) -> Result<Self, Error> {
+        Self::with_capacity(options, 1_024)
+    }
+
+    /// `ready`: how many sockets may be ready in one turn.
+    pub(crate) fn with_capacity(options: FleetOptions, ready: usize) -> Result<Self, Error> {
+        let poll = Poll::new().map_err(Error::Poll)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(Error::Poll)?);
+        let registry = poll.registry().try_clone().map_err(Error::Poll)?;
+        let driver = Driver::new(registry, FIRST..usize::MAX, waker, options)?;
+        let (events, buffer) = (Events::with_capacity(ready), ReadBuffer::new());
+        Ok(Fleet { driver, poll, events, buffer })
+    }
+
+    /// Adds a client, which is not connected: see [`Driver::add`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::add`].
+    pub fn add(&mut self, options: impl Into<Options>) -> Result<ClientId, Error> {
+        self.driver.add(options)
+    }
+
+    /// Removes a client: see [`Driver::remove`].
+    pub fn remove(&mut self, id: ClientId) -> Option<Member> {
+        self.driver.remove(id)
+    }
+
+    /// A client, for what there is to know of it.
+    pub fn get(&self, id: ClientId) -> Option<&Member> {
+        self.driver.get(id)
+    }
+
+    /// A client, for commands.
+    pub fn get_mut(&mut self, id: ClientId) -> Option<MemberMut<'_>> {
+        self.driver.get_mut(id)
+    }
+
+    /// All clients, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.driver.iter()
+    }
+
+    /// How many clients there are.
+    pub fn len(&self) -> usize {
+        self.driver.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.driver.is_empty()
+    }
+
+    /// Runs the clients until there is an event, and for `timeout` at most. A timeout of zero does
+    /// what can be done at once.
+    ///
+    /// `Ok(None)` says that the time is over, or that somebody called
+    /// [`Sender::wake`](crate::Sender::wake). Without a timeout it also says that all clients are at
+    /// rest: neither connected nor about to be.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system's event queue fails. Nothing else is an error: what goes wrong
+    /// with a connection is an event.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<(ClientId, Event)>, Error> {
+        // What lies beyond the clock's range is as good as never.
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut ran = false;
+        loop {
+            if let Some(event) = self.driver.next_event() {
+                return Ok(Some(event));
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if ran && left == Some(Duration::ZERO) {
+                return Ok(None);
+            }
+            if self.driver.take_call() || timeout.is_none() && self.driver.is_at_rest() {
+                return Ok(None);
+            }
+            self.turn(left)?;
+            ran = true;
+        }
+    }
+
+    /// One turn of the loop, which sleeps for `patience` at most.
+    fn turn(&mut self, patience: Option<Duration>) -> Result<(), Error> {
+        let patience = [patience, self.driver.timeout()].into_iter().flatten().min();
+        match self.poll.poll(&mut self.events, patience) {
+            Ok(()) => {}
+            // A signal handler ran. Nothing is lost by a turn too many.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Poll(error)),
+        }
+        for event in &self.events {
+            // The only other token is the waker's, which has done its work.
+            self.driver.ready(event);
+        }
+        self.driver.run(&mut self.buffer);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Fleet").field(&self.driver).finish()
+    }
+}

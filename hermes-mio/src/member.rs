@@ -1,0 +1,822 @@
+//! One client's I/O: everything that its [`Endpoint`] asks for.
+
+use std::cell::OnceCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hermes_proto::close::Stage;
+use hermes_proto::{
+    Action, Actions, CloseReason, ConfigError, ConnId, Delivery, Endpoint, Event, Input, MessageId,
+    Outgoing, SendError, Session, Start, State, Stats, Timestamp, Transmit,
+};
+use mio::{Registry, Token};
+
+use crate::connecting::{Connecting, Progress};
+use crate::credentials::Provider;
+use crate::driver::{ClientId, ReadBuffer};
+use crate::inbox::{Bell, Inbox};
+use crate::line::Line;
+use crate::link::{Link, Stream, Wish};
+use crate::network::{Hop, Network};
+use crate::resolve::{Found, Lookups};
+use crate::sender::{Gate, Queue};
+use crate::timings::{Step, Stopwatch};
+#[cfg(unix)]
+use crate::transport::Transport;
+use crate::transport::{Slot, ended_by};
+use crate::{Error, Options, Sender, SessionStore, Tap, Timings, log};
+
+/// One of a [`Driver`](crate::Driver)'s clients, and what there is to know of it. Commands are
+/// [`MemberMut`](crate::MemberMut)'s.
+pub struct Member {
+    id: ClientId,
+    endpoint: Endpoint,
+    link: Link,
+    network: Arc<Network>,
+    bell: Bell,
+    watch: Stopwatch,
+    /// Made when somebody wants to send from another thread.
+    queue: OnceCell<Arc<Queue>>,
+    sender_capacity: usize,
+    attachments: Option<Box<Attachments>>,
+    shutdown: Shutdown,
+    /// What the report of a shutdown counts from.
+    begin: Option<Box<Stats>>,
+    /// As the driver knows it.
+    pub(crate) booked: Booked,
+}
+
+/// What many clients do without.
+#[derive(Default)]
+struct Attachments {
+    store: Option<Box<dyn SessionStore + Send>>,
+    tap: Option<Box<dyn Tap + Send>>,
+    provider: Option<Provider>,
+}
+
+/// What a driver has in its books about a member.
+#[derive(Default)]
+pub(crate) struct Booked {
+    /// When it is to be run at the latest.
+    pub(crate) due: Option<Timestamp>,
+    /// It is to be run in the next turn.
+    pub(crate) is_active: bool,
+    /// It is neither connected nor about to be.
+    pub(crate) is_at_rest: bool,
+    /// It takes part in the line's count.
+    pub(crate) has_turn: bool,
+}
+
+/// What all members of a driver use.
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) inbox: Arc<Inbox>,
+    /// The time of the machines: read once per turn, with whatever was read, and after whatever
+    /// blocks.
+    pub(crate) now: Timestamp,
+    pub(crate) events: VecDeque<(ClientId, Event)>,
+    pub(crate) lookups: Lookups,
+    pub(crate) line: Line,
+    /// Where the tokens begin.
+    pub(crate) first: usize,
+    /// What a machine asks for; empty between two steps.
+    pub(crate) actions: Actions<Transmit>,
+}
+
+/// How far a shutdown is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shutdown {
+    /// There is none.
+    No,
+    /// What senders brought goes first; the endpoint will know by then.
+    Gathering { until: Timestamp },
+    /// The endpoint knows of it, and has perhaps reported. What senders brought and it did not get
+    /// stays where it is.
+    Told,
+}
+
+/// Reads, or writes, in one turn: as many as it takes to be efficient, and not so many that a
+/// flood holds up the rest of the loop.
+const TURN: usize = 16;
+
+/// Events that may wait for the application before nothing more is read.
+const EVENTS_AHEAD: usize = 1_024;
+
+/// Messages taken from the senders in one turn.
+const MESSAGES_PER_TURN: usize = 1_024;
+
+impl Shared {
+    fn slot(&self, id: ClientId) -> Slot<'_> {
+        Slot { registry: &self.registry, token: Token(self.first + id.index) }
+    }
+
+    fn tick(&mut self) {
+        self.now = self.inbox.clock.now();
+    }
+
+    /// Whether so many events wait that nothing more is read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events.len() >= EVENTS_AHEAD
+    }
+}
+
+impl Member {
+    pub(crate) fn new(
+        id: ClientId,
+        options: Options,
+        seed: [u8; 32],
+        shared: &mut Shared,
+    ) -> Result<Self, Error> {
+        let Options { config, mut store, sender_capacity, mut tap, seed: _, provider, network } =
+            options;
+        if config.ask_credentials && provider.is_none() {
+            let problem = "needs a source: set it with Options::credentials".to_owned();
+            return Err(ConfigError { field: "ask_credentials", problem }.into());
+        }
+        let mut warnings = Vec::new();
+        let clock = shared.inbox.clock;
+        let session = store.as_mut().and_then(|store| store.load(&mut warnings));
+        let start = Start { seed, unix_ms: clock.unix_ms(), session };
+        let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;
+        network.check(&config)?;
+        if let Some(tap) = &mut tap {
+            tap.start(&config, &start);
+        }
+        let attached = store.is_some() || tap.is_some() || provider.is_some();
+        let mut member = Member {
+            id,
+            endpoint,
+            link: Link::Down,
+            network,
+            bell: shared.inbox.bell(id.index),
+            watch: Stopwatch::new(shared.now),
+            queue: OnceCell::new(),
+            sender_capacity,
+            attachments: attached.then(|| Box::new(Attachments { store, tap, provider })),
+            shutdown: Shutdown::No,
+            begin: None,
+            booked: Booked { is_at_rest: true, ..Booked::default() },
+        };
+        for warning in warnings {
+            member.warn(shared, warning.to_string());
+        }
+        Ok(member)
+    }
+}
+
+/// What there is to know.
+impl Member {
+    /// Its name in the driver.
+    pub fn id(&self) -> ClientId {
+        self.id
+    }
+
+    /// The protocol's client: its state, session, outbox and counters.
+    pub fn core(&self) -> &hermes_proto::Client {
+        self.endpoint.client()
+    }
+
+    /// The subprotocol that the gateway chose for the live connection.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.endpoint.subprotocol()
+    }
+
+    /// The extensions that the gateway agreed to for the live connection, such as
+    /// `permessage-deflate` with its parameters.
+    pub fn extensions(&self) -> Option<&str> {
+        self.endpoint.extensions()
+    }
+
+    /// A handle that sends from other threads.
+    pub fn sender(&self) -> Sender {
+        let queue = self.queue.get_or_init(|| {
+            let max_bytes = self.core().config().outbox_max_bytes;
+            let queue = Queue::new(self.bell.clone(), self.sender_capacity, max_bytes);
+            if self.shutdown != Shutdown::No {
+                queue.set_gate(Gate::Shut);
+            }
+            queue
+        });
+        queue.sender()
+    }
+
+    /// Messages that [senders](Sender) brought and the outbox has not taken yet.
+    pub fn queued(&self) -> usize {
+        self.queue.get().map_or(0, |queue| queue.len())
+    }
+
+    /// Where the client is, what it waits for and why, as a line for people:
+    /// [`hermes_proto::Client::why`], and what waits in front of it.
+    ///
+    /// ```text
+    /// waiting 3.2 s: attempt 2 of 10 after close 1012, which asked for 5 s; 3 messages in the outbox
+    /// ```
+    pub fn why(&self) -> String {
+        let mut line = self.core().why(self.now());
+        if let Some(what) = self.link.what() {
+            line.push_str(&format!("; {what}"));
+        }
+        match self.queued() {
+            0 => {}
+            1 => line.push_str("; 1 message from senders waits"),
+            queued => line.push_str(&format!("; {queued} messages from senders wait")),
+        }
+        if let Shutdown::Gathering { until } = self.shutdown {
+            let left = until - self.now();
+            line.push_str(&format!("; shutting down within {:.1} s", left.as_secs_f64()));
+        }
+        line
+    }
+
+    /// How long the steps of the newest connection took.
+    pub fn timings(&self) -> Timings {
+        self.watch.timings()
+    }
+
+    /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of
+    /// [`State::Waiting`].
+    pub fn now(&self) -> Timestamp {
+        self.bell.inbox.clock.now()
+    }
+}
+
+/// Commands. They do what they can at once, such as write to the socket; the rest is done in the
+/// next turn.
+impl Member {
+    pub(crate) fn connect(&mut self, shared: &mut Shared) {
+        self.shutdown = Shutdown::No;
+        self.begin = None;
+        self.set_gate(Gate::Open);
+        self.tick_for_command(shared);
+        self.step(shared, Input::Connect);
+    }
+
+    pub(crate) fn disconnect(&mut self, shared: &mut Shared) {
+        // On time, for the closing handshake begins now. Nothing that is due can forestall it.
+        shared.tick();
+        self.step(shared, Input::Disconnect);
+        if matches!(self.shutdown, Shutdown::Gathering { .. }) {
+            // There is nothing left to do for it but its report.
+            self.tell_shutdown(shared, shared.now);
+        }
+        self.write(shared);
+    }
+
+    pub(crate) fn shutdown(&mut self, shared: &mut Shared, within: Duration) {
+        self.tick_for_command(shared);
+        let stats = self.endpoint.client().stats();
+        self.begin.get_or_insert_with(|| Box::new(stats));
+        self.shutdown = Shutdown::Gathering { until: self.now() + within };
+        self.set_gate(Gate::Shut);
+        self.run_shutdown(shared);
+    }
+
+    pub(crate) fn send_message(
+        &mut self,
+        shared: &mut Shared,
+        message: Outgoing,
+    ) -> Result<MessageId, SendError> {
+        if matches!(self.shutdown, Shutdown::Gathering { .. }) {
+            return Err(SendError::ShuttingDown(message));
+        }
+        self.tick_for_command(shared);
+        let id = self.accept(shared, message)?;
+        self.write(shared);
+        Ok(id)
+    }
+
+    pub(crate) fn clear_session(&mut self, shared: &mut Shared) {
+        self.tick_for_command(shared);
+        self.step(shared, Input::ClearSession);
+    }
+
+    pub(crate) fn clear_outbox(&mut self, shared: &mut Shared) {
+        self.tick_for_command(shared);
+        self.step(shared, Input::ClearOutbox);
+    }
+
+    pub(crate) fn network_changed(&mut self, shared: &mut Shared, online: bool) {
+        self.tick_for_command(shared);
+        self.step(shared, Input::NetworkChanged { online });
+        self.write(shared);
+    }
+
+    /// Commands come between two turns, while what the socket holds was not looked at. A timer
+    /// that is due then is left to the next [`run`](Self::run), which looks at the socket first:
+    /// for a live connection time stands still just before it.
+    fn tick_for_command(&self, shared: &mut Shared) {
+        shared.tick();
+        if let (Some(due), Some(_)) = (self.endpoint.deadline(), self.core().conn()) {
+            let before = Timestamp::from_micros(due.as_micros().saturating_sub(1));
+            shared.now = shared.now.min(before);
+        }
+    }
+
+    fn set_gate(&self, gate: Gate) {
+        if let Some(queue) = self.queue.get() {
+            queue.set_gate(gate);
+        }
+    }
+}
+
+/// The driver's side.
+impl Member {
+    /// Takes note of a readiness event.
+    pub(crate) fn ready(&mut self, event: &mio::event::Event) {
+        self.link.ready(event);
+    }
+
+    /// Works: reads and writes what is ready, takes what senders brought, does what is due. Bounded,
+    /// also while the gateway floods it.
+    pub(crate) fn run(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer) {
+        shared.tick();
+        if self.due().is_some_and(|due| due <= shared.now) {
+            // A loop that comes late looks at the socket before it looks at the clock: what
+            // waits there may be what the timer is about to miss.
+            self.link.assume_ready();
+        }
+        self.run_credentials(shared);
+        self.run_connecting(shared);
+        self.run_connect_deadline(shared);
+        self.read(shared, buffer);
+        self.write(shared);
+        self.run_senders(shared);
+        self.run_timer(shared);
+        self.write(shared);
+        self.run_shutdown(shared);
+        debug_assert!(self.link.conn().is_none_or(|conn| self.core().conn() == Some(conn)));
+    }
+
+    /// Its turn has come to begin with `conn`, if that still waits. Whether it does.
+    pub(crate) fn begin(&mut self, shared: &mut Shared, conn: ConnId) -> bool {
+        if !matches!(&self.link, Link::Held(wish) if wish.conn == conn) {
+            return false;
+        }
+        let Link::Held(wish) = std::mem::replace(&mut self.link, Link::Down) else { return false };
+        self.booked.has_turn = true;
+        self.tick_for_command(shared);
+        // All the time there is for it counts from now.
+        self.step(shared, Input::Postponed { conn });
+        self.attempt(shared, wish);
+        self.write(shared);
+        true
+    }
+
+    /// What was found for a host that it wanted to know.
+    pub(crate) fn resolved(&mut self, shared: &mut Shared, found: &Found) {
+        match std::mem::replace(&mut self.link, Link::Down) {
+            // Where the connection that asked has died and no other wants the same, nobody wants
+            // to know.
+            Link::Resolving { conn, route } if route.leads_to(&found.host) => {
+                match &found.addresses {
+                    Ok(addresses) => {
+                        self.watch.done(Step::Resolve, shared.now);
+                        let connecting = Box::new(self.network.dial(addresses.clone(), *route));
+                        self.link = Link::Connecting { conn, connecting, ready: true };
+                    }
+                    Err(error) => {
+                        let whose = route.whose();
+                        let text = format!("{whose}{}: {error}", found.host.name).into();
+                        self.closed(shared, conn, CloseReason::Resolve { text });
+                    }
+                }
+            }
+            link => self.link = link,
+        }
+    }
+
+    /// Closes what there is of a connection.
+    pub(crate) fn end(&mut self, shared: &Shared) {
+        self.hang_up(shared);
+    }
+
+    /// Whether it has something to do at once.
+    pub(crate) fn has_work(&self) -> bool {
+        let link = match &self.link {
+            Link::Down | Link::Held(_) | Link::Resolving { .. } => false,
+            Link::Connecting { ready, .. } => *ready,
+            Link::Up(stream) => {
+                stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
+            }
+        };
+        link || self.has_room_for_sender() || self.has_gathered()
+    }
+
+    /// Whether it would read if there were room for what comes of it.
+    pub(crate) fn wants_to_read(&self) -> bool {
+        matches!(&self.link, Link::Up(stream) if stream.readable)
+    }
+
+    /// Whether nothing will come of waiting: not connected, and not about to be.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.core().state(), State::Idle | State::Failed { .. })
+    }
+
+    /// Whether it makes a connection, and has begun to.
+    pub(crate) fn is_connecting(&self) -> bool {
+        matches!(self.core().state(), State::Connecting { .. })
+            && !matches!(self.link, Link::Held(_))
+    }
+
+    /// Whether its connection is open, so that nothing it waits for is urgent.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.shutdown, Shutdown::No) && matches!(self.core().state(), State::Open { .. })
+    }
+
+    fn has_room_for_sender(&self) -> bool {
+        self.shutdown != Shutdown::Told
+            && self
+                .queue
+                .get()
+                .and_then(|queue| queue.front_bytes())
+                .is_some_and(|bytes| self.core().has_room(bytes))
+    }
+
+    /// Whether the endpoint has what senders brought, or won't have it.
+    fn has_gathered(&self) -> bool {
+        matches!(self.shutdown, Shutdown::Gathering { .. })
+            && (self.queued() == 0 || self.is_at_rest())
+    }
+
+    /// When there is something to do even if nothing happens.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let gathering = match self.shutdown {
+            Shutdown::Gathering { until } => Some(until),
+            Shutdown::No | Shutdown::Told => None,
+        };
+        [self.endpoint.deadline(), self.link.deadline(), gathering].into_iter().flatten().min()
+    }
+}
+
+/// The machine's one door, and what is done about what comes out of it.
+impl Member {
+    /// Hands in an input, and does what comes of it.
+    fn step(&mut self, shared: &mut Shared, input: Input<&[u8]>) {
+        self.handle(shared, input);
+        self.settle(shared);
+    }
+
+    fn handle(&mut self, shared: &mut Shared, input: Input<&[u8]>) {
+        if let Some(tap) = self.tap() {
+            tap.input(shared.now, &input);
+        }
+        self.endpoint.handle(shared.now, input, &mut shared.actions);
+    }
+
+    /// As [`step`](Self::step) with a message that must not be dropped where it can't be taken.
+    fn accept(&mut self, shared: &mut Shared, message: Outgoing) -> Result<MessageId, SendError> {
+        let copy = self.tap().is_some().then(|| message.clone());
+        let id = self.endpoint.send_message(shared.now, message, &mut shared.actions)?;
+        if let (Some(tap), Some(message)) = (self.tap(), copy) {
+            tap.input(shared.now, &Input::Send(message));
+        }
+        self.settle(shared);
+        Ok(id)
+    }
+
+    /// Does all actions, and hands in what comes of them. A connection that could not be opened is
+    /// told only then, so the actions stay in order and nothing recurses. The machine answers
+    /// with a wait, so this ends.
+    fn settle(&mut self, shared: &mut Shared) {
+        while let Some((conn, reason)) = self.perform(shared) {
+            self.handle(shared, Input::Closed { conn, reason });
+        }
+    }
+
+    /// Returns a connection that came to nothing at once. Only the newest one is alive, so there is
+    /// never more than one to tell about.
+    fn perform(&mut self, shared: &mut Shared) -> Option<(ConnId, CloseReason)> {
+        if let Some(Attachments { tap: Some(tap), .. }) = self.attachments.as_deref_mut() {
+            tap.actions(shared.now, &self.endpoint, &shared.actions);
+        }
+        let mut failed = None;
+        while let Some(action) = shared.actions.pop_front() {
+            match action {
+                Action::AskCredentials { conn, url } => {
+                    failed = self.want(shared, Wish { conn, url, credentials: true });
+                }
+                Action::Open { conn, url } => {
+                    failed = self.want(shared, Wish { conn, url, credentials: false });
+                }
+                // The bytes wait in `transmit`. Whoever took a step calls `write` when all is
+                // done, so that much of it leaves in one piece.
+                Action::Send { .. } => {}
+                // `due` asks the endpoint.
+                Action::ArmTimer(_) => {}
+                Action::Emit(event) => self.emit(shared, event),
+                Action::PersistSession(session) => self.persist(shared, session.as_ref()),
+                Action::Close { conn, code: _ } => {
+                    if self.link.conn() == Some(conn) {
+                        self.hang_up(shared);
+                    }
+                }
+                _ => debug_assert!(false, "an action that this adapter does not know"),
+            }
+        }
+        failed
+    }
+
+    /// Begins with an attempt, or lets it wait for its turn.
+    fn want(&mut self, shared: &mut Shared, wish: Wish) -> Option<(ConnId, CloseReason)> {
+        // The one before has ended; the endpoint has never more than one.
+        self.hang_up(shared);
+        if !self.booked.has_turn {
+            self.booked.has_turn = shared.line.enter(shared.now, self.id, wish.conn);
+        }
+        if !self.booked.has_turn {
+            tracing::debug!(conn = %wish.conn, "waits for its turn");
+            self.link = Link::Held(wish);
+            return None;
+        }
+        self.try_begin(shared, wish)
+    }
+
+    fn attempt(&mut self, shared: &mut Shared, wish: Wish) {
+        if let Some((conn, reason)) = self.try_begin(shared, wish) {
+            self.step(shared, Input::Closed { conn, reason });
+        }
+    }
+
+    fn try_begin(&mut self, shared: &mut Shared, wish: Wish) -> Option<(ConnId, CloseReason)> {
+        let conn = wish.conn;
+        let begun =
+            if wish.credentials { self.ask_credentials(&wish) } else { self.open(shared, &wish) };
+        Some((conn, begun.err()?))
+    }
+
+    fn ask_credentials(&mut self, wish: &Wish) -> Result<(), CloseReason> {
+        tracing::debug!(conn = %wish.conn, "asking for credentials");
+        let refused = |text: String| CloseReason::Credentials { text: text.into() };
+        let provider = self.attachments.as_mut().and_then(|more| more.provider.as_mut());
+        let Some(provider) = provider else {
+            return Err(refused("there is no source of them".into()));
+        };
+        provider.ask(wish.conn, &wish.url, &self.bell).map_err(refused)
+    }
+
+    /// Begins to make a connection.
+    fn open(&mut self, shared: &mut Shared, wish: &Wish) -> Result<(), CloseReason> {
+        let Wish { conn, url, .. } = wish;
+        let conn = *conn;
+        tracing::debug!(%conn, ?url, "opening");
+        self.watch = Stopwatch::new(shared.now);
+        let route = self.network.route(url)?;
+        let connecting = match &route.hop {
+            #[cfg(unix)]
+            Hop::Unix(path) => {
+                let transport = Transport::unix(path, &shared.slot(self.id))?;
+                Connecting::over(transport, route.layers)
+            }
+            Hop::Host(host) => match host.literal() {
+                Some(address) => self.network.dial(vec![address], route),
+                None => {
+                    let inbox = &shared.inbox;
+                    let (resolver, member) = (&self.network.resolver, self.id);
+                    shared.lookups.want(host, resolver, member, inbox).map_err(|error| {
+                        let text = format!("no thread to look it up: {error}").into();
+                        CloseReason::Resolve { text }
+                    })?;
+                    self.link = Link::Resolving { conn, route: Box::new(route) };
+                    return Ok(());
+                }
+            },
+        };
+        self.link = Link::Connecting { conn, connecting: Box::new(connecting), ready: true };
+        Ok(())
+    }
+
+    fn persist(&mut self, shared: &mut Shared, session: Option<&Session>) {
+        let Some(Attachments { store: Some(store), .. }) = self.attachments.as_deref_mut() else {
+            return;
+        };
+        match store.save(session) {
+            Ok(()) if session.is_some() => tracing::debug!("the session was saved"),
+            Ok(()) => tracing::debug!("the session was forgotten"),
+            Err(error) => self.warn(shared, error.to_string()),
+        }
+        // A disk may take its time.
+        shared.now = shared.now.max(self.now());
+    }
+
+    fn warn(&mut self, shared: &mut Shared, text: String) {
+        self.emit(shared, Event::Warning { text: text.into() });
+    }
+
+    fn emit(&mut self, shared: &mut Shared, mut event: Event) {
+        if let Event::ShutDown { received, in_doubt, .. } = &mut event
+            && let Some(begin) = self.begin.take()
+        {
+            // The endpoint learned of it later, and counts from there.
+            let stats = self.core().stats();
+            *received = stats.confirmed - begin.confirmed;
+            if self.core().config().delivery == Delivery::AtMostOnce {
+                *in_doubt = stats.in_doubt - begin.in_doubt;
+            }
+        }
+        match &event {
+            Event::Connected { .. } => self.watch.done(Step::Upgrade, shared.now),
+            Event::SessionInit(_) if !self.watch.is_done(Step::Resume) => {
+                self.watch.done(Step::Resume, shared.now);
+            }
+            _ => {}
+        }
+        log::event(shared.now, &event);
+        shared.events.push_back((self.id, event));
+    }
+
+    /// Ends whatever there is of a connection, at once.
+    fn hang_up(&mut self, shared: &Shared) {
+        std::mem::replace(&mut self.link, Link::Down).hang_up(&shared.slot(self.id));
+    }
+
+    /// The live connection ended, or could not be made.
+    fn closed(&mut self, shared: &mut Shared, conn: ConnId, reason: CloseReason) {
+        self.hang_up(shared);
+        self.step(shared, Input::Closed { conn, reason });
+    }
+
+    fn tap(&mut self) -> Option<&mut (dyn Tap + Send + 'static)> {
+        self.attachments.as_mut()?.tap.as_deref_mut()
+    }
+}
+
+/// The parts of a turn.
+impl Member {
+    fn run_credentials(&mut self, shared: &mut Shared) {
+        let live = self.core().conn();
+        let provider = self.attachments.as_mut().and_then(|more| more.provider.as_mut());
+        let Some(provider) = provider else { return };
+        let Some((conn, answer)) = provider.poll(live, &self.bell) else { return };
+        let input = match answer {
+            Ok(credentials) => Input::Credentials { conn, credentials },
+            Err(text) => {
+                let reason = CloseReason::Credentials { text: text.into() };
+                Input::Closed { conn, reason }
+            }
+        };
+        self.step(shared, input);
+    }
+
+    fn run_connecting(&mut self, shared: &mut Shared) {
+        let Link::Connecting { conn, connecting, ready } = &mut self.link else { return };
+        if !std::mem::take(ready) {
+            return;
+        }
+        let conn = *conn;
+        match connecting.poll(shared.now, &shared.slot(self.id), &mut self.watch) {
+            Progress::Waiting => {}
+            Progress::Up(transport) => {
+                self.link = Link::Up(Stream::new(conn, transport));
+                self.step(shared, Input::Opened { conn });
+            }
+            Progress::Failed(reason) => self.closed(shared, conn, reason),
+        }
+    }
+
+    /// The machine only knows that there is no connection in time; here it is known what was
+    /// waited for. Where the machine takes the time for a jump of the clock, it has the word.
+    fn run_connect_deadline(&mut self, shared: &mut Shared) {
+        let State::Connecting { conn, stage: Stage::Connect, deadline, .. } = self.core().state()
+        else {
+            return;
+        };
+        let is_due = deadline <= shared.now;
+        if is_due
+            && shared.now - deadline < self.core().config().clock_jump
+            && let Some(reason) = self.link.timed_out()
+        {
+            self.closed(shared, conn, reason);
+        }
+    }
+
+    fn read(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer) {
+        for _ in 0..TURN {
+            let Link::Up(stream) = &mut self.link else { return };
+            if !stream.readable || shared.is_full() {
+                return;
+            }
+            let conn = stream.conn;
+            let ended = match stream.transport.read(&mut buffer.0) {
+                Ok(0) => CloseReason::lost(),
+                Ok(n) => {
+                    tracing::trace!(%conn, bytes = n, "read");
+                    // What was written since the turn began may be answered in here.
+                    shared.tick();
+                    self.step(shared, Input::Received { conn, payload: &buffer.0[..n] });
+                    // A Close frame's echo goes out before the end of the stream is read.
+                    self.write(shared);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    stream.readable = false;
+                    if stream.broken.is_none() {
+                        return;
+                    }
+                    CloseReason::lost()
+                }
+                Err(error) => ended_by(&error),
+            };
+            let reason = match (ended, stream.broken.take()) {
+                (CloseReason::Lost { .. }, Some(text)) => CloseReason::Lost { text },
+                (ended, _) => ended,
+            };
+            return self.closed(shared, conn, reason);
+        }
+    }
+
+    fn write(&mut self, shared: &mut Shared) {
+        for _ in 0..TURN {
+            let Link::Up(stream) = &mut self.link else { return };
+            let bytes = self.endpoint.transmit();
+            if bytes.is_empty() || !stream.can_write() {
+                return;
+            }
+            let conn = stream.conn;
+            let error = match stream.transport.write(bytes) {
+                Ok(n) if n > 0 => {
+                    tracing::trace!(%conn, bytes = n, "written");
+                    stream.taken += n as u64;
+                    let up_to = stream.taken;
+                    self.step(shared, Input::Flushed { conn, up_to });
+                    continue;
+                }
+                Ok(_) => ErrorKind::WriteZero.into(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    stream.writable = false;
+                    return;
+                }
+                Err(error) => error,
+            };
+            stream.broken = Some(error.to_string().into());
+            stream.readable = true;
+        }
+    }
+
+    /// Takes what the outbox has room for. The rest waits where its senders can see it.
+    fn run_senders(&mut self, shared: &mut Shared) {
+        for _ in 0..MESSAGES_PER_TURN {
+            if !self.has_room_for_sender() {
+                break;
+            }
+            let Some(message) = self.queue.get().and_then(|queue| queue.pop()) else { break };
+            if message.is_volatile() {
+                // Nobody is there to take it back.
+                self.step(shared, Input::Send(message));
+            } else if let Err(error) = self.accept(shared, message) {
+                // There is room.
+                debug_assert!(false, "refused: {error}");
+                tracing::error!("a message from a sender was refused: {error}");
+            }
+        }
+        self.write(shared);
+    }
+
+    fn run_timer(&mut self, shared: &mut Shared) {
+        if self.endpoint.deadline().is_some_and(|due| due <= shared.now) {
+            let input = match &self.link {
+                // Nobody has begun, so nobody is late.
+                Link::Held(wish) => Input::Postponed { conn: wish.conn },
+                _ => Input::TimerFired,
+            };
+            self.step(shared, input);
+        }
+    }
+
+    /// Shuts the endpoint down once it has what senders brought, or won't have it.
+    fn run_shutdown(&mut self, shared: &mut Shared) {
+        let Shutdown::Gathering { until } = self.shutdown else { return };
+        if until <= shared.now || self.has_gathered() {
+            self.tell_shutdown(shared, until);
+            self.write(shared);
+        }
+    }
+
+    fn tell_shutdown(&mut self, shared: &mut Shared, until: Timestamp) {
+        self.shutdown = Shutdown::Told;
+        let within = until - shared.now;
+        self.step(shared, Input::Shutdown { within });
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.set_gate(Gate::Gone);
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("id", &self.id)
+            .field("url", self.core().url())
+            .field("state", &self.core().state())
+            .field("outbox_len", &self.core().outbox_len())
+            .field("queued", &self.queued())
+            .finish_non_exhaustive()
+    }
+}
