@@ -52,6 +52,22 @@ impl Options {
         }
     }
 
+    /// The same for another client, with which it shares the settings, and whatever is known of the
+    /// network. What is one client's own is left out: its store, tap, source of credentials and
+    /// seed.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Options {
+            config: Arc::clone(&self.config),
+            store: None,
+            sender_capacity: self.sender_capacity,
+            tap: None,
+            seed: None,
+            provider: None,
+            network: Arc::clone(&self.network),
+        }
+    }
+
     fn network_mut(&mut self) -> &mut Network {
         Arc::make_mut(&mut self.network)
     }
