@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Client;
-use super::lifecycle::{Closing, Intent, Link, Phase, Shutdown, Sink};
+use super::lifecycle::{Closing, Intent, Link, Phase, Sink};
 use super::outbox::{Admission, Entry, Refusal};
 use crate::config::{Delivery, Receipts};
 use crate::{Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp};
@@ -163,7 +163,7 @@ impl Client {
         reason: DropReason,
         out: &mut impl Sink,
     ) {
-        self.stats.dropped.count(reason);
+        self.stats.dropped(reason);
         out.push(Action::Emit(Event::Dropped { id, frame, reason }));
     }
 }
@@ -331,7 +331,8 @@ impl Client {
 
     /// The client is at rest: ends the shutdown that led to it.
     pub(super) fn report(&mut self, out: &mut impl Sink) {
-        let Some(Shutdown { begin, .. }) = self.shutdown.take() else { return };
+        let Some(shutdown) = self.shutdown.take() else { return };
+        let begin = shutdown.begin;
         let unsent = self.outbox.len_behind(self.frontier.written);
         let in_doubt = match self.config.delivery {
             Delivery::AtMostOnce => self.stats.in_doubt - begin.in_doubt,

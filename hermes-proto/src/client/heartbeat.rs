@@ -10,10 +10,6 @@ use crate::{Config, Timestamp};
 /// it comes. So a busy connection does not arm a timer per message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Heartbeat {
-    interval: Duration,
-    timeout: Duration,
-    /// How late a check is where the machine must have slept.
-    jump: Duration,
     pub(super) heard: Timestamp,
     pub(super) next: Timestamp,
     /// A Ping was sent, and nothing was heard since.
@@ -37,14 +33,7 @@ impl Heartbeat {
     /// `None` where the configuration wants no heartbeat.
     pub(super) fn new(now: Timestamp, config: &Config) -> Option<Self> {
         let interval = config.heartbeat_interval.filter(|_| config.can_ping)?;
-        Some(Heartbeat {
-            interval,
-            timeout: config.heartbeat_timeout,
-            jump: config.clock_jump,
-            heard: now,
-            next: now + interval,
-            asking: false,
-        })
+        Some(Heartbeat { heard: now, next: now + interval, asking: false })
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
@@ -52,8 +41,8 @@ impl Heartbeat {
     }
 
     /// When it asks, if nothing is heard until then.
-    pub(super) fn silence_ends(&self) -> Timestamp {
-        self.next.max(self.heard + self.interval)
+    pub(super) fn silence_ends(&self, config: &Config) -> Timestamp {
+        self.next.max(self.heard + interval(config))
     }
 
     pub(super) fn is_asking(&self) -> bool {
@@ -61,35 +50,40 @@ impl Heartbeat {
     }
 
     /// Something was heard: any byte will do.
-    pub(super) fn heard(&mut self, now: Timestamp) {
+    pub(super) fn heard(&mut self, now: Timestamp, config: &Config) {
         self.heard = now;
         if self.asking {
             self.asking = false;
-            self.next = now + self.interval;
+            self.next = now + interval(config);
         }
     }
 
     /// A Ping goes out: whoever does not answer it in time is dead.
-    pub(super) fn ask(&mut self, now: Timestamp) {
+    pub(super) fn ask(&mut self, now: Timestamp, config: &Config) {
         self.asking = true;
-        self.next = now + self.timeout;
+        self.next = now + config.heartbeat_timeout;
     }
 
     /// The deadline has come.
-    pub(super) fn check(&mut self, now: Timestamp) -> Verdict {
+    pub(super) fn check(&mut self, now: Timestamp, config: &Config) -> Verdict {
         if self.asking {
-            if now - self.next < self.jump {
+            // So late that the machine must have slept?
+            if now - self.next < config.clock_jump {
                 return Verdict::Dead;
             }
-            self.ask(now);
+            self.ask(now, config);
             return Verdict::AskAgain;
         }
-        let due = self.heard + self.interval;
+        let due = self.heard + interval(config);
         if due > now {
             self.next = due;
             return Verdict::Alive;
         }
-        self.ask(now);
+        self.ask(now, config);
         Verdict::Ask
     }
+}
+
+fn interval(config: &Config) -> Duration {
+    config.heartbeat_interval.unwrap_or(Duration::MAX)
 }

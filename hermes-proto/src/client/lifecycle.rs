@@ -1,5 +1,6 @@
 //! The machine: what each input does, in each phase, and what follows from the passing of time.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -179,7 +180,7 @@ impl Client {
     #[cfg(feature = "ws")]
     pub(crate) fn heard(&mut self) {
         if let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &mut self.phase {
-            heartbeat.heard(self.now);
+            heartbeat.heard(self.now, &self.config);
         }
     }
 
@@ -235,8 +236,11 @@ impl Client {
     }
 
     fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Sink) {
-        let begin = self.shutdown.as_ref().map_or(self.stats, |shutdown| shutdown.begin);
-        self.shutdown = Some(Shutdown { until, begin });
+        let begin = match &self.shutdown {
+            Some(shutdown) => shutdown.begin,
+            None => self.stats.stats(),
+        };
+        self.shutdown = Some(Box::new(Shutdown { until, begin }));
         match &self.phase {
             Phase::Idle | Phase::Failed(_) => self.report(out),
             // A `disconnect` is under way.
@@ -292,7 +296,7 @@ impl Client {
             Phase::Waiting { until, spends } => {
                 let (until, spends) = (*until, *spends);
                 // A network says nothing about a gateway that asked for a wait.
-                let asked = self.last_end.as_ref().and_then(LastEnd::asked_until);
+                let asked = self.last_end.as_deref().and_then(LastEnd::asked_until);
                 let from = self.floor().max(asked.unwrap_or(self.now));
                 self.wait(until.min(from), spends);
                 self.open_if_due(out);
@@ -304,7 +308,7 @@ impl Client {
                 *probed = Some(self.now);
                 // One that was asked before has no longer for it, however often the network changes.
                 if !heartbeat.is_asking() {
-                    heartbeat.ask(self.now);
+                    heartbeat.ask(self.now, &self.config);
                 }
                 self.ping_again(out);
             }
@@ -376,7 +380,7 @@ impl Client {
             // What arrives during our closing handshake was sent to us all the same.
             Phase::Open(link) | Phase::Closing(Closing { link, .. }) => {
                 if let Some(heartbeat) = &mut link.heartbeat {
-                    heartbeat.heard(self.now);
+                    heartbeat.heard(self.now, &self.config);
                 }
             }
             _ => return,
@@ -554,7 +558,7 @@ impl Client {
         let End { conn, code, reason, link, was_stable, reopen } = end;
         self.phase = Phase::Idle;
         self.fresh_headers = Vec::new();
-        self.stats.ended.count(&reason);
+        self.stats.ended(&reason);
         // Before another gateway has its turn.
         let was_home = self.session.as_ref().is_some_and(|own| own.belongs_to(self.url()));
         let lost = self.outbox.rewind();
@@ -580,7 +584,7 @@ impl Client {
         };
         let is_ours = reason == CloseReason::Requested;
         let asked = self.asked_wait(&reason);
-        self.last_end = Some(LastEnd { reason: reason.clone(), asked, at: self.now });
+        self.last_end = Some(Box::new(LastEnd { reason: reason.clone(), asked, at: self.now }));
         out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
         if let Some(link) = link {
             self.take_back(&link, lost, out);
@@ -693,7 +697,7 @@ impl Client {
             *gate = now + self.config.resume_timeout;
         }
         let verdict = match &mut link.heartbeat {
-            Some(heartbeat) if heartbeat.deadline() <= now => heartbeat.check(now),
+            Some(heartbeat) if heartbeat.deadline() <= now => heartbeat.check(now, &self.config),
             _ => Verdict::Alive,
         };
         if verdict == Verdict::Dead {

@@ -14,6 +14,7 @@ mod retry;
 mod state;
 mod stats;
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -32,6 +33,7 @@ use self::lifecycle::{Closing, Intent, Phase, Shutdown};
 use self::outbox::{Admission, Outbox};
 use self::retry::{LastEnd, Retry};
 pub use self::state::State;
+use self::stats::Tally;
 pub use self::stats::{Drops, Ends, Stats};
 use crate::{
     Actions, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing, SendError, Session,
@@ -86,7 +88,7 @@ pub struct Client {
     offline: Option<Timestamp>,
     phase: Phase,
     retry: Retry,
-    last_end: Option<LastEnd>,
+    last_end: Option<Box<LastEnd>>,
     /// How many connections were named.
     named: u64,
     /// What the host brought for the attempt under way.
@@ -100,8 +102,8 @@ pub struct Client {
 
     outbox: Outbox,
     frontier: Frontier,
-    stats: Stats,
-    shutdown: Option<Shutdown>,
+    stats: Tally,
+    shutdown: Option<Box<Shutdown>>,
 }
 
 /// Seed and clock, withheld from `Debug`.
@@ -152,7 +154,7 @@ impl Client {
             warned: false,
             outbox: Outbox::default(),
             frontier: Frontier::default(),
-            stats: Stats::default(),
+            stats: Tally::default(),
             shutdown: None,
         };
         client.prefer_session();
@@ -312,7 +314,7 @@ impl Client {
             outbox_messages: self.outbox.len(),
             outbox_bytes: self.outbox.bytes(),
             unproven,
-            ..self.stats
+            ..self.stats.stats()
         }
     }
 

@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use super::lifecycle::{Closing, Link, Phase};
+use super::stats::Tally;
 use super::{Client, Stats};
 use crate::config::Jitter;
 use crate::{ConnId, MessageId, Timestamp};
@@ -119,7 +120,7 @@ impl Client {
     }
 
     fn count_anew(&mut self) {
-        self.stats = Stats::default();
+        self.stats = Tally::default();
         self.named = self.conn().map_or(0, |_| 1);
 
         let mut ids = BTreeSet::from([self.frontier.written.0, self.frontier.settled.0]);

@@ -134,7 +134,7 @@ impl Client {
                             let until = left(heartbeat.deadline());
                             format!("; asked whether it is alive, dropped in {until}")
                         } else {
-                            let until = left(heartbeat.silence_ends());
+                            let until = left(heartbeat.silence_ends(&self.config));
                             format!("; asked after {until} of silence")
                         });
                     }

@@ -1,5 +1,6 @@
 //! What is counted.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -111,7 +112,7 @@ impl Ends {
             + timeout
     }
 
-    pub(super) fn count(&mut self, reason: &CloseReason) {
+    fn count(&mut self, reason: &CloseReason) {
         *match reason {
             CloseReason::Requested => &mut self.requested,
             CloseReason::Peer { .. } => &mut self.peer,
@@ -137,7 +138,7 @@ impl Drops {
         outbox_full + too_large + expired + not_now + connection_lost + cleared + shutting_down
     }
 
-    pub(super) fn count(&mut self, reason: DropReason) {
+    fn count(&mut self, reason: DropReason) {
         *match reason {
             DropReason::OutboxFull => &mut self.outbox_full,
             DropReason::TooLarge => &mut self.too_large,
@@ -150,7 +151,63 @@ impl Drops {
     }
 }
 
-impl Stats {
+/// [`Stats`] as a client keeps them, which is small: a gateway's good client has no ends to count
+/// and nothing dropped, and thousands of it may share a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Tally {
+    pub(super) attempts: u64,
+    pub(super) opened: u64,
+    pub(super) resumed: u64,
+    pub(super) accepted: u64,
+    pub(super) written: u64,
+    pub(super) confirmed: u64,
+    pub(super) in_doubt: u64,
+    pub(super) rewritten: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) received: u64,
+    pub(super) unhandled: u64,
+    pub(super) malformed: u64,
+    pub(super) bytes_received: u64,
+    pub(super) rtt_last: Option<Duration>,
+    pub(super) rtt_smoothed: Option<Duration>,
+    /// Where there are any.
+    losses: Option<Box<(Ends, Drops)>>,
+}
+
+impl Tally {
+    /// What was counted; how it stands is not known here.
+    pub(super) fn stats(&self) -> Stats {
+        let (ended, dropped) = self.losses.as_deref().copied().unwrap_or_default();
+        Stats {
+            attempts: self.attempts,
+            opened: self.opened,
+            ended,
+            resumed: self.resumed,
+            accepted: self.accepted,
+            written: self.written,
+            confirmed: self.confirmed,
+            in_doubt: self.in_doubt,
+            rewritten: self.rewritten,
+            dropped,
+            bytes_sent: self.bytes_sent,
+            received: self.received,
+            unhandled: self.unhandled,
+            malformed: self.malformed,
+            bytes_received: self.bytes_received,
+            rtt_last: self.rtt_last,
+            rtt_smoothed: self.rtt_smoothed,
+            ..Stats::default()
+        }
+    }
+
+    pub(super) fn ended(&mut self, reason: &CloseReason) {
+        self.losses.get_or_insert_default().0.count(reason);
+    }
+
+    pub(super) fn dropped(&mut self, reason: DropReason) {
+        self.losses.get_or_insert_default().1.count(reason);
+    }
+
     pub(super) fn round_trip(&mut self, rtt: Duration) {
         self.rtt_last = Some(rtt);
         self.rtt_smoothed = Some(match self.rtt_smoothed {
