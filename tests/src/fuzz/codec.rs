@@ -23,6 +23,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     // Each difference, and lengths in forms that a length does not have.
     let lengths = [&[FIN | TEXT, 126, 0, 5][..], &[FIN | PING, 127, 0, 0, 0, 0, 0, 0, 0, 1]];
     seeds.extend(lengths.map(|bytes| in_pieces(&[], bytes)));
+    seeds.extend([0x40, 0x20, 0x10].map(|bit| in_pieces(&[], &[FIN | bit | TEXT, 0])));
     seeds.extend([1004, 1014].map(|code| in_pieces(&[], &close(code, ""))));
     seeds.push(in_pieces(&[], &header(FIN | TEXT, 1 << 63)));
     seeds.push(in_pieces(&[], &text("\u{1f40e}".repeat(40))));

@@ -86,14 +86,15 @@ pub fn seeds() -> Vec<Vec<u8>> {
     // A bomb.
     let bomb = Gateway::new(ALONE).deflate(&[b'x'; 10_000]);
     seeds.push([&[0, RAW, bomb.len() as u8], &bomb[..]].concat());
-    // What was said first, again: as far back as can be, and almost as far as the window reaches.
-    let first = dice.bytes(60);
-    for between in [0, 1, 17] {
-        let mut gateway = Gateway::new(ALONE);
-        let long = gateway.deflate(&[b'x'; 1_900]);
-        let long = [&[RAW, long.len() as u8], &long[..]].concat();
-        let first = [&[0, first.len() as u8], &first[..]].concat();
-        seeds.push([&[0], &first[..], &long.repeat(between), &first].concat());
+    // Three bytes from as far back as there is anything, and from the window's far end, 32 KiB: no
+    // compressor looks there. A fixed block with one match each (RFC 1951 §3.2).
+    let long = Gateway::new(ALONE).deflate(&[b'x'; 1_900]);
+    let long = [&[RAW, long.len() as u8], &long[..]].concat();
+    for (before, back) in [
+        (b"\0\x04abcd".to_vec(), &[0x02, 0x62, 0, 0][..]),
+        (long.repeat(18), &[0x02, 0xDE, 0xFF, 0x0F, 0]),
+    ] {
+        seeds.push([&[0], &before[..], &[RAW, back.len() as u8], back].concat());
     }
     seeds
 }

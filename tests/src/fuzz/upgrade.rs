@@ -31,6 +31,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         good.replace("1.1", "1.0"),
         good.replace(ACCEPT, "another"),
         good.replace(ACCEPT, &ACCEPT.to_lowercase()),
+        good.replace("Upgrade: websocket", "upgrade: WebSocket").replace("-Accept", "-ACCEPT"),
         good.replace("\r\n\r\n", "\r\nSec-WebSocket-Accept: another\r\n\r\n"),
         format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n{good}"),
         format!("\r\n{good}"),
