@@ -73,6 +73,7 @@ fn what_is_not_json_is_handed_back() {
 fn texts_that_are_not_json_and_binary_messages_wait_and_go_again() {
     let messages = [Outgoing::text("plain"), Outgoing::binary([0, 0xFF].as_slice())];
     let frames = messages.each_ref().map(|message| message.frame().clone());
+    assert_eq!(frames.each_ref().map(Frame::as_text), [Some("plain"), None]);
     let sends = |conn| {
         let (conn, frames) = (ConnId(conn), frames.clone());
         (1..).zip(frames).map(move |(seq, payload)| Action::Send { conn, seq, payload })

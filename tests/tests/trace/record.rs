@@ -111,6 +111,7 @@ fn frames() {
             Frame::Text(r#"{"type":"player-joined","id":1}"#.into()),
             Frame::Text(r#"{"type":"player-left","id":1}"#.into()),
             Frame::Text("not \"json\"".into()),
+            Frame::Text(r#"{"to\ken":"s3cret-token"}"#.into()),
             Frame::Text(r#"{"type":"later","x":1e999}"#.into()),
             Frame::Binary(b"\0\xff".as_slice().into()),
             Frame::Ping(b"ping".as_slice().into()),
