@@ -180,7 +180,10 @@ fn an_upgrade_that_is_refused_says_how() {
             .write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
             .unwrap();
     });
-    assert_eq!(failure(config(peer.url())).1, CloseReason::Http { status: 503, retry_after: None });
+    assert_eq!(
+        failure(config(peer.url())).1,
+        CloseReason::Http { status: 503, retry_after: None, redirect: None }
+    );
     peer.join();
 }
 

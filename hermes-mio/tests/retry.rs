@@ -65,7 +65,7 @@ fn the_gateway_says_when_to_come_back() {
     client.connect();
     let (reason, wait) = retry(&mut client);
     assert!(
-        matches!(reason, CloseReason::Http { status: 503, retry_after: Some(_) }),
+        matches!(reason, CloseReason::Http { status: 503, retry_after: Some(_), redirect: None }),
         "{reason:?}"
     );
     let wait = wait.unwrap();

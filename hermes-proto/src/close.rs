@@ -1,11 +1,12 @@
 //! Why a connection ended.
 
+use alloc::boxed::Box;
 use alloc::format;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Text;
+use crate::{Text, Url};
 
 /// Close codes with a meaning here (RFC 6455 §7.4.1). Codes are plain `u16`: a peer may send any.
 pub mod code {
@@ -93,7 +94,8 @@ pub enum CloseReason {
     },
     /// The gateway answered the upgrade request with an HTTP status other than 101.
     #[error(
-        "the gateway answered the upgrade with HTTP status {status}{}",
+        "the gateway answered the upgrade with HTTP status {status}{}{}",
+        redirect.as_ref().map(|redirect| format!(", {redirect}")).unwrap_or_default(),
         retry_after.map(|asked| format!(", and {asked}")).unwrap_or_default()
     )]
     Http {
@@ -102,6 +104,9 @@ pub enum CloseReason {
         /// When the gateway wants to see us again, if it said so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<RetryAfter>,
+        /// Where the gateway sends us, if it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redirect: Option<Box<Redirect>>,
     },
     /// The host had no fresh [credentials](crate::Action::AskCredentials) for the attempt.
     #[error("no credentials: {text}")]
@@ -167,6 +172,44 @@ impl fmt::Display for RetryAfter {
             RetryAfter::UnixSeconds(at) => write!(f, "asks to wait until {at} s after 1970"),
         }
     }
+}
+
+/// Where an answer with the status 301, 302, 307 or 308 points (RFC 9110 §15.4).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Redirect {
+    /// The answer's `Location`, as a URL. Its query may be a secret.
+    pub to: Url,
+    /// Why a [`Client`](crate::Client) does not go there. `None`: it does, at once, where a
+    /// connection is wanted and there is a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RedirectRefused>,
+}
+
+/// Without what may be a secret.
+impl fmt::Display for Redirect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a redirect to {:?}", self.to)?;
+        match self.refused {
+            Some(why) => write!(f, " (not followed: {why})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a redirect is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RedirectRefused {
+    /// None are, with [`Config::max_redirects`](crate::Config::max_redirects) as it is by default.
+    #[error("max_redirects is 0")]
+    Off,
+    /// There were [`Config::max_redirects`](crate::Config::max_redirects) in this attempt.
+    #[error("there were max_redirects already")]
+    TooMany,
+    /// It leads from `wss` to `ws`.
+    #[error("it leads from wss to ws")]
+    Insecure,
 }
 
 /// What was waited for when time ran out.
@@ -236,6 +279,10 @@ pub enum UpgradeError {
     /// `Sec-WebSocket-Protocol` names a subprotocol that was not asked for, or several.
     #[error("the answer has a subprotocol that was not asked for")]
     UnexpectedSubprotocol,
+    /// `Location` is no URL of a gateway, has a name or password in it, or is longer than 8,000
+    /// bytes (RFC 9110 §4.1). Only where [redirects](crate::Config::max_redirects) are followed.
+    #[error("the answer redirects, and its Location is not a URL for that")]
+    BadLocation,
 }
 
 /// A rule of RFC 6455 that the peer broke, or a limit that it exceeded.

@@ -45,6 +45,12 @@ pub struct Config {
     pub headers: Vec<(String, String)>,
     /// Subprotocols to ask for, the preferred one first (RFC 6455 §1.9). Default: none.
     pub subprotocols: Vec<String>,
+    /// Redirects (HTTP status 301, 302, 307 or 308) that are followed in an attempt, one after the
+    /// other; each is a connection of its own, with its own deadlines. At most 20. The attempt after
+    /// begins with the gateway's own URL again. Another origin (scheme, host or port) gets none of the
+    /// [`headers`](Self::headers) and [credentials](Self::ask_credentials), and no session but its
+    /// own; from `wss` to `ws` none is followed. Default: 0, as in a browser.
+    pub max_redirects: u32,
     /// Whether the host is asked for fresh [credentials](crate::Action::AskCredentials) before each
     /// attempt. Default: no.
     pub ask_credentials: bool,
@@ -210,6 +216,7 @@ impl Default for Config {
             headers: Vec::new(),
             subprotocols: Vec::new(),
             fallback_urls: Vec::new(),
+            max_redirects: 0,
             ask_credentials: false,
             backoff_base: Duration::from_secs(1),
             backoff_cap: Duration::from_secs(30),
@@ -311,6 +318,10 @@ impl Config {
                 return Err(ConfigError { field, problem: format!("must be at least {least}") });
             }
         }
+        if self.max_redirects > MAX_REDIRECTS {
+            let problem = format!("must be at most {MAX_REDIRECTS}");
+            return Err(ConfigError { field: "max_redirects", problem });
+        }
         if self.deflate && !cfg!(feature = "deflate") {
             let problem = "needs hermes-proto's feature `deflate`".to_string();
             return Err(ConfigError { field: "deflate", problem });
@@ -359,6 +370,9 @@ impl Config {
         Ok(())
     }
 }
+
+/// As many as WHATWG's `fetch` follows. More are a loop.
+const MAX_REDIRECTS: u32 = 20;
 
 /// Whether this can be one of the application's headers; else what is wrong with it.
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {

@@ -4,7 +4,8 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use core::net::Ipv4Addr;
 
-use fluent_uri::Uri;
+use fluent_uri::{Uri, UriRef};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Text;
 
@@ -67,6 +68,20 @@ impl Url {
         Ok(Url { text: text.into(), secure, host: host.into(), port, path })
     }
 
+    /// What a reference that came from this URL means, such as a redirect's `Location` (RFC 3986
+    /// §5.2). Its fragment is left out: that would be the user's side of it, and never travels.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the URL that comes of it.
+    pub fn join(&self, reference: &str) -> Result<Self, UrlError> {
+        let reference = reference.split('#').next().unwrap_or_default();
+        let reference = UriRef::parse(reference).map_err(|_| UrlError::Syntax)?;
+        let base = Uri::parse(self.as_str()).map_err(|_| UrlError::Syntax)?;
+        let joined = reference.resolve_against(&base).map_err(|_| UrlError::Syntax)?;
+        Url::parse(joined.as_str())
+    }
+
     /// The whole URL.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -110,6 +125,19 @@ impl Url {
     /// Scheme, host and port: what a session is bound to.
     pub fn origin(&self) -> &str {
         self.text.get(..self.path).unwrap_or_default()
+    }
+}
+
+/// As a string.
+impl Serialize for Url {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Url {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Url::parse(&String::deserialize(d)?).map_err(de::Error::custom)
     }
 }
 
@@ -185,6 +213,39 @@ mod tests {
             ("https://a:80/", "wss://a:80/"),
         ] {
             assert_eq!(Url::parse(text).unwrap().as_str(), url);
+        }
+    }
+
+    /// RFC 3986 §5.4, as far as a gateway's URL goes.
+    #[test]
+    fn join() {
+        let base = Url::parse("wss://a:1/b/c/d?q").unwrap();
+        for (reference, joined) in [
+            ("ws://h/x", "ws://h/x"),
+            ("HTTPS://H:443", "wss://h/"),
+            ("http://h:443/x?y", "ws://h:443/x?y"),
+            ("//h/x", "wss://h/x"),
+            ("/x?y", "wss://a:1/x?y"),
+            ("x", "wss://a:1/b/c/x"),
+            ("../../../x", "wss://a:1/x"),
+            ("./", "wss://a:1/b/c/"),
+            ("?y", "wss://a:1/b/c/d?y"),
+            ("", "wss://a:1/b/c/d?q"),
+            ("x#fragment", "wss://a:1/b/c/x"),
+            ("#", "wss://a:1/b/c/d?q"),
+        ] {
+            assert_eq!(base.join(reference).unwrap().as_str(), joined, "{reference}");
+        }
+        for (reference, error) in [
+            ("a b", UrlError::Syntax),
+            ("/\u{e9}", UrlError::Syntax),
+            ("ftp://h/", UrlError::Scheme),
+            ("mailto:x", UrlError::Scheme),
+            ("//u:p@h/", UrlError::Userinfo),
+            ("//h:0/", UrlError::Port),
+            ("///x", UrlError::NoHost),
+        ] {
+            assert_eq!(base.join(reference), Err(error), "{reference}");
         }
     }
 

@@ -73,7 +73,7 @@ async fn connection(conn: ConnId, request: Request, mut out: Out, inputs: Sender
             let asked = answer.headers().get("Retry-After").map(|it| it.to_str().map(str::parse));
             let retry_after = asked.and_then(|it| it.ok()?.ok()).map(close::RetryAfter::Seconds);
             let status = answer.status().as_u16();
-            return closed(CloseReason::Http { status, retry_after }).await;
+            return closed(CloseReason::Http { status, retry_after, redirect: None }).await;
         }
         Err(error) => return closed(CloseReason::Connect { text: error.to_string().into() }).await,
     };

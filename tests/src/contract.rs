@@ -96,6 +96,9 @@ impl fmt::Display for Shown<'_> {
 ///   Ping names its connection and the frames before it. `messages-written`, `-received` and
 ///   `-in-doubt` say what follows from what was flushed and which Pongs came, and no more.
 /// - Nothing passes a closed gate but `session-resume` and Pings.
+/// - A redirect is followed at once, in the same attempt, not more often than was allowed, and never
+///   from `wss` to `ws`; the gateway that it leads to gets no headers where it is another's. The next
+///   attempt begins at the gateway whose turn it is.
 /// - The waits double and are capped, or are as long as the gateway asked; `ws-failed` comes when a
 ///   budget is used up or a retry would not help, and only to an application that wants to be
 ///   connected.
@@ -435,13 +438,16 @@ impl Contract {
         match action {
             Action::AskCredentials { conn, url } => {
                 ensure!(self.config.ask_credentials, "{conn}: nobody has credentials");
+                ensure!(!self.retry.is_redirected(), "{conn}: credentials for a redirect");
                 self.begin(*conn, url, Stage::Credentials, owed)
             }
             Action::Open { conn, url } => {
                 if owed.dial.take() == Some(true) {
                     return self.dial(*conn, url);
                 }
-                ensure!(!self.config.ask_credentials, "{conn} is opened without credentials");
+                // A redirect is within an attempt that had them.
+                let asks = self.config.ask_credentials && !self.retry.is_redirected();
+                ensure!(!asks, "{conn} is opened without credentials");
                 self.begin(*conn, url, Stage::Connect, owed)
             }
             Action::Send { conn, seq, payload } => self.on_send(*conn, *seq, payload, owed),
@@ -595,6 +601,7 @@ impl Contract {
         ensure!(conn == live, "conn() is {conn:?}, and live is {live:?}");
         ensure!(client.url() == self.url(), "url() is {}, not {}", client.url(), self.url());
         let headers = self.config.headers.iter().chain(&self.headers);
+        let headers = headers.filter(|_| self.retry.is_at_home());
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
         ensure!(client.headers().eq(headers), "headers() are not what was set and brought");
 

@@ -1,7 +1,7 @@
 //! The words of a scenario: short spellings of actions and reasons. Times are milliseconds.
 
 use bytes::Bytes;
-use hermes_proto::close::{RetryAfter, Stage};
+use hermes_proto::close::{Redirect, RedirectRefused, RetryAfter, Stage};
 use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, GiveUp, Input,
     MessageId, Outgoing, Plaintext, Session, SessionDrop, Start, Text, Timestamp, Url,
@@ -224,7 +224,23 @@ pub fn unreachable() -> CloseReason {
 
 /// The gateway answered the upgrade with an HTTP status.
 pub fn http(status: u16, retry_after: impl Into<Option<RetryAfter>>) -> CloseReason {
-    CloseReason::Http { status, retry_after: retry_after.into() }
+    CloseReason::Http { status, retry_after: retry_after.into(), redirect: None }
+}
+
+/// The gateway answered the upgrade with a redirect.
+pub fn redirect(status: u16, to: &str) -> CloseReason {
+    let to = Url::parse(to).expect("it is one");
+    let redirect = Some(Redirect { to, refused: None }.into());
+    CloseReason::Http { status, retry_after: None, redirect }
+}
+
+/// The same, where the client does not go.
+pub fn redirect_refused(status: u16, to: &str, why: RedirectRefused) -> CloseReason {
+    let mut reason = redirect(status, to);
+    if let CloseReason::Http { redirect: Some(redirect), .. } = &mut reason {
+        redirect.refused = Some(why);
+    }
+    reason
 }
 
 /// Nothing happened in time.

@@ -14,7 +14,7 @@ use hermes_proto::{
     Action, Actions, Client, Config, ConnId, Credentials, Delivery, Frame, Input, Outgoing,
     Plaintext, Receipts, Resume, Session, Start, State, Timestamp,
 };
-use hermes_tests::{Call, Contract, Step, UNIX_MS, URL, http, lost, peer};
+use hermes_tests::{Call, Contract, Step, UNIX_MS, URL, http, lost, peer, redirect};
 
 /// Seconds, and few of them, so that there are few differences between deadlines. What is counted
 /// is counted to 1, or with `HERMES_EXPLORE=deep`, which takes minutes, to 2.
@@ -58,6 +58,8 @@ enum Topic {
     Ends,
     /// Sessions, and credentials.
     Session,
+    /// Redirects: to the gateway, another one, and in TLS.
+    Redirects,
 }
 
 /// What may happen next, whatever happened before.
@@ -102,6 +104,10 @@ fn alphabet(world: &World) -> Vec<Deed> {
         ];
         if covers(Topic::Ends) {
             inputs.extend([closed(peer(1008)), closed(peer(1013)), closed(http(401, None))]);
+        }
+        if covers(Topic::Redirects) {
+            let urls = [URL, "ws://other.test/", "wss://gateway.test/"];
+            inputs.extend(urls.map(|to| closed(redirect(302, to))));
         }
         if covers(Topic::Session) {
             inputs.push(text(r#"{"type":"session-init","token":"t","clientId":"c"}"#));
@@ -298,8 +304,11 @@ fn fingerprint(client: &Client) -> (u64, u64) {
 impl Map {
     fn note(&mut self, before: &World, deed: &Deed, step: &Step, after: &World) {
         let (from, to) = (phase(&before.client.state()), phase(&after.client.state()));
-        let is_new = step.actions.iter().any(|action| matches!(action, Action::Open { .. }));
-        if from != to || is_new && from != "Connecting" {
+        let conn = before.client.conn();
+        let is_new = step.actions.iter().any(|action| {
+            matches!(action, Action::Open { conn: new, .. } if conn.is_some_and(|old| old != *new))
+        });
+        if from != to || is_new {
             self.edges.entry((from, to)).or_default().insert(label(deed));
         }
     }
@@ -364,7 +373,7 @@ fn session() -> Option<Session> {
 fn no_history_breaks_the_contract() {
     let at_least_once =
         || Config { delivery: Delivery::AtLeastOnce, receipts: Receipts::Received, ..config() };
-    let worlds: [(_, _, _, &[Topic]); 8] = [
+    let worlds: [(_, _, _, &[Topic]); 9] = [
         ("ends", config(), None, &[Topic::Ends]),
         ("network", config(), None, &[Topic::Network]),
         ("messages", Config { heartbeat_interval: None, ..config() }, None, &[Topic::Messages]),
@@ -381,6 +390,17 @@ fn no_history_breaks_the_contract() {
             Config { resume: Resume::Wait, ask_credentials: true, ..config() },
             session(),
             &[Topic::Session],
+        ),
+        (
+            "redirects, session and credentials",
+            Config {
+                max_redirects: 2,
+                ask_credentials: true,
+                heartbeat_interval: None,
+                ..config()
+            },
+            session(),
+            &[Topic::Session, Topic::Redirects],
         ),
         (
             "two gateways and little time",

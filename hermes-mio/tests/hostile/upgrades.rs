@@ -64,8 +64,14 @@ fn a_refusal_with_a_body_without_end() {
             write_for_ever(&mut stream, &[b'x'; 10_000]);
         }
     };
-    assert_eq!(end(refuse(503)).reason, CloseReason::Http { status: 503, retry_after: None });
-    assert_eq!(last_end(refuse(403)).reason, CloseReason::Http { status: 403, retry_after: None });
+    assert_eq!(
+        end(refuse(503)).reason,
+        CloseReason::Http { status: 503, retry_after: None, redirect: None }
+    );
+    assert_eq!(
+        last_end(refuse(403)).reason,
+        CloseReason::Http { status: 403, retry_after: None, redirect: None }
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Which of several gateways is next.
+//! Which of several gateways is next, and where it sends us.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -15,15 +15,43 @@ pub(super) struct Gateways {
     at: usize,
     /// Those that said that a retry would not help, since the budget was full.
     refused: BTreeSet<usize>,
+    /// Where redirects have led to, in the attempt under way.
+    redirected: Option<Redirected>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Redirected {
+    to: Url,
+    /// How many there were.
+    count: u32,
 }
 
 impl Gateways {
     pub(super) fn new(first: Url, others: Vec<Url>) -> Self {
-        Gateways { first, others, at: 0, refused: BTreeSet::new() }
+        Gateways { first, others, at: 0, refused: BTreeSet::new(), redirected: None }
     }
 
     pub(super) fn current(&self) -> &Url {
-        self.all().nth(self.at).unwrap_or(&self.first)
+        self.redirected.as_ref().map_or(self.configured(), |redirected| &redirected.to)
+    }
+
+    /// Whether the current URL is of the origin that was configured.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.current().origin() == self.configured().origin()
+    }
+
+    /// The redirects of the attempt under way.
+    pub(super) fn redirects(&self) -> u32 {
+        self.redirected.as_ref().map_or(0, |redirected| redirected.count)
+    }
+
+    pub(super) fn follow(&mut self, to: Url) {
+        self.redirected = Some(Redirected { to, count: self.redirects() + 1 });
+    }
+
+    /// Back to what was configured.
+    pub(super) fn go_home(&mut self) {
+        self.redirected = None;
     }
 
     /// All may be tried again.
@@ -48,6 +76,10 @@ impl Gateways {
     pub(super) fn refuse(&mut self) -> bool {
         self.refused.insert(self.at);
         self.refused.len() == self.all().count()
+    }
+
+    fn configured(&self) -> &Url {
+        self.all().nth(self.at).unwrap_or(&self.first)
     }
 
     fn all(&self) -> impl Iterator<Item = &Url> {

@@ -485,7 +485,8 @@ impl Client {
         self.stats.attempts += 1;
         self.named += 1;
         let conn = ConnId(self.named);
-        if !self.config.ask_credentials {
+        // A redirect is within an attempt that had its credentials.
+        if !self.config.ask_credentials || self.gateways.redirects() > 0 {
             return self.dial(conn, out);
         }
         let deadline = self.now + self.config.credentials_timeout;
@@ -555,12 +556,12 @@ impl Client {
 
     /// A connection is gone. Decides what comes next, and says what happened.
     fn ended(&mut self, end: End, out: &mut impl Sink) {
-        let End { conn, code, reason, link, was_stable, reopen } = end;
+        let End { conn, code, mut reason, link, was_stable, reopen } = end;
         self.phase = Phase::Idle;
-        self.fresh_headers = Vec::new();
         self.stats.ended(&reason);
         // Before another gateway has its turn.
         let was_home = self.session.as_ref().is_some_and(|own| own.belongs_to(self.url()));
+        let redirect = if link.is_none() { self.redirect(&mut reason) } else { None };
         let lost = self.outbox.rewind();
         if was_stable {
             self.retry.refill(self.now);
@@ -568,15 +569,21 @@ impl Client {
         }
         // What nobody will send again is no reason for another connection.
         let is_drained = self.intent == Intent::Drain && self.outbox.len() == 0;
-        let next = if self.intent == Intent::Stop || is_drained {
+        let is_over = self.intent == Intent::Stop || is_drained;
+        let redirect = redirect.filter(|_| !is_over && self.offline.is_none());
+        let next = if is_over {
             Next::Rest
         } else if reopen && self.offline.is_some() {
             Next::Hold(self.now)
-        } else if reopen {
+        } else if reopen || redirect.is_some() {
             Next::Open
         } else {
             self.next_attempt(conn, &reason, was_stable)
         };
+        match redirect {
+            Some(to) => self.gateways.follow(to),
+            None => self.end_attempt(),
+        }
         let retry_at = match next {
             Next::Open => Some(self.now),
             Next::Wait(until) => Some(until),
@@ -612,7 +619,14 @@ impl Client {
         }
     }
 
+    /// What was for one attempt is for no other.
+    fn end_attempt(&mut self) {
+        self.gateways.go_home();
+        self.fresh_headers = Vec::new();
+    }
+
     fn rest(&mut self, phase: Phase, out: &mut impl Sink) {
+        self.end_attempt();
         self.phase = phase;
         self.intent = Intent::Stop;
         self.prefer_session();

@@ -251,15 +251,17 @@ impl Client {
         &self.config
     }
 
-    /// The gateway whose turn it is: of the live connection, or of the next.
+    /// The gateway whose turn it is, or where it has sent us: of the live connection, or of the next.
     pub fn url(&self) -> &Url {
         self.gateways.current()
     }
 
     /// The headers for the upgrade request of the attempt under way: the configured ones, then the
-    /// [fresh](crate::Credentials) ones. For a host that makes the request.
+    /// [fresh](crate::Credentials) ones; none where a redirect has led to another origin. For a host
+    /// that makes the request.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let headers = self.config.headers.iter().chain(&self.fresh_headers);
+        let headers = headers.filter(|_| self.gateways.is_at_home());
         headers.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 

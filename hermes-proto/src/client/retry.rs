@@ -5,8 +5,8 @@ use core::time::Duration;
 use chacha20::ChaCha12Rng;
 
 use super::{Client, Purpose, backoff};
-use crate::close::{RetryAfter, Stage};
-use crate::{CloseReason, Config, ConnId, GiveUp, Timestamp};
+use crate::close::{RedirectRefused, RetryAfter, Stage};
+use crate::{CloseReason, Config, ConnId, GiveUp, Timestamp, Url};
 
 /// The budget of reconnects, and what was spent of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -108,6 +108,22 @@ impl Client {
         Next::Wait(until)
     }
 
+    /// Where the end of an attempt leads to at once. The reason says why not.
+    pub(super) fn redirect(&self, reason: &mut CloseReason) -> Option<Url> {
+        let CloseReason::Http { redirect: Some(redirect), .. } = reason else { return None };
+        let most = self.config.max_redirects;
+        redirect.refused = if most == 0 {
+            Some(RedirectRefused::Off)
+        } else if self.gateways.redirects() >= most {
+            Some(RedirectRefused::TooMany)
+        } else if self.url().is_secure() && !redirect.to.is_secure() {
+            Some(RedirectRefused::Insecure)
+        } else {
+            return Some(redirect.to.clone());
+        };
+        None
+    }
+
     fn is_fatal(&self, reason: &CloseReason) -> bool {
         match reason {
             CloseReason::Peer { code, .. } => self.config.fatal_close_codes.contains(code),
@@ -122,7 +138,7 @@ impl Client {
     pub(super) fn asked_wait(&self, reason: &CloseReason) -> Option<Duration> {
         match reason {
             CloseReason::Peer { code, .. } => self.config.close_delays.get(code).copied(),
-            CloseReason::Http { status: 429 | 503, retry_after: Some(asked) } => {
+            CloseReason::Http { status: 429 | 503, retry_after: Some(asked), .. } => {
                 let asked = match *asked {
                     RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
                     RetryAfter::UnixSeconds(at) => Duration::from_secs(at)

@@ -233,6 +233,9 @@ impl core::fmt::Display for Brief<'_> {
             CloseReason::Requested => f.write_str("disconnect"),
             CloseReason::Peer { code, text } if text.is_empty() => write!(f, "close {code}"),
             CloseReason::Peer { code, text } => write!(f, "close {code} ({})", text.as_str()),
+            CloseReason::Http { status, redirect: Some(redirect), .. } => {
+                write!(f, "HTTP status {status}, {redirect}")
+            }
             CloseReason::Http { status, .. } => write!(f, "HTTP status {status}"),
             CloseReason::Timeout { stage } => write!(f, "a timeout: {stage}"),
             CloseReason::Lost { text } if text.is_empty() => f.write_str("a loss"),

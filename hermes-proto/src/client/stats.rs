@@ -11,7 +11,7 @@ use crate::{CloseReason, DropReason};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Attempts at a connection.
+    /// Attempts at a connection, and redirects that were followed.
     pub attempts: u64,
     /// Of those: connections that were opened.
     pub opened: u64,

@@ -405,6 +405,8 @@ struct InputLine<'a> {
     _status: Option<IgnoredAny>,
     #[serde(rename = "retry_after")]
     _retry_after: Option<IgnoredAny>,
+    #[serde(rename = "redirect")]
+    _redirect: Option<IgnoredAny>,
     #[serde(rename = "error")]
     _error: Option<IgnoredAny>,
     #[serde(rename = "violation")]

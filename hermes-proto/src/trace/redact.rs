@@ -2,7 +2,8 @@
 //!
 //! It errs on the side of withholding: what it can't follow it replaces as a whole.
 
-use alloc::string::String;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -10,7 +11,8 @@ use bytes::Bytes;
 
 use super::Header;
 use super::line::Payload;
-use crate::{Frame, Input, Text};
+use crate::close::Redirect;
+use crate::{CloseReason, Frame, Input, Text, Url};
 
 /// What is in the names of secrets.
 const SECRET: [&str; 9] = [
@@ -88,6 +90,8 @@ impl Redactor {
                 self.stream = Stream::default();
                 Input::Opened { conn }
             }
+            Input::Closing { conn, reason } => Input::Closing { conn, reason: redirect(reason) },
+            Input::Closed { conn, reason } => Input::Closed { conn, reason: redirect(reason) },
             other => other,
         }
     }
@@ -110,6 +114,19 @@ fn redact_query(url: &mut String) {
         })
         .collect();
     *url = [address, "?", &query.join("&")].concat();
+}
+
+/// Replaces the values in the query of the URL that a reason has.
+fn redirect(mut reason: CloseReason) -> CloseReason {
+    if let CloseReason::Http { redirect, .. } = &mut reason {
+        *redirect = redirect.take().and_then(|redirect| {
+            let mut url = redirect.to.as_str().to_string();
+            redact_query(&mut url);
+            let to = Url::parse(&url).ok()?;
+            Some(Box::new(Redirect { to, ..*redirect }))
+        });
+    }
+    reason
 }
 
 /// Replaces the secrets in a text; the rest is not JSON.
@@ -218,6 +235,8 @@ enum State {
     /// In its value.
     Value {
         is_secret: bool,
+        /// Whether what follows a question mark is one.
+        is_url: bool,
     },
     /// In a frame's header.
     Frame {
@@ -249,7 +268,8 @@ impl Stream {
             State::Name { name, is_first } => match *byte {
                 b':' if !*is_first => {
                     let is_secret = name.len() > Json::LONGEST_NAME || is_secret(name);
-                    self.state = State::Value { is_secret };
+                    let is_url = name.trim().eq_ignore_ascii_case("location");
+                    self.state = State::Value { is_secret, is_url };
                 }
                 // An empty line: the header is over.
                 b'\n' if name.trim().is_empty() => self.state = State::Frame { header: Vec::new() },
@@ -257,10 +277,11 @@ impl Stream {
                 other if name.len() <= Json::LONGEST_NAME => name.push(char::from(other)),
                 _ => {}
             },
-            State::Value { is_secret } => match *byte {
+            State::Value { is_secret, is_url } => match *byte {
                 b'\n' => self.state = State::Name { name: String::new(), is_first: false },
                 b'\r' | b' ' => {}
                 _ if *is_secret => *byte = STAND_IN,
+                b'?' => *is_secret = *is_url,
                 _ => {}
             },
             State::Frame { header } => {
@@ -357,6 +378,15 @@ mod tests {
         // A status line has no name.
         let status = "HTTP/1.1 401 No token: none\r\n";
         assert_eq!(redacted(status), status);
+    }
+
+    /// Where a redirect leads is no secret; what it takes along may be.
+    #[test]
+    fn the_query_of_a_location_is_withheld() {
+        let head = "HTTP/1.1 302 a?b\r\nLocation: /a?b=c#d\r\nX: y?z\r\n\r\n";
+        let mut bytes = head.as_bytes().to_vec();
+        Stream::default().redact(&mut bytes);
+        assert_eq!(bytes, head.replace("b=c#d", "xxxxx").as_bytes());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The opening handshake (RFC 6455 §4.1), on the client's side.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
@@ -13,14 +14,19 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::deflate::{self, Deflater, Inflater};
 use super::outgoing::Outgoing;
-use crate::close::{RetryAfter, UpgradeError};
+use crate::close::{Redirect, RetryAfter, UpgradeError};
 use crate::{CloseReason, Config, Text, Url};
+
+/// The longest URL that everybody takes (RFC 9110 §4.1), and so all of a redirect's that is kept.
+const LONGEST_LOCATION: usize = 8_000;
 
 /// Waits for the answer to a request that was sent.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Upgrade {
     /// The digest of our key, which proves that the answer is one to this request.
     accept: String,
+    /// What was asked, and a redirect may refer to.
+    url: Url,
     /// The answer's header, as far as it came.
     head: Vec<u8>,
 }
@@ -73,7 +79,8 @@ impl Upgrade {
         }
         request.push_str("\r\n");
         out.raw(request.as_bytes());
-        Upgrade { accept: derive_accept_key(key.as_bytes()), head: Vec::new() }
+        let accept = derive_accept_key(key.as_bytes());
+        Upgrade { accept, url: url.clone(), head: Vec::new() }
     }
 
     /// Takes the answer's bytes off `bytes`, and nothing that follows it. `None`: there is more
@@ -118,7 +125,11 @@ impl Upgrade {
             // No version to upgrade from, but many an old server and proxy says so why it won't.
             (Some(status @ 200..), _) => {
                 let retry_after = retry_after(response.headers);
-                return Err(CloseReason::Http { status, retry_after });
+                let redirect = match status {
+                    301 | 302 | 307 | 308 => self.redirect(response.headers, config)?,
+                    _ => None,
+                };
+                return Err(CloseReason::Http { status, retry_after, redirect });
             }
             _ => return Err(failed(UpgradeError::NotHttp)),
         }
@@ -148,6 +159,27 @@ impl Upgrade {
                 Ok(Some(chosen))
             }
             _ => Err(failed(UpgradeError::UnexpectedSubprotocol)),
+        }
+    }
+}
+
+impl Upgrade {
+    /// `Location` (RFC 9110 §10.2.2). One that is no good is as good as none where no redirects are
+    /// followed.
+    fn redirect(
+        &self,
+        headers: &[httparse::Header<'_>],
+        config: &Config,
+    ) -> Result<Option<Box<Redirect>>, CloseReason> {
+        if values(headers, "Location").next().is_none() {
+            return Ok(None);
+        }
+        let location = only(headers, "Location")
+            .filter(|location| (1..=LONGEST_LOCATION).contains(&location.len()));
+        match location.and_then(|location| self.url.join(location).ok()) {
+            Some(to) => Ok(Some(Box::new(Redirect { to, refused: None }))),
+            None if config.max_redirects == 0 => Ok(None),
+            None => Err(failed(UpgradeError::BadLocation)),
         }
     }
 }

@@ -491,6 +491,9 @@ impl Contract {
         if let Phase::Closing { why, code: first, .. } = &link.phase {
             (code, reason) = (first.unwrap_or(code), why.clone());
         }
+        if link.stage().is_some() {
+            self.judge(&mut reason);
+        }
         Some(End { conn: link.conn, code, reason, link })
     }
 }

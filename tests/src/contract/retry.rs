@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hermes_proto::close::{RetryAfter, Stage};
+use hermes_proto::close::{RedirectRefused, RetryAfter, Stage};
 use hermes_proto::{CloseReason, Config, Event, GiveUp, Jitter, Timestamp, Url};
 
 use super::link::Phase;
@@ -25,6 +25,8 @@ pub(super) struct Retry {
     turn: usize,
     /// Those that said that a retry would not help.
     refused: BTreeSet<usize>,
+    /// Where the attempt under way was sent, one after the other.
+    redirects: Vec<Url>,
 }
 
 impl Retry {
@@ -38,11 +40,22 @@ impl Retry {
             urls: urls.map(|url| Url::parse(url).expect("the client took it")).collect(),
             turn: 0,
             refused: BTreeSet::new(),
+            redirects: Vec::new(),
         }
     }
 
     pub(super) fn url(&self) -> &Url {
-        &self.urls[self.turn]
+        self.redirects.last().unwrap_or(&self.urls[self.turn])
+    }
+
+    /// Whether the attempt under way has been sent elsewhere.
+    pub(super) fn is_redirected(&self) -> bool {
+        !self.redirects.is_empty()
+    }
+
+    /// Whether it is with whom the application knows.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.url().origin() == self.urls[self.turn].origin()
     }
 
     fn refill(&mut self, now: Timestamp) {
@@ -133,7 +146,7 @@ impl Contract {
     pub(super) fn asked(&self, reason: &CloseReason) -> Option<Duration> {
         match reason {
             CloseReason::Peer { code, .. } => self.config.close_delays.get(code).copied(),
-            CloseReason::Http { status: 429 | 503, retry_after } => {
+            CloseReason::Http { status: 429 | 503, retry_after, .. } => {
                 let asked = match (*retry_after)? {
                     RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
                     RetryAfter::UnixSeconds(at) => Duration::from_secs(at)
@@ -177,6 +190,20 @@ impl Contract {
         [least..=*spread.end().max(own.end()), own]
     }
 
+    /// What is said of an end that is a redirect: why it is not followed, if it is not.
+    pub(super) fn judge(&self, reason: &mut CloseReason) {
+        let CloseReason::Http { redirect: Some(redirect), .. } = reason else { return };
+        let most = self.config.max_redirects as usize;
+        redirect.refused = match self.retry.redirects.len() {
+            _ if most == 0 => Some(RedirectRefused::Off),
+            before if before == most => Some(RedirectRefused::TooMany),
+            _ if self.url().is_secure() && !redirect.to.is_secure() => {
+                Some(RedirectRefused::Insecure)
+            }
+            _ => None,
+        };
+    }
+
     fn is_fatal(&self, reason: &CloseReason) -> bool {
         match reason {
             CloseReason::Peer { code, .. } => self.config.fatal_close_codes.contains(code),
@@ -195,11 +222,11 @@ impl Contract {
         owed: &mut Owed,
     ) -> Verdict {
         let End { reason, link, .. } = end;
+        let redirect = followed(&reason).filter(|_| link.stage().is_some()).cloned();
         let was_stable = link.was_stable(self.now, &self.config);
         let reopen = matches!(link.phase, Phase::Closing { reopen: true, .. });
         let origin = self.url().origin().to_owned();
         self.count_end(&reason);
-        self.headers.clear();
         let asked = self.asked(&reason);
         self.last_end = Some(LastEnd { reason: reason.clone(), asked, at: self.now });
         let lost = self.rewind();
@@ -208,9 +235,19 @@ impl Contract {
         }
         // What nobody will send again is no reason for another connection.
         let drained = self.is_draining() && self.mail.len() == 0;
-        let next = if self.intent == Intent::Stop || drained {
+        let over = self.intent == Intent::Stop || drained;
+        let redirect = redirect.filter(|_| !over && self.offline.is_none());
+        let is_redirect = redirect.is_some();
+        match redirect {
+            Some(to) => self.retry.redirects.push(to),
+            None => {
+                self.retry.redirects.clear();
+                self.headers.clear();
+            }
+        }
+        let next = if over {
             Place::Idle
-        } else if reopen {
+        } else if reopen || is_redirect {
             Place::Waiting { until: self.now..=self.now, spends: false }
         } else {
             self.next(&reason, was_stable, retry_at)
@@ -298,6 +335,16 @@ impl Contract {
             CloseReason::Timeout { .. } => &mut ends.timeout,
             _ => &mut ends.lost,
         } += 1;
+    }
+}
+
+/// Where a redirect leads that nothing speaks against.
+fn followed(reason: &CloseReason) -> Option<&Url> {
+    match reason {
+        CloseReason::Http { redirect: Some(redirect), .. } if redirect.refused.is_none() => {
+            Some(&redirect.to)
+        }
+        _ => None,
     }
 }
 

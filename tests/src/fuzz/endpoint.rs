@@ -29,7 +29,7 @@ const DEEDS: usize = 200;
 const MOST_WAITING: usize = 100 + 40 + 70 + 5 * 8 + 22 + 16 * (125 + 6) + 8;
 
 /// Answers that are not the right one.
-const ANSWERS: [&str; 8] = [
+const ANSWERS: [&str; 10] = [
     "HTTP/1.1 503 Busy\r\nRetry-After: 2\r\n\r\n",
     "HTTP/1.1 401 Unauthorized\r\n\r\n",
     "HTTP/1.1 404 Not Found\r\n\r\n",
@@ -38,6 +38,8 @@ const ANSWERS: [&str; 8] = [
     "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     "HTTP/1.1 200 OK\r\nX: ",
     "220 mail.test ESMTP\r\n",
+    "HTTP/1.1 302 Found\r\nLocation: /here?x\r\n\r\n",
+    "HTTP/1.1 307 There\r\nLocation: https://other.test/\r\n\r\n",
 ];
 
 /// What a server does, beside what a [`Verb`] has it do: it writes bytes.

@@ -10,7 +10,7 @@ use hermes_proto::{
 };
 
 use super::script::Script;
-use crate::words::{UNIX_MS, URL, http, lost, peer};
+use crate::words::{UNIX_MS, URL, http, lost, peer, redirect};
 use crate::world::{Begin, Conn, Deed, Report, TOKEN};
 use crate::ws::Dice;
 
@@ -50,7 +50,7 @@ pub(super) fn begin(script: &mut Script<'_>) -> (Begin, Recording) {
     let can_ping = !script.bit();
     let delivery = script.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
     let receipts = script.pick(&[Receipts::None, Receipts::Written, Receipts::Received]);
-    let config = Config {
+    let mut config = Config {
         fallback_urls: fallbacks.iter().map(|&url| url.to_owned()).collect(),
         ask_credentials: script.bit(),
         backoff_base: backoff,
@@ -93,7 +93,9 @@ pub(super) fn begin(script: &mut Script<'_>) -> (Begin, Recording) {
     let age = script.pick(&[None, Some(0), Some(9_000), Some(20_000)]);
     let session = script.pick(&[None, Some((origin, age))]);
     let recording = script.pick(&[Recording::None, Recording::Whole, Recording::Redacted]);
-    (Begin { config, seed: script.byte(), session }, recording)
+    let seed = script.byte();
+    config.max_redirects = script.pick(&[1, 0, 2]);
+    (Begin { config, seed, session }, recording)
 }
 
 /// Something that happens. As a byte it is its place in here.
@@ -311,7 +313,7 @@ fn frame(number: u8) -> Frame {
 }
 
 fn reason(number: u8) -> CloseReason {
-    match number % 14 {
+    match number % 17 {
         0 => lost(),
         1 => peer(1000),
         2 => peer(1001),
@@ -325,6 +327,9 @@ fn reason(number: u8) -> CloseReason {
         10 => CloseReason::Credentials { text: "none".into() },
         11 => CloseReason::Requested,
         12 => CloseReason::Resolve { text: "no such host".into() },
+        13 => redirect(302, "ws://other.test/"),
+        14 => redirect(307, "wss://gateway.test/x?y"),
+        15 => redirect(308, URL),
         _ => CloseReason::Protocol { violation: Violation::Masked },
     }
 }

@@ -41,6 +41,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
             .to_owned(),
         "HTTP/1.1 503 Busy\r\nRetry-After: Sunday, 06-Nov-94 08:49:37 GMT\r\n\r\n".to_owned(),
         "HTTP/1.0 404 Not Found\r\n\r\n".to_owned(),
+        "HTTP/1.1 301 Moved\r\nLocation: https://[::1]:8443/a/../b?c#d\r\n\r\n".to_owned(),
+        "HTTP/1.1 302 Found\r\nLocation: ../x\r\n\r\n".to_owned(),
+        "HTTP/1.1 307 There\r\nLocation: //u:p@h/\r\n\r\n".to_owned(),
         "SSH-2.0-OpenSSH_9.6\r\n".to_owned(),
     ];
     let mut seeds = Vec::new();

@@ -2,7 +2,7 @@
 
 use hermes_proto::close::UpgradeError;
 use hermes_proto::ws::{Connection, Event};
-use hermes_proto::{CloseReason, Config};
+use hermes_proto::{CloseReason, Config, Url};
 use tungstenite::error::{Error, ProtocolError, SubProtocolError};
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::client::{ClientHandshake, Request, Response};
@@ -27,7 +27,7 @@ pub struct Difference {
 }
 
 /// All there are.
-pub const DIFFERENCES: [Difference; 8] = [
+pub const DIFFERENCES: [Difference; 9] = [
     Difference {
         is_met: |answer, ours, _| *ours == failed(UpgradeError::NotHttp) && !answer.begins_well(),
         why: "A peer of another kind is told by its first wrong byte, an empty line in front of \
@@ -94,6 +94,14 @@ pub const DIFFERENCES: [Difference; 8] = [
         },
         why: "RFC 6455 §4.2.2: a server need not choose any of the subprotocols. Tungstenite \
               insists.",
+    },
+    Difference {
+        is_met: |answer, ours, theirs| {
+            *ours == failed(UpgradeError::BadLocation)
+                && matches!(theirs, End::Refused(301 | 302 | 307 | 308))
+                && answer.all("location").next().is_some()
+        },
+        why: "Tungstenite does not look where a redirect leads.",
     },
 ];
 
@@ -212,7 +220,13 @@ fn ours(conn: &Connection, pieces: &[&[u8]]) -> End {
                 let bytes = before + piece.len() - rest.len();
                 return End::Open { bytes, subprotocol: conn.subprotocol().map(str::to_owned) };
             }
-            Some(Event::Failed(CloseReason::Http { status, .. })) => return End::Refused(status),
+            Some(Event::Failed(CloseReason::Http { status, redirect, .. })) => {
+                if let Some(redirect) = redirect {
+                    let to = redirect.to.as_str();
+                    assert_eq!(Url::parse(to).as_ref(), Ok(&redirect.to), "a redirect is a URL");
+                }
+                return End::Refused(status);
+            }
             Some(Event::Failed(CloseReason::Upgrade { error })) => return End::Failed(error),
             Some(other) => panic!("{other:?}"),
         }
@@ -256,7 +270,8 @@ fn theirs(request: Request, bytes: &[u8]) -> End {
 /// same headers, the key above all.
 fn begin(asks: bool) -> (Connection, Request) {
     let subprotocols = SUBPROTOCOLS.iter().filter(|_| asks).map(|&name| name.to_owned()).collect();
-    let config = Config { max_header_bytes: MAX_HEADER, subprotocols, ..config() };
+    let config =
+        Config { max_header_bytes: MAX_HEADER, max_redirects: 1, subprotocols, ..config() };
     let mut conn = Connection::new(config, SEED).expect("the settings are fine");
     let text = std::str::from_utf8(conn.transmit()).expect("a request is ASCII");
     let mut request = Request::builder().uri(URL);

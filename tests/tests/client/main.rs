@@ -17,6 +17,7 @@ mod overflow;
 mod postponed;
 mod properties;
 mod receipts;
+mod redirect;
 mod resume;
 mod retry_after;
 mod routing;

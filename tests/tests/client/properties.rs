@@ -17,7 +17,7 @@ use hermes_proto::{
     Overflow, Plaintext, Receipts, Resume,
 };
 use hermes_tests::world::{Begin, Conn, Deed, Report, TOKEN, World};
-use hermes_tests::{Call, Step, UNIX_MS, URL, http, lost, peer};
+use hermes_tests::{Call, Step, UNIX_MS, URL, http, lost, peer, redirect};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -93,7 +93,13 @@ fn everything_happens() {
         world.go(&deeds);
         for action in world.story.iter().flat_map(|step| &step.actions) {
             match action {
-                Action::Emit(Event::Disconnected { reason, .. }) => see(&reason.to_string()),
+                Action::Emit(Event::Disconnected { reason, .. }) => match reason {
+                    CloseReason::Http { redirect: Some(redirect), .. } => match redirect.refused {
+                        None => see("a redirect"),
+                        Some(why) => see(&format!("no redirect: {why}")),
+                    },
+                    reason => see(&reason.to_string()),
+                },
                 Action::Emit(Event::Failed { why, .. }) => see(&why.to_string()),
                 Action::Emit(Event::SessionDropped { reason }) => see(&reason.to_string()),
                 Action::Emit(Event::InDoubt { resend, .. }) => see(&format!("in doubt {resend}")),
@@ -149,6 +155,8 @@ fn everything_happens() {
         "the gateway closed with code 1001",
         "the gateway closed with code 1013",
         "the gateway answered the upgrade with HTTP status 503, and asks for 2 s",
+        "a redirect",
+        "no redirect: max_redirects is 0",
     ] {
         assert!(seen.get(what).is_some_and(|times| *times >= 3), "{what}: {seen:#?}");
     }
@@ -218,17 +226,18 @@ fn configs() -> impl Strategy<Value = Config> {
         prop_oneof![Just(Plaintext::Allow), Just(Plaintext::Warn), Just(Plaintext::Refuse)],
         off_or(ms(0..=60_000)),
         off_or(1..=2_u32),
-        prop_oneof![2 => Just(false), 1 => Just(true)],
+        (prop_oneof![2 => Just(false), 1 => Just(true)], 0..=2_u32),
     );
     (waits, timeouts, bounds, proof, session).prop_map(|parts| {
         let (waits, timeouts, bounds, (can_ping, delivery, receipts), session) = parts;
         let (backoff, (max_attempts, max_elapsed), jitter, waits, asked, fallbacks) = waits;
         let ((connect, close, credentials, gate), heartbeat) = timeouts;
         let ((outbox_max_messages, outbox_max_bytes, window), overflow, message_ttl) = bounds;
-        let (resume, plaintext_session, session_max_age, max_resume_failures, asks) = session;
+        let (resume, plaintext_session, session_max_age, max_resume_failures, attempt) = session;
         Config {
             fallback_urls: fallbacks.into_iter().map(str::to_owned).collect(),
-            ask_credentials: asks,
+            ask_credentials: attempt.0,
+            max_redirects: attempt.1,
             backoff_base: backoff.0,
             backoff_cap: backoff.0 * backoff.1,
             max_attempts,
@@ -335,6 +344,8 @@ fn reason() -> impl Strategy<Value = CloseReason> {
         1 => Just(http(503, RetryAfter::Seconds(2))),
         1 => (0..10_u64)
             .prop_map(|at| http(429, RetryAfter::UnixSeconds(UNIX_MS / 1_000 + at))),
+        3 => prop::sample::select(vec![URL, "ws://other.test/", "wss://gateway.test/"])
+            .prop_map(|to| redirect(302, to)),
         1 => Just(CloseReason::Credentials { text: "none".into() }),
         1 => Just(CloseReason::Requested),
         1 => Just(CloseReason::Protocol { violation: Violation::Masked }),

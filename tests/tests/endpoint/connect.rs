@@ -186,7 +186,12 @@ fn the_gateway_refuses() {
         bench.opened(1);
         bench.take(usize::MAX);
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
-        let gone = disconnected(1, 1006, CloseReason::Http { status, retry_after: None }, 1_003);
+        let gone = disconnected(
+            1,
+            1006,
+            CloseReason::Http { status, retry_after: None, redirect: None },
+            1_003,
+        );
         assert_eq!(bench.at(3).receive(answer), [abandon(1), gone, arm(1_003)]);
     }
 }
@@ -199,7 +204,12 @@ fn the_gateway_refuses_for_good() {
         bench.connect();
         bench.opened(1);
         bench.take(usize::MAX);
-        let gone = disconnected(1, 1006, CloseReason::Http { status, retry_after: None }, None);
+        let gone = disconnected(
+            1,
+            1006,
+            CloseReason::Http { status, retry_after: None, redirect: None },
+            None,
+        );
         let failed = Action::Emit(Event::Failed { attempts: 0, why: GiveUp::Fatal });
         let answer = format!("HTTP/1.1 {status} X\r\n\r\n");
         assert_eq!(bench.at(3).receive(answer), [abandon(1), gone, failed, disarm()]);
@@ -229,7 +239,12 @@ fn refused_with_the_request_half_taken() {
     bench.connect();
     bench.opened(1);
     bench.take(10);
-    let gone = disconnected(1, 1006, CloseReason::Http { status: 431, retry_after: None }, 1_000);
+    let gone = disconnected(
+        1,
+        1006,
+        CloseReason::Http { status: 431, retry_after: None, redirect: None },
+        1_000,
+    );
     let actions = bench.receive("HTTP/1.1 431 X\r\n\r\n");
     assert_eq!(actions, [abandon(1), gone, arm(1_000)]);
     assert_eq!(bench.take(usize::MAX), []);

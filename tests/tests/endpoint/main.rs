@@ -6,4 +6,5 @@ mod deflate;
 mod delivery;
 mod flush;
 mod properties;
+mod redirect;
 mod timers;

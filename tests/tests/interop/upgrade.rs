@@ -56,7 +56,7 @@ fn a_wrong_authorization_is_told_with_its_status(library: &'static Library) {
     let mut bench = Bench::with(server, config);
     bench.send(&chat("for nobody"));
     bench.client.connect();
-    let refused = CloseReason::Http { status: 401, retry_after: None };
+    let refused = CloseReason::Http { status: 401, retry_after: None, redirect: None };
     assert_eq!(bench.expect_disconnected(), refused);
     bench.report("reject");
     assert_eq!(bench.next_event(), Event::Failed { attempts: 0, why: GiveUp::Fatal });

@@ -392,6 +392,29 @@ fn reconnects_by_the_thousand() {
     }
 }
 
+/// Each is to a URL as long as can be.
+#[test]
+fn redirects_without_end() {
+    let config = Config {
+        max_header_bytes: 8_200,
+        max_redirects: 20,
+        max_attempts: None,
+        ..besieged()[2].clone()
+    };
+    let answer = format!("HTTP/1.1 302 There\r\nLocation: /{}\r\n\r\n", "x".repeat(7_999));
+    hold(&config, 0, |victim| {
+        for _ in 0..10 {
+            victim.dial(Credentials::default());
+            for _ in 0..=20 {
+                victim.receive(answer.as_bytes());
+                let conn = victim.conn();
+                victim.input(Input::Opened { conn });
+            }
+        }
+        assert_eq!(victim.endpoint.client().stats().attempts, 210);
+    });
+}
+
 /// What the host brings is gone with the attempt that it was brought for, but for the token.
 #[test]
 fn doors_with_many_locks() {

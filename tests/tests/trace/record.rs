@@ -12,7 +12,7 @@ use hermes_proto::{
     Frame, Input, Outgoing, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
 };
 use hermes_tests::ws::{reply_to, text};
-use hermes_tests::{json, pong};
+use hermes_tests::{json, pong, redirect};
 
 const SECRETS: [&str; 7] = [
     "s3cret-token",
@@ -46,6 +46,7 @@ fn start() -> Start {
 fn talkative() -> Config {
     Config {
         ask_credentials: true,
+        max_redirects: 1,
         fallback_urls: vec!["ws://b.example/ws?key=s3cret-other".into()],
         delivery: Delivery::AtLeastOnce,
         receipts: Receipts::Received,
@@ -280,11 +281,16 @@ fn all_that_can_be_said() {
         does(Input::Send(json("6").volatile().with_ttl(second)));
         does(Input::Flushed { conn, up_to: 5 });
         let asked = Some(RetryAfter::Seconds(7));
-        does(Input::Closed { conn, reason: CloseReason::Http { status: 503, retry_after: asked } });
+        does(Input::Closed {
+            conn,
+            reason: CloseReason::Http { status: 503, retry_after: asked, redirect: None },
+        });
         does(Input::Shutdown { within: 600 * second });
         does(Input::Send(json("7")));
         let conn = does(Input::TimerFired).0.unwrap();
         does(Input::Credentials { conn, credentials: Credentials::default() });
+        let reason = redirect(307, "ws://gateway.example/here?ticket=s3cret-query&s3cret-other");
+        let conn = does(Input::Closed { conn, reason }).0.unwrap();
         does(Input::Opened { conn });
         does(Input::Closed { conn, reason: CloseReason::lost() });
         let conn = does(Input::TimerFired).0.unwrap();
@@ -299,13 +305,22 @@ fn all_that_can_be_said() {
         let reason = CloseReason::Credentials { text: "none to be had".into() };
         does(Input::Closed { conn, reason });
         let conn = does(Input::TimerFired).0.unwrap();
-        does(Input::Closed { conn, reason: CloseReason::Http { status: 401, retry_after: None } });
+        does(Input::Closed {
+            conn,
+            reason: CloseReason::Http { status: 401, retry_after: None, redirect: None },
+        });
         let conn = does(Input::TimerFired).0.unwrap();
         // Both gateways refuse for good.
         let asked = Some(RetryAfter::UnixSeconds(1_800_000_000));
-        does(Input::Closed { conn, reason: CloseReason::Http { status: 403, retry_after: asked } });
+        does(Input::Closed {
+            conn,
+            reason: CloseReason::Http { status: 403, retry_after: asked, redirect: None },
+        });
         let conn = does(Input::TimerFired).0.unwrap();
-        does(Input::Closed { conn, reason: CloseReason::Http { status: 403, retry_after: None } });
+        does(Input::Closed {
+            conn,
+            reason: CloseReason::Http { status: 403, retry_after: None, redirect: None },
+        });
         does(Input::ClearSession);
         trace
     };

@@ -400,7 +400,7 @@ fn a_server_refuses() {
             result = shake.handshake();
         }
         assert!(matches!(result, Err(HandshakeError::Failure(Error::Http(_)))));
-        let failed = Event::Failed(CloseReason::Http { status, retry_after: None });
+        let failed = Event::Failed(CloseReason::Http { status, retry_after: None, redirect: None });
         assert_eq!(feed(&mut client, &wire.outgoing), [failed]);
     }
 }

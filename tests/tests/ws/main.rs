@@ -5,6 +5,7 @@ mod deflate;
 mod differential;
 mod frames;
 mod ping;
+mod redirect;
 mod retry_after;
 mod send;
 mod upgrade;

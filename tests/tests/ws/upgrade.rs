@@ -268,17 +268,17 @@ fn other_statuses() {
     for status in [200, 204, 301, 302, 304, 400, 401, 403, 404, 407, 426, 429, 500, 502, 503, 599] {
         for rest in [
             "\r\n\r\n",
-            " Some Reason\r\nRetry-After: 120\r\nLocation: ws://elsewhere.test/\r\n\r\n<html></html>",
+            " Some Reason\r\nRetry-After: 120\r\nAllow: GET\r\n\r\n<html></html>",
             " X\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: {A}\n\n",
             " X\r\nWWW-Authenticate: Basic\r\nContent-Length: 5\r\n\r\nhello",
         ] {
             let text = answer(&format!("HTTP/1.1 {status}{rest}"));
             let retry_after = rest.contains("Retry-After").then_some(RetryAfter::Seconds(120));
-            let failed = Event::Failed(CloseReason::Http { status, retry_after });
+            let failed = Event::Failed(CloseReason::Http { status, retry_after, redirect: None });
             check(&upgrading(config()), text, vec![failed]);
         }
         let text = answer(&format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {status} X\r\n\r\n"));
-        let failed = Event::Failed(CloseReason::Http { status, retry_after: None });
+        let failed = Event::Failed(CloseReason::Http { status, retry_after: None, redirect: None });
         check(&upgrading(config()), text, vec![failed]);
     }
 }
@@ -340,7 +340,7 @@ fn an_old_version_says_why_it_will_not_upgrade() {
     check(
         &upgrading(config()),
         answer,
-        vec![Event::Failed(CloseReason::Http { status: 404, retry_after: None })],
+        vec![Event::Failed(CloseReason::Http { status: 404, retry_after: None, redirect: None })],
     );
 }
 
@@ -439,7 +439,8 @@ fn an_answer_of_many_lines() {
         let good = answer(&GOOD[0].replacen("\r\n", &more, 1));
         check(&upgrading(config()), good, vec![Event::Open]);
         let busy = format!("HTTP/1.1 503 X{more}\r\n").into_bytes();
-        let failed = Event::Failed(CloseReason::Http { status: 503, retry_after: None });
+        let failed =
+            Event::Failed(CloseReason::Http { status: 503, retry_after: None, redirect: None });
         check(&upgrading(config()), busy, vec![failed]);
     }
 }
