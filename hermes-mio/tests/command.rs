@@ -6,6 +6,7 @@ mod common;
 #[path = "common/process.rs"]
 mod process;
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -511,4 +512,38 @@ fn the_demo_loses_nothing() {
         tally,
         json!({"demo": "ok", "sent": 161, "received": 161, "lost": 0, "duplicated": 0, "connections": 4})
     );
+}
+
+/// A web server that sends everybody to the gateway.
+#[test]
+fn a_redirect_is_followed_where_that_is_asked_for() {
+    let (gateway, addr) = Hermes::gateway("127.0.0.1:0");
+    let server = common::Peer::start(move |listener| {
+        for _ in 0..2 {
+            let mut stream = common::accept_tcp(&listener);
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.extend(byte);
+            }
+            let answer = format!("HTTP/1.1 301 Moved\r\nLocation: http://{addr}/\r\n\r\n");
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let url = server.url();
+    let (status, _, errors) = Hermes::start(&["connect", &url, "--max-attempts", "0"]).end();
+    assert_eq!(status.code(), Some(1));
+    assert!(errors.contains("(not followed: max_redirects is 0)"), "{errors}");
+
+    let mut client = Hermes::start(&["connect", &url, "--max-redirects", "1"]);
+    let gone = client.event("ws-disconnected");
+    assert_eq!(gone["detail"]["status"], 301);
+    let connected = client.event("ws-connected");
+    assert_eq!(connected["detail"]["url"], gone["detail"]["redirect"]["to"]);
+    client.say(&chat(1));
+    gateway.until(|line| number(line) == Some(1));
+    assert!(client.end().0.success());
+    server.join();
+    gateway.kill();
 }

@@ -6,6 +6,7 @@ mod common;
 
 mod names;
 mod proxies;
+mod redirects;
 mod sockets;
 
 #[cfg(feature = "tls")]

@@ -80,6 +80,11 @@ pub(crate) struct Args {
     /// Another gateway of the same service, for when the one before fails; may be repeated
     #[arg(long = "fallback", value_name = "URL", help_heading = "Connecting")]
     fallbacks: Vec<String>,
+    /// Redirects to follow in an attempt; 0, the default, for none
+    ///
+    /// Headers, credentials and the session stay with the origin that they are for.
+    #[arg(long, value_name = "N", help_heading = "Connecting")]
+    max_redirects: Option<String>,
     /// Milliseconds that a connection may take to be made
     #[arg(long, value_name = "MS", help_heading = "Connecting")]
     connect_timeout: Option<String>,
@@ -384,6 +389,7 @@ fn config(args: &Args) -> Result<Config, String> {
     }
     for (name, value) in [
         ("max_attempts", &args.max_attempts),
+        ("max_redirects", &args.max_redirects),
         ("heartbeat_interval_ms", &args.heartbeat_interval),
         ("connect_timeout_ms", &args.connect_timeout),
         ("max_elapsed_ms", &args.max_elapsed),

@@ -191,3 +191,25 @@ fn failure(url: &str, tls: Tls) -> String {
     let CloseReason::Tls { text } = reason else { panic!("{reason:?}") };
     text.as_str().to_owned()
 }
+
+/// Neither is a session or a header carried out of TLS, nor what is said without them.
+#[test]
+fn no_redirect_leads_out_of_tls() {
+    let authority = Authority::new();
+    let server = Arc::new(authority.good().server());
+    let peer = Peer::start(move |listener| {
+        let mut stream = accept_tls(&listener, &server);
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).unwrap() > 0);
+        let to = listener.local_addr().unwrap();
+        let answer = format!("HTTP/1.1 302 There\r\nLocation: http://{to}/\r\n\r\n");
+        stream.write_all(answer.as_bytes()).unwrap();
+        read_goodbye(&mut stream);
+    });
+    let config = Config { max_redirects: 5, max_attempts: Some(0), ..config(url(&peer)) };
+    let mut client = tls_client(config, authority.trusted());
+    client.connect();
+    let reason = wait_for(&mut client, disconnected).1;
+    assert!(reason.to_string().ends_with("(not followed: it leads from wss to ws)"), "{reason}");
+    peer.join();
+}
