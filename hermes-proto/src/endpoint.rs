@@ -91,7 +91,8 @@ impl Endpoint {
         message: &T,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.send_message(now, Outgoing::new(message)?, out)
+        self.client.write(message)?;
+        self.send_written(now, out)
     }
 
     /// As [`Client::send_message`].
@@ -219,6 +220,14 @@ impl Endpoint {
 }
 
 impl Endpoint {
+    fn send_written(
+        &mut self,
+        now: Timestamp,
+        out: &mut Actions<Transmit>,
+    ) -> Result<MessageId, SendError> {
+        self.client.send_written(now, &mut self.wire.over(out))
+    }
+
     fn on_bytes(
         &mut self,
         now: Timestamp,
@@ -231,8 +240,11 @@ impl Endpoint {
             // Pongs and Close frames that the WebSocket wrote by itself.
             wire.announce(conn, out);
             let input = match event {
+                ws::Event::Frame(frame) => {
+                    client.on_frame(frame, &mut wire.over(out));
+                    continue;
+                }
                 ws::Event::Open => Input::Opened { conn },
-                ws::Event::Frame(payload) => Input::Received { conn, payload },
                 ws::Event::Closing(reason) => Input::Closing { conn, reason },
                 ws::Event::Failed(reason) => {
                     *wire = Wire::default();
@@ -287,36 +299,35 @@ struct Stack<'a> {
 }
 
 impl Sink for Stack<'_> {
-    fn push(&mut self, action: Action) {
-        let action = match action {
-            Action::Send { conn, seq, payload } => return self.send(conn, seq, payload, false),
-            Action::Close { conn, code: Some(code) } => {
-                if let Some(ws) = &mut self.wire.ws {
-                    ws.close(code);
-                }
-                return self.wire.announce(conn, self.out);
-            }
-            Action::Close { conn, code: None } => {
-                *self.wire = Wire::default();
-                Action::Close { conn, code: None }
-            }
-            Action::AskCredentials { conn, url } => Action::AskCredentials { conn, url },
-            Action::Open { conn, url } => Action::Open { conn, url },
-            Action::ArmTimer(at) => Action::ArmTimer(at),
-            Action::Emit(event) => Action::Emit(event),
-            Action::PersistSession(session) => Action::PersistSession(session),
-        };
-        self.out.push_back(action);
+    type Payload = Transmit;
+
+    fn host(&mut self) -> &mut Actions<Transmit> {
+        self.out
     }
 
-    fn send(&mut self, conn: ConnId, _: u64, payload: Frame, uncompressed: bool) {
+    fn send(&mut self, conn: ConnId, _: u64, frame: &Frame, uncompressed: bool) {
         let Some(ws) = &mut self.wire.ws else { return };
-        let is_sent = if uncompressed { ws.send_uncompressed(&payload) } else { ws.send(&payload) };
+        let is_sent = if uncompressed { ws.send_uncompressed(frame) } else { ws.send(frame) };
         // A WebSocket in its closing handshake sends nothing more. What it did not send is never
         // flushed, and so goes to the next connection.
         if is_sent {
             self.wire.ends.push_back(ws.produced());
             self.wire.announce(conn, self.out);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId, code: Option<u16>) {
+        match code {
+            Some(code) => {
+                if let Some(ws) = &mut self.wire.ws {
+                    ws.close(code);
+                }
+                self.wire.announce(conn, self.out);
+            }
+            None => {
+                *self.wire = Wire::default();
+                self.out.push_back(Action::Close { conn, code: None });
+            }
         }
     }
 }

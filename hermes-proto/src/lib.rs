@@ -104,10 +104,10 @@
 //! | 18 × [`max_header_bytes`](Config::max_header_bytes) | the answer to the upgrade request, and the table of its lines |
 //! | 192 × the largest input | the actions of one call: two received bytes can be an event |
 //! | 5 × URLs, headers and credentials | the upgrade request; the application's choice, not the peer's |
-//! | 128 KiB | the rest: the session, which has 16 KiB at most, Pongs, counters |
+//! | 640 KiB | the rest: memory that texts are cut from, the session, which has 16 KiB at most, Pongs, counters |
 //! | 1 × `max_message_bytes`, 1 MiB | with [`deflate`](Config::deflate): a message as it came, beside what it is inflated into; windows, and the coder of a message |
 //!
-//! That is 146 MiB with the default settings and reads of 64 KiB, of which the peer can cause 61 by
+//! That is 147 MiB with the default settings and reads of 64 KiB, of which the peer can cause 61 by
 //! itself; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. An
 //! idle connection holds less than 4 KiB, the URL of the latest redirect, which has 8,000 bytes at most,
 //! and its windows where messages were compressed. What events hold is the application's, once it has them.
@@ -234,6 +234,7 @@ mod session;
 #[allow(clippy::indexing_slicing)] // A node that was never added is the test's mistake.
 pub mod testkit;
 mod text;
+mod text_buf;
 mod time;
 #[cfg(feature = "trace")]
 pub mod trace;

@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Immutable UTF-8 text in a shared buffer: a clone or a slice costs a reference count.
 ///
-/// Received texts are slices of the chunk that was read from the network, so a text that is kept
-/// for long keeps that chunk (at most what the adapter reads at once) alive; `as_str().to_owned()`
-/// cuts it loose.
+/// Received texts are slices of a chunk that holds several, so a text that is kept for long keeps that
+/// chunk alive (128 KiB at most, or what the adapter reads at once where that is more);
+/// `as_str().to_owned()` cuts it loose.
 ///
 /// `Debug` shows the text, unless it may hold a session token; then it shows the length alone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -112,7 +112,6 @@ impl<'de> Deserialize<'de> for Text {
 }
 
 /// Text that was built piece by piece.
-#[cfg(feature = "ws")]
 impl From<Str> for Text {
     fn from(text: Str) -> Self {
         Text(text)

@@ -1,9 +1,11 @@
 //! Messages: from the application to the outbox, to a connection, and to the proof that they
 //! arrived.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
 
 use super::Client;
 use super::lifecycle::{Closing, Intent, Link, Phase, Sink};
@@ -54,7 +56,23 @@ enum Refused {
 
 /// What the application sends.
 impl Client {
+    /// Writes a message as JSON, for [`send_written`](Self::send_written) to send. Apart from that,
+    /// so that little depends on `T`, and is compiled once for each.
+    pub(crate) fn write<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<(), SendError> {
+        self.writer.write(message).map_err(|error| SendError::Serialize(error.to_string()))
+    }
+
+    pub(crate) fn send_written(
+        &mut self,
+        now: Timestamp,
+        out: &mut impl Sink,
+    ) -> Result<MessageId, SendError> {
+        let message = Outgoing::text(self.writer.take()?);
+        self.send_via(now, message, out)
+    }
+
     /// Accepts a message, or hands it back.
+    #[inline]
     pub(crate) fn send_via(
         &mut self,
         now: Timestamp,
@@ -107,6 +125,7 @@ impl Client {
         Ok(admission)
     }
 
+    #[inline]
     fn accept(
         &mut self,
         message: Outgoing,
@@ -183,11 +202,11 @@ impl Client {
         {
             let window = self.config.unflushed_max_bytes;
             let Some(entry) = self.outbox.hand_over(link.seq + 1, window) else { break };
+            link.seq += 1;
             link.handed += 1;
             link.last = entry.id;
             self.stats.bytes_sent += entry.frame.len() as u64;
-            let (frame, uncompressed) = (entry.frame.clone(), entry.uncompressed);
-            self.send_frame(frame, uncompressed, out);
+            out.send(link.conn, link.seq, &entry.frame, entry.uncompressed);
         }
         if let Phase::Open(link) = &self.phase
             && link.handed > link.proven
@@ -197,23 +216,17 @@ impl Client {
         }
     }
 
-    pub(super) fn send_frame(&mut self, payload: Frame, uncompressed: bool, out: &mut impl Sink) {
-        let Phase::Open(link) = &mut self.phase else { return };
-        link.seq += 1;
-        out.send(link.conn, link.seq, payload, uncompressed);
-    }
-
     /// Sends a Ping, if none is out: every one of them is a fence.
     pub(super) fn ping(&mut self, out: &mut impl Sink) {
         let Phase::Open(link) = &mut self.phase else { return };
         if link.fence.is_some() {
             return;
         }
+        link.seq += 1;
         let (handed, last) = (link.handed, link.last);
-        let fence = Fence { seq: link.seq + 1, since: self.now, handed, last };
-        let payload = fence.payload(link.conn);
+        let fence = Fence { seq: link.seq, since: self.now, handed, last };
+        out.send(link.conn, link.seq, &Frame::Ping(fence.payload(link.conn)), false);
         link.fence = Some(fence);
-        self.send_frame(Frame::Ping(payload), false, out);
     }
 
     /// Sends another Ping where the one that is out has left: after a sleep, or on another

@@ -13,6 +13,7 @@ mod resume;
 mod retry;
 mod state;
 mod stats;
+mod writer;
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -35,6 +36,7 @@ use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
 pub use self::stats::{Drops, Ends, Stats};
+use self::writer::Writer;
 use crate::{
     Actions, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing, SendError, Session,
     Timestamp, Url,
@@ -100,6 +102,7 @@ pub struct Client {
     /// Whether somebody was told that the session travels in the clear.
     warned: bool,
 
+    writer: Writer,
     outbox: Outbox,
     frontier: Frontier,
     stats: Tally,
@@ -152,6 +155,7 @@ impl Client {
             session,
             resume_failures: 0,
             warned: false,
+            writer: Writer::default(),
             outbox: Outbox::default(),
             frontier: Frontier::default(),
             stats: Tally::default(),
@@ -197,7 +201,8 @@ impl Client {
         message: &T,
         out: &mut Actions,
     ) -> Result<MessageId, SendError> {
-        self.send_message(now, Outgoing::new(message)?, out)
+        self.write(message)?;
+        self.send_written(now, out)
     }
 
     /// Sends a message that was made before. Otherwise as [`send`](Self::send).

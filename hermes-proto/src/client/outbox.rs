@@ -125,6 +125,7 @@ impl Outbox {
         MessageId(self.accepted)
     }
 
+    #[inline]
     pub(super) fn push(&mut self, entry: Entry) {
         self.bytes += entry.frame.len();
         self.expiries.extend(entry.expires.map(|at| (at, entry.id)));

@@ -52,14 +52,20 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
+    /// Finds them. (In place: it is read once, and too large to be handed about for that.)
+    ///
     /// # Errors
     ///
     /// Where the text is not JSON.
-    pub(super) fn read(json: &str) -> Result<Envelope, serde_json::Error> {
-        match Self::scan(json) {
-            Some(envelope) => Ok(envelope),
-            None => Self::parse(json),
+    pub(super) fn read(&mut self, json: &str) -> Result<(), serde_json::Error> {
+        match self.scan(json) {
+            Some(()) => Ok(()),
+            None => self.parse(json),
         }
+    }
+
+    pub(super) fn field(&self, field: Field) -> Span {
+        self.fields.get(field as usize).copied().unwrap_or_default()
     }
 
     fn put(&mut self, field: Field, value: Span) {
@@ -68,69 +74,64 @@ impl Envelope {
         }
     }
 
-    pub(super) fn field(&self, field: Field) -> Span {
-        self.fields.get(field as usize).copied().unwrap_or_default()
-    }
-
-    fn scan(json: &str) -> Option<Envelope> {
-        let mut envelope = Envelope::default();
+    fn scan(&mut self, json: &str) -> Option<()> {
         scan::members(json, |name, value| {
             if let Some(field) = Field::named(name) {
-                envelope.put(field, value);
+                self.put(field, value);
             }
-        })?;
-        Some(envelope)
+        })
     }
 
-    fn parse(json: &str) -> Result<Envelope, serde_json::Error> {
+    fn parse(&mut self, json: &str) -> Result<(), serde_json::Error> {
+        *self = Envelope::default();
         // For the verdict: names alone are taken as bytes, and serde_json is lax about those.
         let mut deserializer = serde_json::Deserializer::from_str(json);
         IgnoredAny::deserialize(&mut deserializer)?;
         deserializer.end()?;
-        if !json.trim_ascii_start().starts_with('{') {
-            return Ok(Envelope::default());
+        if json.trim_ascii_start().starts_with('{') {
+            let mut deserializer = serde_json::Deserializer::from_str(json);
+            deserializer.deserialize_map(EnvelopeVisitor { json, envelope: self })?;
         }
-        serde_json::Deserializer::from_str(json).deserialize_map(EnvelopeVisitor { json })
+        Ok(())
     }
 }
 
-struct EnvelopeVisitor<'a> {
+struct EnvelopeVisitor<'a, 'e> {
     json: &'a str,
+    envelope: &'e mut Envelope,
 }
 
-impl<'de> Visitor<'de> for EnvelopeVisitor<'de> {
-    type Value = Envelope;
+impl<'de> Visitor<'de> for EnvelopeVisitor<'de, '_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
-        let mut envelope = Envelope::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Name(field)) = map.next_key()? {
             match field {
                 Some(field) => {
                     let value = map.next_value::<&RawValue>()?;
-                    envelope.put(field, place(value.get(), self.json));
+                    self.envelope.put(field, place(value.get(), self.json));
                 }
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(envelope)
+        Ok(())
     }
 }
 
 /// Where `value` is, which is a part of `json`.
 fn place(value: &str, json: &str) -> Span {
     let start = value.as_ptr() as usize - json.as_ptr() as usize;
-    let is_plain = value.starts_with('"') && !value.contains('\\');
-    match (u32::try_from(start), u32::try_from(start + value.len())) {
-        (Ok(start), Ok(end)) => Span { start, end, is_plain },
-        // Beyond 4 GiB; no limit that anybody sets gets there.
-        _ => Span::default(),
+    if json.len() > Span::MOST {
+        return Span::default();
     }
+    let is_plain = value.starts_with('"') && !value.contains('\\');
+    Span::new(start, start + value.len(), is_plain)
 }
 
 /// A name in an object: a field's, or another.
@@ -160,6 +161,16 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
+
+    fn scanned(json: &str) -> Option<Envelope> {
+        let mut envelope = Envelope::default();
+        envelope.scan(json).map(|()| envelope)
+    }
+
+    fn parsed(json: &str) -> Option<Envelope> {
+        let mut envelope = Envelope::default();
+        envelope.parse(json).ok().map(|()| envelope)
+    }
 
     /// SplitMix64.
     struct Dice(u64);
@@ -272,13 +283,13 @@ mod tests {
             if is_spoilt {
                 json = dice.spoil(&json);
             }
-            match (Envelope::scan(&json), Envelope::parse(&json)) {
+            match (scanned(&json), parsed(&json)) {
                 (Some(scanned), parsed) => {
                     accepted += 1;
-                    assert_eq!(Some(scanned), parsed.ok(), "case {case}: {json:?}");
+                    assert_eq!(Some(scanned), parsed, "case {case}: {json:?}");
                 }
                 (None, parsed) => {
-                    refused += usize::from(parsed.is_err());
+                    refused += usize::from(parsed.is_none());
                     assert!(is_spoilt || !is_usual, "case {case}: no opinion on {json:?}");
                 }
             }
@@ -294,7 +305,7 @@ mod tests {
                 for at in [0, length / 2, length] {
                     let (before, after) = ("x".repeat(at), "é".repeat(length - at));
                     let json = format!("{{\"text\":\"{before}{char}{after}\"}}");
-                    assert_eq!(Envelope::scan(&json), Envelope::parse(&json).ok(), "{json}");
+                    assert_eq!(scanned(&json), parsed(&json), "{json}");
                 }
             }
         }
@@ -306,8 +317,8 @@ mod tests {
             for (open, close) in [("[", "]"), ("{\"x\":", "}")] {
                 let value = [&open.repeat(depth), "[]", &close.repeat(depth)].concat();
                 let json = format!("{{\"x\":{value}}}");
-                assert_eq!(Envelope::scan(&json).is_some(), depth < 32);
-                assert_eq!(Envelope::read(&json).ok(), Some(Envelope::default()));
+                assert_eq!(scanned(&json).is_some(), depth < 32);
+                assert_eq!(parsed(&json), Some(Envelope::default()));
             }
         }
     }

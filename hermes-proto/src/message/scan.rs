@@ -14,8 +14,9 @@ const DEPTH: u32 = 32;
 
 /// Shows the members of the object that is all of `json`, in their order. `None`: no opinion.
 pub(super) fn members<'a>(json: &'a str, member: impl FnMut(&'a [u8], Span)) -> Option<()> {
-    // Beyond that a `Span` can't point.
-    u32::try_from(json.len()).ok()?;
+    if json.len() > Span::MOST {
+        return None;
+    }
     let mut scanner = Scanner { json: json.as_bytes(), at: 0 };
     scanner.space();
     scanner.object(DEPTH, member)?;
@@ -45,7 +46,7 @@ impl<'a> Scanner<'a> {
             self.space();
             let start = self.at;
             let is_plain = self.value(depth)?;
-            member(name, Span { start: start as u32, end: self.at as u32, is_plain });
+            member(name, Span::new(start, self.at, is_plain));
             self.space();
             match self.next()? {
                 b',' => self.space(),

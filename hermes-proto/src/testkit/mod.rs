@@ -124,7 +124,8 @@ mod sim;
 pub use self::conditions::{Conditions, Fault};
 pub use self::gateway::{Accept, Behaviour, Gateway, Received};
 pub use self::sim::{NodeId, Sim, Step};
-use crate::{Event, message};
+use crate::Event;
+use crate::message::Route;
 
 /// The event that a text from the gateway becomes; `None` where it is not JSON, and becomes
 /// [`Event::Malformed`].
@@ -142,5 +143,5 @@ use crate::{Event, message};
 /// assert_eq!(event("{"), None);
 /// ```
 pub fn event(json: &str) -> Option<Event> {
-    message::route(json.into()).ok()
+    Some(Route::of(json).ok()?.event(json.into()))
 }

@@ -10,7 +10,6 @@
 //! Beside what the RFCs demand it keeps two promises: what the peer sends never makes it hold more
 //! memory than the configuration allows, and the same seed makes the same bytes.
 
-mod chunk;
 mod decode;
 #[cfg(feature = "deflate")]
 mod deflate;

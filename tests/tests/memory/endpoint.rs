@@ -32,7 +32,7 @@ fn bound(config: &Config, read: usize, door: usize) -> usize {
         + 18 * config.max_header_bytes
         + 192 * read
         + 5 * door
-        + 128 * KIB
+        + 640 * KIB
         + if config.deflate { config.max_message_bytes + MIB } else { 0 }
 }
 

@@ -1,10 +1,11 @@
-//! What the peer sends never makes us hold more memory than the configuration allows, and an idle
-//! connection holds next to none.
+//! What the peer sends never makes us hold more memory than the configuration allows, an idle
+//! connection holds next to none, and a message that comes or goes asks for none.
 #![allow(unsafe_code)] // An allocator is.
 
 mod connection;
 mod deflate;
 mod endpoint;
+mod steady;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -15,6 +16,8 @@ struct Counting;
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
+    /// How often memory was asked for.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
 }
 
 fn count(bytes: isize) {
@@ -27,6 +30,7 @@ fn count(bytes: isize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size().cast_signed());
+        ASKED.set(ASKED.get() + 1);
         // SAFETY: as the caller's.
         unsafe { System.alloc(layout) }
     }

@@ -1,0 +1,131 @@
+//! Messages come and go, and no memory is asked for.
+
+use std::collections::BTreeMap;
+
+use hermes_proto::{Action, Actions, Event, Input, Transmit};
+use hermes_tests::config;
+use hermes_tests::ws::*;
+
+use crate::{ASKED, LIVE};
+
+/// Messages of every type, mostly short, without escapes.
+fn messages() -> Vec<u8> {
+    let mut dice = Dice::new(1);
+    (0..1_000).fold(Vec::new(), |bytes, n| {
+        let words = "wörter ".repeat(1 + dice.below(if n % 50 == 0 { 1_000 } else { 30 }));
+        let json = match n % 7 {
+            0 => format!(r#"{{"type":"status-update","status":"{words}","agent":"a"}}"#),
+            1 => format!(r#"{{"type":"pr-notification","action":"opened","pr":{{"n":{n}}}}}"#),
+            2 => format!(r#"{{"id":"player-{n}","name":null,"type":"player-joined"}}"#),
+            3 => format!(r#"{{"type":"position","at":[{n},-1.5e3,true]}}"#),
+            _ => format!(r#"{{"type":"chat","text":"{words}","sender":"ada"}}"#),
+        };
+        [bytes, text(json)].concat()
+    })
+}
+
+/// Receives it all, and looks into it.
+fn listen(bench: &mut Bench, bytes: &[u8], size: usize, actions: &mut Actions<Transmit>) -> usize {
+    let conn = bench.endpoint.client().conn().expect("there is a live connection");
+    let (mut count, mut length) = (0, 0);
+    for payload in bytes.chunks(size) {
+        bench.endpoint.handle(bench.now, Input::Received { conn, payload }, actions);
+        for action in actions.drain(..) {
+            count += 1;
+            length += match action {
+                Action::Emit(Event::Chat(chat)) => {
+                    chat.text().map_or(0, |text| text.len())
+                        + chat.sender().map_or(0, |text| text.len())
+                }
+                Action::Emit(Event::StatusUpdate(update)) => {
+                    update.status().map_or(0, |text| text.len())
+                }
+                Action::Emit(Event::PlayerJoined(player)) => {
+                    player.id().map_or(0, |text| text.len())
+                }
+                Action::Emit(Event::PrNotification(pr)) => pr.pr().map_or(0, |text| text.len()),
+                Action::Emit(Event::Unhandled(other)) => other.kind().map_or(0, |text| text.len()),
+                other => panic!("{other:?}"),
+            };
+        }
+    }
+    assert!(length > 10 * count);
+    count
+}
+
+/// Sends it a hundred times, and has the system take it, a few at once.
+fn talk(bench: &mut Bench, message: &impl serde::Serialize, actions: &mut Actions<Transmit>) {
+    for n in 0..100 {
+        bench.endpoint.send(bench.now, message, actions).expect("there is room");
+        if n % 10 == 9 {
+            bench.endpoint.transmitted(bench.now, usize::MAX, actions);
+            actions.clear();
+        }
+    }
+}
+
+#[test]
+fn receiving_allocates_nothing() {
+    let bytes = messages();
+    for size in [700, 1_400, 16 << 10, 64 << 10] {
+        let mut bench = Bench::connected(config());
+        let mut actions = Actions::new();
+        listen(&mut bench, &bytes, size, &mut actions);
+        let before = ASKED.get();
+        for _ in 0..10 {
+            assert_eq!(listen(&mut bench, &bytes, size, &mut actions), 1_000);
+        }
+        assert_eq!(ASKED.get() - before, 0, "10,000 messages in reads of {size}");
+    }
+}
+
+/// 64 KiB of text each.
+#[test]
+fn receiving_long_messages_allocates_nothing() {
+    let words = "wörter! ".repeat(64 << 7);
+    let bytes = text(format!(r#"{{"type":"chat","text":"{words}","sender":"ada"}}"#)).repeat(10);
+    for size in [700, 1_400, 16 << 10, 64 << 10] {
+        let mut bench = Bench::connected(config());
+        let mut actions = Actions::new();
+        listen(&mut bench, &bytes, size, &mut actions);
+        let before = ASKED.get();
+        for _ in 0..10 {
+            assert_eq!(listen(&mut bench, &bytes, size, &mut actions), 10);
+        }
+        assert_eq!(ASKED.get() - before, 0, "100 messages in reads of {size}");
+    }
+}
+
+#[test]
+fn sending_allocates_nothing() {
+    let mut bench = Bench::connected(config());
+    let message = BTreeMap::from([("type", "chat"), ("text", "hello \n\u{e9}")]);
+    let mut actions = Actions::new();
+    for _ in 0..10 {
+        talk(&mut bench, &message, &mut actions);
+    }
+    let before = ASKED.get();
+    for _ in 0..100 {
+        talk(&mut bench, &message, &mut actions);
+    }
+    assert_eq!(ASKED.get() - before, 0, "10,000 messages");
+}
+
+/// `HERMES_MESSAGES` asks for more of them, as CONTRIBUTING.md says.
+#[test]
+fn memory_is_flat_however_many_messages_there_were() {
+    let count = std::env::var("HERMES_MESSAGES").map_or(100_000, |n| n.parse().expect("a number"));
+    let bytes = messages();
+    let mut bench = Bench::connected(config());
+    let mut actions = Actions::new();
+    let round = |bench: &mut Bench, actions: &mut Actions<Transmit>| {
+        listen(bench, &bytes, 16 << 10, actions);
+        (0..10).for_each(|_| talk(bench, &["hello"; 10], actions));
+        LIVE.get()
+    };
+    (0..10).for_each(|_| _ = round(&mut bench, &mut actions));
+    let live = round(&mut bench, &mut actions);
+    for n in 0..count / 2_000 {
+        assert_eq!(round(&mut bench, &mut actions), live, "after {n} times 2,000 messages");
+    }
+}
