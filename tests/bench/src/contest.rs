@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Somebody who can do the work.
 pub struct Contender {
-    name: &'static str,
+    name: String,
     /// Shows that it does the work, or panics.
     check: Box<dyn Fn()>,
     /// Makes what does it, again and again.
@@ -14,11 +14,11 @@ pub struct Contender {
 
 impl Contender {
     pub fn new(
-        name: &'static str,
+        name: impl Into<String>,
         check: impl Fn() + 'static,
         start: impl Fn() -> Box<dyn FnMut()> + 'static,
     ) -> Self {
-        Contender { name, check: Box::new(check), start: Box::new(start) }
+        Contender { name: name.into(), check: Box::new(check), start: Box::new(start) }
     }
 }
 
@@ -120,7 +120,7 @@ fn instructions(contest: &Contest, contender: &Contender, rounds: u64) -> Option
         // Valgrind counts every byte that a `rep movsb` copies; a processor copies 64 at once.
         .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=4611686018427387904")
         .arg(program)
-        .args(["--work", &contest.name, contender.name, &rounds.to_string()])
+        .args(["--work", &contest.name, &contender.name, &rounds.to_string()])
         .output();
     let Ok(output) = output else {
         eprintln!("no instructions are counted: there is no valgrind");

@@ -10,5 +10,6 @@ pub mod contest;
 pub mod link;
 pub mod load;
 pub mod receive;
+pub mod scale;
 pub mod seen;
 pub mod send;

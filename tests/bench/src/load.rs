@@ -39,6 +39,22 @@ impl Load {
     pub fn mean(&self) -> u64 {
         self.bytes.len() as u64 / self.messages
     }
+
+    /// The frames, one by one.
+    pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.bytes[..];
+        std::iter::from_fn(move || {
+            let size = match *rest {
+                [] => return None,
+                [_, 126, high, low, ..] => 4 + usize::from(u16::from_be_bytes([high, low])),
+                [_, short @ 0..126, ..] => 2 + usize::from(short),
+                _ => unimplemented!("no message here is so long"),
+            };
+            let (frame, others) = rest.split_at(size);
+            rest = others;
+            Some(frame)
+        })
+    }
 }
 
 impl Mix {

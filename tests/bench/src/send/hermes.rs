@@ -5,16 +5,20 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::{Chat, Sender};
 
-/// An endpoint with an open connection.
+/// An endpoint with an open connection, as it comes.
+pub fn open() -> (Endpoint, ConnId) {
+    open_with(Config::new("ws://gateway.example/ws"))
+}
+
+/// The same with other settings.
 ///
 /// # Panics
 ///
 /// Where it does not open.
-pub fn open() -> (Endpoint, ConnId) {
+pub fn open_with(config: Config) -> (Endpoint, ConnId) {
     let now = Timestamp::ZERO;
     let mut actions = Actions::new();
     let start = Start::new([7; 32], 1_700_000_000_000);
-    let config = Config::new("ws://gateway.example/ws");
     let mut endpoint = Endpoint::new(config, start).expect("a good configuration");
     endpoint.connect(now, &mut actions);
     let conn = endpoint.client().conn().expect("a connection");
