@@ -57,10 +57,22 @@ impl Outgoing {
     }
 
     fn masked(&mut self, opcode: OpCode, payload: &[u8], key: [u8; 4]) {
-        let header = FrameHeader { opcode, mask: Some(key), ..FrameHeader::default() };
-        self.buffer.reserve(header.len(payload.len() as u64) + payload.len());
-        // Writing to a `Vec` can't fail.
-        let _ = header.format(payload.len() as u64, &mut self.buffer);
+        const LONGEST_HEADER: usize = 14;
+        self.buffer.reserve(LONGEST_HEADER + payload.len());
+        let first = 0x80 | u8::from(opcode);
+        // By hand: what tungstenite's takes is more than all the rest in here.
+        match payload.len() {
+            short @ 0..=125 => self.buffer.extend_from_slice(&[first, 0x80 | short as u8]),
+            middle @ 126..=0xFFFF => {
+                let [high, low] = (middle as u16).to_be_bytes();
+                self.buffer.extend_from_slice(&[first, 0x80 | 126, high, low]);
+            }
+            long => {
+                self.buffer.extend_from_slice(&[first, 0x80 | 127]);
+                self.buffer.extend_from_slice(&(long as u64).to_be_bytes());
+            }
+        }
+        self.buffer.extend_from_slice(&key);
         let start = self.buffer.len();
         self.buffer.extend_from_slice(payload);
         mask(self.buffer.get_mut(start..).unwrap_or_default(), key);
@@ -117,13 +129,12 @@ impl Clone for Outgoing {
 
 /// In words, which the compiler turns into vectors.
 fn mask(payload: &mut [u8], key: [u8; 4]) {
-    let half = u64::from(u32::from_ne_bytes(key));
-    let word = half << 32 | half;
-    let (words, rest) = payload.as_chunks_mut::<8>();
-    for chunk in words {
-        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    let key_word = u32::from_ne_bytes(key);
+    let (words, rest) = payload.as_chunks_mut::<4>();
+    for word in words {
+        *word = (u32::from_ne_bytes(*word) ^ key_word).to_ne_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(key.into_iter().cycle()) {
+    for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
 }
