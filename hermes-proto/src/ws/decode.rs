@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::mem;
 use core::str;
 
 use bytes::{Bytes, BytesMut};
@@ -43,7 +42,7 @@ pub(super) struct Decoder {
     cut: CutChar,
     /// A control frame's payload so far; control frames come between a message's fragments.
     control: BytesMut,
-    /// What whole texts are cut from. A message under way may have taken it.
+    /// What whole texts are cut from, and where one under way may be.
     chunk: TextBuf,
     /// Where compression was agreed on.
     inflater: Option<Inflater>,
@@ -64,25 +63,14 @@ struct Payload {
 
 #[derive(Clone, PartialEq, Eq)]
 enum Message {
-    Text {
-        text: TextBuf,
-        /// Whether `text` is the chunk.
-        is_shared: bool,
-    },
+    /// A text in the shared chunk.
+    Shared,
+    Text(TextBuf),
     Binary(BytesMut),
     Deflated {
         opcode: OpCode,
         data: BytesMut,
     },
-}
-
-impl Message {
-    fn len(&self) -> usize {
-        match self {
-            Message::Text { text, .. } => text.len(),
-            Message::Binary(data) | Message::Deflated { data, .. } => data.len(),
-        }
-    }
 }
 
 impl Decoder {
@@ -139,7 +127,9 @@ impl Decoder {
     }
 
     pub(super) fn release(&mut self) {
-        self.chunk = TextBuf::default();
+        if !matches!(self.message, Some(Message::Shared)) {
+            self.chunk = TextBuf::default();
+        }
         self.cut.0.shrink_to_fit();
         self.header.0.shrink_to_fit();
         if self.control.is_empty() {
@@ -179,7 +169,7 @@ impl Decoder {
                 if length > config.max_frame_bytes as u64 {
                     return Err(Violation::FrameTooLarge { bytes: length });
                 }
-                let before = self.message.as_ref().map_or(0, Message::len) + self.cut.0.len();
+                let before = self.message_len() + self.cut.0.len();
                 let bytes = length.saturating_add(before as u64);
                 if bytes > config.max_message_bytes as u64 {
                     return Err(Violation::MessageTooLarge { bytes });
@@ -201,57 +191,62 @@ impl Decoder {
         ahead: usize,
         limit: usize,
     ) -> Result<Option<Item>, Violation> {
-        let mut message = match self.message.take() {
-            Some(message) => message,
+        if self.message.is_none() {
             // A whole message in one piece.
-            None if ends_message => {
+            if ends_message {
                 return Ok(Some(Item::Frame(if frame.is_deflated {
                     self.inflate(frame.opcode, piece, ahead, limit)?
                 } else {
                     whole(&mut self.chunk, frame.opcode, piece, ahead)?
                 })));
             }
-            None => {
-                let capacity = piece.len() + frame.remaining.min(RESERVE);
-                match frame.opcode {
-                    opcode if frame.is_deflated => {
-                        Message::Deflated { opcode, data: BytesMut::with_capacity(capacity) }
-                    }
-                    OpCode::Data(Data::Binary) => {
-                        Message::Binary(BytesMut::with_capacity(capacity))
-                    }
-                    _ => {
-                        let is_shared = frame.is_final && capacity <= TextBuf::LARGEST;
-                        let mut text = TextBuf::default();
-                        if is_shared {
-                            text = mem::take(&mut self.chunk);
-                        }
-                        text.make_room(capacity, 0);
-                        Message::Text { text, is_shared }
-                    }
+            let capacity = piece.len() + frame.remaining.min(RESERVE);
+            self.message = Some(match frame.opcode {
+                opcode if frame.is_deflated => {
+                    Message::Deflated { opcode, data: BytesMut::with_capacity(capacity) }
                 }
+                OpCode::Data(Data::Binary) => Message::Binary(BytesMut::with_capacity(capacity)),
+                _ if frame.is_final && capacity <= TextBuf::LARGEST => {
+                    self.chunk.make_room(capacity, 0);
+                    Message::Shared
+                }
+                _ => Message::Text(TextBuf::with_capacity(capacity)),
+            });
+        }
+        // In place, since a message of many pieces would be moved for each.
+        match &mut self.message {
+            Some(Message::Shared) => self.cut.push(piece, &mut self.chunk)?,
+            Some(Message::Text(text)) => self.cut.push(piece, text)?,
+            Some(Message::Binary(data) | Message::Deflated { data, .. }) => {
+                data.extend_from_slice(piece);
             }
-        };
-        match &mut message {
-            Message::Text { text, .. } => self.cut.push(piece, text)?,
-            Message::Binary(data) | Message::Deflated { data, .. } => data.extend_from_slice(piece),
+            None => {}
         }
         if !ends_message {
-            self.message = Some(message);
             return Ok(None);
         }
-        Ok(Some(Item::Frame(match message {
-            Message::Text { .. } if !self.cut.0.is_empty() => return Err(Violation::InvalidUtf8),
-            Message::Text { mut text, is_shared } => {
-                let whole = text.cut();
-                if is_shared {
-                    self.chunk = text;
-                }
-                Frame::Text(whole)
+        if !self.cut.0.is_empty() {
+            return Err(Violation::InvalidUtf8);
+        }
+        Ok(match self.message.take() {
+            Some(Message::Shared) => Some(Item::Frame(Frame::Text(self.chunk.cut()))),
+            Some(Message::Text(mut text)) => Some(Item::Frame(Frame::Text(text.cut()))),
+            Some(Message::Binary(data)) => Some(Item::Frame(Frame::Binary(data.freeze()))),
+            Some(Message::Deflated { opcode, data }) => {
+                Some(Item::Frame(self.inflate(opcode, &data, ahead, limit)?))
             }
-            Message::Binary(data) => Frame::Binary(data.freeze()),
-            Message::Deflated { opcode, data } => self.inflate(opcode, &data, ahead, limit)?,
-        })))
+            None => None,
+        })
+    }
+
+    /// Bytes of the message whose frames are being received.
+    fn message_len(&self) -> usize {
+        match &self.message {
+            None => 0,
+            Some(Message::Shared) => self.chunk.len(),
+            Some(Message::Text(text)) => text.len(),
+            Some(Message::Binary(data) | Message::Deflated { data, .. }) => data.len(),
+        }
     }
 
     /// A whole message that was compressed.
@@ -300,7 +295,7 @@ impl fmt::Debug for Decoder {
         f.debug_struct("Decoder")
             .field("header_bytes", &self.header.0.len())
             .field("frame", &self.frame)
-            .field("message_bytes", &self.message.as_ref().map(Message::len))
+            .field("message_bytes", &self.message.as_ref().map(|_| self.message_len()))
             .field("inflater", &self.inflater)
             .finish_non_exhaustive()
     }
