@@ -12,7 +12,7 @@ use crate::transport::{Slot, Transport};
 pub(crate) enum Link {
     Down,
     /// It waits for its turn.
-    Held(Wish),
+    Held(Box<Wish>),
     Resolving {
         conn: ConnId,
         route: Box<Route>,
@@ -45,7 +45,7 @@ pub(crate) struct Stream {
     pub(crate) taken: u64,
     /// Why writing has failed. Then what the peer said before is still read: its Close frame knows
     /// better why this ended.
-    pub(crate) broken: Option<Text>,
+    pub(crate) broken: Option<Box<Text>>,
 }
 
 impl Stream {

@@ -360,7 +360,7 @@ impl Member {
         self.tick_for_command(shared);
         // All the time there is for it counts from now.
         self.step(shared, Input::Postponed { conn });
-        self.attempt(shared, wish);
+        self.attempt(shared, *wish);
         self.write(shared);
         true
     }
@@ -528,7 +528,7 @@ impl Member {
         }
         if !self.booked.has_turn {
             tracing::debug!(conn = %wish.conn, "waits for its turn");
-            self.link = Link::Held(wish);
+            self.link = Link::Held(Box::new(wish));
             return None;
         }
         self.try_begin(shared, wish)
@@ -721,7 +721,7 @@ impl Member {
                 Err(error) => ended_by(&error),
             };
             let reason = match (ended, stream.broken.take()) {
-                (CloseReason::Lost { .. }, Some(text)) => CloseReason::Lost { text },
+                (CloseReason::Lost { .. }, Some(text)) => CloseReason::Lost { text: *text },
                 (ended, _) => ended,
             };
             return self.closed(shared, conn, reason);
@@ -752,7 +752,7 @@ impl Member {
                 }
                 Err(error) => error,
             };
-            stream.broken = Some(error.to_string().into());
+            stream.broken = Some(Box::new(error.to_string().into()));
             stream.readable = true;
         }
     }

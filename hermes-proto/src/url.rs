@@ -17,7 +17,8 @@ use crate::Text;
 pub struct Url {
     text: Text,
     secure: bool,
-    host: Text,
+    /// How long the host is, behind the scheme.
+    host: usize,
     port: u16,
     /// Where path and query begin in `text`.
     path: usize,
@@ -65,7 +66,7 @@ impl Url {
             text.push('?');
             text.push_str(query.as_str());
         }
-        Ok(Url { text: text.into(), secure, host: host.into(), port, path })
+        Ok(Url { text: text.into(), secure, host: host.len(), port, path })
     }
 
     /// What a reference that came from this URL means, such as a redirect's `Location` (RFC 3986
@@ -103,7 +104,7 @@ impl Url {
 
     /// The host: a name, an IPv4 address, or an IPv6 address in brackets.
     pub fn host(&self) -> &str {
-        &self.host
+        self.authority().get(..self.host).unwrap_or_default()
     }
 
     /// The port, 80 or 443 where the URL has none.

@@ -1,5 +1,6 @@
 //! Which of several gateways is next, and where it sends us.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::iter;
@@ -16,7 +17,7 @@ pub(super) struct Gateways {
     /// Those that said that a retry would not help, since the budget was full.
     refused: BTreeSet<usize>,
     /// Where redirects have led to, in the attempt under way.
-    redirected: Option<Redirected>,
+    redirected: Option<Box<Redirected>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +47,7 @@ impl Gateways {
     }
 
     pub(super) fn follow(&mut self, to: Url) {
-        self.redirected = Some(Redirected { to, count: self.redirects() + 1 });
+        self.redirected = Some(Box::new(Redirected { to, count: self.redirects() + 1 }));
     }
 
     /// Back to what was configured.

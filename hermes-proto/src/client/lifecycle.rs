@@ -68,7 +68,7 @@ pub(super) struct Link {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Closing {
     pub(super) link: Link,
-    pub(super) why: CloseReason,
+    pub(super) why: Box<CloseReason>,
     /// The code of the first Close frame from the peer, or of its violation.
     code: Option<u16>,
     pub(super) deadline: Timestamp,
@@ -528,6 +528,7 @@ impl Client {
             other => Some(other.code()),
         };
         let reopen = false;
+        let why = Box::new(why);
         self.phase = Phase::Closing(Closing { link, why, code, deadline, was_stable, reopen });
     }
 
@@ -569,8 +570,8 @@ impl Client {
     }
 
     fn closing_ended(&mut self, closing: Closing, code: u16, out: &mut impl Sink) {
-        let Closing { link, why: reason, was_stable, reopen, .. } = closing;
-        let (conn, link) = (link.conn, Some(link));
+        let Closing { link, why, was_stable, reopen, .. } = closing;
+        let (conn, reason, link) = (link.conn, *why, Some(link));
         self.ended(End { conn, code, reason, link, was_stable, reopen }, out);
     }
 

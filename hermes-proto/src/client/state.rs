@@ -86,7 +86,7 @@ impl Client {
                 State::Open { conn: link.conn, since: link.since, resuming: link.gate }
             }
             Phase::Closing(Closing { link, why, deadline, .. }) => {
-                State::Closing { conn: link.conn, reason: why.clone(), deadline: *deadline }
+                State::Closing { conn: link.conn, reason: (**why).clone(), deadline: *deadline }
             }
             Phase::Waiting { until, spends } => State::Waiting {
                 until: Some(*until).filter(|_| self.offline.is_none()),

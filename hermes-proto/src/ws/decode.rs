@@ -1,5 +1,6 @@
 //! Bytes to frames (RFC 6455 §5).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::str;
@@ -24,6 +25,10 @@ pub(super) enum Item {
     Close { code: u16, text: Text },
 }
 
+/// A decoder for as long as there is something in it: between frames, a quiet connection has none.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reader(Option<Box<Decoder>>);
+
 /// Reassembles frames from pieces of any size.
 ///
 /// The common case, a whole text in one piece, goes straight from the piece into a shared chunk:
@@ -32,7 +37,7 @@ pub(super) enum Item {
 /// once that passed the limits. A compressed message is assembled as it came, and inflated when it
 /// is whole.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Decoder {
+struct Decoder {
     header: HeaderBuf,
     /// The frame whose payload is being received.
     frame: Option<Payload>,
@@ -73,8 +78,32 @@ enum Message {
     },
 }
 
-impl Decoder {
+impl Reader {
     pub(super) fn new(inflater: Option<Inflater>) -> Self {
+        Reader(inflater.map(|inflater| Box::new(Decoder::new(Some(inflater)))))
+    }
+
+    /// As [`Decoder::receive`].
+    pub(super) fn receive(
+        &mut self,
+        bytes: &mut &[u8],
+        config: &Config,
+    ) -> Result<Option<Item>, Violation> {
+        self.0.get_or_insert_with(|| Box::new(Decoder::new(None))).receive(bytes, config)
+    }
+
+    /// Gives back what memory an idle connection has no use for.
+    pub(super) fn release(&mut self) {
+        let Some(decoder) = &mut self.0 else { return };
+        decoder.release();
+        if **decoder == Decoder::new(None) {
+            self.0 = None;
+        }
+    }
+}
+
+impl Decoder {
+    fn new(inflater: Option<Inflater>) -> Self {
         Decoder {
             header: HeaderBuf::default(),
             frame: None,
@@ -126,7 +155,7 @@ impl Decoder {
         }
     }
 
-    pub(super) fn release(&mut self) {
+    fn release(&mut self) {
         if !matches!(self.message, Some(Message::Shared)) {
             self.chunk = TextBuf::default();
         }

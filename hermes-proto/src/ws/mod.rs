@@ -16,9 +16,11 @@ mod deflate;
 #[cfg(not(feature = "deflate"))]
 #[path = "deflate_off.rs"]
 mod deflate;
+mod keys;
 mod outgoing;
 mod upgrade;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::mem;
@@ -28,12 +30,13 @@ use chacha20::ChaCha12Rng;
 use chacha20::rand_core::SeedableRng;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use self::decode::{Decoder, Item};
+use self::decode::{Item, Reader};
 use self::deflate::Deflater;
+use self::keys::Keys;
 use self::outgoing::Outgoing;
-use self::upgrade::Upgrade;
+use self::upgrade::{Chosen, Upgrade};
 use crate::close::code;
-use crate::{CloseReason, Config, ConfigError, Frame, Text, Url};
+use crate::{CloseReason, Config, ConfigError, Frame, Url};
 
 /// One WebSocket, on the client's side.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,9 +46,10 @@ pub struct Connection {
     out: Outgoing,
     /// Where compression was agreed on.
     deflater: Option<Deflater>,
-    pongs: Pongs,
-    subprotocol: Option<Text>,
-    extensions: Option<Text>,
+    /// Where any are owed, or were lately.
+    pongs: Option<Box<Pongs>>,
+    /// Where something was.
+    chosen: Option<Box<Chosen>>,
 }
 
 /// What received bytes amount to.
@@ -67,9 +71,9 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     Upgrading(Upgrade),
-    Open(Decoder),
+    Open(Reader),
     /// Our Close frame is out, and the peer's not in: data may still come.
-    CloseSent(Decoder),
+    CloseSent(Reader),
     Over,
 }
 
@@ -109,17 +113,9 @@ impl Connection {
         headers: impl Iterator<Item = (&'a str, &'a str)>,
         rng: ChaCha12Rng,
     ) -> Self {
-        let mut out = Outgoing::new(rng);
+        let mut out = Outgoing::new(Keys::new(rng));
         let phase = Phase::Upgrading(Upgrade::start(&config, url, headers, &mut out));
-        Connection {
-            config,
-            phase,
-            out,
-            deflater: None,
-            pongs: Pongs::default(),
-            subprotocol: None,
-            extensions: None,
-        }
+        Connection { config, phase, out, deflater: None, pongs: None, chosen: None }
     }
 
     /// Takes received bytes off the front of `bytes`, up to the next event. `None`: they are all
@@ -128,12 +124,11 @@ impl Connection {
         match &mut self.phase {
             Phase::Upgrading(upgrade) => match upgrade.receive(bytes, &self.config) {
                 Ok(None) => None,
-                Ok(Some(chosen)) => {
-                    self.subprotocol = chosen.subprotocol;
-                    self.extensions = chosen.extensions;
-                    let (deflater, inflater) = chosen.deflate.unzip();
+                Ok(Some((chosen, deflate))) => {
+                    self.chosen = (chosen != Chosen::default()).then(|| Box::new(chosen));
+                    let (deflater, inflater) = deflate.unzip();
                     self.deflater = deflater;
-                    self.phase = Phase::Open(Decoder::new(inflater));
+                    self.phase = Phase::Open(Reader::new(inflater));
                     Some(Event::Open)
                 }
                 Err(reason) => {
@@ -141,8 +136,8 @@ impl Connection {
                     Some(Event::Failed(reason))
                 }
             },
-            Phase::Open(decoder) | Phase::CloseSent(decoder) => {
-                match decoder.receive(bytes, &self.config) {
+            Phase::Open(reader) | Phase::CloseSent(reader) => {
+                match reader.receive(bytes, &self.config) {
                     Ok(None) => None,
                     Ok(Some(Item::Frame(frame))) => {
                         if let Frame::Ping(data) = &frame {
@@ -203,9 +198,9 @@ impl Connection {
     /// code that [must not travel](code::may_travel) stays at home: the frame has none.
     pub fn close(&mut self, code: u16) {
         self.phase = match mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Open(decoder) => {
+            Phase::Open(reader) => {
                 self.write_close(code);
-                Phase::CloseSent(decoder)
+                Phase::CloseSent(reader)
             }
             other => other,
         }
@@ -220,10 +215,11 @@ impl Connection {
     /// there are).
     pub fn transmitted(&mut self, n: usize) {
         self.out.advance(n);
-        while self.pongs.ends.front().is_some_and(|end| *end <= self.out.taken()) {
-            self.pongs.ends.pop_front();
+        let Some(pongs) = &mut self.pongs else { return };
+        while pongs.ends.front().is_some_and(|end| *end <= self.out.taken()) {
+            pongs.ends.pop_front();
         }
-        if let Some(data) = self.pongs.next.take() {
+        if let Some(data) = pongs.next.take() {
             self.answer(data);
         }
     }
@@ -240,13 +236,13 @@ impl Connection {
 
     /// The subprotocol that the gateway chose.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.chosen.as_ref()?.subprotocol.as_deref()
     }
 
     /// The extensions that the gateway agreed to, as its answer's `Sec-WebSocket-Extensions` has
     /// them: `permessage-deflate` and its parameters (RFC 7692 §7.1), or none.
     pub fn extensions(&self) -> Option<&str> {
-        self.extensions.as_deref()
+        self.chosen.as_ref()?.extensions.as_deref()
     }
 
     /// Gives back what memory an idle connection has no use for.
@@ -255,9 +251,11 @@ impl Connection {
         if let Some(deflater) = &mut self.deflater {
             deflater.release();
         }
-        self.pongs.ends.shrink_to_fit();
-        if let Phase::Open(decoder) = &mut self.phase {
-            decoder.release();
+        if self.pongs.as_ref().is_some_and(|pongs| pongs.ends.is_empty()) {
+            self.pongs = None;
+        }
+        if let Phase::Open(reader) = &mut self.phase {
+            reader.release();
         }
     }
 
@@ -265,11 +263,12 @@ impl Connection {
         if !matches!(self.phase, Phase::Open(_)) {
             return;
         }
-        if self.pongs.ends.len() == PONGS {
-            self.pongs.next = Some(data);
+        let pongs = self.pongs.get_or_insert_default();
+        if pongs.ends.len() == PONGS {
+            pongs.next = Some(data);
         } else {
             self.out.frame(OpCode::Control(Control::Pong), &data);
-            self.pongs.ends.push_back(self.out.produced());
+            pongs.ends.push_back(self.out.produced());
         }
     }
 

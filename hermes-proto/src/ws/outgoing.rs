@@ -3,27 +3,26 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use chacha20::ChaCha12Rng;
-use chacha20::rand_core::Rng;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::OpCode;
 
 use super::deflate::Deflater;
+use super::keys::Keys;
 
 /// One contiguous buffer, written at the back and taken from the front.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Outgoing {
     buffer: Vec<u8>,
     /// How much of the buffer's front was taken.
     head: usize,
     /// How much was taken before what is in the buffer.
     before: u64,
-    rng: ChaCha12Rng,
+    keys: Keys,
 }
 
 impl Outgoing {
-    pub(super) fn new(rng: ChaCha12Rng) -> Self {
-        Outgoing { buffer: Vec::new(), head: 0, before: 0, rng }
+    pub(super) fn new(keys: Keys) -> Self {
+        Outgoing { buffer: Vec::new(), head: 0, before: 0, keys }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -38,8 +37,8 @@ impl Outgoing {
         self.before + self.buffer.len() as u64
     }
 
-    pub(super) fn rng(&mut self) -> &mut ChaCha12Rng {
-        &mut self.rng
+    pub(super) fn keys(&mut self) -> &mut Keys {
+        &mut self.keys
     }
 
     pub(super) fn raw(&mut self, bytes: &[u8]) {
@@ -48,12 +47,8 @@ impl Outgoing {
 
     /// A whole frame, masked (RFC 6455 §5.3) with a key that nobody can guess.
     pub(super) fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
-        let key = self.key();
+        let key = self.keys.next();
         self.masked(opcode, payload, key);
-    }
-
-    fn key(&mut self) -> [u8; 4] {
-        self.rng.next_u32().to_le_bytes()
     }
 
     fn masked(&mut self, opcode: OpCode, payload: &[u8], key: [u8; 4]) {
@@ -81,7 +76,7 @@ impl Outgoing {
     /// The same with the payload compressed (RFC 7692 §6.1), or as it is where that is not worth it.
     pub(super) fn deflated(&mut self, opcode: OpCode, payload: &[u8], deflater: &mut Deflater) {
         let start = self.buffer.len();
-        let key = self.key();
+        let key = self.keys.next();
         let header = FrameHeader { rsv1: true, opcode, mask: Some(key), ..FrameHeader::default() };
         let room = deflater.room(payload.len());
         // Where it stays, unless the header gets shorter for what gets shorter.
@@ -115,15 +110,7 @@ impl Outgoing {
         if self.buffer.is_empty() {
             self.buffer = Vec::new();
         }
-    }
-}
-
-impl Clone for Outgoing {
-    fn clone(&self) -> Self {
-        // The generator does not clone, lest keystream be used twice by mistake. Here it is meant:
-        // a copy of a machine goes on as the machine would.
-        let rng = ChaCha12Rng::deserialize_state(&self.rng.serialize_state());
-        Outgoing { buffer: self.buffer.clone(), head: self.head, before: self.before, rng }
+        self.keys.sleep();
     }
 }
 

@@ -32,13 +32,15 @@ pub(super) struct Upgrade {
 }
 
 /// What the gateway chose of what it was offered.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Chosen {
     pub(super) subprotocol: Option<Text>,
     /// As it says it.
     pub(super) extensions: Option<Text>,
-    pub(super) deflate: Option<(Deflater, Inflater)>,
 }
+
+/// And what speaks the extension, if it chose that.
+type Answer = (Chosen, Option<(Deflater, Inflater)>);
 
 impl Upgrade {
     /// Writes the request.
@@ -52,7 +54,7 @@ impl Upgrade {
         out: &mut Outgoing,
     ) -> Self {
         let mut nonce = [0; 16];
-        out.rng().fill_bytes(&mut nonce);
+        out.keys().rng().fill_bytes(&mut nonce);
         let key = STANDARD.encode(nonce);
         let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -89,7 +91,7 @@ impl Upgrade {
         &mut self,
         bytes: &mut &[u8],
         config: &Config,
-    ) -> Result<Option<Chosen>, CloseReason> {
+    ) -> Result<Option<Answer>, CloseReason> {
         while let Some((&byte, rest)) = bytes.split_first() {
             *bytes = rest;
             self.head.push(byte);
@@ -99,7 +101,7 @@ impl Upgrade {
             if ends_header(&self.head) {
                 let head = core::mem::take(&mut self.head);
                 match self.check(&head, config)? {
-                    Some(chosen) => return Ok(Some(chosen)),
+                    Some(answer) => return Ok(Some(answer)),
                     None => continue,
                 }
             }
@@ -111,7 +113,7 @@ impl Upgrade {
     }
 
     /// Checks a whole header. `None`: an interim answer (RFC 9110 §15.2); the real one follows.
-    fn check(&self, head: &[u8], config: &Config) -> Result<Option<Chosen>, CloseReason> {
+    fn check(&self, head: &[u8], config: &Config) -> Result<Option<Answer>, CloseReason> {
         // As many as there can be; `max_header_bytes` is the limit.
         let lines = head.iter().filter(|byte| **byte == b'\n').count();
         let mut headers = vec![httparse::EMPTY_HEADER; lines];
@@ -149,14 +151,14 @@ impl Upgrade {
         let extensions = values(headers, "Sec-WebSocket-Extensions");
         let deflate = deflate::agree(extensions.clone(), config).map_err(failed)?;
         let extensions = deflate.is_some().then(|| Vec::from_iter(extensions).join(", ").into());
-        let mut chosen = Chosen { subprotocol: None, extensions, deflate };
+        let mut chosen = Chosen { subprotocol: None, extensions };
         if values(headers, "Sec-WebSocket-Protocol").next().is_none() {
-            return Ok(Some(chosen));
+            return Ok(Some((chosen, deflate)));
         }
         match only(headers, "Sec-WebSocket-Protocol") {
             Some(name) if config.subprotocols.iter().any(|asked| asked == name) => {
                 chosen.subprotocol = Some(name.into());
-                Ok(Some(chosen))
+                Ok(Some((chosen, deflate)))
             }
             _ => Err(failed(UpgradeError::UnexpectedSubprotocol)),
         }

@@ -1,0 +1,64 @@
+//! Masking keys (RFC 6455 §5.3).
+
+use alloc::boxed::Box;
+
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::Rng;
+
+/// Where a connection's keys come from. The generator works ahead, and keeps what it has in 320
+/// bytes; asleep it is as small as what it is made of.
+pub(super) enum Keys {
+    Awake(Box<ChaCha12Rng>),
+    Asleep([u8; STATE]),
+}
+
+/// A generator's seed, stream and place.
+const STATE: usize = 49;
+
+impl Keys {
+    pub(super) fn new(rng: ChaCha12Rng) -> Self {
+        Keys::Awake(Box::new(rng))
+    }
+
+    /// The generator, awake.
+    pub(super) fn rng(&mut self) -> &mut ChaCha12Rng {
+        if let Keys::Asleep(state) = self {
+            *self = Keys::new(ChaCha12Rng::deserialize_state(state));
+        }
+        match self {
+            Keys::Awake(rng) => rng,
+            Keys::Asleep(_) => self.rng(),
+        }
+    }
+
+    /// The next one. Nobody can guess it.
+    pub(super) fn next(&mut self) -> [u8; 4] {
+        self.rng().next_u32().to_le_bytes()
+    }
+
+    pub(super) fn sleep(&mut self) {
+        *self = Keys::Asleep(self.state());
+    }
+
+    fn state(&self) -> [u8; STATE] {
+        match self {
+            Keys::Awake(rng) => rng.serialize_state(),
+            Keys::Asleep(state) => *state,
+        }
+    }
+}
+
+impl Clone for Keys {
+    fn clone(&self) -> Self {
+        // The generator does not clone, lest keystream be used twice by mistake. Here it is meant:
+        // a copy of a machine goes on as the machine would.
+        Keys::Asleep(self.state())
+    }
+}
+
+/// The same keys are to come.
+impl PartialEq for Keys {
+    fn eq(&self, other: &Self) -> bool {
+        self.state() == other.state()
+    }
+}
