@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::*;
+use hermes_mio::proto::Jitter;
 use hermes_mio::{
     ClientId, CloseReason, Config, Driver, Event, FleetOptions, MemberMut, ReadBuffer, State,
 };
@@ -43,7 +44,7 @@ impl Application {
         let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE).unwrap();
         let registry = poll.registry().try_clone().unwrap();
-        let options = FleetOptions::default().timer_slack(Duration::ZERO);
+        let options = FleetOptions::default().timer_slack(Duration::ZERO).jitter(Jitter::None);
         let mut driver = Driver::new(registry, CLIENTS, Arc::clone(&waker), options).unwrap();
         let ids = configs.into_iter().map(|config| driver.add(config).unwrap()).collect();
         let events = Events::with_capacity(8);

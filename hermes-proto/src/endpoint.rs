@@ -160,11 +160,13 @@ impl Endpoint {
                 return client.settle(&mut wire.over(out));
             }
             Input::Received { conn, payload } => {
-                if !payload.is_empty() {
-                    client.heard();
-                }
+                let was_silent = !payload.is_empty() && client.heard();
                 self.on_bytes(now, conn, payload, out);
-                return self.client.settle(&mut self.wire.over(out));
+                self.client.settle(&mut self.wire.over(out));
+                if was_silent {
+                    self.wire.release();
+                }
+                return;
             }
             // The WebSocket in here knows better.
             Input::Closing { .. } => return client.settle(&mut wire.over(out)),
@@ -178,10 +180,9 @@ impl Endpoint {
                 Input::Closed { conn, reason }
             }
             Input::TimerFired => {
-                // A quiet connection's only sign of life; a busy one sees it once in a while.
-                if let Some(ws) = &mut wire.ws {
-                    ws.release();
-                }
+                // A busy connection sees it once in a while; a quiet one is asked then, and gives back
+                // what that took once it has answered.
+                wire.release();
                 Input::TimerFired
             }
             // The rest has no payload.
@@ -274,6 +275,16 @@ impl Wire {
         match out.back_mut() {
             Some(Action::Send { seq, .. }) => *seq = produced,
             _ => out.push_back(Action::Send { conn, seq: produced, payload: Transmit }),
+        }
+    }
+
+    /// Gives back what memory an idle connection has no use for.
+    fn release(&mut self) {
+        if let Some(ws) = &mut self.ws {
+            ws.release();
+        }
+        if self.ends.is_empty() {
+            self.ends = VecDeque::new();
         }
     }
 

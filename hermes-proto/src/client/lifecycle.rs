@@ -197,12 +197,16 @@ impl Client {
         }
     }
 
-    /// Bytes came from the live connection, though perhaps not a whole frame yet.
+    /// Bytes came from the live connection, though perhaps not a whole frame yet. Whether it was
+    /// asked for them, since it was silent.
     #[cfg(feature = "ws")]
-    pub(crate) fn heard(&mut self) {
-        if let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &mut self.phase {
-            heartbeat.heard(self.now, &self.config);
-        }
+    pub(crate) fn heard(&mut self) -> bool {
+        let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &mut self.phase else {
+            return false;
+        };
+        let was_asked = heartbeat.is_asking();
+        heartbeat.heard(self.now, &self.config);
+        was_asked
     }
 
     /// Time does not run backwards here, nor into the range where adding a duration saturates.

@@ -86,7 +86,7 @@ fn everything_happens() {
     let mut see = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
     let histories = (starts(), vec(deed(), 120));
     let mut runner = TestRunner::deterministic();
-    for _ in 0..200 {
+    for _ in 0..300 {
         let (start, deeds) =
             histories.new_tree(&mut runner).expect("nothing is rejected").current();
         let mut world = World::new(&start);

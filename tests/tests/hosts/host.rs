@@ -51,6 +51,15 @@ pub(crate) trait Host {
         }
     }
 
+    /// Waits for room, which comes as soon as the adapter has its turn.
+    fn send_with_patience(&mut self, message: &Outgoing) {
+        let end = Instant::now() + LONG;
+        while !self.send(message.clone()) {
+            assert!(Instant::now() < end, "in vain");
+            self.next(Duration::from_millis(10));
+        }
+    }
+
     fn until_connected(&mut self) {
         self.until(|event| matches!(event, Event::Connected { .. }).then_some(()));
     }

@@ -100,7 +100,7 @@ fn a_gateway_that_restarts_gets_everything_once_and_in_order<H: Host>() {
     // Going Away.
     assert_eq!(code, 1001);
     for n in 1..=100 {
-        assert!(host.send(chat(n, 100)));
+        host.send_with_patience(&chat(n, 100));
         // It also tries, in vain.
         host.next(Duration::ZERO);
     }
@@ -118,7 +118,7 @@ fn what_was_in_doubt_is_sent_again_and_proven_to_have_arrived<H: Host>() {
     let mut host = H::start(Config { delivery, receipts, ..config(&gateway) });
     host.connect();
     for n in 0..200 {
-        assert!(host.send(chat(n, 100)));
+        host.send_with_patience(&chat(n, 100));
         host.next(Duration::ZERO);
     }
     host.until(|event| match event {

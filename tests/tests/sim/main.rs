@@ -313,9 +313,18 @@ impl<'a> Run<'a> {
             let settled = self.ledgers[number].settled(self.sim.endpoint(node).client(), now);
             settled.map_err(|what| self.failure(Some(node), what))?;
         }
-        // Whoever says that it is connected is.
-        self.sim.gateway().broadcast(ledger::ROLL_CALL);
-        self.pass_until(self.sim.now() + ROUND_TRIP)?;
+        // Whoever says that it is connected is. An old link may still have to break, since so many
+        // bytes have gone over it; then the one after it is called.
+        for _ in 0..2 {
+            self.sim.gateway().broadcast(ledger::ROLL_CALL);
+            self.pass_until(self.sim.now() + ROUND_TRIP)?;
+            if (0..self.scale.endpoints)
+                .all(|number| self.ledgers[number].heard_roll_call().is_ok())
+            {
+                break;
+            }
+            self.pass_until(self.sim.now() + SETTLE / 10)?;
+        }
         for number in 0..self.scale.endpoints {
             let heard = self.ledgers[number].heard_roll_call();
             heard.map_err(|what| self.failure(Some(NodeId(number)), what))?;
