@@ -79,7 +79,8 @@ pub struct ReadBuffer(pub(crate) Box<[u8]>);
 #[derive(Default)]
 struct Place {
     generation: u64,
-    member: Option<Member>,
+    /// Where it stays: a table of members that grows by being moved leaves as much behind.
+    member: Option<Box<Member>>,
 }
 
 /// What an empty queue may keep in reserve.
@@ -176,7 +177,7 @@ impl Driver {
         self.shared.now = self.shared.inbox.clock.now();
         let id = ClientId { index, generation: self.places[index].generation };
         let member = Member::new(id, options, seed, &mut self.shared)?;
-        self.places[index].member = Some(member);
+        self.places[index].member = Some(Box::new(member));
         self.free.pop();
         self.clients += 1;
         self.book(index);
@@ -201,12 +202,12 @@ impl Driver {
         self.busy -= usize::from(!member.booked.is_at_rest);
         self.clients -= 1;
         self.free.push(id.index);
-        Some(member)
+        Some(*member)
     }
 
     /// A client, for what there is to know of it.
     pub fn get(&self, id: ClientId) -> Option<&Member> {
-        self.places.get(id.index)?.member.as_ref().filter(|member| member.id() == id)
+        self.places.get(id.index)?.member.as_deref().filter(|member| member.id() == id)
     }
 
     /// A client, for commands.
@@ -217,7 +218,7 @@ impl Driver {
 
     /// All clients, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.places.iter().filter_map(|place| place.member.as_ref())
+        self.places.iter().filter_map(|place| place.member.as_deref())
     }
 
     /// How many clients there are.
@@ -371,7 +372,7 @@ impl Driver {
 /// The books.
 impl Driver {
     fn member(&mut self, index: usize) -> Option<&mut Member> {
-        self.places.get_mut(index)?.member.as_mut()
+        self.places.get_mut(index)?.member.as_deref_mut()
     }
 
     /// Has a member do something, and brings the books up to date.

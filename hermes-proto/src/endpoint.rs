@@ -161,9 +161,12 @@ impl Endpoint {
             }
             Input::Received { conn, payload } => {
                 let was_silent = !payload.is_empty() && client.heard();
+                let was_open = client.is_open();
                 self.on_bytes(now, conn, payload, out);
                 self.client.settle(&mut self.wire.over(out));
-                if was_silent {
+                // A quiet connection has nothing to do from here on, after its handshake or the
+                // answer to a heartbeat; a busy one does not get here.
+                if was_silent || !was_open {
                     self.wire.release();
                 }
                 return;
@@ -180,8 +183,7 @@ impl Endpoint {
                 Input::Closed { conn, reason }
             }
             Input::TimerFired => {
-                // A busy connection sees it once in a while; a quiet one is asked then, and gives back
-                // what that took once it has answered.
+                // A busy connection sees it once in a while.
                 wire.release();
                 Input::TimerFired
             }

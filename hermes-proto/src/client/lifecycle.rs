@@ -197,6 +197,11 @@ impl Client {
         }
     }
 
+    #[cfg(feature = "ws")]
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open(_))
+    }
+
     /// Bytes came from the live connection, though perhaps not a whole frame yet. Whether it was
     /// asked for them, since it was silent.
     #[cfg(feature = "ws")]
