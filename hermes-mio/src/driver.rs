@@ -340,9 +340,10 @@ impl Driver {
             let Some(index) = self.active.pop_front() else { break };
             let Some(member) = self.member(index) else { continue };
             member.booked.is_active = false;
+            let was_full = self.shared.is_full();
             self.with(index, |member, shared| member.run(shared, buffer));
             // Who had no room to read is the first that has.
-            if self.shared.is_full()
+            if was_full
                 && let Some(member) = self.member(index)
                 && member.wants_to_read()
                 && self.active.back() == Some(&index)

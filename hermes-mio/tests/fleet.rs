@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -161,12 +162,18 @@ fn a_turn_is_given_back() {
     let turn = |fleet: &mut Fleet| while fleet.poll(Some(Duration::ZERO)).unwrap().is_some() {};
     turn(&mut fleet);
     assert_eq!(begun(&fleet), [0]);
+    assert!(fleet.poll(Some(Duration::from_secs(1))).unwrap().is_none());
 
     // One that waits goes away, and then the one whose turn it is.
     fleet.get_mut(ids[1]).unwrap().disconnect();
     fleet.get_mut(ids[0]).unwrap().disconnect();
     turn(&mut fleet);
     assert_eq!(begun(&fleet), [2]);
+    // Who has waited has all the time that there is.
+    let client = fleet.get(ids[2]).unwrap();
+    let State::Connecting { deadline, .. } = client.core().state() else { panic!("{client:?}") };
+    let left = deadline - client.now();
+    assert!(left > client.core().config().connect_timeout - Duration::from_millis(500), "{left:?}");
     assert!(fleet.remove(ids[3]).is_some());
     assert!(fleet.remove(ids[2]).is_some());
     turn(&mut fleet);
@@ -258,9 +265,10 @@ fn a_name_is_looked_up_once_for_all() {
 fn a_flood_is_one_clients_affair() {
     let flood = Peer::start(|listener| {
         let mut socket = accept(&listener);
-        let frame = tungstenite::Message::text(r#"{"type":"chat","text":"drip"}"#);
+        let text = r#"{"type":"chat","text":"drip"}"#;
+        let flood = [&[0x81, text.len() as u8], text.as_bytes()].concat().repeat(4_000);
         // Until the client goes away.
-        while socket.send(frame.clone()).is_ok() {}
+        while socket.get_mut().write_all(&flood).is_ok() {}
     });
     let quiet = Peer::start(|listener| {
         let mut socket = accept(&listener);
