@@ -41,6 +41,8 @@ pub(crate) struct Stream {
     pub(crate) transport: Transport,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// The peer's end may be behind what there is to read, and is not announced again.
+    pub(crate) may_end: bool,
     /// The bytes that the operating system has taken.
     pub(crate) taken: u64,
     /// Why writing has failed. Then what the peer said before is still read: its Close frame knows
@@ -49,9 +51,17 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Whatever happened on the socket before was told to the dial; so there may be something.
+    /// Whatever happened on the socket before was told to the dial; so there may be anything.
     pub(crate) fn new(conn: ConnId, transport: Transport) -> Self {
-        Stream { conn, transport, readable: true, writable: true, taken: 0, broken: None }
+        Stream {
+            conn,
+            transport,
+            readable: true,
+            writable: true,
+            may_end: true,
+            taken: 0,
+            broken: None,
+        }
     }
 
     pub(crate) fn can_write(&self) -> bool {
@@ -103,7 +113,8 @@ impl Link {
             Link::Connecting { ready, .. } => *ready = true,
             Link::Up(stream) => {
                 let failed = event.is_error();
-                stream.readable |= event.is_readable() || event.is_read_closed() || failed;
+                stream.may_end |= event.is_read_closed() || failed;
+                stream.readable |= event.is_readable() || stream.may_end;
                 stream.writable |= event.is_writable() || event.is_write_closed() || failed;
             }
         }

@@ -703,6 +703,9 @@ impl Member {
                 Ok(0) => CloseReason::lost(),
                 Ok(n) => {
                     tracing::trace!(%conn, bytes = n, "read");
+                    if n < buffer.0.len() && !stream.may_end && stream.transport.tells_all() {
+                        stream.readable = false;
+                    }
                     // What was written since the turn began may be answered in here.
                     shared.tick();
                     self.step(shared, Input::Received { conn, payload: &buffer.0[..n] });
@@ -712,7 +715,7 @@ impl Member {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    stream.readable = false;
+                    (stream.readable, stream.may_end) = (false, false);
                     if stream.broken.is_none() {
                         return;
                     }

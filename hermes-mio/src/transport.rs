@@ -40,6 +40,20 @@ impl Transport {
         })
     }
 
+    /// Whether a read that leaves room has brought all there is, so that whatever comes after it is
+    /// an event of its own: `epoll(7)` says so for streams, and kqueue tells each arrival. It saves
+    /// the read that would say `WouldBlock`.
+    pub(crate) fn tells_all(&self) -> bool {
+        let is_plain = match self {
+            Transport::Tcp(_) => true,
+            #[cfg(unix)]
+            Transport::Unix(_) => true,
+            #[cfg(feature = "tls")]
+            Transport::Tls(_) => false,
+        };
+        is_plain && cfg!(unix)
+    }
+
     /// Ends the stream without another word to the application's peer.
     ///
     /// A socket that is closed while received bytes wait in it sends a RST in place of a FIN, and

@@ -244,3 +244,20 @@ fn disconnect_ends_every_stage() {
     assert_eq!(three.poll(None).unwrap(), None);
     assert_eq!(three.core().state(), State::Idle);
 }
+
+/// What the gateway says at once, and that it goes, may be one piece of news: of a socket that is
+/// not yet known to be connected.
+#[test]
+fn a_peer_that_goes_before_it_was_asked_is_gone_at_once() {
+    let peer = Peer::start(|listener| {
+        let mut socket = accept_tcp(&listener);
+        socket.write_all(b"HTTP/1.1 101 Swi").unwrap();
+    });
+    let mut client = client(Config { upgrade_timeout: LONG * 2, ..config(peer.url()) });
+    client.connect();
+    assert!(client.poll(Some(Duration::ZERO)).unwrap().is_none());
+    // The connection is made, and broken, by the time that the client looks again.
+    peer.join();
+    let (code, reason) = wait_for(&mut client, disconnected);
+    assert!(code == 1006 && matches!(reason, CloseReason::Lost { .. }), "{reason}");
+}
