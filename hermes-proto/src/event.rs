@@ -27,7 +27,8 @@ pub enum Event {
         code: u16,
         /// What happened.
         reason: CloseReason,
-        /// When the next attempt begins; `None` where there is none.
+        /// When the next attempt begins, or a redirect is followed, which is at once; `None` where
+        /// there is nothing to come.
         retry_at: Option<Timestamp>,
     },
     /// `ws-failed`: there will be no further attempt. The outbox keeps its messages, and `connect`
