@@ -126,7 +126,7 @@ fn first_end(client: &mut Client) -> (End, Option<Timestamp>) {
             }
             event => heard.push(event),
         }
-        assert!(patience.elapsed() < LONG, "it has no end: {client:?}");
+        assert!(patience.elapsed() < LONG * 10, "it has no end: {client:?}");
     }
 }
 
