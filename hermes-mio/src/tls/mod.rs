@@ -78,8 +78,8 @@ impl Tls {
         self.rebuilt()
     }
 
-    /// Who we are, to a gateway that asks: our certificate with those between it and its authority,
-    /// and its private key, PEM (PKCS #8, PKCS #1 or SEC 1).
+    /// Who we are, to any gateway that asks, also where a redirect leads: our certificate with those
+    /// between it and its authority, and its private key, PEM (PKCS #8, PKCS #1 or SEC 1).
     ///
     /// # Errors
     ///
