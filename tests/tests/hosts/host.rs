@@ -27,6 +27,11 @@ pub(crate) trait Host {
     /// Gives everything that may run by itself the time to do so, while no event is taken.
     fn idle(&mut self);
 
+    /// Passes over the events that there are.
+    fn pass(&mut self) {
+        while self.next(Duration::ZERO).is_some() {}
+    }
+
     /// Goes on until an event is as wanted.
     fn until<T>(&mut self, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
         let end = Instant::now() + LONG;
@@ -204,6 +209,7 @@ impl Host for OnTungstenite {
     }
 
     fn next(&mut self, patience: Duration) -> Option<Event> {
+        self.idle();
         self.runtime.block_on(async { timeout(patience, self.events.recv()).await.ok().flatten() })
     }
 
