@@ -34,7 +34,7 @@ pub struct Contest {
 const TIME: Duration = Duration::from_secs(8);
 
 /// Holds the contests. Arguments: a part of a contest's name leaves out the others; `--time` and
-/// `--instructions` leave out the other measure; `--only NAME` leaves out contenders but the first.
+/// `--instructions` leave out the other measure.
 pub fn main(contests: &[Contest]) {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();

@@ -4,11 +4,13 @@
 //! [`receive`] or [`send`] does it, and before anything is measured each has to show that it did
 //! ([`seen`], [`send::check`]). [`contest`] measures: time, in rounds that take turns, since on a
 //! machine with other things to do only neighbours in time can be compared; and instructions,
-//! which Valgrind counts and which repeat.
+//! which Valgrind counts and which repeat. [`scale`] has contests between sizes, [`loopback`] has
+//! sockets.
 
 pub mod contest;
 pub mod link;
 pub mod load;
+pub mod loopback;
 pub mod receive;
 pub mod scale;
 pub mod seen;

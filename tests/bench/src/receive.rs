@@ -1,9 +1,9 @@
 //! From bytes off a socket to a typed event in hand.
 
 mod fastwebsockets;
-mod floor;
-mod hermes;
-mod message;
+pub(crate) mod floor;
+pub(crate) mod hermes;
+pub(crate) mod message;
 mod tokio_websockets;
 mod tungstenite;
 

@@ -50,7 +50,7 @@ impl Receiver for Floor {
 }
 
 /// The first frame's payload, and its size.
-fn frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
+pub(crate) fn frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let [first, second, ..] = *bytes else { return None };
     assert_eq!(first, 0x81, "a whole text");
     let (header, length) = match second {

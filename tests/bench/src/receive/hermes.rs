@@ -46,7 +46,7 @@ impl Receiver for Hermes {
 }
 
 #[inline]
-fn show(event: &Event, seen: &mut impl Seen) {
+pub(crate) fn show(event: &Event, seen: &mut impl Seen) {
     macro_rules! see {
         ($kind:ident, $first:expr, $second:expr) => {
             seen.see(

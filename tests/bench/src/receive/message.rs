@@ -11,7 +11,7 @@ use crate::seen::{Kind, Seen};
 /// borrows; `Option<Cow>` would allocate.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Flat<'a> {
+pub(crate) struct Flat<'a> {
     #[serde(borrow)]
     r#type: Cow<'a, str>,
     #[serde(borrow)]
@@ -38,7 +38,7 @@ pub(super) struct Flat<'a> {
 
 impl Flat<'_> {
     #[inline]
-    pub(super) fn show(&self, seen: &mut impl Seen) {
+    pub(crate) fn show(&self, seen: &mut impl Seen) {
         match &*self.r#type {
             "session-init" => seen.see(Kind::SessionInit, &self.token, &self.client_id),
             "chat" | "chat-message" => seen.see(Kind::Chat, &self.text, &self.sender),

@@ -61,7 +61,10 @@ impl Bare {
         {
             let mut socket = TcpStream::connect(self.gateway).expect("it begins");
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut socket, Token(index as usize), interest).expect("new");
+            self.poll
+                .registry()
+                .register(&mut socket, Token(index as usize), interest)
+                .expect("new");
             self.peers[index as usize] = Peer { socket: Some(socket), asked: false, open: false };
             self.connecting += 1;
         }
@@ -77,9 +80,10 @@ impl Bare {
         while !enough(self.connected) && Instant::now() < until {
             self.dial();
             let left = until.saturating_duration_since(Instant::now());
-            let due = self.timers.first().map(|(due, _)| {
-                Duration::from_micros(*due).saturating_sub(self.epoch.elapsed())
-            });
+            let due = self
+                .timers
+                .first()
+                .map(|(due, _)| Duration::from_micros(*due).saturating_sub(self.epoch.elapsed()));
             let patience = due.map_or(left, |due| due.min(left));
             self.poll.poll(&mut self.events, Some(patience)).expect("the loop goes on");
             let ready: Vec<usize> = self.events.iter().map(|event| event.token().0).collect();

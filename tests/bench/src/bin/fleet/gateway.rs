@@ -69,7 +69,9 @@ impl Peer {
                     let (key, rest) = rest.split_at(4);
                     let (payload, rest) = rest.split_at(length);
                     let mut pong = vec![0x8a, length as u8];
-                    pong.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+                    pong.extend(
+                        payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key),
+                    );
                     if self.socket.write_all(&pong).is_err() {
                         return false;
                     }

@@ -73,6 +73,10 @@ fn measure(who: &str, clients: usize) {
     let tenths = back.iter().map(|at| at.as_millis() / 100).max().unwrap_or(0);
     for tenth in 0..=tenths {
         let until = back.partition_point(|at| at.as_millis() / 100 <= tenth);
-        println!("{:>5.1} s {until:>6} {}", (tenth + 1) as f64 / 10.0, "#".repeat(60 * until / clients));
+        println!(
+            "{:>5.1} s {until:>6} {}",
+            (tenth + 1) as f64 / 10.0,
+            "#".repeat(60 * until / clients)
+        );
     }
 }

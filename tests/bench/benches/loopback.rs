@@ -1,0 +1,5 @@
+//! The adapter over loopback.
+
+fn main() {
+    hermes_bench::loopback::main();
+}
