@@ -400,6 +400,9 @@ impl Contract {
 
     /// The client comes to rest.
     fn rest(&mut self, place: Place, owed: &mut Owed) {
+        // A redirect that came as the time for a shutdown was over is followed by nobody.
+        self.retry.go_home();
+        self.headers.clear();
         self.place = place;
         self.intent = Intent::Stop;
         self.prefer_session();

@@ -53,6 +53,11 @@ impl Retry {
         !self.redirects.is_empty()
     }
 
+    /// The attempt is over.
+    pub(super) fn go_home(&mut self) {
+        self.redirects.clear();
+    }
+
     /// Whether it is with whom the application knows.
     pub(super) fn is_at_home(&self) -> bool {
         self.url().origin() == self.urls[self.turn].origin()
