@@ -111,6 +111,7 @@ impl Client {
     ///
     /// Where the operating system's event queue fails. Nothing else is an error: what goes wrong
     /// with a connection is an event.
+    #[inline]
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, Error> {
         Ok(self.fleet.poll(timeout)?.map(|(_, event)| event))
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::inbox::Inbox;
 use crate::line::Line;
-use crate::member::{Member, Shared};
+use crate::member::{Member, Shared, Standing};
 use crate::resolve::Lookups;
 use crate::{Error, FleetOptions, Options};
 
@@ -61,8 +61,9 @@ pub struct Driver {
 /// after the client was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId {
-    pub(crate) index: usize,
-    pub(crate) generation: u64,
+    /// Of a client's place: half a word, since each event carries it along.
+    index: u32,
+    generation: u32,
 }
 
 /// One of a driver's clients, for commands.
@@ -78,7 +79,7 @@ pub struct ReadBuffer(pub(crate) Box<[u8]>);
 /// Where a client may be.
 #[derive(Default)]
 struct Place {
-    generation: u64,
+    generation: u32,
     /// Where it stays: a table of members that grows by being moved leaves as much behind.
     member: Option<Box<Member>>,
 }
@@ -102,6 +103,16 @@ impl Default for ReadBuffer {
 impl fmt::Debug for ReadBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadBuffer").finish_non_exhaustive()
+    }
+}
+
+impl ClientId {
+    pub(crate) fn new(index: usize, generation: u32) -> Option<Self> {
+        Some(ClientId { index: u32::try_from(index).ok()?, generation })
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
     }
 }
 
@@ -135,7 +146,8 @@ impl Driver {
             },
             places: Vec::new(),
             free: Vec::new(),
-            capacity: tokens.len(),
+            // And no more than there are names.
+            capacity: tokens.len().min(u32::MAX as usize),
             clients: 0,
             active: VecDeque::new(),
             starved: Vec::new(),
@@ -174,8 +186,9 @@ impl Driver {
             Some(seed) => seed,
             None => random_seed()?,
         };
-        self.shared.now = self.shared.inbox.clock.now();
-        let id = ClientId { index, generation: self.places[index].generation };
+        self.shared.tick();
+        let id = ClientId::new(index, self.places[index].generation);
+        let id = id.ok_or(Error::Full { clients: self.clients })?;
         let member = Member::new(id, options, seed, &mut self.shared)?;
         self.places[index].member = Some(Box::new(member));
         self.free.pop();
@@ -188,32 +201,33 @@ impl Driver {
     /// outbox is in what is returned. Its [events](Self::next_event) that were not taken are gone.
     pub fn remove(&mut self, id: ClientId) -> Option<Member> {
         self.get(id)?;
-        let place = &mut self.places[id.index];
-        place.generation += 1;
+        let index = id.index();
+        let place = &mut self.places[index];
+        place.generation = place.generation.wrapping_add(1);
         let mut member = place.member.take()?;
         member.end(&self.shared);
         self.shared.events.retain(|(whose, _)| *whose != id);
         if let Some(due) = member.booked.due {
-            self.timers.remove(&(due, id.index));
+            self.timers.remove(&(due, index));
         }
         if member.booked.has_turn {
             self.shared.line.leave();
         }
         self.busy -= usize::from(!member.booked.is_at_rest);
         self.clients -= 1;
-        self.free.push(id.index);
+        self.free.push(index);
         Some(*member)
     }
 
     /// A client, for what there is to know of it.
     pub fn get(&self, id: ClientId) -> Option<&Member> {
-        self.places.get(id.index)?.member.as_deref().filter(|member| member.id() == id)
+        self.places.get(id.index())?.member.as_deref().filter(|member| member.id() == id)
     }
 
     /// A client, for commands.
     pub fn get_mut(&mut self, id: ClientId) -> Option<MemberMut<'_>> {
         self.get(id)?;
-        Some(MemberMut { driver: self, index: id.index })
+        Some(MemberMut { driver: self, index: id.index() })
     }
 
     /// All clients, in no order.
@@ -282,6 +296,7 @@ impl Driver {
     }
 
     /// What the application is to know next, and of which client.
+    #[inline]
     pub fn next_event(&mut self) -> Option<(ClientId, Event)> {
         let event = self.shared.events.pop_front();
         release(&mut self.shared.events);
@@ -313,17 +328,18 @@ impl Driver {
         }
         self.rung = rung;
         while let Some(found) = self.shared.lookups.poll() {
-            self.shared.now = self.shared.inbox.clock.now();
+            self.shared.tick();
             for id in &found.wanted_by {
                 if self.get(*id).is_some() {
-                    self.with(id.index, |member, shared| member.resolved(shared, &found));
+                    self.with(id.index(), |member, shared| member.resolved(shared, &found));
                 }
             }
         }
     }
 
     fn run_timers(&mut self) {
-        let now = self.shared.inbox.clock.now();
+        self.shared.tick();
+        let now = self.shared.now;
         while let Some((due, index)) = self.timers.first().copied()
             && due <= now
         {
@@ -336,11 +352,15 @@ impl Driver {
     }
 
     fn run_active(&mut self, buffer: &mut ReadBuffer) {
-        for _ in 0..self.active.len() {
+        for turns in 0..self.active.len() {
             let Some(index) = self.active.pop_front() else { break };
             let Some(member) = self.member(index) else { continue };
             member.booked.is_active = false;
             let was_full = self.shared.is_full();
+            // Those before it took their time.
+            if turns > 0 {
+                self.shared.tick();
+            }
             self.with(index, |member, shared| member.run(shared, buffer));
             // Who had no room to read is the first that has.
             if was_full
@@ -359,10 +379,13 @@ impl Driver {
 
     /// Lets those begin whose turn it is.
     fn run_line(&mut self) {
-        self.shared.now = self.shared.inbox.clock.now();
+        if self.shared.line.deadline().is_none() {
+            return;
+        }
+        self.shared.tick();
         while let Some((id, conn)) = self.shared.line.next(self.shared.now) {
             let begins = self.get(id).is_some()
-                && self.with(id.index, |member, shared| member.begin(shared, conn)) == Some(true);
+                && self.with(id.index(), |member, shared| member.begin(shared, conn)) == Some(true);
             if !begins {
                 self.shared.line.take_back();
             }
@@ -404,18 +427,19 @@ impl Driver {
         else {
             return;
         };
-        if member.booked.has_turn && !member.is_connecting() {
+        let standing = member.standing();
+        if member.booked.has_turn && standing != Standing::Connecting {
             member.booked.has_turn = false;
             self.shared.line.leave();
         }
-        let is_at_rest = member.is_at_rest();
+        let is_at_rest = standing == Standing::AtRest;
         match (std::mem::replace(&mut member.booked.is_at_rest, is_at_rest), is_at_rest) {
             (true, false) => self.busy += 1,
             (false, true) => self.busy -= 1,
             _ => {}
         }
         let due = match member.due() {
-            Some(due) if member.is_open() => Some(round_up(due, slack)),
+            Some(due) if standing == Standing::Open => Some(round_up(due, slack)),
             due => due,
         };
         let booked = std::mem::replace(&mut member.booked.due, due);

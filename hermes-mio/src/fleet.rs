@@ -193,14 +193,20 @@ impl Fleet {
     ///
     /// Where the operating system's event queue fails. Nothing else is an error: what goes wrong
     /// with a connection is an event.
+    #[inline]
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<(ClientId, Event)>, Error> {
+        match self.driver.next_event() {
+            Some(event) => Ok(Some(event)),
+            None => self.wait(timeout),
+        }
+    }
+
+    /// Until there is an event.
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<(ClientId, Event)>, Error> {
         // What lies beyond the clock's range is as good as never.
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut ran = false;
         loop {
-            if let Some(event) = self.driver.next_event() {
-                return Ok(Some(event));
-            }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if ran && left == Some(Duration::ZERO) {
                 return Ok(None);
@@ -210,6 +216,9 @@ impl Fleet {
             }
             self.turn(left)?;
             ran = true;
+            if let Some(event) = self.driver.next_event() {
+                return Ok(Some(event));
+            }
         }
     }
 

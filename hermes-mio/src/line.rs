@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn who(index: usize) -> ClientId {
-        ClientId { index, generation: 0 }
+        ClientId::new(index, 0).expect("it is small")
     }
 
     fn conn(n: u64) -> ConnId {

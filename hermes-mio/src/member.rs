@@ -14,7 +14,9 @@ use hermes_proto::{
 };
 use mio::{Registry, Token};
 
-use crate::connecting::{Connecting, Progress};
+#[cfg(unix)]
+use crate::connecting::Connecting;
+use crate::connecting::Progress;
 use crate::credentials::Provider;
 use crate::driver::{ClientId, ReadBuffer};
 use crate::inbox::{Bell, Inbox};
@@ -70,6 +72,19 @@ pub(crate) struct Booked {
     pub(crate) has_turn: bool,
 }
 
+/// What a member is doing, as far as the driver cares.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing will come of waiting: it is not connected, and not about to be.
+    AtRest,
+    /// It makes a connection, and has begun to.
+    Connecting,
+    /// Its connection is open, and nothing that it waits for is urgent.
+    Open,
+    /// Something else.
+    Busy,
+}
+
 /// What all members of a driver use.
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
@@ -110,10 +125,10 @@ const MESSAGES_PER_TURN: usize = 1_024;
 
 impl Shared {
     fn slot(&self, id: ClientId) -> Slot<'_> {
-        Slot { registry: &self.registry, token: Token(self.first + id.index) }
+        Slot { registry: &self.registry, token: Token(self.first + id.index()) }
     }
 
-    fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.now = self.inbox.clock.now();
     }
 
@@ -151,7 +166,7 @@ impl Member {
             endpoint,
             link: Link::Down,
             network,
-            bell: shared.inbox.bell(id.index),
+            bell: shared.inbox.bell(id.index()),
             watch: Stopwatch::new(shared.now),
             queue: OnceCell::new(),
             sender_capacity,
@@ -332,7 +347,6 @@ impl Member {
     /// Works: reads and writes what is ready, takes what senders brought, does what is due. Bounded,
     /// also while the gateway floods it.
     pub(crate) fn run(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer) {
-        shared.tick();
         if self.due().is_some_and(|due| due <= shared.now) {
             // A loop that comes late looks at the socket before it looks at the clock: what
             // waits there may be what the timer is about to miss.
@@ -410,20 +424,18 @@ impl Member {
         matches!(&self.link, Link::Up(stream) if stream.readable)
     }
 
-    /// Whether nothing will come of waiting: not connected, and not about to be.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        matches!(self.core().state(), State::Idle | State::Failed { .. })
+    /// How it stands, to the driver.
+    pub(crate) fn standing(&self) -> Standing {
+        match self.core().state() {
+            State::Idle | State::Failed { .. } => Standing::AtRest,
+            State::Connecting { .. } if !matches!(self.link, Link::Held(_)) => Standing::Connecting,
+            State::Open { .. } if self.shutdown == Shutdown::No => Standing::Open,
+            _ => Standing::Busy,
+        }
     }
 
-    /// Whether it makes a connection, and has begun to.
-    pub(crate) fn is_connecting(&self) -> bool {
-        matches!(self.core().state(), State::Connecting { .. })
-            && !matches!(self.link, Link::Held(_))
-    }
-
-    /// Whether its connection is open, so that nothing it waits for is urgent.
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.shutdown, Shutdown::No) && matches!(self.core().state(), State::Open { .. })
+    fn is_at_rest(&self) -> bool {
+        self.standing() == Standing::AtRest
     }
 
     fn has_room_for_sender(&self) -> bool {
@@ -679,6 +691,9 @@ impl Member {
     /// The machine only knows that there is no connection in time; here it is known what was
     /// waited for. Where the machine takes the time for a jump of the clock, it has the word.
     fn run_connect_deadline(&mut self, shared: &mut Shared) {
+        if matches!(self.link, Link::Up(_)) {
+            return;
+        }
         let State::Connecting { conn, stage: Stage::Connect, deadline, .. } = self.core().state()
         else {
             return;
