@@ -8,6 +8,7 @@ mod process;
 
 use std::io::{Read, Write};
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 
 #[cfg(unix)]
