@@ -193,6 +193,42 @@ mod tests {
         assert!(places.iter().all(|place| of(place) > 30), "{places:?}");
     }
 
+    /// To the last byte, and not one further.
+    #[test]
+    fn a_chunk_is_used_to_its_end() {
+        let mut buffer = TextBuf::with_capacity(20);
+        buffer.push_str("012");
+        assert_eq!(buffer.chunk.left(), 17);
+        let one = buffer.cut();
+        let two = buffer.share(&"x".repeat(17), 0);
+        assert_eq!((place(&two) - place(&one), buffer.chunk.left()), (3, 0));
+        let three = buffer.share("x", 0);
+        assert!(!(place(&one)..place(&one) + 20).contains(&place(&three)));
+    }
+
+    /// What is ahead has room in a chunk that has to be made, and makes none by itself.
+    #[test]
+    fn the_size_of_a_chunk() {
+        let mut buffer = TextBuf::default();
+        let mut held = Vec::new();
+        let mut size = |buffer: &mut TextBuf, bytes: usize, ahead| {
+            held.push(buffer.share(&"x".repeat(bytes), ahead));
+            buffer.chunk.size
+        };
+        assert_eq!(size(&mut buffer, 10, 25), 35);
+        assert_eq!(size(&mut buffer, 25, 1_000), 35, "there is room");
+        assert_eq!(size(&mut buffer, 10, 0), 35, "as large as the other");
+        assert_eq!(size(&mut buffer, 30, 0), 70, "of two alike, one gives way to a larger one");
+        assert_eq!(size(&mut buffer, 60, 0), 70, "the smaller one gives way");
+        assert_eq!(size(&mut buffer, 100, 0), 140);
+        let largest = TextBuf::LARGEST;
+        assert_eq!(size(&mut buffer, 41, largest), largest + 41);
+        assert_eq!(size(&mut buffer, largest, 0), largest + 41, "there is room, to the last byte");
+        assert_eq!(size(&mut buffer, 10, 0), 140, "the other one has room");
+        assert_eq!(size(&mut buffer, 31, 0), largest, "no larger, where the text fits");
+        assert_eq!(size(&mut buffer, 3 * largest, 5), 3 * largest + 5);
+    }
+
     /// What is in hand at a time is always the same, and more than the first chunks hold.
     #[test]
     fn chunks_grow_until_no_more_are_made() {

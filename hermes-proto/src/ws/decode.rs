@@ -445,3 +445,32 @@ impl CutChar {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who keeps a text keeps what it was cut from. So a text that is put together is in the shared
+    /// chunk only where all of it is to come, and fits.
+    #[test]
+    fn where_a_text_is_put_together() {
+        let begun = |header: &[u8]| {
+            let mut decoder = Decoder::new(None);
+            let input = [header, b"the beginning"].concat();
+            let config = Config::default();
+            let item = decoder.receive(&mut input.as_slice(), &config);
+            assert!(matches!(item, Ok(None)), "{item:?}");
+            (matches!(decoder.message, Some(Message::Shared)), decoder.chunk)
+        };
+        let (is_shared, _) = begun(&[0x81, 20]);
+        assert!(is_shared);
+        // There are more frames to come.
+        let (is_shared, chunk) = begun(&[0x01, 20]);
+        assert!(!is_shared && chunk == TextBuf::default());
+        // It is as large as a chunk may be, and larger.
+        let (is_shared, _) = begun(&[0x81, 127, 0, 0, 0, 0, 0, 2, 0, 0]);
+        assert!(is_shared);
+        let (is_shared, chunk) = begun(&[0x81, 127, 0, 0, 0, 0, 0, 2, 0, 1]);
+        assert!(!is_shared && chunk == TextBuf::default());
+    }
+}

@@ -37,6 +37,8 @@ const STORY: &str = r#"
 {"at":1020,"out":"open","conn":2}
 {"at":1020,"out":"timer","due":16020}
 {"at":1020,"in":"timer"}
+{"at":1020.5,"in":"postponed"}
+{"at":1020.5,"out":"timer","due":16020.5}
 {"at":1021,"in":"opened"}
 {"at":1021,"out":"send","conn":2,"seq":1,"text":"{\"type\":\"session-resume\",\"token\":\"t\"}"}
 {"at":1021,"out":"event","event":"ws-connected"}
@@ -57,7 +59,7 @@ fn the_whole_story_goes_as_written() {
     for line in STORY.lines() {
         checker.feed(line).unwrap();
     }
-    assert_eq!(checker.finish(), Ok(20));
+    assert_eq!(checker.finish(), Ok(21));
 }
 
 /// What is not JSON has another name in a trace, and comes out as it went in.
