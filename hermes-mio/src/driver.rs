@@ -76,6 +76,15 @@ pub struct MemberMut<'a> {
 /// keeps anything in it between two turns.
 pub struct ReadBuffer(pub(crate) Box<[u8]>);
 
+/// What the driver was told of the sockets before it runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// All there was to tell, a moment ago.
+    All,
+    /// Perhaps not everything, or some time ago.
+    Perhaps,
+}
+
 /// Where a client may be.
 #[derive(Default)]
 struct Place {
@@ -288,9 +297,16 @@ impl Driver {
     /// 1 MiB at most, and nothing while 1,024 events wait for the application. Where there is more
     /// to do, [`timeout`](Self::timeout) is zero.
     pub fn run(&mut self, buffer: &mut ReadBuffer) {
+        // How long the application took since its poll, and whether it told of everything, is not
+        // known here.
+        self.run_after(buffer, Told::Perhaps);
+    }
+
+    /// As [`run`](Self::run), and it is known what was told of the sockets.
+    pub(crate) fn run_after(&mut self, buffer: &mut ReadBuffer, told: Told) {
         self.run_inbox();
         self.run_timers();
-        self.run_active(buffer);
+        self.run_active(buffer, told);
         self.run_line();
         release(&mut self.shared.actions);
     }
@@ -351,7 +367,7 @@ impl Driver {
         }
     }
 
-    fn run_active(&mut self, buffer: &mut ReadBuffer) {
+    fn run_active(&mut self, buffer: &mut ReadBuffer, told: Told) {
         for turns in 0..self.active.len() {
             let Some(index) = self.active.pop_front() else { break };
             let Some(member) = self.member(index) else { continue };
@@ -361,7 +377,7 @@ impl Driver {
             if turns > 0 {
                 self.shared.tick();
             }
-            self.with(index, |member, shared| member.run(shared, buffer));
+            self.with(index, |member, shared| member.run(shared, buffer, told));
             // Who had no room to read is the first that has.
             if was_full
                 && let Some(member) = self.member(index)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hermes_proto::{ConfigError, Event, Jitter};
 use mio::{Events, Poll, Token, Waker};
 
+use crate::driver::Told;
 use crate::{ClientId, Driver, Error, Member, MemberMut, Options, ReadBuffer};
 
 /// Any number of clients on one thread, with a loop of their own: [`poll`](Self::poll) runs them
@@ -40,6 +41,8 @@ pub struct Fleet {
     driver: Driver,
     poll: Poll,
     events: Events,
+    /// How many of them there can be.
+    ready: usize,
     buffer: ReadBuffer,
 }
 
@@ -140,7 +143,7 @@ impl Fleet {
         let registry = poll.registry().try_clone().map_err(Error::Poll)?;
         let driver = Driver::new(registry, FIRST..usize::MAX, waker, options)?;
         let (events, buffer) = (Events::with_capacity(ready), ReadBuffer::new());
-        Ok(Fleet { driver, poll, events, buffer })
+        Ok(Fleet { driver, poll, events, ready, buffer })
     }
 
     /// Adds a client, which is not connected: see [`Driver::add`].
@@ -225,17 +228,24 @@ impl Fleet {
     /// One turn of the loop, which sleeps for `patience` at most.
     fn turn(&mut self, patience: Option<Duration>) -> Result<(), Error> {
         let patience = [patience, self.driver.timeout()].into_iter().flatten().min();
+        let mut told = Told::All;
         match self.poll.poll(&mut self.events, patience) {
             Ok(()) => {}
             // A signal handler ran. Nothing is lost by a turn too many.
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => told = Told::Perhaps,
             Err(error) => return Err(Error::Poll(error)),
         }
+        let mut room = self.ready;
         for event in &self.events {
             // The only other token is the waker's, which has done its work.
             self.driver.ready(event);
+            room -= 1;
         }
-        self.driver.run(&mut self.buffer);
+        // There may be more than was asked for.
+        if room == 0 {
+            told = Told::Perhaps;
+        }
+        self.driver.run_after(&mut self.buffer, told);
         Ok(())
     }
 }

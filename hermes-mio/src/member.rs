@@ -18,7 +18,7 @@ use mio::{Registry, Token};
 use crate::connecting::Connecting;
 use crate::connecting::Progress;
 use crate::credentials::Provider;
-use crate::driver::{ClientId, ReadBuffer};
+use crate::driver::{ClientId, ReadBuffer, Told};
 use crate::inbox::{Bell, Inbox};
 use crate::line::Line;
 use crate::link::{Link, Stream, Wish};
@@ -346,10 +346,12 @@ impl Member {
 
     /// Works: reads and writes what is ready, takes what senders brought, does what is due. Bounded,
     /// also while the gateway floods it.
-    pub(crate) fn run(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer) {
-        if self.due().is_some_and(|due| due <= shared.now) {
+    pub(crate) fn run(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer, told: Told) {
+        let is_due = self.due().is_some_and(|due| due <= shared.now);
+        if is_due && (told == Told::Perhaps || matches!(self.link, Link::Connecting { .. })) {
             // A loop that comes late looks at the socket before it looks at the clock: what
-            // waits there may be what the timer is about to miss.
+            // waits there may be what the timer is about to miss. And what is connecting has
+            // timers of its own.
             self.link.assume_ready();
         }
         self.run_credentials(shared);
