@@ -2,7 +2,7 @@
 
 use hermes_proto::close::Violation;
 use hermes_proto::ws::{Connection, Event};
-use hermes_proto::{CloseReason, Config, Frame};
+use hermes_proto::{CloseReason, Config, Endpoint, Frame};
 use hermes_tests::config;
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
@@ -171,6 +171,33 @@ fn an_idle_connection_owns_next_to_nothing() {
     });
     assert!(peak > 2 << 20, "{peak}: it was busy");
     assert!(left <= 4 * LITTLE, "{left} bytes are kept");
+}
+
+/// From its beginning: what a handshake, a session and heartbeats take is given back, so that
+/// thousands fit into little. The settings are shared.
+#[test]
+fn thousands_of_idle_endpoints_are_small() {
+    let heap = |beats: usize| {
+        let (endpoint, _, left) = measure(|| {
+            let mut bench = Bench::connected(config());
+            bench.receive(text(r#"{"type":"session-init","token":"t","clientId":"c"}"#));
+            for _ in 0..beats {
+                bench.wait();
+                let asked = sent(bench.endpoint.transmit());
+                bench.take(usize::MAX);
+                if let Some(Sent::Ping(data)) = asked.last() {
+                    bench.receive(pong(data));
+                }
+            }
+            let Bench { endpoint, .. } = bench;
+            endpoint
+        });
+        drop(endpoint);
+        left - size_of::<Config>()
+    };
+    let (whole, fixed) = (heap(2), size_of::<Endpoint>());
+    println!("{fixed} bytes, and {whole} on the heap");
+    assert!(fixed <= 1_200 && whole <= 448, "{fixed} + {whole}");
 }
 
 /// A heartbeat asks again and again after a peer that says just enough, and reads nothing.
