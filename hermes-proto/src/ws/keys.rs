@@ -62,3 +62,27 @@ impl PartialEq for Keys {
         self.state() == other.state()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chacha20::rand_core::SeedableRng;
+
+    use super::*;
+
+    fn keys(seed: u8) -> Keys {
+        Keys::new(ChaCha12Rng::from_seed([seed; 32]))
+    }
+
+    #[test]
+    fn asleep_or_awake_they_are_the_same() {
+        let (mut awake, mut asleep) = (keys(1), keys(1));
+        for _ in 0..100 {
+            asleep.sleep();
+            assert!(matches!(asleep, Keys::Asleep(_)) && asleep == awake);
+            assert_eq!(asleep.next(), awake.next());
+        }
+        assert!(awake.clone() == awake && keys(1) != keys(2));
+        awake.next();
+        assert!(awake != asleep);
+    }
+}

@@ -173,6 +173,23 @@ fn an_idle_connection_owns_next_to_nothing() {
     assert!(left <= 4 * LITTLE, "{left} bytes are kept");
 }
 
+/// Pongs that have not left are remembered, though memory is given back meanwhile: they are no more
+/// than sixteen.
+#[test]
+fn pongs_under_way_are_not_forgotten() {
+    let mut bench = Bench::connected(config());
+    for _ in 0..40 {
+        bench.receive(ping("are you there?"));
+    }
+    bench.wait();
+    for _ in 0..40 {
+        bench.receive(ping("and now?"));
+    }
+    let sent = sent(bench.endpoint.transmit());
+    let pongs = sent.iter().filter(|sent| matches!(sent, Sent::Pong(_))).count();
+    assert_eq!(pongs, 16, "{sent:?}");
+}
+
 /// From its beginning: what a handshake, a session and heartbeats take is given back, so that
 /// thousands fit into little. The settings are shared.
 #[test]
@@ -195,6 +212,13 @@ fn thousands_of_idle_endpoints_are_small() {
         drop(endpoint);
         left - size_of::<Config>()
     };
+    let (endpoint, _, left) = measure(|| {
+        let Bench { endpoint, .. } = Bench::connected(config());
+        endpoint
+    });
+    drop(endpoint);
+    let left = left - size_of::<Config>();
+    assert!(left <= 448, "{left} after the handshake");
     let (whole, fixed) = (heap(2), size_of::<Endpoint>());
     println!("{fixed} bytes, and {whole} on the heap");
     assert!(fixed <= 1_200 && whole <= 448, "{fixed} + {whole}");
