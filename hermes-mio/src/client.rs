@@ -10,7 +10,8 @@ use crate::{ClientId, Error, Fleet, FleetOptions, Member, MemberMut, Options, Se
 
 /// A client with a loop of its own: [`poll`](Self::poll) runs it, and tells what happens.
 ///
-/// It is a [`Fleet`] of one, for an application that has no loop, or can spare a thread. Nothing happens in the background: what [`poll`](Self::poll) isn't called for
+/// It is a [`Fleet`] of one, for an application that has no loop, or can spare a thread. Nothing
+/// happens in the background: what [`poll`](Self::poll) isn't called for
 /// stays undone. Dropping it closes the socket without a farewell; see
 /// [`disconnect`](Self::disconnect).
 pub struct Client {

@@ -41,7 +41,6 @@ pub struct Driver {
     places: Vec<Place>,
     free: Vec<usize>,
     capacity: usize,
-    clients: usize,
     /// Who has something to do, in the order in which they had it.
     active: VecDeque<usize>,
     /// Who had something to do, and there was no room for what comes of it. They are the next.
@@ -155,9 +154,7 @@ impl Driver {
             },
             places: Vec::new(),
             free: Vec::new(),
-            // And no more than there are names.
-            capacity: tokens.len().min(u32::MAX as usize),
-            clients: 0,
+            capacity: tokens.len(),
             active: VecDeque::new(),
             starved: Vec::new(),
             rung: Vec::new(),
@@ -186,7 +183,7 @@ impl Driver {
                 self.free.push(self.places.len() - 1);
                 self.places.len() - 1
             }
-            None => return Err(Error::Full { clients: self.clients }),
+            None => return Err(Error::Full { clients: self.len() }),
         };
         if options.config.jitter == Jitter::None && self.jitter != Jitter::None {
             options.config = self.with_jitter(&options.config);
@@ -197,11 +194,10 @@ impl Driver {
         };
         self.shared.tick();
         let id = ClientId::new(index, self.places[index].generation);
-        let id = id.ok_or(Error::Full { clients: self.clients })?;
+        let id = id.ok_or(Error::Full { clients: self.len() })?;
         let member = Member::new(id, options, seed, &mut self.shared)?;
         self.places[index].member = Some(Box::new(member));
         self.free.pop();
-        self.clients += 1;
         self.book(index);
         Ok(id)
     }
@@ -214,7 +210,7 @@ impl Driver {
         let place = &mut self.places[index];
         place.generation = place.generation.wrapping_add(1);
         let mut member = place.member.take()?;
-        member.end(&self.shared);
+        member.hang_up(&self.shared);
         self.shared.events.retain(|(whose, _)| *whose != id);
         if let Some(due) = member.booked.due {
             self.timers.remove(&(due, index));
@@ -223,7 +219,6 @@ impl Driver {
             self.shared.line.leave();
         }
         self.busy -= usize::from(!member.booked.is_at_rest);
-        self.clients -= 1;
         self.free.push(index);
         Some(*member)
     }
@@ -246,12 +241,12 @@ impl Driver {
 
     /// How many clients there are.
     pub fn len(&self) -> usize {
-        self.clients
+        self.places.len() - self.free.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.clients == 0
+        self.len() == 0
     }
 
     fn with_jitter(&mut self, config: &Arc<Config>) -> Arc<Config> {
@@ -412,7 +407,7 @@ impl Driver {
 /// The books.
 impl Driver {
     fn member(&mut self, index: usize) -> Option<&mut Member> {
-        self.places.get_mut(index)?.member.as_deref_mut()
+        member(&mut self.places, index)
     }
 
     /// Has a member do something, and brings the books up to date.
@@ -421,17 +416,14 @@ impl Driver {
         index: usize,
         deed: impl FnOnce(&mut Member, &mut Shared) -> T,
     ) -> Option<T> {
-        let member = self.places.get_mut(index)?.member.as_mut()?;
+        let member = member(&mut self.places, index)?;
         let done = deed(member, &mut self.shared);
         self.book(index);
         Some(done)
     }
 
     fn activate(&mut self, index: usize) {
-        let Some(member) = self.places.get_mut(index).and_then(|place| place.member.as_mut())
-        else {
-            return;
-        };
+        let Some(member) = member(&mut self.places, index) else { return };
         if !std::mem::replace(&mut member.booked.is_active, true) {
             self.active.push_back(index);
         }
@@ -439,10 +431,7 @@ impl Driver {
 
     fn book(&mut self, index: usize) {
         let slack = self.timer_slack;
-        let Some(member) = self.places.get_mut(index).and_then(|place| place.member.as_mut())
-        else {
-            return;
-        };
+        let Some(member) = member(&mut self.places, index) else { return };
         let standing = member.standing();
         if member.booked.has_turn && standing != Standing::Connecting {
             member.booked.has_turn = false;
@@ -570,7 +559,7 @@ impl fmt::Debug for MemberMut<'_> {
 impl Drop for Driver {
     fn drop(&mut self) {
         for member in self.places.iter_mut().filter_map(|place| place.member.as_mut()) {
-            member.end(&self.shared);
+            member.hang_up(&self.shared);
         }
     }
 }
@@ -578,12 +567,17 @@ impl Drop for Driver {
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver")
-            .field("clients", &self.clients)
+            .field("clients", &self.len())
             .field("busy", &self.busy)
             .field("active", &self.active.len())
             .field("first", &self.iter().next())
             .finish_non_exhaustive()
     }
+}
+
+/// Who is at a place, while the rest of the driver is in other hands.
+fn member(places: &mut [Place], index: usize) -> Option<&mut Member> {
+    places.get_mut(index)?.member.as_deref_mut()
 }
 
 /// To the next multiple of `grain`, so that what is due at nearly the same time is done at once.

@@ -41,8 +41,6 @@ pub struct Fleet {
     driver: Driver,
     poll: Poll,
     events: Events,
-    /// How many of them there can be.
-    ready: usize,
     buffer: ReadBuffer,
 }
 
@@ -143,7 +141,7 @@ impl Fleet {
         let registry = poll.registry().try_clone().map_err(Error::Poll)?;
         let driver = Driver::new(registry, FIRST..usize::MAX, waker, options)?;
         let (events, buffer) = (Events::with_capacity(ready), ReadBuffer::new());
-        Ok(Fleet { driver, poll, events, ready, buffer })
+        Ok(Fleet { driver, poll, events, buffer })
     }
 
     /// Adds a client, which is not connected: see [`Driver::add`].
@@ -235,14 +233,12 @@ impl Fleet {
             Err(error) if error.kind() == ErrorKind::Interrupted => told = Told::Perhaps,
             Err(error) => return Err(Error::Poll(error)),
         }
-        let mut room = self.ready;
         for event in &self.events {
             // The only other token is the waker's, which has done its work.
             self.driver.ready(event);
-            room -= 1;
         }
-        // There may be more than was asked for.
-        if room == 0 {
+        // There may be more than had room.
+        if self.events.iter().count() == self.events.capacity() {
             told = Told::Perhaps;
         }
         self.driver.run_after(&mut self.buffer, told);

@@ -199,7 +199,8 @@
 //!
 //! Each failure is an [`Event::Disconnected`] with its [reason](CloseReason) and the time of the
 //! next attempt; [`why`](Client::why) tells at any time where the client is, what it waits for and
-//! why, and [`timings`](Client::timings) how long each step took. The waits are [`Config`]'s, and longer where the gateway asks for it (a `Retry-After`, a
+//! why, and [`timings`](Client::timings) how long each step took. The waits are [`Config`]'s, and
+//! longer where the gateway asks for it (a `Retry-After`, a
 //! close code 1012 or 1013). What no retry mends, such as a status 401, ends in [`Event::Failed`] at
 //! once. With [`fallback_urls`](Config::fallback_urls) there are other gateways to turn to. An
 //! application that hears of its network from the system tells

@@ -36,7 +36,7 @@ impl Line {
         may
     }
 
-    /// Who begins now. One that does not want to any more [leaves](Self::leave) at once.
+    /// Who begins now. One that does not want to any more is [taken back](Self::take_back).
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<(ClientId, ConnId)> {
         if !self.may_begin(now) {
             return None;

@@ -376,7 +376,9 @@ impl Member {
         self.tick_for_command(shared);
         // All the time there is for it counts from now.
         self.step(shared, Input::Postponed { conn });
-        self.attempt(shared, *wish);
+        if let Some((conn, reason)) = self.try_begin(shared, *wish) {
+            self.step(shared, Input::Closed { conn, reason });
+        }
         self.write(shared);
         true
     }
@@ -402,11 +404,6 @@ impl Member {
             }
             link => self.link = link,
         }
-    }
-
-    /// Closes what there is of a connection.
-    pub(crate) fn end(&mut self, shared: &Shared) {
-        self.hang_up(shared);
     }
 
     /// Whether it has something to do at once.
@@ -548,12 +545,6 @@ impl Member {
         self.try_begin(shared, wish)
     }
 
-    fn attempt(&mut self, shared: &mut Shared, wish: Wish) {
-        if let Some((conn, reason)) = self.try_begin(shared, wish) {
-            self.step(shared, Input::Closed { conn, reason });
-        }
-    }
-
     fn try_begin(&mut self, shared: &mut Shared, wish: Wish) -> Option<(ConnId, CloseReason)> {
         let conn = wish.conn;
         let begun =
@@ -642,7 +633,7 @@ impl Member {
     }
 
     /// Ends whatever there is of a connection, at once.
-    fn hang_up(&mut self, shared: &Shared) {
+    pub(crate) fn hang_up(&mut self, shared: &Shared) {
         std::mem::replace(&mut self.link, Link::Down).hang_up(&shared.slot(self.id));
     }
 

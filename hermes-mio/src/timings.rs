@@ -32,7 +32,6 @@ pub(crate) enum Step {
     Resolve,
     Connect,
     Proxy,
-    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     Tls,
     Upgrade,
     Resume,
