@@ -1,6 +1,7 @@
 //! The machine's notion of time: a number that the host hands in.
 
 use core::fmt;
+use core::num::NonZero;
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
@@ -10,33 +11,45 @@ use core::time::Duration;
 /// The machine never asks for the time: every call brings it. A `Timestamp` that runs backwards is
 /// clamped to the latest one seen.
 ///
-/// Arithmetic saturates: it never wraps and never panics. The range is some 584,000 years, of
-/// which a machine uses the first half.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Timestamp(u64);
+/// Arithmetic saturates: it never wraps and never panics. The range is some 584,000 years (all of a
+/// `u64` but its last microsecond), of which a machine uses the first half.
+///
+/// An `Option` of it takes no more memory than itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(
+    /// One more than there are microseconds.
+    NonZero<u64>,
+);
 
 impl Timestamp {
     /// The epoch.
-    pub const ZERO: Timestamp = Timestamp(0);
+    pub const ZERO: Timestamp = Timestamp(NonZero::<u64>::MIN);
 
     /// The point `micros` microseconds after the epoch.
     pub const fn from_micros(micros: u64) -> Self {
-        Timestamp(micros)
+        Timestamp(Timestamp::ZERO.0.saturating_add(micros))
     }
 
     /// The point `millis` milliseconds after the epoch.
     pub const fn from_millis(millis: u64) -> Self {
-        Timestamp(millis.saturating_mul(1_000))
+        Timestamp::from_micros(millis.saturating_mul(1_000))
     }
 
     /// Microseconds since the epoch.
     pub const fn as_micros(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Whole milliseconds since the epoch.
     pub const fn as_millis(self) -> u64 {
-        self.0 / 1_000
+        self.as_micros() / 1_000
+    }
+}
+
+/// The epoch.
+impl Default for Timestamp {
+    fn default() -> Self {
+        Timestamp::ZERO
     }
 }
 
@@ -54,13 +67,14 @@ impl Sub for Timestamp {
     type Output = Duration;
 
     fn sub(self, earlier: Timestamp) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:06}s", self.0 / 1_000_000, self.0 % 1_000_000)
+        let micros = self.as_micros();
+        write!(f, "{}.{:06}s", micros / 1_000_000, micros % 1_000_000)
     }
 }
 
@@ -74,6 +88,8 @@ mod tests {
         assert_eq!(end + Duration::MAX, end);
         assert_eq!(Timestamp::ZERO - end, Duration::ZERO);
         assert_eq!(Timestamp::from_millis(u64::MAX), end);
+        assert_eq!(end.as_micros(), u64::MAX - 1);
+        assert_eq!((Timestamp::ZERO, 0), (Timestamp::default(), Timestamp::ZERO.as_micros()));
         assert_eq!(Timestamp::from_millis(3) - Timestamp::from_millis(1), Duration::from_millis(2));
     }
 }

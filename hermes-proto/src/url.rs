@@ -1,27 +1,27 @@
 //! Gateway addresses.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use core::fmt;
 use core::net::Ipv4Addr;
 
 use fluent_uri::{Uri, UriRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::Text;
-
 /// A gateway's URL (RFC 6455 §3): `ws://` or `wss://`, a host, and perhaps a port, path and query.
 /// `http://` and `https://` become these, as in a browser.
 ///
-/// Parsed and checked once, in [`Config`](crate::Config); scheme and host are lower case.
+/// Parsed and checked once, in [`Config`](crate::Config); scheme and host are lower case. A clone
+/// shares the text. A URL has 64 KiB at most.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Url {
-    text: Text,
-    secure: bool,
+    text: Arc<str>,
     /// How long the host is, behind the scheme.
-    host: usize,
-    port: u16,
+    host: u16,
     /// Where path and query begin in `text`.
-    path: usize,
+    path: u16,
+    port: u16,
+    secure: bool,
 }
 
 impl Url {
@@ -60,13 +60,19 @@ impl Url {
             text.push(':');
             text.push_str(&port.to_string());
         }
-        let path = text.len();
+        let path = u16::try_from(text.len());
         text.push_str(if uri.path().is_empty() { "/" } else { uri.path().as_str() });
         if let Some(query) = uri.query() {
             text.push('?');
             text.push_str(query.as_str());
         }
-        Ok(Url { text: text.into(), secure, host: host.len(), port, path })
+        // The host is a part of what is before the path.
+        let (Ok(host), Ok(path), Ok(_)) =
+            (u16::try_from(host.len()), path, u16::try_from(text.len()))
+        else {
+            return Err(UrlError::TooLong);
+        };
+        Ok(Url { text: text.into(), host, path, port, secure })
     }
 
     /// What a reference that came from this URL means, such as a redirect's `Location` (RFC 3986
@@ -104,7 +110,7 @@ impl Url {
 
     /// The host: a name, an IPv4 address, or an IPv6 address in brackets.
     pub fn host(&self) -> &str {
-        self.authority().get(..self.host).unwrap_or_default()
+        self.authority().get(..self.host.into()).unwrap_or_default()
     }
 
     /// The port, 80 or 443 where the URL has none.
@@ -114,18 +120,18 @@ impl Url {
 
     /// Path and query, what the request line asks for.
     pub fn path_and_query(&self) -> &str {
-        self.text.get(self.path..).unwrap_or_default()
+        self.text.get(self.path.into()..).unwrap_or_default()
     }
 
     /// Host, and port where it is not the scheme's default: the `Host` header.
     pub fn authority(&self) -> &str {
         let scheme = if self.secure { "wss://" } else { "ws://" };
-        self.text.get(scheme.len()..self.path).unwrap_or_default()
+        self.text.get(scheme.len()..self.path.into()).unwrap_or_default()
     }
 
     /// Scheme, host and port: what a session is bound to.
     pub fn origin(&self) -> &str {
-        self.text.get(..self.path).unwrap_or_default()
+        self.text.get(..self.path.into()).unwrap_or_default()
     }
 }
 
@@ -183,6 +189,9 @@ pub enum UrlError {
     /// A fragment (RFC 6455 §3 forbids one).
     #[error("a WebSocket URL must not have a #fragment")]
     Fragment,
+    /// More than a URL may have.
+    #[error("the URL is longer than 65,535 bytes")]
+    TooLong,
 }
 
 #[cfg(test)]
@@ -215,6 +224,20 @@ mod tests {
         ] {
             assert_eq!(Url::parse(text).unwrap().as_str(), url);
         }
+    }
+
+    #[test]
+    fn the_longest() {
+        let url = |host: usize, path: usize| {
+            let url = format!("ws://{}/{}", "h".repeat(host), "p".repeat(path));
+            Url::parse(&url).map(|url| (url.host().len(), url.path_and_query().len()))
+        };
+        let most = 65_535 - "ws:///".len();
+        assert_eq!(url(1, most - 1), Ok((1, most)));
+        assert_eq!(url(most, 0), Ok((most, 1)));
+        assert_eq!(url(1, most), Err(UrlError::TooLong));
+        assert_eq!(url(most, 1), Err(UrlError::TooLong));
+        assert_eq!(url(most + 70_000, 0), Err(UrlError::TooLong));
     }
 
     /// RFC 3986 §5.4, as far as a gateway's URL goes.
