@@ -19,7 +19,7 @@ use crate::connecting::Connecting;
 use crate::connecting::Progress;
 use crate::credentials::Provider;
 use crate::driver::{ClientId, ReadBuffer, Told};
-use crate::inbox::{Bell, Inbox};
+use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::link::{Link, Stream, Wish};
 use crate::network::{Hop, Network};
@@ -38,15 +38,13 @@ pub struct Member {
     endpoint: Endpoint,
     link: Link,
     network: Arc<Network>,
-    bell: Bell,
+    inbox: Arc<Inbox>,
     watch: Stopwatch,
     /// Made when somebody wants to send from another thread.
     queue: OnceCell<Arc<Queue>>,
     sender_capacity: usize,
     attachments: Option<Box<Attachments>>,
-    shutdown: Shutdown,
-    /// What the report of a shutdown counts from.
-    begin: Option<Box<Stats>>,
+    shutdown: Option<Box<Shutdown>>,
     /// As the driver knows it.
     pub(crate) booked: Booked,
 }
@@ -101,16 +99,14 @@ pub(crate) struct Shared {
     pub(crate) actions: Actions<Transmit>,
 }
 
-/// How far a shutdown is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shutdown {
-    /// There is none.
-    No,
-    /// What senders brought goes first; the endpoint will know by then.
-    Gathering { until: Timestamp },
-    /// The endpoint knows of it, and has perhaps reported. What senders brought and it did not get
-    /// stays where it is.
-    Told,
+/// A shutdown that is under way, or was.
+#[derive(Default)]
+struct Shutdown {
+    /// What senders brought goes first; the endpoint will know by then. `None` once the endpoint
+    /// knows, and has perhaps reported: what senders brought and it did not get stays where it is.
+    gathering: Option<Timestamp>,
+    /// What its report counts from, until there is one.
+    begin: Option<Stats>,
 }
 
 /// Reads, or writes, in one turn: as many as it takes to be efficient, and not so many that a
@@ -166,13 +162,12 @@ impl Member {
             endpoint,
             link: Link::Down,
             network,
-            bell: shared.inbox.bell(id.index()),
+            inbox: Arc::clone(&shared.inbox),
             watch: Stopwatch::new(shared.now),
             queue: OnceCell::new(),
             sender_capacity,
             attachments: attached.then(|| Box::new(Attachments { store, tap, provider })),
-            shutdown: Shutdown::No,
-            begin: None,
+            shutdown: None,
             booked: Booked { is_at_rest: true, ..Booked::default() },
         };
         for warning in warnings {
@@ -209,8 +204,9 @@ impl Member {
     pub fn sender(&self) -> Sender {
         let queue = self.queue.get_or_init(|| {
             let max_bytes = self.core().config().outbox_max_bytes;
-            let queue = Queue::new(self.bell.clone(), self.sender_capacity, max_bytes);
-            if self.shutdown != Shutdown::No {
+            let queue =
+                Queue::new(self.inbox.bell(self.id.index()), self.sender_capacity, max_bytes);
+            if self.shutdown.is_some() {
                 queue.set_gate(Gate::Shut);
             }
             queue
@@ -239,7 +235,7 @@ impl Member {
             1 => line.push_str("; 1 message from senders waits"),
             queued => line.push_str(&format!("; {queued} messages from senders wait")),
         }
-        if let Shutdown::Gathering { until } = self.shutdown {
+        if let Some(until) = self.gathering() {
             let left = until - self.now();
             line.push_str(&format!("; shutting down within {:.1} s", left.as_secs_f64()));
         }
@@ -254,7 +250,7 @@ impl Member {
     /// This moment, on the clock of [`Event::Disconnected`]'s `retry_at` and of
     /// [`State::Waiting`].
     pub fn now(&self) -> Timestamp {
-        self.bell.inbox.clock.now()
+        self.inbox.clock.now()
     }
 }
 
@@ -262,8 +258,7 @@ impl Member {
 /// next turn.
 impl Member {
     pub(crate) fn connect(&mut self, shared: &mut Shared) {
-        self.shutdown = Shutdown::No;
-        self.begin = None;
+        self.shutdown = None;
         self.set_gate(Gate::Open);
         self.tick_for_command(shared);
         self.step(shared, Input::Connect);
@@ -273,7 +268,7 @@ impl Member {
         // On time, for the closing handshake begins now. Nothing that is due can forestall it.
         shared.tick();
         self.step(shared, Input::Disconnect);
-        if matches!(self.shutdown, Shutdown::Gathering { .. }) {
+        if self.gathering().is_some() {
             // There is nothing left to do for it but its report.
             self.tell_shutdown(shared, shared.now);
         }
@@ -283,8 +278,10 @@ impl Member {
     pub(crate) fn shutdown(&mut self, shared: &mut Shared, within: Duration) {
         self.tick_for_command(shared);
         let stats = self.endpoint.client().stats();
-        self.begin.get_or_insert_with(|| Box::new(stats));
-        self.shutdown = Shutdown::Gathering { until: self.now() + within };
+        let until = self.now() + within;
+        let shutdown = self.shutdown.get_or_insert_default();
+        shutdown.gathering = Some(until);
+        shutdown.begin.get_or_insert(stats);
         self.set_gate(Gate::Shut);
         self.run_shutdown(shared);
     }
@@ -294,7 +291,7 @@ impl Member {
         shared: &mut Shared,
         message: Outgoing,
     ) -> Result<MessageId, SendError> {
-        if matches!(self.shutdown, Shutdown::Gathering { .. }) {
+        if self.gathering().is_some() {
             return Err(SendError::ShuttingDown(message));
         }
         self.tick_for_command(shared);
@@ -428,7 +425,7 @@ impl Member {
         match self.core().state() {
             State::Idle | State::Failed { .. } => Standing::AtRest,
             State::Connecting { .. } if !matches!(self.link, Link::Held(_)) => Standing::Connecting,
-            State::Open { .. } if self.shutdown == Shutdown::No => Standing::Open,
+            State::Open { .. } if self.shutdown.is_none() => Standing::Open,
             _ => Standing::Busy,
         }
     }
@@ -438,7 +435,7 @@ impl Member {
     }
 
     fn has_room_for_sender(&self) -> bool {
-        self.shutdown != Shutdown::Told
+        self.shutdown.as_ref().is_none_or(|shutdown| shutdown.gathering.is_some())
             && self
                 .queue
                 .get()
@@ -448,17 +445,20 @@ impl Member {
 
     /// Whether the endpoint has what senders brought, or won't have it.
     fn has_gathered(&self) -> bool {
-        matches!(self.shutdown, Shutdown::Gathering { .. })
-            && (self.queued() == 0 || self.is_at_rest())
+        self.gathering().is_some() && (self.queued() == 0 || self.is_at_rest())
+    }
+
+    /// Until when what senders brought may go before a shutdown.
+    fn gathering(&self) -> Option<Timestamp> {
+        self.shutdown.as_ref()?.gathering
     }
 
     /// When there is something to do even if nothing happens.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        let gathering = match self.shutdown {
-            Shutdown::Gathering { until } => Some(until),
-            Shutdown::No | Shutdown::Told => None,
-        };
-        [self.endpoint.deadline(), self.link.deadline(), gathering].into_iter().flatten().min()
+        [self.endpoint.deadline(), self.link.deadline(), self.gathering()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -559,7 +559,8 @@ impl Member {
         let Some(provider) = provider else {
             return Err(refused("there is no source of them".into()));
         };
-        provider.ask(wish.conn, &wish.url, &self.bell).map_err(refused)
+        let bell = self.inbox.bell(self.id.index());
+        provider.ask(wish.conn, &wish.url, &bell).map_err(refused)
     }
 
     /// Begins to make a connection.
@@ -612,7 +613,7 @@ impl Member {
 
     fn emit(&mut self, shared: &mut Shared, mut event: Event) {
         if let Event::ShutDown { received, in_doubt, .. } = &mut event
-            && let Some(begin) = self.begin.take()
+            && let Some(begin) = self.shutdown.as_mut().and_then(|shutdown| shutdown.begin.take())
         {
             // The endpoint learned of it later, and counts from there.
             let stats = self.core().stats();
@@ -654,7 +655,8 @@ impl Member {
         let live = self.core().conn();
         let provider = self.attachments.as_mut().and_then(|more| more.provider.as_mut());
         let Some(provider) = provider else { return };
-        let Some((conn, answer)) = provider.poll(live, &self.bell) else { return };
+        let bell = self.inbox.bell(self.id.index());
+        let Some((conn, answer)) = provider.poll(live, &bell) else { return };
         let input = match answer {
             Ok(credentials) => Input::Credentials { conn, credentials },
             Err(text) => {
@@ -800,7 +802,7 @@ impl Member {
 
     /// Shuts the endpoint down once it has what senders brought, or won't have it.
     fn run_shutdown(&mut self, shared: &mut Shared) {
-        let Shutdown::Gathering { until } = self.shutdown else { return };
+        let Some(until) = self.gathering() else { return };
         if until <= shared.now || self.has_gathered() {
             self.tell_shutdown(shared, until);
             self.write(shared);
@@ -808,7 +810,9 @@ impl Member {
     }
 
     fn tell_shutdown(&mut self, shared: &mut Shared, until: Timestamp) {
-        self.shutdown = Shutdown::Told;
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.gathering = None;
+        }
         let within = until - shared.now;
         self.step(shared, Input::Shutdown { within });
     }

@@ -35,7 +35,6 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
     client: Client,
-    config: Arc<Config>,
     wire: Wire,
 }
 
@@ -60,9 +59,7 @@ impl Endpoint {
     ///
     /// As [`Client::new`].
     pub fn new(config: impl Into<Arc<Config>>, start: Start) -> Result<Self, ConfigError> {
-        let config = config.into();
-        let client = Client::new(Arc::clone(&config), start)?;
-        Ok(Endpoint { client, config, wire: Wire::default() })
+        Ok(Endpoint { client: Client::new(config, start)?, wire: Wire::default() })
     }
 
     /// As [`Client::connect`].
@@ -143,13 +140,13 @@ impl Endpoint {
         if !self.client.concerns(&input) {
             return;
         }
-        let Endpoint { client, config, wire } = self;
+        let Endpoint { client, wire } = self;
         client.tick(now);
         let input = match input {
             Input::Opened { conn } => {
                 if wire.ws.is_none() && client.is_dialing() {
                     wire.ws = Some(ws::Connection::start(
-                        Arc::clone(config),
+                        client.shared_config(),
                         client.url(),
                         client.headers(),
                         client.rng(conn, Purpose::WebSocket),
@@ -238,7 +235,7 @@ impl Endpoint {
         mut bytes: &[u8],
         out: &mut Actions<Transmit>,
     ) {
-        let Endpoint { client, wire, .. } = self;
+        let Endpoint { client, wire } = self;
         while let Some(event) = wire.ws.as_mut().and_then(|ws| ws.receive(&mut bytes)) {
             // Pongs and Close frames that the WebSocket wrote by itself.
             wire.announce(conn, out);

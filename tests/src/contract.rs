@@ -239,7 +239,7 @@ impl Contract {
             named: 0,
             last_end: None,
             retry: Retry::new(&config),
-            session: client.session().cloned(),
+            session: client.session(),
             resume_failures: 0,
             warned: false,
             headers: Vec::new(),
@@ -638,7 +638,7 @@ impl Contract {
 
     fn check_books(&self, client: &Client) -> Verdict {
         ensure!(
-            client.session() == self.session.as_ref(),
+            client.session() == self.session,
             "session() is {:?}, and should be {:?}",
             client.session(),
             self.session

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 use super::Client;
-use super::lifecycle::{Closing, Intent, Link, Phase, Sink};
+use super::lifecycle::{Intent, Link, Phase, Sink};
 use super::outbox::{Admission, Entry, Refusal};
 use crate::config::{Delivery, Receipts};
 use crate::{Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp};
@@ -133,7 +133,6 @@ impl Client {
         out: &mut impl Sink,
     ) -> MessageId {
         let id = self.outbox.next_id();
-        self.stats.accepted += 1;
         let ttl = message.ttl().or(self.config.message_ttl);
         let volatile = message.is_volatile();
         let uncompressed = message.is_uncompressed();
@@ -182,7 +181,7 @@ impl Client {
         reason: DropReason,
         out: &mut impl Sink,
     ) {
-        self.stats.dropped(reason);
+        self.stats.rare().dropped.count(reason);
         out.push(Action::Emit(Event::Dropped { id, frame, reason }));
     }
 }
@@ -239,7 +238,7 @@ impl Client {
     }
 
     pub(super) fn on_flushed(&mut self, up_to: u64, out: &mut impl Sink) {
-        let (Phase::Open(link) | Phase::Closing(Closing { link, .. })) = &mut self.phase else {
+        let (Phase::Open(link) | Phase::Closing(link, _)) = &mut self.phase else {
             return;
         };
         let (before, flushed) = (link.flushed, link.flushed.max(up_to.min(link.seq)));
@@ -256,7 +255,7 @@ impl Client {
 
     /// A Pong: of the fence, or one that nobody asked for (RFC 6455 §5.5.3).
     pub(super) fn on_pong(&mut self, data: &Bytes, out: &mut impl Sink) {
-        let (Phase::Open(link) | Phase::Closing(Closing { link, .. })) = &mut self.phase else {
+        let (Phase::Open(link) | Phase::Closing(link, _)) = &mut self.phase else {
             return;
         };
         let conn = link.conn;
@@ -283,11 +282,13 @@ impl Client {
     fn written(&mut self, seq: u64, out: &mut impl Sink) {
         let keep = self.config.delivery == Delivery::AtLeastOnce;
         let done = self.outbox.flushed(seq, keep, self.frontier.written);
-        if let Phase::Open(link) | Phase::Closing(Closing { link, .. }) = &mut self.phase {
+        if let Phase::Open(link) | Phase::Closing(link, _) = &mut self.phase {
             link.written += done.messages;
         }
         self.stats.written += done.fresh;
-        self.stats.rewritten += done.messages - done.fresh;
+        if done.messages > done.fresh {
+            self.stats.rare().rewritten += done.messages - done.fresh;
+        }
         if done.last > self.frontier.written {
             let from = after(self.frontier.written);
             self.frontier.written = done.last;
@@ -302,7 +303,7 @@ impl Client {
     pub(super) fn take_back(&mut self, link: &Link, lost: Vec<Entry>, out: &mut impl Sink) {
         let Frontier { written, settled } = self.frontier;
         if link.written > link.proven {
-            self.stats.in_doubt += link.written - link.proven;
+            self.stats.rare().in_doubt += link.written - link.proven;
             let resend = self.config.delivery == Delivery::AtLeastOnce;
             if self.wants_proof() || self.shutdown.is_some() {
                 out.push(Action::Emit(Event::InDoubt {
@@ -337,7 +338,7 @@ impl Client {
         self.outbox.len() == 0
             && match &self.phase {
                 Phase::Open(link) => !self.config.can_ping || link.proven == link.handed,
-                Phase::Closing(_) => false,
+                Phase::Closing(..) => false,
                 _ => true,
             }
     }
@@ -348,7 +349,7 @@ impl Client {
         let begin = shutdown.begin;
         let unsent = self.outbox.len_behind(self.frontier.written);
         let in_doubt = match self.config.delivery {
-            Delivery::AtMostOnce => self.stats.in_doubt - begin.in_doubt,
+            Delivery::AtMostOnce => self.stats().in_doubt - begin.in_doubt,
             Delivery::AtLeastOnce => (self.outbox.len() - unsent) as u64,
         };
         out.push(Action::Emit(Event::ShutDown {

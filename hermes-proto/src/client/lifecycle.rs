@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 use super::Client;
 use super::delivery::Fence;
@@ -11,6 +10,7 @@ use super::retry::{LastEnd, Next};
 use crate::close::{Stage, code};
 use crate::config::check_header;
 use crate::message::Route;
+use crate::session::Kept;
 use crate::{
     Action, Actions, CloseReason, ConnId, Credentials, Event, Frame, GiveUp, Input, MessageId,
     Stats, Text, Timestamp,
@@ -26,7 +26,7 @@ pub(super) enum Phase {
         stage: Stage,
     },
     Open(Link),
-    Closing(Closing),
+    Closing(Link, Box<Closing>),
     /// `spends`: the attempt to come counts as a reconnect. While there is no network it does not
     /// come at all.
     Waiting {
@@ -64,11 +64,10 @@ pub(super) struct Link {
     pub(super) probed: Option<Timestamp>,
 }
 
-/// A connection in its closing handshake.
+/// A closing handshake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Closing {
-    pub(super) link: Link,
-    pub(super) why: Box<CloseReason>,
+    pub(super) why: CloseReason,
     /// The code of the first Close frame from the peer, or of its violation.
     code: Option<u16>,
     pub(super) deadline: Timestamp,
@@ -242,11 +241,11 @@ impl Client {
                 self.wait(until.min(self.floor()), spends);
                 self.open_if_due(out);
             }
-            Phase::Closing(closing) if !was_wanted => {
+            Phase::Closing(_, closing) if !was_wanted => {
                 closing.reopen = true;
                 self.refill();
             }
-            Phase::Connecting { .. } | Phase::Open(_) | Phase::Closing(_) => {}
+            Phase::Connecting { .. } | Phase::Open(_) | Phase::Closing(..) => {}
         }
     }
 
@@ -258,8 +257,9 @@ impl Client {
                 out.close(link.conn, Some(code::NORMAL));
                 self.begin_closing(link, CloseReason::Requested);
             }
-            Phase::Closing(closing) => {
-                self.phase = Phase::Closing(Closing { reopen: false, ..closing })
+            Phase::Closing(link, mut closing) => {
+                closing.reopen = false;
+                self.phase = Phase::Closing(link, closing);
             }
             Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => self.rest(Phase::Idle, out),
         }
@@ -268,13 +268,13 @@ impl Client {
     fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Sink) {
         let begin = match &self.shutdown {
             Some(shutdown) => shutdown.begin,
-            None => self.stats.stats(),
+            None => self.stats(),
         };
         self.shutdown = Some(Box::new(Shutdown { until, begin }));
         match &self.phase {
             Phase::Idle | Phase::Failed(_) => self.report(out),
             // A `disconnect` is under way.
-            Phase::Closing(_) if self.intent == Intent::Stop => {}
+            Phase::Closing(..) if self.intent == Intent::Stop => {}
             _ => {
                 self.intent = Intent::Drain;
                 self.pump(out);
@@ -293,7 +293,7 @@ impl Client {
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Connecting { conn, .. } => self.abandon(conn, CloseReason::Requested, None, out),
             Phase::Open(link) => self.drop_link(link, CloseReason::Requested, out),
-            Phase::Closing(closing) => self.cut_short(closing, out),
+            Phase::Closing(link, closing) => self.cut_short(link, *closing, out),
             Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => self.rest(Phase::Idle, out),
         }
     }
@@ -305,7 +305,7 @@ impl Client {
 
     /// Goes to the gateway that issued the session, where none is alive.
     pub(super) fn prefer_session(&mut self) {
-        if let Some(origin) = self.session.as_ref().and_then(|session| session.origin.as_deref()) {
+        if let Some(origin) = self.session.as_ref().map(Kept::origin) {
             self.gateways.prefer(origin);
         }
     }
@@ -354,7 +354,7 @@ impl Client {
             return self.abandon(conn, CloseReason::Credentials { text: text.into() }, None, out);
         }
         let Credentials { headers, token } = credentials;
-        self.fresh_headers = headers;
+        self.fresh_headers = headers.into();
         if let Some(token) = token {
             self.use_token(token);
         }
@@ -376,7 +376,7 @@ impl Client {
             return;
         };
         self.stats.opened += 1;
-        self.stats.rtt_smoothed = None;
+        self.stats.new_path();
         let mut link = Link {
             conn,
             since: self.now,
@@ -410,7 +410,7 @@ impl Client {
     pub(crate) fn on_frame(&mut self, frame: Frame, out: &mut impl Sink) {
         match &mut self.phase {
             // What arrives during our closing handshake was sent to us all the same.
-            Phase::Open(link) | Phase::Closing(Closing { link, .. }) => {
+            Phase::Open(link) | Phase::Closing(link, _) => {
                 if let Some(heartbeat) = &mut link.heartbeat {
                     heartbeat.heard(self.now, &self.config);
                 }
@@ -443,7 +443,9 @@ impl Client {
             // The gate is open.
             return self.pump(out);
         }
-        self.stats.unhandled += u64::from(route.is_unhandled());
+        if route.is_unhandled() {
+            self.stats.rare().unhandled += 1;
+        }
         // Made where it is queued: an event that is moved about costs a tenth of the whole way.
         out.push(Action::Emit(route.event(text)));
     }
@@ -454,17 +456,17 @@ impl Client {
     }
 
     fn malformed(&mut self, frame: Frame, error: Text, out: &mut impl Sink) {
-        self.stats.malformed += 1;
+        self.stats.rare().malformed += 1;
         out.push(Action::Emit(Event::Malformed { frame, error }));
     }
 
     fn on_closing(&mut self, reason: CloseReason) {
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Open(link) => self.begin_closing(link, reason),
-            Phase::Closing(mut closing) => {
+            Phase::Closing(link, mut closing) => {
                 // The peer's answer to our own Close frame. Its first one counts.
                 closing.code.get_or_insert(reason.code());
-                self.phase = Phase::Closing(closing);
+                self.phase = Phase::Closing(link, closing);
             }
             other => self.phase = other,
         }
@@ -477,9 +479,9 @@ impl Client {
                 self.ended(End { conn, code, reason, link: None, was_stable: false, reopen }, out);
             }
             Phase::Open(link) => self.link_ended(link, reason.code(), reason, out),
-            Phase::Closing(closing) => {
+            Phase::Closing(link, closing) => {
                 let code = closing.code.unwrap_or_else(|| reason.code());
-                self.closing_ended(closing, code, out);
+                self.closing_ended(link, *closing, code, out);
             }
             other => self.phase = other,
         }
@@ -536,9 +538,8 @@ impl Client {
             CloseReason::Requested => None,
             other => Some(other.code()),
         };
-        let reopen = false;
-        let why = Box::new(why);
-        self.phase = Phase::Closing(Closing { link, why, code, deadline, was_stable, reopen });
+        let closing = Closing { why, code, deadline, was_stable, reopen: false };
+        self.phase = Phase::Closing(link, Box::new(closing));
     }
 
     /// Whether a connection was up for long enough, and of use.
@@ -566,10 +567,10 @@ impl Client {
     }
 
     /// Gives up a connection whose closing handshake takes too long.
-    fn cut_short(&mut self, closing: Closing, out: &mut impl Sink) {
-        out.close(closing.link.conn, None);
+    fn cut_short(&mut self, link: Link, closing: Closing, out: &mut impl Sink) {
+        out.close(link.conn, None);
         let code = closing.code.unwrap_or(code::ABNORMAL);
-        self.closing_ended(closing, code, out);
+        self.closing_ended(link, closing, code, out);
     }
 
     fn link_ended(&mut self, link: Link, code: u16, reason: CloseReason, out: &mut impl Sink) {
@@ -578,9 +579,9 @@ impl Client {
         self.ended(End { conn, code, reason, link, was_stable, reopen: false }, out);
     }
 
-    fn closing_ended(&mut self, closing: Closing, code: u16, out: &mut impl Sink) {
-        let Closing { link, why, was_stable, reopen, .. } = closing;
-        let (conn, reason, link) = (link.conn, *why, Some(link));
+    fn closing_ended(&mut self, link: Link, closing: Closing, code: u16, out: &mut impl Sink) {
+        let Closing { why: reason, was_stable, reopen, .. } = closing;
+        let (conn, link) = (link.conn, Some(link));
         self.ended(End { conn, code, reason, link, was_stable, reopen }, out);
     }
 
@@ -588,7 +589,7 @@ impl Client {
     fn ended(&mut self, end: End, out: &mut impl Sink) {
         let End { conn, code, mut reason, link, was_stable, reopen } = end;
         self.phase = Phase::Idle;
-        self.stats.ended(&reason);
+        self.stats.rare().ended.count(&reason);
         // Before another gateway has its turn.
         let was_home = self.session.as_ref().is_some_and(|own| own.belongs_to(self.url()));
         let redirect = if link.is_none() { self.redirect(&mut reason) } else { None };
@@ -652,7 +653,7 @@ impl Client {
     /// What was for one attempt is for no other.
     fn end_attempt(&mut self) {
         self.gateways.go_home();
-        self.fresh_headers = Vec::new();
+        self.fresh_headers = Box::default();
     }
 
     fn rest(&mut self, phase: Phase, out: &mut impl Sink) {
@@ -694,9 +695,8 @@ impl Client {
 
     pub(super) fn phase_deadline(&self) -> Option<Timestamp> {
         match &self.phase {
-            Phase::Connecting { deadline, .. } | Phase::Closing(Closing { deadline, .. }) => {
-                Some(*deadline)
-            }
+            Phase::Connecting { deadline, .. } => Some(*deadline),
+            Phase::Closing(_, closing) => Some(closing.deadline),
             Phase::Waiting { until, .. } => Some(*until).filter(|_| self.offline.is_none()),
             Phase::Open(link) => {
                 sooner(link.gate, link.heartbeat.as_ref().map(Heartbeat::deadline))
@@ -721,7 +721,7 @@ impl Client {
                     self.phase = Phase::Connecting { conn, stage, deadline };
                 }
             }
-            Phase::Closing(closing) => self.cut_short(closing, out),
+            Phase::Closing(link, closing) => self.cut_short(link, *closing, out),
             Phase::Waiting { until, spends } => {
                 self.wait(until, spends);
                 self.open_if_due(out);

@@ -16,7 +16,7 @@ mod stats;
 mod writer;
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -30,13 +30,14 @@ use self::delivery::Frontier;
 use self::gateways::Gateways;
 #[cfg(feature = "ws")]
 pub(crate) use self::lifecycle::Sink;
-use self::lifecycle::{Closing, Intent, Phase, Shutdown};
+use self::lifecycle::{Intent, Phase, Shutdown};
 use self::outbox::{Admission, Outbox};
 use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
 pub use self::stats::{Drops, Ends, Stats};
 use self::writer::Writer;
+use crate::session::Kept;
 use crate::{
     Actions, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing, SendError, Session,
     Timestamp, Url,
@@ -94,9 +95,9 @@ pub struct Client {
     /// How many connections were named.
     named: u64,
     /// What the host brought for the attempt under way.
-    fresh_headers: Vec<(String, String)>,
+    fresh_headers: Box<[(String, String)]>,
 
-    session: Option<Session>,
+    session: Option<Kept>,
     /// Connections in a row that were offered the session and came to nothing.
     resume_failures: u32,
     /// Whether somebody was told that the session travels in the clear.
@@ -135,10 +136,7 @@ impl Client {
         let config = config.into();
         let (url, fallbacks) = config.validate()?;
         let Start { seed, unix_ms, session } = start;
-        let session = session.map(|mut session| {
-            session.origin.get_or_insert_with(|| url.origin().to_string());
-            session
-        });
+        let session = session.and_then(|session| Kept::new(&session, url.origin()));
         let mut client = Client {
             config,
             gateways: Gateways::new(url, fallbacks),
@@ -151,7 +149,7 @@ impl Client {
             retry: Retry::default(),
             last_end: None,
             named: 0,
-            fresh_headers: Vec::new(),
+            fresh_headers: Box::default(),
             session,
             resume_failures: 0,
             warned: false,
@@ -256,6 +254,11 @@ impl Client {
         &self.config
     }
 
+    #[cfg(feature = "ws")]
+    pub(crate) fn shared_config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
+    }
+
     /// The gateway whose turn it is, or where it has sent us: of the live connection, or of the next.
     pub fn url(&self) -> &Url {
         self.gateways.current()
@@ -265,7 +268,7 @@ impl Client {
     /// [fresh](crate::Credentials) ones; none where a redirect has led to another origin. For a host
     /// that makes the request.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let headers = self.config.headers.iter().chain(&self.fresh_headers);
+        let headers = self.config.headers.iter().chain(&*self.fresh_headers);
         let headers = headers.filter(|_| self.gateways.is_at_home());
         headers.map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -274,7 +277,7 @@ impl Client {
     pub fn conn(&self) -> Option<ConnId> {
         match &self.phase {
             Phase::Connecting { conn, .. } => Some(*conn),
-            Phase::Open(link) | Phase::Closing(Closing { link, .. }) => Some(link.conn),
+            Phase::Open(link) | Phase::Closing(link, _) => Some(link.conn),
             Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => None,
         }
     }
@@ -286,8 +289,8 @@ impl Client {
     }
 
     /// The session, for the gateway that issued it.
-    pub fn session(&self) -> Option<&Session> {
-        self.session.as_ref()
+    pub fn session(&self) -> Option<Session> {
+        self.session.as_ref().map(Kept::session)
     }
 
     /// The outbox, oldest message first.
@@ -314,10 +317,11 @@ impl Client {
     /// What was counted, and how it stands.
     pub fn stats(&self) -> Stats {
         let unproven = match &self.phase {
-            Phase::Open(link) | Phase::Closing(Closing { link, .. }) => link.written - link.proven,
+            Phase::Open(link) | Phase::Closing(link, _) => link.written - link.proven,
             _ => 0,
         };
         Stats {
+            accepted: self.outbox.accepted,
             outbox_messages: self.outbox.len(),
             outbox_bytes: self.outbox.bytes(),
             unproven,

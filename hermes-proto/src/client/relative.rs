@@ -4,7 +4,7 @@
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use super::lifecycle::{Closing, Link, Phase};
+use super::lifecycle::{Link, Phase};
 use super::stats::Tally;
 use super::{Client, Stats};
 use crate::config::Jitter;
@@ -110,9 +110,9 @@ impl Client {
             Phase::Connecting { deadline, .. } => ahead(deadline),
             Phase::Waiting { until, .. } => ahead(until),
             Phase::Open(open) => link(open),
-            Phase::Closing(closing) => {
+            Phase::Closing(open, closing) => {
                 ahead(&mut closing.deadline);
-                link(&mut closing.link);
+                link(open);
             }
             Phase::Idle | Phase::Failed(_) => {}
         }
@@ -129,7 +129,7 @@ impl Client {
         let mut seqs = BTreeSet::from_iter(self.outbox.seqs());
         let mut counts = BTreeSet::new();
         let link = match &mut self.phase {
-            Phase::Open(link) | Phase::Closing(Closing { link, .. }) => Some(link),
+            Phase::Open(link) | Phase::Closing(link, _) => Some(link),
             Phase::Connecting { conn, .. } => {
                 *conn = ConnId(1);
                 None

@@ -6,23 +6,24 @@ use alloc::string::{String, ToString};
 use serde::Serialize;
 
 use super::Client;
-use super::lifecycle::{Closing, Link, Phase, Sink};
+use super::lifecycle::{Link, Phase, Sink};
 use crate::config::{Plaintext, Resume};
+use crate::session::Kept;
 use crate::{Action, Event, Frame, Outgoing, Session, SessionDrop, SessionInit, Url};
 
 impl Client {
     /// Takes what the application brought, for the gateway of the attempt under way.
     pub(super) fn use_token(&mut self, token: String) {
-        let origin = Some(self.url().origin().to_string());
-        let client_id = self.session.take().and_then(|session| session.client_id);
-        self.session = Some(Session { token, client_id, saved_at: self.unix_ms(), origin });
+        let client_id = self.session.take().and_then(|session| session.session().client_id);
+        let session = Session { token, client_id, saved_at: self.unix_ms(), origin: None };
+        self.session = Kept::new(&session, self.url().origin());
     }
 
     /// The connection's first frame, where there is a session to resume. Only the origin that
     /// issued the token gets it.
     pub(super) fn session_resume(&mut self, out: &mut impl Sink) -> Option<Frame> {
         let session = self.session.as_ref()?;
-        if session.token.is_empty() || !session.belongs_to(self.url()) {
+        if session.token().is_empty() || !session.belongs_to(self.url()) {
             return None;
         }
         let age = self.unix_ms().saturating_sub(session.saved_at);
@@ -40,7 +41,7 @@ impl Client {
         struct ResumeMessage<'a> {
             token: &'a str,
         }
-        let token = &self.session.as_ref()?.token;
+        let token = self.session.as_ref()?.token();
         Outgoing::new(&ResumeMessage { token }).ok().map(Outgoing::into_frame)
     }
 
@@ -56,8 +57,10 @@ impl Client {
     pub(super) fn on_session_init(&mut self, init: &mut SessionInit, out: &mut impl Sink) {
         init.compare(self.session.as_ref().filter(|session| session.belongs_to(self.url())));
         self.resume_failures = 0;
-        if let Phase::Open(link) | Phase::Closing(Closing { link, .. }) = &mut self.phase {
-            self.stats.resumed += u64::from(link.offered && init.resumed());
+        if let Phase::Open(link) | Phase::Closing(link, _) = &mut self.phase {
+            if link.offered && init.resumed() {
+                self.stats.rare().resumed += 1;
+            }
             link.offered = false;
             link.gate = None;
         }
@@ -71,7 +74,7 @@ impl Client {
         }
         let origin = Some(self.url().origin().to_string());
         let session = Session { token, client_id, saved_at: self.unix_ms(), origin };
-        self.session = Some(session.clone());
+        self.session = Kept::new(&session, self.url().origin());
         out.push(Action::PersistSession(Some(session)));
     }
 
@@ -95,7 +98,7 @@ impl Client {
         let age = unix_ms.saturating_sub(session.saved_at);
         if session.saved_at > 0 && u128::from(age) > (most / 10).as_millis() {
             session.saved_at = unix_ms;
-            out.push(Action::PersistSession(Some(session.clone())));
+            out.push(Action::PersistSession(Some(session.session())));
         }
     }
 
@@ -131,8 +134,8 @@ impl Client {
     }
 }
 
-impl Session {
+impl Kept {
     pub(super) fn belongs_to(&self, url: &Url) -> bool {
-        self.origin.as_deref() == Some(url.origin())
+        self.origin() == url.origin()
     }
 }

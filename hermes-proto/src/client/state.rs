@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::Client;
-use super::lifecycle::{Closing, Phase};
+use super::lifecycle::Phase;
 use crate::close::Stage;
 use crate::{CloseReason, ConnId, GiveUp, Timestamp};
 
@@ -85,9 +85,11 @@ impl Client {
             Phase::Open(link) => {
                 State::Open { conn: link.conn, since: link.since, resuming: link.gate }
             }
-            Phase::Closing(Closing { link, why, deadline, .. }) => {
-                State::Closing { conn: link.conn, reason: (**why).clone(), deadline: *deadline }
-            }
+            Phase::Closing(link, closing) => State::Closing {
+                conn: link.conn,
+                reason: closing.why.clone(),
+                deadline: closing.deadline,
+            },
             Phase::Waiting { until, spends } => State::Waiting {
                 until: Some(*until).filter(|_| self.offline.is_none()),
                 attempt: attempts + u32::from(*spends),

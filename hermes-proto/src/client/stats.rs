@@ -1,6 +1,7 @@
 //! What is counted.
 
 use alloc::boxed::Box;
+use core::num::NonZero;
 use core::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -112,7 +113,7 @@ impl Ends {
             + timeout
     }
 
-    fn count(&mut self, reason: &CloseReason) {
+    pub(super) fn count(&mut self, reason: &CloseReason) {
         *match reason {
             CloseReason::Requested => &mut self.requested,
             CloseReason::Peer { .. } => &mut self.peer,
@@ -138,7 +139,7 @@ impl Drops {
         outbox_full + too_large + expired + not_now + connection_lost + cleared + shutting_down
     }
 
-    fn count(&mut self, reason: DropReason) {
+    pub(super) fn count(&mut self, reason: DropReason) {
         *match reason {
             DropReason::OutboxFull => &mut self.outbox_full,
             DropReason::TooLarge => &mut self.too_large,
@@ -151,69 +152,91 @@ impl Drops {
     }
 }
 
-/// [`Stats`] as a client keeps them, which is small: a gateway's good client has no ends to count
-/// and nothing dropped, and thousands of it may share a machine.
+/// [`Stats`] as a client keeps them, but for what its outbox knows: small, since a good gateway's
+/// client has little to count, and thousands of it may share a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Tally {
     pub(super) attempts: u64,
     pub(super) opened: u64,
-    pub(super) resumed: u64,
-    pub(super) accepted: u64,
     pub(super) written: u64,
     pub(super) confirmed: u64,
-    pub(super) in_doubt: u64,
-    pub(super) rewritten: u64,
     pub(super) bytes_sent: u64,
     pub(super) received: u64,
+    pub(super) bytes_received: u64,
+    rtt_last: Option<Nanos>,
+    rtt_smoothed: Option<Nanos>,
+    /// Where there is any.
+    rare: Option<Box<Rare>>,
+}
+
+/// What does not happen to every client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Rare {
+    pub(super) ended: Ends,
+    pub(super) dropped: Drops,
+    pub(super) resumed: u64,
+    pub(super) in_doubt: u64,
+    pub(super) rewritten: u64,
     pub(super) unhandled: u64,
     pub(super) malformed: u64,
-    pub(super) bytes_received: u64,
-    pub(super) rtt_last: Option<Duration>,
-    pub(super) rtt_smoothed: Option<Duration>,
-    /// Where there are any.
-    losses: Option<Box<(Ends, Drops)>>,
 }
+
+/// A duration of up to 584 years: one more than it has nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Nanos(NonZero<u64>);
 
 impl Tally {
     /// What was counted; how it stands is not known here.
     pub(super) fn stats(&self) -> Stats {
-        let (ended, dropped) = self.losses.as_deref().copied().unwrap_or_default();
+        let none = Rare::default();
+        let rare = self.rare.as_deref().unwrap_or(&none);
         Stats {
             attempts: self.attempts,
             opened: self.opened,
-            ended,
-            resumed: self.resumed,
-            accepted: self.accepted,
+            ended: rare.ended,
+            resumed: rare.resumed,
             written: self.written,
             confirmed: self.confirmed,
-            in_doubt: self.in_doubt,
-            rewritten: self.rewritten,
-            dropped,
+            in_doubt: rare.in_doubt,
+            rewritten: rare.rewritten,
+            dropped: rare.dropped,
             bytes_sent: self.bytes_sent,
             received: self.received,
-            unhandled: self.unhandled,
-            malformed: self.malformed,
+            unhandled: rare.unhandled,
+            malformed: rare.malformed,
             bytes_received: self.bytes_received,
-            rtt_last: self.rtt_last,
-            rtt_smoothed: self.rtt_smoothed,
+            rtt_last: self.rtt_last.map(Nanos::duration),
+            rtt_smoothed: self.rtt_smoothed.map(Nanos::duration),
             ..Stats::default()
         }
     }
 
-    pub(super) fn ended(&mut self, reason: &CloseReason) {
-        self.losses.get_or_insert_default().0.count(reason);
-    }
-
-    pub(super) fn dropped(&mut self, reason: DropReason) {
-        self.losses.get_or_insert_default().1.count(reason);
+    #[cold]
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     pub(super) fn round_trip(&mut self, rtt: Duration) {
-        self.rtt_last = Some(rtt);
-        self.rtt_smoothed = Some(match self.rtt_smoothed {
-            None => rtt,
-            Some(smoothed) => (smoothed * 7 + rtt) / 8,
-        });
+        self.rtt_last = Some(Nanos::new(rtt));
+        let smoothed = self.rtt_smoothed.map(Nanos::duration);
+        let smoothed = smoothed.map_or(rtt, |smoothed| (smoothed * 7 + rtt) / 8);
+        self.rtt_smoothed = Some(Nanos::new(smoothed));
+    }
+
+    /// What was known of the way to the gateway is no more: there is another one.
+    pub(super) fn new_path(&mut self) {
+        self.rtt_smoothed = None;
+    }
+}
+
+impl Nanos {
+    fn new(duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Nanos(NonZero::<u64>::MIN.saturating_add(nanos))
+    }
+
+    fn duration(self) -> Duration {
+        Duration::from_nanos(self.0.get() - 1)
     }
 }
 

@@ -14,7 +14,8 @@ use core::fmt;
 use serde::de::{Deserializer, Visitor};
 
 use self::envelope::{Envelope, Field};
-use crate::{Event, Session, Text};
+use crate::session::Kept;
+use crate::{Event, Text};
 
 /// A message from the gateway, or at least JSON.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -245,11 +246,11 @@ impl SessionInit {
     }
 
     /// Compares it with the session that there was before.
-    pub(crate) fn compare(&mut self, before: Option<&Session>) {
+    pub(crate) fn compare(&mut self, before: Option<&Kept>) {
         let Some(before) = before.filter(|_| self.is_small()) else { return };
-        self.resumed = match (self.client_id(), &before.client_id) {
-            (Some(id), Some(before)) => id == before.as_str(),
-            _ => self.token().is_some_and(|token| token == before.token.as_str()),
+        self.resumed = match (self.client_id(), before.client_id()) {
+            (Some(id), Some(before)) => id == before,
+            _ => self.token().is_some_and(|token| token == before.token()),
         };
     }
 

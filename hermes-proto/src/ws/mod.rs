@@ -70,7 +70,7 @@ pub enum Event {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
-    Upgrading(Upgrade),
+    Upgrading(Box<Upgrade>),
     Open(Reader),
     /// Our Close frame is out, and the peer's not in: data may still come.
     CloseSent(Reader),
@@ -114,7 +114,8 @@ impl Connection {
         rng: ChaCha12Rng,
     ) -> Self {
         let mut out = Outgoing::new(Keys::new(rng));
-        let phase = Phase::Upgrading(Upgrade::start(&config, url, headers, &mut out));
+        let upgrade = Upgrade::start(&config, url, headers, &mut out);
+        let phase = Phase::Upgrading(Box::new(upgrade));
         Connection { config, phase, out, deflater: None, pongs: None, chosen: None }
     }
 

@@ -116,7 +116,7 @@ fn what_arrives_during_the_handshake_is_told() {
     host.at(10).disconnect().expect([close(1, 1000), arm(5_010)]);
     host.at(20).text(1, init).expect([persist(session.clone()), event(init)]);
     host.at(30).closed(1, peer(1000)).expect([disconnected(1, 1000, Requested, None), disarm()]);
-    assert_eq!(host.client().session(), Some(&session));
+    assert_eq!(host.client().session(), Some(session.clone()));
 }
 
 #[test]

@@ -301,7 +301,7 @@ mod a_session {
             host.at(now).opened(conn).expect([connected_to(conn, url), disarm()]);
             now = on_to(&mut host, now, conn, lost(), wait, next);
         }
-        assert_eq!(host.client().session(), Some(&session("t", B)));
+        assert_eq!(host.client().session(), Some(session("t", B)));
         host.at(now).opened(4).expect([resume(4, "t"), connected_to(4, B), disarm()]);
     }
 

@@ -201,7 +201,7 @@ fn a_session_init_without_a_token_opens_the_gate() {
     ] {
         let mut host = gated(wait());
         host.at(2).text(1, json).expect([event(json), send(1, 2, "1"), disarm()]);
-        assert_eq!(host.client().session(), Some(&session()));
+        assert_eq!(host.client().session(), Some(session()));
     }
 }
 
@@ -458,7 +458,7 @@ fn a_session_of_another_origin_keeps_its_age() {
     let mut host = with(quiet(), old.clone());
     host.at(0).connect().skip();
     host.at(1).opened(1).expect([connected(1), disarm()]);
-    assert_eq!(host.client().session(), Some(&old));
+    assert_eq!(host.client().session(), Some(old.clone()));
 }
 
 #[test]
@@ -845,7 +845,7 @@ fn refused_in_the_clear() {
     // Nor kept: each connection has a session of its own.
     let new = r#"{"type":"session-init","token":"u","clientId":"d"}"#;
     host.at(2).text(1, new).expect([event(new)]);
-    assert_eq!(host.client().session(), Some(&session()), "it is another day's");
+    assert_eq!(host.client().session(), Some(session()), "it is another day's");
     host.at(3).flushed(1, 1).expect([]);
     host.at(4).closed(1, lost()).skip();
     host.at(1_004).timer().skip();

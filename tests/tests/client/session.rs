@@ -21,7 +21,7 @@ fn a_session_is_saved_when_it_is_issued_and_resumed_on_the_next_connection() {
     let mut host = Host::connected(quiet());
     let issued = session("t", Some("c"), UNIX_MS + 9);
     host.at(9).text(1, INIT).expect([persist(issued.clone()), event(INIT)]);
-    assert_eq!(host.client().session(), Some(&issued));
+    assert_eq!(host.client().session(), Some(issued.clone()));
     host.at(10).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_010), arm(1_010)]);
     host.at(1_010).timer().expect([open(2), arm(16_010)]);
     host.at(1_011).opened(2).expect([resume(2, "t"), connected(2), disarm()]);
@@ -61,7 +61,7 @@ fn a_token_or_client_id_above_8_kib_is_told_and_warned_of_and_not_kept() {
     const MOST: usize = (8 << 10) - 2;
     let mut host = Host::connected(quiet());
     host.at(1).text(1, init(MOST, MOST)).skip();
-    let kept = host.client().session().cloned();
+    let kept = host.client().session();
     assert!(kept.as_ref().is_some_and(|session| session.token.len() == MOST));
     for too_large in [init(MOST + 1, 1), init(1, MOST + 1)] {
         host.at(2).text(1, &*too_large).expect([
@@ -69,7 +69,7 @@ fn a_token_or_client_id_above_8_kib_is_told_and_warned_of_and_not_kept() {
             event(&too_large),
         ]);
     }
-    assert_eq!(host.client().session().cloned(), kept);
+    assert_eq!(host.client().session(), kept);
 }
 
 /// As the reference: no token, nothing to resume.

@@ -311,7 +311,10 @@ impl Ledger {
         ensure!(client.outbox_len() <= self.config.outbox_max_messages, "the outbox is too full");
         ensure!(client.outbox_bytes() <= self.config.outbox_max_bytes, "the outbox is too large");
         let token = |session: Option<&Session>| session.map(|session| session.token.clone());
-        ensure!(token(saved) == token(client.session()), "the session is not the one saved");
+        ensure!(
+            token(saved) == token(client.session().as_ref()),
+            "the session is not the one saved"
+        );
         if let Some(due) = self.report_due {
             // A late timer, and a host that slept, are not the client's doing.
             let due = due.max(self.asleep_until) + Duration::from_millis(100);
