@@ -1,7 +1,7 @@
 //! What there is of a live connection, from the wish for it to its end.
 
 use hermes_proto::close::Stage;
-use hermes_proto::{CloseReason, ConnId, Text, Timestamp, Url};
+use hermes_proto::{CloseReason, ConnId, Text, Timestamp};
 use mio::event::Event;
 
 use crate::connecting::Connecting;
@@ -12,7 +12,7 @@ use crate::transport::{Slot, Transport};
 pub(crate) enum Link {
     Down,
     /// It waits for its turn.
-    Held(Box<Wish>),
+    Held(Wish),
     Resolving {
         conn: ConnId,
         route: Box<Route>,
@@ -26,10 +26,10 @@ pub(crate) enum Link {
     Up(Stream),
 }
 
-/// What an attempt is to begin with.
+/// What an attempt is to begin with: the endpoint knows the rest.
+#[derive(Clone, Copy)]
 pub(crate) struct Wish {
     pub(crate) conn: ConnId,
-    pub(crate) url: Url,
     /// Credentials; else it is the connection.
     pub(crate) credentials: bool,
 }

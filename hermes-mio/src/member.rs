@@ -365,15 +365,16 @@ impl Member {
 
     /// Its turn has come to begin with `conn`, if that still waits. Whether it does.
     pub(crate) fn begin(&mut self, shared: &mut Shared, conn: ConnId) -> bool {
-        if !matches!(&self.link, Link::Held(wish) if wish.conn == conn) {
+        let Link::Held(wish) = self.link else { return false };
+        if wish.conn != conn {
             return false;
         }
-        let Link::Held(wish) = std::mem::replace(&mut self.link, Link::Down) else { return false };
+        self.link = Link::Down;
         self.booked.has_turn = true;
         self.tick_for_command(shared);
         // All the time there is for it counts from now.
         self.step(shared, Input::Postponed { conn });
-        if let Some((conn, reason)) = self.try_begin(shared, *wish) {
+        if let Some((conn, reason)) = self.try_begin(shared, wish) {
             self.step(shared, Input::Closed { conn, reason });
         }
         self.write(shared);
@@ -506,11 +507,12 @@ impl Member {
         let mut failed = None;
         while let Some(action) = shared.actions.pop_front() {
             match action {
-                Action::AskCredentials { conn, url } => {
-                    failed = self.want(shared, Wish { conn, url, credentials: true });
+                // Their URL is the endpoint's.
+                Action::AskCredentials { conn, .. } => {
+                    failed = self.want(shared, Wish { conn, credentials: true });
                 }
-                Action::Open { conn, url } => {
-                    failed = self.want(shared, Wish { conn, url, credentials: false });
+                Action::Open { conn, .. } => {
+                    failed = self.want(shared, Wish { conn, credentials: false });
                 }
                 // The bytes wait in `transmit`. Whoever took a step calls `write` when all is
                 // done, so that much of it leaves in one piece.
@@ -539,34 +541,32 @@ impl Member {
         }
         if !self.booked.has_turn {
             tracing::debug!(conn = %wish.conn, "waits for its turn");
-            self.link = Link::Held(Box::new(wish));
+            self.link = Link::Held(wish);
             return None;
         }
         self.try_begin(shared, wish)
     }
 
     fn try_begin(&mut self, shared: &mut Shared, wish: Wish) -> Option<(ConnId, CloseReason)> {
-        let conn = wish.conn;
-        let begun =
-            if wish.credentials { self.ask_credentials(&wish) } else { self.open(shared, &wish) };
+        let Wish { conn, credentials } = wish;
+        let begun = if credentials { self.ask_credentials(conn) } else { self.open(shared, conn) };
         Some((conn, begun.err()?))
     }
 
-    fn ask_credentials(&mut self, wish: &Wish) -> Result<(), CloseReason> {
-        tracing::debug!(conn = %wish.conn, "asking for credentials");
+    fn ask_credentials(&mut self, conn: ConnId) -> Result<(), CloseReason> {
+        tracing::debug!(%conn, "asking for credentials");
         let refused = |text: String| CloseReason::Credentials { text: text.into() };
         let provider = self.attachments.as_mut().and_then(|more| more.provider.as_mut());
         let Some(provider) = provider else {
             return Err(refused("there is no source of them".into()));
         };
         let bell = self.inbox.bell(self.id.index());
-        provider.ask(wish.conn, &wish.url, &bell).map_err(refused)
+        provider.ask(conn, self.endpoint.client().url(), &bell).map_err(refused)
     }
 
     /// Begins to make a connection.
-    fn open(&mut self, shared: &mut Shared, wish: &Wish) -> Result<(), CloseReason> {
-        let Wish { conn, url, .. } = wish;
-        let conn = *conn;
+    fn open(&mut self, shared: &mut Shared, conn: ConnId) -> Result<(), CloseReason> {
+        let url = self.endpoint.client().url();
         tracing::debug!(%conn, ?url, "opening");
         self.watch = Stopwatch::new(shared.now);
         let route = self.network.route(url)?;
