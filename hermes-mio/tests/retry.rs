@@ -119,7 +119,7 @@ fn there_are_other_gateways() {
     let second_url = format!("ws://localhost:{}/", second.addr().port());
     first.pause();
     let mut client = client(Config {
-        fallback_urls: vec!["ws://nonexistent.invalid/".to_owned(), second_url.clone()],
+        fallback_urls: vec!["ws://nonexistent.invalid/".into(), second_url.as_str().into()],
         stable_after: Duration::from_millis(1),
         ..config(first.url())
     });

@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -32,12 +33,12 @@ pub const DEFAULT_URL: &str = "ws://143.198.27.163/api/world/ws";
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The gateway: `ws://` or `wss://`. Default: [`DEFAULT_URL`].
-    pub url: String,
+    pub url: Arc<str>,
     /// More gateways, of the same service. The client stays with one for as long as its
     /// connections become [stable](Self::stable_after), and else goes on to the next, with the
     /// usual wait, and after the last to `url` again. `connect` begins with the one that issued the
     /// session, if there is one. Default: none.
-    pub fallback_urls: Vec<String>,
+    pub fallback_urls: Vec<Arc<str>>,
     /// The `Origin` header (RFC 6454). Default: none, as is usual outside a browser.
     pub origin: Option<String>,
     /// More headers for the upgrade request, names and values; a place for `Authorization`. The
@@ -211,7 +212,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            url: DEFAULT_URL.to_string(),
+            url: DEFAULT_URL.into(),
             origin: None,
             headers: Vec::new(),
             subprotocols: Vec::new(),
@@ -266,8 +267,8 @@ impl Default for Config {
 
 impl Config {
     /// The default settings for the gateway at `url`.
-    pub fn new(url: impl Into<String>) -> Self {
-        Config { url: url.into(), ..Config::default() }
+    pub fn new(url: impl AsRef<str>) -> Self {
+        Config { url: url.as_ref().into(), ..Config::default() }
     }
 
     /// Checks every field, as making a client does.
@@ -281,8 +282,9 @@ impl Config {
 
     /// Checks every field, and parses the URLs: `url`, and the others.
     pub(crate) fn validate(&self) -> Result<(Url, Vec<Url>), ConfigError> {
-        let parse = |field, url: &String| {
+        let parse = |field, url: &Arc<str>| {
             Url::parse(url)
+                .map(|parsed| parsed.shared_with(url))
                 .map_err(|error| ConfigError { field, problem: format!("{error}{}", shorten(url)) })
         };
         let url = parse("url", &self.url)?;
@@ -424,7 +426,7 @@ fn shorten(url: &str) -> String {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |url: &String| match Url::parse(url) {
+        let shown = |url: &Arc<str>| match Url::parse(url) {
             Ok(url) => format!("{url:?}"),
             Err(_) => format!("[{} bytes, not a URL]", url.len()),
         };
@@ -674,7 +676,7 @@ mod tests {
             change(&mut config);
             config.validate().unwrap_err().field
         };
-        assert_eq!(wrong(|c| c.url = "ftp://a/".to_string()), "url");
+        assert_eq!(wrong(|c| c.url = "ftp://a/".into()), "url");
         assert_eq!(wrong(|c| c.backoff_base = Duration::ZERO), "backoff_base_ms");
         assert_eq!(wrong(|c| c.backoff_cap = Duration::ZERO), "backoff_cap_ms");
         assert_eq!(wrong(|c| c.outbox_max_messages = 0), "outbox_max_messages");

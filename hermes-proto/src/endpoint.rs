@@ -161,8 +161,8 @@ impl Endpoint {
                 let was_open = client.is_open();
                 self.on_bytes(now, conn, payload, out);
                 self.client.settle(&mut self.wire.over(out));
-                // A quiet connection has nothing to do from here on, after its handshake or the
-                // answer to a heartbeat; a busy one does not get here.
+                // A quiet connection has nothing to do from here on, after its handshake, the
+                // gateway's greeting or the answer to a heartbeat; a busy one does not get here.
                 if was_silent || !was_open {
                     self.wire.release();
                 }

@@ -75,6 +75,12 @@ impl Url {
         Ok(Url { text: text.into(), host, path, port, secure })
     }
 
+    /// The same, in this memory if its text is there as it is.
+    pub(crate) fn shared_with(self, text: &Arc<str>) -> Self {
+        let text = if self.text == *text { Arc::clone(text) } else { self.text };
+        Url { text, ..self }
+    }
+
     /// What a reference that came from this URL means, such as a redirect's `Location` (RFC 3986
     /// §5.2). Its fragment is left out: that would be the user's side of it, and never travels.
     ///

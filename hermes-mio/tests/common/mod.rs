@@ -143,7 +143,7 @@ impl Ponger {
 }
 
 /// Settings for tests: impatient.
-pub(crate) fn config(url: impl Into<String>) -> Config {
+pub(crate) fn config(url: impl AsRef<str>) -> Config {
     Config {
         backoff_base: Duration::from_millis(10),
         backoff_cap: Duration::from_millis(50),

@@ -57,6 +57,8 @@ pub(super) struct Link {
     pub(super) fence: Option<Fence>,
     /// A session was offered, and the gateway has not answered.
     pub(super) offered: bool,
+    /// Bytes came that a layer below told of.
+    pub(super) heard: bool,
     /// Until when nothing goes out before that answer.
     pub(super) gate: Option<Timestamp>,
     pub(super) heartbeat: Option<Heartbeat>,
@@ -202,15 +204,15 @@ impl Client {
     }
 
     /// Bytes came from the live connection, though perhaps not a whole frame yet. Whether it was
-    /// asked for them, since it was silent.
+    /// silent until then: they are its first ones, or it was asked for them.
     #[cfg(feature = "ws")]
     pub(crate) fn heard(&mut self) -> bool {
-        let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &mut self.phase else {
-            return false;
-        };
+        let Phase::Open(Link { heartbeat, heard, .. }) = &mut self.phase else { return false };
+        let was_heard = core::mem::replace(heard, true);
+        let Some(heartbeat) = heartbeat else { return !was_heard };
         let was_asked = heartbeat.is_asking();
         heartbeat.heard(self.now, &self.config);
-        was_asked
+        was_asked || !was_heard
     }
 
     /// Time does not run backwards here, nor into the range where adding a duration saturates.
@@ -388,6 +390,7 @@ impl Client {
             last: MessageId::default(),
             fence: None,
             offered: false,
+            heard: false,
             gate: None,
             heartbeat: Heartbeat::new(self.now, &self.config),
             probed: None,
@@ -513,7 +516,6 @@ impl Client {
 
     /// Mints a name and asks for a connection under it.
     fn open(&mut self, out: &mut impl Sink) {
-        self.stats.attempts += 1;
         self.named += 1;
         let conn = ConnId(self.named);
         // A redirect is within an attempt that had its credentials.

@@ -321,6 +321,7 @@ impl Client {
             _ => 0,
         };
         Stats {
+            attempts: self.named,
             accepted: self.outbox.accepted,
             outbox_messages: self.outbox.len(),
             outbox_bytes: self.outbox.bytes(),

@@ -152,11 +152,10 @@ impl Drops {
     }
 }
 
-/// [`Stats`] as a client keeps them, but for what its outbox knows: small, since a good gateway's
+/// [`Stats`] as a client keeps them, but for what it knows without: small, since a good gateway's
 /// client has little to count, and thousands of it may share a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Tally {
-    pub(super) attempts: u64,
     pub(super) opened: u64,
     pub(super) written: u64,
     pub(super) confirmed: u64,
@@ -191,7 +190,6 @@ impl Tally {
         let none = Rare::default();
         let rare = self.rare.as_deref().unwrap_or(&none);
         Stats {
-            attempts: self.attempts,
             opened: self.opened,
             ended: rare.ended,
             resumed: rare.resumed,

@@ -3,7 +3,7 @@
 //! It errs on the side of withholding: what it can't follow it replaces as a whole.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -52,7 +52,7 @@ impl Redactor {
             *value = stand_in(value);
         }
         for url in core::iter::once(&mut config.url).chain(&mut config.fallback_urls) {
-            redact_query(url);
+            *url = redact_query(url).into();
         }
         if let Some(session) = &mut header.session {
             session.token = stand_in(&session.token);
@@ -103,9 +103,9 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// Replaces the values in a URL's query.
-fn redact_query(url: &mut String) {
-    let Some((address, query)) = url.split_once('?') else { return };
+/// The URL with the values in its query replaced.
+fn redact_query(url: &str) -> String {
+    let Some((address, query)) = url.split_once('?') else { return url.into() };
     let query: Vec<String> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
@@ -113,16 +113,14 @@ fn redact_query(url: &mut String) {
             None => stand_in(pair),
         })
         .collect();
-    *url = [address, "?", &query.join("&")].concat();
+    [address, "?", &query.join("&")].concat()
 }
 
 /// Replaces the values in the query of the URL that a reason has.
 fn redirect(mut reason: CloseReason) -> CloseReason {
     if let CloseReason::Http { redirect, .. } = &mut reason {
         *redirect = redirect.take().and_then(|redirect| {
-            let mut url = redirect.to.as_str().to_string();
-            redact_query(&mut url);
-            let to = Url::parse(&url).ok()?;
+            let to = Url::parse(&redact_query(redirect.to.as_str())).ok()?;
             Some(Box::new(Redirect { to, ..*redirect }))
         });
     }

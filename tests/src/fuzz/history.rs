@@ -51,7 +51,7 @@ pub(super) fn begin(script: &mut Script<'_>) -> (Begin, Recording) {
     let delivery = script.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
     let receipts = script.pick(&[Receipts::None, Receipts::Written, Receipts::Received]);
     let mut config = Config {
-        fallback_urls: fallbacks.iter().map(|&url| url.to_owned()).collect(),
+        fallback_urls: fallbacks.iter().map(|&url| url.into()).collect(),
         ask_credentials: script.bit(),
         backoff_base: backoff,
         backoff_cap: backoff * script.pick(&[4, 1, 30]),

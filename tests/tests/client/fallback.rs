@@ -348,7 +348,7 @@ mod a_session {
     /// Two ways to the same gateway: scheme, host and port are what counts.
     #[test]
     fn is_offered_on_every_path_of_its_gateway() {
-        let config = Config { fallback_urls: vec![format!("{URL}/2")], ..quiet() };
+        let config = Config { fallback_urls: vec![format!("{URL}/2").into()], ..quiet() };
         let mut host = Host::start(config, saved("t", A));
         begin(&mut host, A);
         let now = on_to(&mut host, 0, 1, lost(), 1_000, &format!("{URL}/2"));

@@ -235,7 +235,7 @@ fn configs() -> impl Strategy<Value = Config> {
         let ((outbox_max_messages, outbox_max_bytes, window), overflow, message_ttl) = bounds;
         let (resume, plaintext_session, session_max_age, max_resume_failures, attempt) = session;
         Config {
-            fallback_urls: fallbacks.into_iter().map(str::to_owned).collect(),
+            fallback_urls: fallbacks.into_iter().map(Into::into).collect(),
             ask_credentials: attempt.0,
             max_redirects: attempt.1,
             backoff_base: backoff.0,

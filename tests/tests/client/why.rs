@@ -97,7 +97,7 @@ fn connecting_once_more() {
 
 #[test]
 fn connecting_elsewhere() {
-    let fallback_urls = vec!["wss://b.test:8443/world".to_owned()];
+    let fallback_urls = vec!["wss://b.test:8443/world".into()];
     let mut host = ended(Config { fallback_urls, ..config() }, lost());
     host.at(1_000).timer().skip();
     says(
@@ -578,8 +578,8 @@ fn no_secret_is_in_it() {
     const SECRET: &str = "s3cret";
     let config = Config {
         headers: vec![("Authorization".into(), format!("Bearer {SECRET}"))],
-        fallback_urls: vec![format!("{URL}/2?key={SECRET}")],
-        url: format!("{URL}?key={SECRET}"),
+        fallback_urls: vec![format!("{URL}/2?key={SECRET}").into()],
+        url: format!("{URL}?key={SECRET}").into(),
         ask_credentials: true,
         resume: Resume::Wait,
         delivery: Delivery::AtLeastOnce,

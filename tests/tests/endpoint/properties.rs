@@ -133,7 +133,7 @@ fn settings() -> impl Strategy<Value = Config> {
             receipts: promises.1,
             resume: promises.2,
             ask_credentials: promises.3,
-            fallback_urls: vec!["ws://b.test/".to_owned()],
+            fallback_urls: vec!["ws://b.test/".into()],
             outbox_max_messages: MESSAGES,
             outbox_max_bytes: 2_000,
             unflushed_max_bytes: WINDOW,
