@@ -23,6 +23,7 @@ use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::link::{Link, Stream, Wish};
 use crate::network::{Hop, Network};
+use crate::options::SENDER_CAPACITY;
 use crate::resolve::{Found, Lookups};
 use crate::sender::{Gate, Queue};
 use crate::timings::{Step, Stopwatch};
@@ -40,21 +41,20 @@ pub struct Member {
     network: Arc<Network>,
     inbox: Arc<Inbox>,
     watch: Stopwatch,
-    /// Made when somebody wants to send from another thread.
-    queue: OnceCell<Arc<Queue>>,
-    sender_capacity: usize,
-    attachments: Option<Box<Attachments>>,
-    shutdown: Option<Box<Shutdown>>,
+    attachments: OnceCell<Box<Attachments>>,
     /// As the driver knows it.
     pub(crate) booked: Booked,
 }
 
 /// What many clients do without.
-#[derive(Default)]
 struct Attachments {
     store: Option<Box<dyn SessionStore + Send>>,
     tap: Option<Box<dyn Tap + Send>>,
     provider: Option<Provider>,
+    sender_capacity: usize,
+    /// Made when somebody wants to send from another thread.
+    queue: OnceCell<Arc<Queue>>,
+    shutdown: Option<Shutdown>,
 }
 
 /// What a driver has in its books about a member.
@@ -134,6 +134,19 @@ impl Shared {
     }
 }
 
+impl Attachments {
+    fn none() -> Box<Self> {
+        Box::new(Attachments {
+            store: None,
+            tap: None,
+            provider: None,
+            sender_capacity: SENDER_CAPACITY,
+            queue: OnceCell::new(),
+            shutdown: None,
+        })
+    }
+}
+
 impl Member {
     pub(crate) fn new(
         id: ClientId,
@@ -156,7 +169,18 @@ impl Member {
         if let Some(tap) = &mut tap {
             tap.start(&config, &start);
         }
-        let attached = store.is_some() || tap.is_some() || provider.is_some();
+        let is_plain = store.is_none() && tap.is_none() && provider.is_none();
+        let is_plain = is_plain && sender_capacity == SENDER_CAPACITY;
+        let attachments = Attachments {
+            store,
+            tap,
+            provider,
+            sender_capacity,
+            queue: OnceCell::new(),
+            shutdown: None,
+        };
+        let attachments =
+            if is_plain { OnceCell::new() } else { OnceCell::from(Box::new(attachments)) };
         let mut member = Member {
             id,
             endpoint,
@@ -164,10 +188,7 @@ impl Member {
             network,
             inbox: Arc::clone(&shared.inbox),
             watch: Stopwatch::new(shared.now),
-            queue: OnceCell::new(),
-            sender_capacity,
-            attachments: attached.then(|| Box::new(Attachments { store, tap, provider })),
-            shutdown: None,
+            attachments,
             booked: Booked { is_at_rest: true, ..Booked::default() },
         };
         for warning in warnings {
@@ -202,11 +223,12 @@ impl Member {
 
     /// A handle that sends from other threads.
     pub fn sender(&self) -> Sender {
-        let queue = self.queue.get_or_init(|| {
+        let attachments = self.attachments.get_or_init(Attachments::none);
+        let queue = attachments.queue.get_or_init(|| {
             let max_bytes = self.core().config().outbox_max_bytes;
-            let queue =
-                Queue::new(self.inbox.bell(self.id.index()), self.sender_capacity, max_bytes);
-            if self.shutdown.is_some() {
+            let bell = self.inbox.bell(self.id.index());
+            let queue = Queue::new(bell, attachments.sender_capacity, max_bytes);
+            if attachments.shutdown.is_some() {
                 queue.set_gate(Gate::Shut);
             }
             queue
@@ -216,7 +238,7 @@ impl Member {
 
     /// Messages that [senders](Sender) brought and the outbox has not taken yet.
     pub fn queued(&self) -> usize {
-        self.queue.get().map_or(0, |queue| queue.len())
+        self.queue().map_or(0, |queue| queue.len())
     }
 
     /// Where the client is, what it waits for and why, as a line for people:
@@ -258,7 +280,9 @@ impl Member {
 /// next turn.
 impl Member {
     pub(crate) fn connect(&mut self, shared: &mut Shared) {
-        self.shutdown = None;
+        if let Some(attachments) = self.attachments.get_mut() {
+            attachments.shutdown = None;
+        }
         self.set_gate(Gate::Open);
         self.tick_for_command(shared);
         self.step(shared, Input::Connect);
@@ -279,9 +303,12 @@ impl Member {
         self.tick_for_command(shared);
         let stats = self.endpoint.client().stats();
         let until = self.now() + within;
-        let shutdown = self.shutdown.get_or_insert_default();
-        shutdown.gathering = Some(until);
-        shutdown.begin.get_or_insert(stats);
+        self.attachments.get_or_init(Attachments::none);
+        if let Some(attachments) = self.attachments.get_mut() {
+            let shutdown = attachments.shutdown.get_or_insert_default();
+            shutdown.gathering = Some(until);
+            shutdown.begin.get_or_insert(stats);
+        }
         self.set_gate(Gate::Shut);
         self.run_shutdown(shared);
     }
@@ -328,7 +355,7 @@ impl Member {
     }
 
     fn set_gate(&self, gate: Gate) {
-        if let Some(queue) = self.queue.get() {
+        if let Some(queue) = self.queue() {
             queue.set_gate(gate);
         }
     }
@@ -426,7 +453,7 @@ impl Member {
         match self.core().state() {
             State::Idle | State::Failed { .. } => Standing::AtRest,
             State::Connecting { .. } if !matches!(self.link, Link::Held(_)) => Standing::Connecting,
-            State::Open { .. } if self.shutdown.is_none() => Standing::Open,
+            State::Open { .. } if self.shutdown_state().is_none() => Standing::Open,
             _ => Standing::Busy,
         }
     }
@@ -436,10 +463,9 @@ impl Member {
     }
 
     fn has_room_for_sender(&self) -> bool {
-        self.shutdown.as_ref().is_none_or(|shutdown| shutdown.gathering.is_some())
+        self.shutdown_state().is_none_or(|shutdown| shutdown.gathering.is_some())
             && self
-                .queue
-                .get()
+                .queue()
                 .and_then(|queue| queue.front_bytes())
                 .is_some_and(|bytes| self.core().has_room(bytes))
     }
@@ -449,9 +475,17 @@ impl Member {
         self.gathering().is_some() && (self.queued() == 0 || self.is_at_rest())
     }
 
+    fn queue(&self) -> Option<&Arc<Queue>> {
+        self.attachments.get()?.queue.get()
+    }
+
+    fn shutdown_state(&self) -> Option<&Shutdown> {
+        self.attachments.get()?.shutdown.as_ref()
+    }
+
     /// Until when what senders brought may go before a shutdown.
     fn gathering(&self) -> Option<Timestamp> {
-        self.shutdown.as_ref()?.gathering
+        self.shutdown_state()?.gathering
     }
 
     /// When there is something to do even if nothing happens.
@@ -501,7 +535,9 @@ impl Member {
     /// Returns a connection that came to nothing at once. Only the newest one is alive, so there is
     /// never more than one to tell about.
     fn perform(&mut self, shared: &mut Shared) -> Option<(ConnId, CloseReason)> {
-        if let Some(Attachments { tap: Some(tap), .. }) = self.attachments.as_deref_mut() {
+        if let Some(Attachments { tap: Some(tap), .. }) =
+            self.attachments.get_mut().map(|more| &mut **more)
+        {
             tap.actions(shared.now, &self.endpoint, &shared.actions);
         }
         let mut failed = None;
@@ -556,7 +592,7 @@ impl Member {
     fn ask_credentials(&mut self, conn: ConnId) -> Result<(), CloseReason> {
         tracing::debug!(%conn, "asking for credentials");
         let refused = |text: String| CloseReason::Credentials { text: text.into() };
-        let provider = self.attachments.as_mut().and_then(|more| more.provider.as_mut());
+        let provider = self.attachments.get_mut().and_then(|more| more.provider.as_mut());
         let Some(provider) = provider else {
             return Err(refused("there is no source of them".into()));
         };
@@ -595,7 +631,9 @@ impl Member {
     }
 
     fn persist(&mut self, shared: &mut Shared, session: Option<&Session>) {
-        let Some(Attachments { store: Some(store), .. }) = self.attachments.as_deref_mut() else {
+        let Some(Attachments { store: Some(store), .. }) =
+            self.attachments.get_mut().map(|more| &mut **more)
+        else {
             return;
         };
         match store.save(session) {
@@ -613,7 +651,8 @@ impl Member {
 
     fn emit(&mut self, shared: &mut Shared, mut event: Event) {
         if let Event::ShutDown { received, in_doubt, .. } = &mut event
-            && let Some(begin) = self.shutdown.as_mut().and_then(|shutdown| shutdown.begin.take())
+            && let Some(begin) =
+                self.attachments.get_mut().and_then(|more| more.shutdown.as_mut()?.begin.take())
         {
             // The endpoint learned of it later, and counts from there.
             let stats = self.core().stats();
@@ -645,7 +684,7 @@ impl Member {
     }
 
     fn tap(&mut self) -> Option<&mut (dyn Tap + Send + 'static)> {
-        self.attachments.as_mut()?.tap.as_deref_mut()
+        self.attachments.get_mut()?.tap.as_deref_mut()
     }
 }
 
@@ -653,7 +692,7 @@ impl Member {
 impl Member {
     fn run_credentials(&mut self, shared: &mut Shared) {
         let live = self.core().conn();
-        let provider = self.attachments.as_mut().and_then(|more| more.provider.as_mut());
+        let provider = self.attachments.get_mut().and_then(|more| more.provider.as_mut());
         let Some(provider) = provider else { return };
         let bell = self.inbox.bell(self.id.index());
         let Some((conn, answer)) = provider.poll(live, &bell) else { return };
@@ -776,7 +815,7 @@ impl Member {
             if !self.has_room_for_sender() {
                 break;
             }
-            let Some(message) = self.queue.get().and_then(|queue| queue.pop()) else { break };
+            let Some(message) = self.queue().and_then(|queue| queue.pop()) else { break };
             if message.is_volatile() {
                 // Nobody is there to take it back.
                 self.step(shared, Input::Send(message));
@@ -810,7 +849,7 @@ impl Member {
     }
 
     fn tell_shutdown(&mut self, shared: &mut Shared, until: Timestamp) {
-        if let Some(shutdown) = &mut self.shutdown {
+        if let Some(shutdown) = self.attachments.get_mut().and_then(|more| more.shutdown.as_mut()) {
             shutdown.gathering = None;
         }
         let within = until - shared.now;

@@ -38,13 +38,16 @@ pub struct Options {
     pub(crate) network: Arc<Network>,
 }
 
+/// The default.
+pub(crate) const SENDER_CAPACITY: usize = 1_024;
+
 impl Options {
     /// The defaults, with these settings.
     pub fn new(config: impl Into<Arc<Config>>) -> Self {
         Options {
             config: config.into(),
             store: None,
-            sender_capacity: 1_024,
+            sender_capacity: SENDER_CAPACITY,
             tap: None,
             seed: None,
             provider: None,

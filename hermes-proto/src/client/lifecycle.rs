@@ -348,18 +348,17 @@ impl Client {
         }
     }
 
-    fn on_credentials(&mut self, credentials: Credentials, out: &mut impl Sink) {
+    fn on_credentials(&mut self, mut credentials: Credentials, out: &mut impl Sink) {
         let Phase::Connecting { conn, stage: Stage::Credentials, .. } = self.phase else { return };
         let wrong =
             credentials.headers.iter().find_map(|(name, value)| check_header(name, value).err());
         if let Some(text) = wrong {
             return self.abandon(conn, CloseReason::Credentials { text: text.into() }, None, out);
         }
-        let Credentials { headers, token } = credentials;
-        self.fresh_headers = headers.into();
-        if let Some(token) = token {
+        if let Some(token) = credentials.token.take() {
             self.use_token(token);
         }
+        self.fresh = Some(Box::new(credentials));
         self.dial(conn, out);
     }
 
@@ -655,7 +654,7 @@ impl Client {
     /// What was for one attempt is for no other.
     fn end_attempt(&mut self) {
         self.gateways.go_home();
-        self.fresh_headers = Box::default();
+        self.fresh = None;
     }
 
     fn rest(&mut self, phase: Phase, out: &mut impl Sink) {

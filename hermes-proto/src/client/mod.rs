@@ -16,9 +16,7 @@ mod stats;
 mod writer;
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -39,8 +37,8 @@ pub use self::stats::{Drops, Ends, Stats};
 use self::writer::Writer;
 use crate::session::Kept;
 use crate::{
-    Actions, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing, SendError, Session,
-    Timestamp, Url,
+    Actions, Config, ConfigError, ConnId, Credentials, Frame, Input, MessageId, Outgoing,
+    SendError, Session, Timestamp, Url,
 };
 
 /// What enters a client once, from the world outside.
@@ -95,7 +93,7 @@ pub struct Client {
     /// How many connections were named.
     named: u64,
     /// What the host brought for the attempt under way.
-    fresh_headers: Box<[(String, String)]>,
+    fresh: Option<Box<Credentials>>,
 
     session: Option<Kept>,
     /// Connections in a row that were offered the session and came to nothing.
@@ -149,7 +147,7 @@ impl Client {
             retry: Retry::default(),
             last_end: None,
             named: 0,
-            fresh_headers: Box::default(),
+            fresh: None,
             session,
             resume_failures: 0,
             warned: false,
@@ -268,7 +266,8 @@ impl Client {
     /// [fresh](crate::Credentials) ones; none where a redirect has led to another origin. For a host
     /// that makes the request.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let headers = self.config.headers.iter().chain(&*self.fresh_headers);
+        let fresh = self.fresh.iter().flat_map(|fresh| &fresh.headers);
+        let headers = self.config.headers.iter().chain(fresh);
         let headers = headers.filter(|_| self.gateways.is_at_home());
         headers.map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -353,7 +352,6 @@ pub(crate) enum Purpose {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.fresh_headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Client")
             .field("url", self.url())
             .field("start", &self.start)
@@ -365,7 +363,7 @@ impl fmt::Debug for Client {
             .field("phase", &self.phase)
             .field("retry", &self.retry)
             .field("last_end", &self.last_end)
-            .field("fresh_headers", &headers)
+            .field("fresh", &self.fresh)
             .field("session", &self.session)
             .field("outbox", &self.outbox)
             .field("frontier", &self.frontier)
