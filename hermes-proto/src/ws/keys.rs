@@ -21,17 +21,24 @@ impl Keys {
     }
 
     /// The generator, awake.
+    #[inline]
     pub(super) fn rng(&mut self) -> &mut ChaCha12Rng {
-        if let Keys::Asleep(state) = self {
-            *self = Keys::new(ChaCha12Rng::deserialize_state(state));
-        }
         match self {
             Keys::Awake(rng) => rng,
-            Keys::Asleep(_) => self.rng(),
+            Keys::Asleep(_) => self.wake(),
         }
     }
 
+    #[cold]
+    fn wake(&mut self) -> &mut ChaCha12Rng {
+        if let Keys::Asleep(state) = self {
+            *self = Keys::new(ChaCha12Rng::deserialize_state(state));
+        }
+        self.rng()
+    }
+
     /// The next one. Nobody can guess it.
+    #[inline]
     pub(super) fn next(&mut self) -> [u8; 4] {
         self.rng().next_u32().to_le_bytes()
     }
