@@ -26,6 +26,8 @@ pub(super) enum Field {
 impl Field {
     const COUNT: usize = Field::Name as usize + 1;
 
+    // For each member of each message; otherwise it is up to the compiler's mood.
+    #[inline(always)]
     fn named(name: &[u8]) -> Option<Field> {
         Some(match name {
             b"type" => Field::Type,
