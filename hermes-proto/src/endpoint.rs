@@ -6,10 +6,11 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::{Purpose, Sink};
+use crate::client::{Letter, Purpose, Sink};
+use crate::frame::FrameRef;
 use crate::{
-    Action, Actions, Client, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing,
-    SendError, Start, Timestamp, Transmit, ws,
+    Action, Actions, Client, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
+    Start, Timestamp, Transmit, ws,
 };
 
 /// A Hermes client on top of a byte stream that the host brings: a [`Client`] and a
@@ -88,8 +89,8 @@ impl Endpoint {
         message: &T,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.client.write(message)?;
-        self.send_written(now, out)
+        let letter = self.client.write(message)?;
+        self.send_written(now, letter, out)
     }
 
     /// As [`Client::send_message`].
@@ -223,9 +224,10 @@ impl Endpoint {
     fn send_written(
         &mut self,
         now: Timestamp,
+        letter: Letter,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.client.send_written(now, &mut self.wire.over(out))
+        self.client.send_written(now, letter, &mut self.wire.over(out))
     }
 
     fn on_bytes(
@@ -264,6 +266,7 @@ impl Wire {
 
     /// Says so if there is more to transmit than was said before; once for all that comes in a
     /// row. (Between two connections there is an `Open`.)
+    #[inline]
     fn announce(&mut self, conn: ConnId, out: &mut Actions<Transmit>) {
         let Some(ws) = &self.ws else { return };
         let produced = ws.produced();
@@ -315,9 +318,10 @@ impl Sink for Stack<'_> {
         self.out
     }
 
-    fn send(&mut self, conn: ConnId, _: u64, frame: &Frame, uncompressed: bool) {
+    #[inline]
+    fn send(&mut self, conn: ConnId, _: u64, frame: FrameRef<'_>, uncompressed: bool) {
         let Some(ws) = &mut self.wire.ws else { return };
-        let is_sent = if uncompressed { ws.send_uncompressed(frame) } else { ws.send(frame) };
+        let is_sent = ws.send_ref(frame, uncompressed);
         // A WebSocket in its closing handshake sends nothing more. What it did not send is never
         // flushed, and so goes to the next connection.
         if is_sent {

@@ -1,5 +1,7 @@
 //! What travels between a client and a WebSocket.
 
+use alloc::string::String;
+
 use bytes::Bytes;
 
 use crate::Text;
@@ -41,6 +43,46 @@ impl Frame {
         match self {
             Frame::Text(text) => Some(text),
             _ => None,
+        }
+    }
+}
+
+/// A frame that is kept elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum FrameRef<'a> {
+    /// It is UTF-8; only, nobody who just sends it on wants that proven.
+    Text(&'a [u8]),
+    Binary(&'a [u8]),
+    Ping(&'a [u8]),
+    Pong(&'a [u8]),
+}
+
+impl<'a> FrameRef<'a> {
+    pub(crate) fn of(frame: &'a Frame) -> Self {
+        match frame {
+            Frame::Text(text) => FrameRef::Text(text.as_bytes()),
+            Frame::Binary(data) => FrameRef::Binary(data),
+            Frame::Ping(data) => FrameRef::Ping(data),
+            Frame::Pong(data) => FrameRef::Pong(data),
+        }
+    }
+
+    pub(crate) fn payload(self) -> &'a [u8] {
+        match self {
+            FrameRef::Text(data)
+            | FrameRef::Binary(data)
+            | FrameRef::Ping(data)
+            | FrameRef::Pong(data) => data,
+        }
+    }
+
+    pub(crate) fn to_frame(self) -> Frame {
+        match self {
+            // Nothing is ever replaced.
+            FrameRef::Text(text) => Frame::Text(Text::from(&*String::from_utf8_lossy(text))),
+            FrameRef::Binary(data) => Frame::Binary(Bytes::copy_from_slice(data)),
+            FrameRef::Ping(data) => Frame::Ping(Bytes::copy_from_slice(data)),
+            FrameRef::Pong(data) => Frame::Pong(Bytes::copy_from_slice(data)),
         }
     }
 }

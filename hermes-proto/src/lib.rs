@@ -234,6 +234,7 @@ mod session;
 #[allow(clippy::indexing_slicing)] // A node that was never added is the test's mistake.
 pub mod testkit;
 mod text;
+#[cfg(feature = "ws")]
 mod text_buf;
 mod time;
 #[cfg(feature = "trace")]

@@ -71,7 +71,7 @@ impl Outgoing {
         Outgoing::of(Frame::Binary(data.into()))
     }
 
-    fn of(frame: Frame) -> Self {
+    pub(crate) fn of(frame: Frame) -> Self {
         Outgoing { frame, ttl: None, volatile: false, uncompressed: false }
     }
 

@@ -643,7 +643,8 @@ impl Contract {
             client.session(),
             self.session
         );
-        ensure!(client.outbox().eq(self.mail.iter()), "the outbox is not what it should be");
+        let mail = self.mail.iter().map(|(id, frame)| (id, frame.clone()));
+        ensure!(client.outbox().eq(mail), "the outbox is not what it should be");
         let (len, bytes) = (self.mail.len(), self.mail.bytes());
         let said = (client.outbox_len(), client.outbox_bytes());
         ensure!(said == (len, bytes), "the outbox says {said:?}, and has {:?}", (len, bytes));

@@ -3,14 +3,16 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::Client;
 use super::lifecycle::{Intent, Link, Phase, Sink};
-use super::outbox::{Admission, Entry, Refusal};
+use super::outbox::{Admission, Letter, Refusal};
 use crate::config::{Delivery, Receipts};
+use crate::frame::FrameRef;
 use crate::{Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp};
 
 /// How far all messages have come. What lies behind was dropped, or is of no more concern.
@@ -38,11 +40,8 @@ pub(super) struct Fence {
 
 impl Fence {
     /// What the Ping carries: no two look alike.
-    fn payload(&self, conn: ConnId) -> Bytes {
-        let mut payload = BytesMut::with_capacity(16);
-        payload.put_u64(conn.0);
-        payload.put_u64(self.seq - 1);
-        payload.freeze()
+    fn payload(&self, conn: ConnId) -> [u8; 16] {
+        (u128::from(conn.0) << 64 | u128::from(self.seq - 1)).to_be_bytes()
     }
 }
 
@@ -54,124 +53,170 @@ enum Refused {
     ShuttingDown,
 }
 
+impl Refused {
+    fn hand_back(self, message: Outgoing) -> SendError {
+        match self {
+            Refused::Full => SendError::Full(message),
+            Refused::TooLarge => SendError::TooLarge(message),
+            Refused::NotNow => SendError::NotNow(message),
+            Refused::ShuttingDown => SendError::ShuttingDown(message),
+        }
+    }
+
+    fn reason(self) -> DropReason {
+        match self {
+            Refused::Full => DropReason::OutboxFull,
+            Refused::TooLarge => DropReason::TooLarge,
+            Refused::NotNow => DropReason::NotNow,
+            Refused::ShuttingDown => DropReason::ShuttingDown,
+        }
+    }
+}
+
 /// What the application sends.
 impl Client {
     /// Writes a message as JSON, for [`send_written`](Self::send_written) to send. Apart from that,
     /// so that little depends on `T`, and is compiled once for each.
-    pub(crate) fn write<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<(), SendError> {
-        self.writer.write(message).map_err(|error| SendError::Serialize(error.to_string()))
+    #[inline]
+    pub(crate) fn write<T: Serialize + ?Sized>(
+        &mut self,
+        message: &T,
+    ) -> Result<Letter, SendError> {
+        self.outbox.write(message).map_err(not_written)
     }
 
     pub(crate) fn send_written(
         &mut self,
         now: Timestamp,
+        letter: Letter,
         out: &mut impl Sink,
     ) -> Result<MessageId, SendError> {
-        let message = Outgoing::text(self.writer.take()?);
-        self.send_via(now, message, out)
+        match self.admit(letter.len(), false) {
+            Ok(admission) => {
+                self.tick(now);
+                let id = self.accept(letter, None, admission, out);
+                self.settle(out);
+                Ok(id)
+            }
+            Err(refused) => Err(self.hand_back(refused, &letter)),
+        }
     }
 
     /// Accepts a message, or hands it back.
-    #[inline]
     pub(crate) fn send_via(
         &mut self,
         now: Timestamp,
         message: Outgoing,
         out: &mut impl Sink,
     ) -> Result<MessageId, SendError> {
-        let admission = match self.admit(&message) {
-            Ok(admission) => admission,
-            Err(Refused::Full) => return Err(SendError::Full(message)),
-            Err(Refused::TooLarge) => return Err(SendError::TooLarge(message)),
-            Err(Refused::NotNow) => return Err(SendError::NotNow(message)),
-            Err(Refused::ShuttingDown) => return Err(SendError::ShuttingDown(message)),
-        };
-        self.tick(now);
-        let id = self.accept(message, admission, out);
-        self.settle(out);
-        Ok(id)
+        match self.admit(message.len(), message.is_volatile()) {
+            Ok(admission) => {
+                self.tick(now);
+                let letter = self.outbox.copy(&message);
+                let id = self.accept(letter, message.ttl(), admission, out);
+                self.settle(out);
+                Ok(id)
+            }
+            Err(refused) => Err(refused.hand_back(message)),
+        }
+    }
+
+    #[cold]
+    fn hand_back(&mut self, refused: Refused, letter: &Letter) -> SendError {
+        refused.hand_back(Outgoing::of(self.outbox.tear_up(letter)))
     }
 
     pub(super) fn on_send(&mut self, message: Outgoing, out: &mut impl Sink) {
-        let reason = match self.admit(&message) {
+        match self.admit(message.len(), message.is_volatile()) {
             Ok(admission) => {
-                self.accept(message, admission, out);
-                return;
+                let letter = self.outbox.copy(&message);
+                self.accept(letter, message.ttl(), admission, out);
             }
-            Err(Refused::Full) => DropReason::OutboxFull,
-            Err(Refused::TooLarge) => DropReason::TooLarge,
-            Err(Refused::NotNow) => DropReason::NotNow,
-            Err(Refused::ShuttingDown) => DropReason::ShuttingDown,
-        };
-        self.drop_message(None, message.into_frame(), reason, out);
+            Err(refused) => self.drop_message(None, message.into_frame(), refused.reason(), out),
+        }
     }
 
-    fn admit(&self, message: &Outgoing) -> Result<Admission, Refused> {
+    #[inline]
+    fn admit(&self, bytes: usize, is_volatile: bool) -> Result<Admission, Refused> {
         if self.shutdown.is_some() {
             return Err(Refused::ShuttingDown);
         }
         let admission =
-            self.outbox.admit(message.len(), &self.config).map_err(|refusal| match refusal {
+            self.outbox.admit(bytes, &self.config).map_err(|refusal| match refusal {
                 Refusal::Full => Refused::Full,
                 Refusal::TooLarge => Refused::TooLarge,
             })?;
-        if message.is_volatile() {
+        if is_volatile {
             let is_open = matches!(&self.phase, Phase::Open(link) if link.gate.is_none());
-            let window = self.config.unflushed_max_bytes;
-            if !is_open || !self.outbox.is_clear(message.len(), window) {
+            if !is_open || !self.outbox.is_clear(bytes, self.config.unflushed_max_bytes) {
                 return Err(Refused::NotNow);
             }
         }
         Ok(admission)
     }
 
-    #[inline]
+    #[inline(always)]
     fn accept(
         &mut self,
-        message: Outgoing,
+        letter: Letter,
+        ttl: Option<Duration>,
         admission: Admission,
         out: &mut impl Sink,
     ) -> MessageId {
         let id = self.outbox.next_id();
-        let ttl = message.ttl().or(self.config.message_ttl);
-        let volatile = message.is_volatile();
-        let uncompressed = message.is_uncompressed();
-        let frame = message.into_frame();
         match admission {
+            Admission::Take => {}
+            Admission::MakeRoom => self.make_room(letter.len(), out),
             Admission::DropNew => {
-                self.drop_message(Some(id), frame, DropReason::OutboxFull, out);
+                let frame = self.outbox.tear_up(&letter);
+                self.give_up((id, frame), DropReason::OutboxFull, out);
                 return id;
             }
-            Admission::MakeRoom => {
-                while let Some(entry) = self.outbox.make_room(frame.len(), &self.config) {
-                    self.give_up(entry, DropReason::OutboxFull, out);
-                }
-            }
-            Admission::Take => {}
         }
         self.expire(out);
-        let expires = ttl.map(|ttl| self.now + ttl);
-        self.outbox.push(Entry { id, frame, seq: 0, expires, volatile, uncompressed });
+        let expires = ttl.or(self.config.message_ttl).map(|ttl| self.now + ttl);
+        self.outbox.push(id, expires, letter);
         // Now is never too late for this one.
         self.hand_over(out);
         id
     }
 
+    #[cold]
+    fn make_room(&mut self, bytes: usize, out: &mut impl Sink) {
+        while let Some(oldest) = self.outbox.make_room(bytes, &self.config) {
+            self.give_up(oldest, DropReason::OutboxFull, out);
+        }
+    }
+
     pub(super) fn on_clear_outbox(&mut self, out: &mut impl Sink) {
-        while let Some(entry) = self.outbox.clear_next() {
-            self.give_up(entry, DropReason::Cleared, out);
+        while let Some(oldest) = self.outbox.clear_next() {
+            self.give_up(oldest, DropReason::Cleared, out);
         }
     }
 
     /// Gives up what waited for too long.
+    #[inline]
     pub(super) fn expire(&mut self, out: &mut impl Sink) {
-        while let Some(entry) = self.outbox.expire(self.now) {
-            self.give_up(entry, DropReason::Expired, out);
+        if self.outbox.expiry().is_some_and(|due| due <= self.now) {
+            self.expire_due(out);
         }
     }
 
-    fn give_up(&mut self, entry: Entry, reason: DropReason, out: &mut impl Sink) {
-        self.drop_message(Some(entry.id), entry.frame, reason, out);
+    #[cold]
+    fn expire_due(&mut self, out: &mut impl Sink) {
+        while let Some(late) = self.outbox.expire(self.now) {
+            self.give_up(late, DropReason::Expired, out);
+        }
+    }
+
+    #[cold]
+    fn give_up(
+        &mut self,
+        (id, frame): (MessageId, Frame),
+        reason: DropReason,
+        out: &mut impl Sink,
+    ) {
+        self.drop_message(Some(id), frame, reason, out);
     }
 
     fn drop_message(
@@ -188,34 +233,35 @@ impl Client {
 
 /// What connections do with it.
 impl Client {
-    /// Hands over what the window allows, with a fence behind it.
+    /// Hands over what the window allows, with a fence behind it. (A function of its own: those that
+    /// call it have more to do for a received message, mostly without it.)
+    #[inline(never)]
     pub(super) fn pump(&mut self, out: &mut impl Sink) {
         // What is over is not handed over, however late we are.
         self.expire(out);
         self.hand_over(out);
     }
 
+    #[inline(always)]
     fn hand_over(&mut self, out: &mut impl Sink) {
-        while let Phase::Open(link) = &mut self.phase
-            && link.gate.is_none()
+        let Phase::Open(link) = &mut self.phase else { return };
+        let window = self.config.unflushed_max_bytes;
+        while link.gate.is_none()
+            && let Some((id, frame, uncompressed)) = self.outbox.hand_over(link.seq + 1, window)
         {
-            let window = self.config.unflushed_max_bytes;
-            let Some(entry) = self.outbox.hand_over(link.seq + 1, window) else { break };
             link.seq += 1;
             link.handed += 1;
-            link.last = entry.id;
-            self.stats.bytes_sent += entry.frame.len() as u64;
-            out.send(link.conn, link.seq, &entry.frame, entry.uncompressed);
+            link.last = id;
+            self.stats.bytes_sent += frame.payload().len() as u64;
+            out.send(link.conn, link.seq, frame, uncompressed);
         }
-        if let Phase::Open(link) = &self.phase
-            && link.handed > link.proven
-            && self.wants_proof()
-        {
+        if link.handed > link.proven && self.wants_proof() {
             self.ping(out);
         }
     }
 
     /// Sends a Ping, if none is out: every one of them is a fence.
+    #[cold]
     pub(super) fn ping(&mut self, out: &mut impl Sink) {
         let Phase::Open(link) = &mut self.phase else { return };
         if link.fence.is_some() {
@@ -224,7 +270,7 @@ impl Client {
         link.seq += 1;
         let (handed, last) = (link.handed, link.last);
         let fence = Fence { seq: link.seq, since: self.now, handed, last };
-        out.send(link.conn, link.seq, &Frame::Ping(fence.payload(link.conn)), false);
+        out.send(link.conn, link.seq, FrameRef::Ping(&fence.payload(link.conn)), false);
         link.fence = Some(fence);
     }
 
@@ -259,7 +305,9 @@ impl Client {
             return;
         };
         let conn = link.conn;
-        let Some(fence) = link.fence.take_if(|fence| fence.payload(conn) == data) else { return };
+        let Some(fence) = link.fence.take_if(|fence| fence.payload(conn) == data[..]) else {
+            return;
+        };
         self.stats.round_trip(self.now - fence.since);
         link.flushed = link.flushed.max(fence.seq);
         let messages = fence.handed - link.proven;
@@ -300,7 +348,12 @@ impl Client {
 
     /// A connection is gone: says what became of the messages that it had. `lost` are those that
     /// are not handed over again.
-    pub(super) fn take_back(&mut self, link: &Link, lost: Vec<Entry>, out: &mut impl Sink) {
+    pub(super) fn take_back(
+        &mut self,
+        link: &Link,
+        lost: Vec<(MessageId, Frame)>,
+        out: &mut impl Sink,
+    ) {
         let Frontier { written, settled } = self.frontier;
         if link.written > link.proven {
             self.stats.rare().in_doubt += link.written - link.proven;
@@ -316,8 +369,8 @@ impl Client {
                 self.frontier.settled = written;
             }
         }
-        for entry in lost {
-            self.give_up(entry, DropReason::ConnectionLost, out);
+        for message in lost {
+            self.give_up(message, DropReason::ConnectionLost, out);
         }
     }
 
@@ -358,6 +411,11 @@ impl Client {
             unsent: unsent as u64,
         }));
     }
+}
+
+#[cold]
+fn not_written(error: serde_json::Error) -> SendError {
+    SendError::Serialize(error.to_string())
 }
 
 /// The name behind this one.

@@ -9,6 +9,7 @@ use super::heartbeat::{Heartbeat, Verdict};
 use super::retry::{LastEnd, Next};
 use crate::close::{Stage, code};
 use crate::config::check_header;
+use crate::frame::FrameRef;
 use crate::message::Route;
 use crate::session::Kept;
 use crate::{
@@ -118,7 +119,7 @@ pub(crate) trait Sink {
     fn host(&mut self) -> &mut Actions<Self::Payload>;
 
     /// [`Action::Send`]. A layer below that compresses leaves the frame as it is if `uncompressed`.
-    fn send(&mut self, conn: ConnId, seq: u64, frame: &Frame, uncompressed: bool);
+    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>, uncompressed: bool);
 
     /// [`Action::Close`].
     fn close(&mut self, conn: ConnId, code: Option<u16>);
@@ -136,8 +137,8 @@ impl Sink for Actions {
         self
     }
 
-    fn send(&mut self, conn: ConnId, seq: u64, frame: &Frame, _: bool) {
-        self.push_back(Action::Send { conn, seq, payload: frame.clone() });
+    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>, _: bool) {
+        self.push_back(Action::Send { conn, seq, payload: frame.to_frame() });
     }
 
     fn close(&mut self, conn: ConnId, code: Option<u16>) {
@@ -177,7 +178,7 @@ impl Client {
             Input::TimerFired => {
                 // Its alarm is spent, whether or not anything is due.
                 self.armed = None;
-                self.writer.release();
+                self.outbox.release();
             }
         }
     }
@@ -401,7 +402,7 @@ impl Client {
         if let Some(resume) = resume {
             link.seq += 1;
             // It has the token in it.
-            out.send(conn, link.seq, &resume, true);
+            out.send(conn, link.seq, FrameRef::of(&resume), true);
         }
         self.phase = Phase::Open(link);
         self.pump(out);
@@ -670,23 +671,39 @@ impl Client {
 impl Client {
     /// Ends every call: does what is due, and keeps the timer in step.
     pub(crate) fn settle(&mut self, out: &mut impl Sink) {
+        let mut deadline = self.next_deadline();
         // Each turn moves the deadline into the future, since no duration is zero.
-        let deadline = loop {
-            let deadline = self.next_deadline();
-            if self.is_out_of_time() {
-                self.end_shutdown(out);
-            } else if self.intent == Intent::Drain && self.is_drained() {
-                self.on_disconnect(out);
-            } else if deadline.is_some_and(|due| due <= self.now) {
-                self.on_deadline(out);
-            } else {
-                break deadline;
+        while deadline.is_some_and(|due| due <= self.now) || self.intent == Intent::Drain {
+            let was_due = self.do_what_is_due(out);
+            deadline = self.next_deadline();
+            if !was_due {
+                break;
             }
-        };
-        if self.armed != deadline {
-            self.armed = deadline;
-            out.push(Action::ArmTimer(deadline));
         }
+        if self.armed != deadline {
+            self.arm(deadline, out);
+        }
+    }
+
+    /// Does one thing that is due, if there is one.
+    #[cold]
+    fn do_what_is_due(&mut self, out: &mut impl Sink) -> bool {
+        if self.is_out_of_time() {
+            self.end_shutdown(out);
+        } else if self.intent == Intent::Drain && self.is_drained() {
+            self.on_disconnect(out);
+        } else if self.next_deadline().is_some_and(|due| due <= self.now) {
+            self.on_deadline(out);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    #[cold]
+    fn arm(&mut self, deadline: Option<Timestamp>, out: &mut impl Sink) {
+        self.armed = deadline;
+        out.push(Action::ArmTimer(deadline));
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {

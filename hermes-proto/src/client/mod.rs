@@ -7,13 +7,13 @@ mod gateways;
 mod heartbeat;
 mod lifecycle;
 mod outbox;
+mod pages;
 #[cfg(feature = "testkit")]
 mod relative;
 mod resume;
 mod retry;
 mod state;
 mod stats;
-mod writer;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -29,12 +29,13 @@ use self::gateways::Gateways;
 #[cfg(feature = "ws")]
 pub(crate) use self::lifecycle::Sink;
 use self::lifecycle::{Intent, Phase, Shutdown};
+#[cfg(feature = "ws")]
+pub(crate) use self::outbox::Letter;
 use self::outbox::{Admission, Outbox};
 use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
 pub use self::stats::{Drops, Ends, Stats};
-use self::writer::Writer;
 use crate::session::Kept;
 use crate::{
     Actions, Config, ConfigError, ConnId, Credentials, Frame, Input, MessageId, Outgoing,
@@ -101,7 +102,6 @@ pub struct Client {
     /// Whether somebody was told that the session travels in the clear.
     warned: bool,
 
-    writer: Writer,
     outbox: Outbox,
     frontier: Frontier,
     stats: Tally,
@@ -151,7 +151,6 @@ impl Client {
             session,
             resume_failures: 0,
             warned: false,
-            writer: Writer::default(),
             outbox: Outbox::default(),
             frontier: Frontier::default(),
             stats: Tally::default(),
@@ -197,8 +196,8 @@ impl Client {
         message: &T,
         out: &mut Actions,
     ) -> Result<MessageId, SendError> {
-        self.write(message)?;
-        self.send_written(now, out)
+        let letter = self.write(message)?;
+        self.send_written(now, letter, out)
     }
 
     /// Sends a message that was made before. Otherwise as [`send`](Self::send).
@@ -292,8 +291,8 @@ impl Client {
         self.session.as_ref().map(Kept::session)
     }
 
-    /// The outbox, oldest message first.
-    pub fn outbox(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
+    /// The outbox, oldest message first; a copy of each.
+    pub fn outbox(&self) -> impl Iterator<Item = (MessageId, Frame)> {
         self.outbox.iter()
     }
 

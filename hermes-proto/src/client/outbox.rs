@@ -1,9 +1,16 @@
 //! Messages on their way out: kept, counted and bounded until they are somebody else's to keep.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::fmt;
+use core::hash::{Hash, Hasher};
 
-use crate::{Config, Frame, MessageId, Overflow, Timestamp};
+use serde::Serialize;
+
+use super::pages::{Pages, Place};
+use crate::frame::FrameRef;
+use crate::{Config, Frame, MessageId, Outgoing, Overflow, Timestamp};
 
 /// A queue in order of acceptance, in three parts:
 ///
@@ -15,9 +22,11 @@ use crate::{Config, Frame, MessageId, Overflow, Timestamp};
 /// The first were taken by the operating system and wait for the proof that they arrived (with
 /// at-least-once only), the next were handed to the live connection and wait for its `Flushed`,
 /// the rest waits for room, or for a connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default)]
 pub(crate) struct Outbox {
     entries: VecDeque<Entry>,
+    /// What they say. Who has nothing to say has none.
+    pages: Option<Box<Pages>>,
     written: usize,
     sent: usize,
     bytes: usize,
@@ -28,16 +37,31 @@ pub(crate) struct Outbox {
     expiries: BTreeSet<(Timestamp, MessageId)>,
 }
 
+/// What is known of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Entry {
-    pub(super) id: MessageId,
-    pub(super) frame: Frame,
+struct Entry {
+    id: MessageId,
     /// Under which the live connection knows it; only where it was handed to it.
-    pub(super) seq: u64,
-    pub(super) expires: Option<Timestamp>,
+    seq: u64,
+    expires: Option<Timestamp>,
+    letter: Letter,
+}
+
+/// A message that is written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Letter {
+    place: Place,
+    is_binary: bool,
     /// Not to be handed over twice.
     pub(super) volatile: bool,
     pub(super) uncompressed: bool,
+}
+
+impl Letter {
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.place.len()
+    }
 }
 
 /// Why a message can't be taken.
@@ -76,8 +100,8 @@ impl Outbox {
         self.bytes
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
-        self.entries.iter().map(|entry| (entry.id, &entry.frame))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, Frame)> {
+        self.entries.iter().map(|entry| (entry.id, self.read(&entry.letter).to_frame()))
     }
 
     /// Messages written and not proven received, or behind `written` never written.
@@ -125,15 +149,66 @@ impl Outbox {
         MessageId(self.accepted)
     }
 
+    /// Writes a message as JSON. It is [pushed](Self::push) then, or [torn up](Self::tear_up).
     #[inline]
-    pub(super) fn push(&mut self, entry: Entry) {
-        self.bytes += entry.frame.len();
-        self.expiries.extend(entry.expires.map(|at| (at, entry.id)));
-        self.entries.push_back(entry);
+    pub(super) fn write<T: Serialize + ?Sized>(
+        &mut self,
+        message: &T,
+    ) -> Result<Letter, serde_json::Error> {
+        let place = self.pages.get_or_insert_default().write(message)?;
+        Ok(Letter { place, is_binary: false, volatile: false, uncompressed: false })
+    }
+
+    /// Copies a message, likewise.
+    pub(super) fn copy(&mut self, message: &Outgoing) -> Letter {
+        let payload = FrameRef::of(message.frame()).payload();
+        let place = self.pages.get_or_insert_default().copy(payload);
+        let is_binary = message.frame().as_text().is_none();
+        let (volatile, uncompressed) = (message.is_volatile(), message.is_uncompressed());
+        Letter { place, is_binary, volatile, uncompressed }
+    }
+
+    #[inline]
+    fn read(&self, letter: &Letter) -> FrameRef<'_> {
+        let payload = self.pages.as_ref().map_or(&[][..], |pages| pages.get(letter.place));
+        if letter.is_binary { FrameRef::Binary(payload) } else { FrameRef::Text(payload) }
+    }
+
+    /// What it said.
+    pub(super) fn tear_up(&mut self, letter: &Letter) -> Frame {
+        let frame = self.read(letter).to_frame();
+        if let Some(pages) = &mut self.pages {
+            pages.take_back(letter.place);
+        }
+        frame
+    }
+
+    fn forget(&mut self, letter: &Letter) {
+        if let Some(pages) = &mut self.pages {
+            pages.remove(letter.place);
+        }
+    }
+
+    /// Gives back memory that is used again and again, while it is not.
+    pub(super) fn release(&mut self) {
+        self.pages.take_if(|pages| !pages.release());
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, id: MessageId, expires: Option<Timestamp>, letter: Letter) {
+        self.bytes += letter.len();
+        if let Some(at) = expires {
+            self.expiries.insert((at, id));
+        }
+        self.entries.push_back(Entry { id, seq: 0, expires, letter });
     }
 
     /// Removes the oldest message that was not handed over, where `bytes` more don't fit.
-    pub(super) fn make_room(&mut self, bytes: usize, config: &Config) -> Option<Entry> {
+    pub(super) fn make_room(
+        &mut self,
+        bytes: usize,
+        config: &Config,
+    ) -> Option<(MessageId, Frame)> {
         if self.has_room(self.entries.len(), self.bytes, bytes, config) {
             return None;
         }
@@ -141,38 +216,41 @@ impl Outbox {
     }
 
     /// Removes the oldest message that was not handed over.
-    pub(super) fn clear_next(&mut self) -> Option<Entry> {
+    pub(super) fn clear_next(&mut self) -> Option<(MessageId, Frame)> {
         self.take_queued(self.sent)
     }
 
     /// When the next message is given up.
+    #[inline]
     pub(super) fn expiry(&self) -> Option<Timestamp> {
         self.expiries.first().map(|(at, _)| *at)
     }
 
     /// Removes the message whose time is over first.
-    pub(super) fn expire(&mut self, now: Timestamp) -> Option<Entry> {
+    pub(super) fn expire(&mut self, now: Timestamp) -> Option<(MessageId, Frame)> {
         let (_, id) = self.expiries.first().filter(|(at, _)| *at <= now)?;
         let index = self.entries.binary_search_by_key(id, |entry| entry.id).ok()?;
         self.take_queued(index)
     }
 
-    fn take_queued(&mut self, index: usize) -> Option<Entry> {
+    fn take_queued(&mut self, index: usize) -> Option<(MessageId, Frame)> {
         let entry = self.entries.remove(index)?;
-        self.bytes -= entry.frame.len();
-        self.forget_expiry(&entry);
-        Some(entry)
-    }
-
-    fn forget_expiry(&mut self, entry: &Entry) {
+        self.bytes -= entry.letter.len();
         if let Some(at) = entry.expires {
             self.expiries.remove(&(at, entry.id));
         }
+        Some((entry.id, self.tear_up(&entry.letter)))
     }
 
-    /// The next message to hand to the connection, as its frame `seq`, if `window` allows.
-    pub(super) fn hand_over(&mut self, seq: u64, window: usize) -> Option<&Entry> {
-        let bytes = self.entries.get(self.sent)?.frame.len();
+    /// The next message to hand to the connection, as its frame `seq`, if `window` allows; and
+    /// whether to leave it uncompressed.
+    #[inline(always)]
+    pub(super) fn hand_over(
+        &mut self,
+        seq: u64,
+        window: usize,
+    ) -> Option<(MessageId, FrameRef<'_>, bool)> {
+        let bytes = self.entries.get(self.sent)?.letter.len();
         if !self.fits(bytes, window) {
             return None;
         }
@@ -183,7 +261,8 @@ impl Outbox {
         if let Some(at) = entry.expires {
             self.expiries.remove(&(at, entry.id));
         }
-        Some(entry)
+        let (id, letter) = (entry.id, entry.letter.clone());
+        Some((id, self.read(&letter), letter.uncompressed))
     }
 
     /// The operating system has every byte up to frame `seq`. Those messages are done, unless
@@ -192,9 +271,10 @@ impl Outbox {
     pub(super) fn flushed(&mut self, seq: u64, keep: bool, written: MessageId) -> Written {
         let mut done = Written::default();
         while self.written < self.sent
-            && let Some(entry) = self.entries.get(self.written).filter(|entry| entry.seq <= seq)
+            && let Some(entry) = self.entries.get(self.written)
+            && entry.seq <= seq
         {
-            let bytes = entry.frame.len();
+            let bytes = entry.letter.len();
             done.messages += 1;
             done.fresh += u64::from(entry.id > written);
             done.last = entry.id;
@@ -203,9 +283,11 @@ impl Outbox {
                 self.written += 1;
                 self.written_bytes += bytes;
             } else {
+                let letter = entry.letter.clone();
                 self.entries.pop_front();
                 self.sent -= 1;
                 self.bytes -= bytes;
+                self.forget(&letter);
             }
         }
         done
@@ -217,25 +299,26 @@ impl Outbox {
             if let Some(entry) = self.entries.pop_front() {
                 self.written -= 1;
                 self.sent -= 1;
-                self.bytes -= entry.frame.len();
-                self.written_bytes -= entry.frame.len();
+                self.bytes -= entry.letter.len();
+                self.written_bytes -= entry.letter.len();
+                self.forget(&entry.letter);
             }
         }
     }
 
     /// The connection is gone: what is left will be handed to the next one. Removes what must not
     /// be.
-    pub(super) fn rewind(&mut self) -> Vec<Entry> {
+    pub(super) fn rewind(&mut self) -> Vec<(MessageId, Frame)> {
         let mut lost = Vec::new();
         let mut index = 0;
         for _ in 0..self.sent {
             let Some(entry) = self.entries.get(index) else { break };
-            if entry.volatile {
-                self.bytes -= entry.frame.len();
-                lost.extend(self.entries.remove(index));
-            } else {
+            if !entry.letter.volatile {
                 self.expiries.extend(entry.expires.map(|at| (at, entry.id)));
                 index += 1;
+            } else if let Some(entry) = self.entries.remove(index) {
+                self.bytes -= entry.letter.len();
+                lost.push((entry.id, self.tear_up(&entry.letter)));
             }
         }
         self.written = 0;
@@ -243,6 +326,51 @@ impl Outbox {
         self.written_bytes = 0;
         self.unflushed_bytes = 0;
         lost
+    }
+}
+
+/// Where on its pages a message is is no part of an outbox; what it says is.
+impl PartialEq for Outbox {
+    fn eq(&self, other: &Self) -> bool {
+        self.counters() == other.counters()
+            && self.expiries == other.expiries
+            && self.entries == other.entries
+            && self.frames().eq(other.frames())
+    }
+}
+
+impl Eq for Outbox {}
+
+impl Hash for Outbox {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.counters().hash(state);
+        self.expiries.hash(state);
+        self.entries.hash(state);
+        self.frames().for_each(|frame| frame.hash(state));
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("entries", &self.entries)
+            .field("frames", &self.frames().map(FrameRef::to_frame).collect::<Vec<_>>())
+            .field("[written, sent, bytes, written, unflushed, accepted]", &self.counters())
+            .field("expiries", &self.expiries)
+            .finish()
+    }
+}
+
+impl Outbox {
+    fn frames(&self) -> impl Iterator<Item = FrameRef<'_>> {
+        self.entries.iter().map(|entry| self.read(&entry.letter))
+    }
+
+    fn counters(&self) -> [u64; 6] {
+        let Outbox { written, sent, bytes, written_bytes, unflushed_bytes, .. } = *self;
+        let [written, sent, bytes, written_bytes, unflushed_bytes] =
+            [written, sent, bytes, written_bytes, unflushed_bytes].map(|count| count as u64);
+        [written, sent, bytes, written_bytes, unflushed_bytes, self.accepted]
     }
 }
 
@@ -284,5 +412,76 @@ impl Outbox {
                 entry.seq = 0;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn outbox(messages: &[Outgoing]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for message in messages {
+            let (id, letter) = (outbox.next_id(), outbox.copy(message));
+            outbox.push(id, None, letter);
+        }
+        outbox
+    }
+
+    fn hash(outbox: &Outbox) -> u64 {
+        #[derive(Default)]
+        struct Sum(u64);
+
+        impl Hasher for Sum {
+            fn write(&mut self, bytes: &[u8]) {
+                for byte in bytes {
+                    self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3);
+                }
+            }
+
+            fn finish(&self) -> u64 {
+                self.0
+            }
+        }
+
+        let mut sum = Sum::default();
+        outbox.hash(&mut sum);
+        sum.finish()
+    }
+
+    /// What they have was said, wherever it is kept.
+    #[test]
+    fn what_makes_two_alike() {
+        let text = |text: &str| Outgoing::text(text);
+        let one = outbox(&[text("a"), text("b")]);
+        let mut other = Outbox::default();
+        let failed = other.write("torn up").unwrap();
+        let id = other.next_id();
+        let letter = other.copy(&text("a"));
+        assert_eq!(other.tear_up(&failed), Frame::Text("\"torn up\"".into()));
+        other.push(id, None, letter);
+        assert!(one != other);
+        let (id, letter) = (other.next_id(), other.copy(&text("b")));
+        other.push(id, None, letter);
+        assert!(one == other && hash(&one) == hash(&other));
+        assert!(one.clone() == one);
+
+        let others = [
+            outbox(&[text("a"), text("c")]),
+            outbox(&[text("b"), text("a")]),
+            outbox(&[text("a")]),
+            outbox(&[text("ab"), text("")]),
+            outbox(&[text("a"), Outgoing::binary("b")]),
+            outbox(&[text("a"), text("b").volatile()]),
+        ];
+        assert!(others.iter().all(|other| one != *other && hash(&one) != hash(other)));
+    }
+
+    #[test]
+    fn what_is_shown() {
+        let shown = format!("{:?}", outbox(&[Outgoing::text("hi"), Outgoing::text("a token")]));
+        assert!(shown.contains(r#"[Text("hi"), Text([7 bytes withheld"#), "{shown}");
     }
 }

@@ -36,6 +36,7 @@ use self::keys::Keys;
 use self::outgoing::Outgoing;
 use self::upgrade::{Chosen, Upgrade};
 use crate::close::code;
+use crate::frame::FrameRef;
 use crate::{CloseReason, Config, ConfigError, Frame, Url};
 
 /// One WebSocket, on the client's side.
@@ -166,31 +167,32 @@ impl Connection {
     /// Controls with more than 125 bytes are cut to them (§5.5). Messages of
     /// [`deflate_min_bytes`](Config::deflate_min_bytes) are compressed, where that was agreed on.
     pub fn send(&mut self, frame: &Frame) -> bool {
-        let min_bytes = self.config.deflate_min_bytes;
-        let data = match frame {
-            Frame::Text(text) => Some((Data::Text, text.as_bytes())),
-            Frame::Binary(data) => Some((Data::Binary, &data[..])),
-            Frame::Ping(_) | Frame::Pong(_) => None,
-        };
-        match (data, &mut self.deflater, &self.phase) {
-            (Some((opcode, data)), Some(deflater), Phase::Open(_)) if data.len() >= min_bytes => {
-                self.out.deflated(OpCode::Data(opcode), data, deflater);
-                true
-            }
-            _ => self.send_uncompressed(frame),
-        }
+        self.send_ref(FrameRef::of(frame), false)
     }
 
     /// As [`send`](Self::send), and never compressed.
     pub fn send_uncompressed(&mut self, frame: &Frame) -> bool {
+        self.send_ref(FrameRef::of(frame), true)
+    }
+
+    #[inline]
+    pub(crate) fn send_ref(&mut self, frame: FrameRef<'_>, uncompressed: bool) -> bool {
         if !matches!(self.phase, Phase::Open(_)) {
             return false;
         }
-        match frame {
-            Frame::Text(text) => self.out.frame(OpCode::Data(Data::Text), text.as_bytes()),
-            Frame::Binary(data) => self.out.frame(OpCode::Data(Data::Binary), data),
-            Frame::Ping(data) => self.out.frame(OpCode::Control(Control::Ping), control(data)),
-            Frame::Pong(data) => self.out.frame(OpCode::Control(Control::Pong), control(data)),
+        let (opcode, payload) = match frame {
+            FrameRef::Text(text) => (OpCode::Data(Data::Text), text),
+            FrameRef::Binary(data) => (OpCode::Data(Data::Binary), data),
+            FrameRef::Ping(data) => (OpCode::Control(Control::Ping), control(data)),
+            FrameRef::Pong(data) => (OpCode::Control(Control::Pong), control(data)),
+        };
+        match (opcode, &mut self.deflater) {
+            (OpCode::Data(_), Some(deflater))
+                if !uncompressed && payload.len() >= self.config.deflate_min_bytes =>
+            {
+                self.out.deflated(opcode, payload, deflater);
+            }
+            _ => self.out.frame(opcode, payload),
         }
         true
     }

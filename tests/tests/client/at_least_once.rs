@@ -18,8 +18,8 @@ fn outbox(host: &Host) -> (usize, usize) {
     (host.client().outbox_len(), host.client().outbox_bytes())
 }
 
-fn texts(host: &Host) -> Vec<&str> {
-    host.client().outbox().filter_map(|(_, frame)| frame.as_text()).collect()
+fn texts(host: &Host) -> Vec<String> {
+    host.client().outbox().filter_map(|(_, frame)| frame.as_text().map(String::from)).collect()
 }
 
 #[test]

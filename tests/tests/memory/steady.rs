@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hermes_proto::{Action, Actions, Event, Input, Transmit};
+use hermes_proto::{Action, Actions, Config, Event, Input, Overflow, Transmit};
 use hermes_tests::config;
 use hermes_tests::ws::*;
 
@@ -109,6 +109,38 @@ fn sending_allocates_nothing() {
         talk(&mut bench, &message, &mut actions);
     }
     assert_eq!(ASKED.get() - before, 0, "10,000 messages");
+}
+
+/// One message has not left, and all others are refused, or dropped in time: short ones, and some
+/// that no outbox can take.
+#[test]
+fn what_is_not_sent_leaves_no_memory() {
+    for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest] {
+        let (outbox_max_messages, outbox_max_bytes) = (10, 1 << 20);
+        let config = Config {
+            overflow,
+            outbox_max_messages,
+            outbox_max_bytes,
+            unflushed_max_bytes: 1,
+            ..config()
+        };
+        let mut bench = Bench::connected(config);
+        let mut actions = Actions::new();
+        let messages = ["hello".repeat(20), "hello".repeat(300_000), "hello".repeat(10_000)];
+        let mut round = || {
+            for n in 0..2_000 {
+                let message = &messages[usize::from(n % 100 == 0) + usize::from(n % 200 == 0)];
+                let _ = bench.endpoint.send(bench.now, message, &mut actions);
+                actions.clear();
+            }
+            LIVE.get()
+        };
+        let live = round();
+        for n in 0..10 {
+            let now = round();
+            assert!(now < live + (16 << 10), "{overflow:?}: {now} after {live}, in round {n}");
+        }
+    }
 }
 
 /// `HERMES_MESSAGES` asks for more of them, as CONTRIBUTING.md says.
