@@ -228,6 +228,7 @@ mod event;
 mod frame;
 mod machine;
 mod message;
+mod on_demand;
 mod send;
 mod session;
 #[cfg(feature = "testkit")]

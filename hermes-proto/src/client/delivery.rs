@@ -163,7 +163,9 @@ impl Client {
         admission: Admission,
         out: &mut impl Sink,
     ) -> MessageId {
-        let id = self.outbox.next_id();
+        // Names are not used twice, whatever becomes of the message.
+        self.accepted += 1;
+        let id = MessageId(self.accepted);
         match admission {
             Admission::Take => {}
             Admission::MakeRoom => self.make_room(letter.len(), out),
@@ -226,7 +228,7 @@ impl Client {
         reason: DropReason,
         out: &mut impl Sink,
     ) {
-        self.stats.rare().dropped.count(reason);
+        self.stats.rare.dropped.count(reason);
         out.push(Action::Emit(Event::Dropped { id, frame, reason }));
     }
 }
@@ -247,6 +249,7 @@ impl Client {
         let Phase::Open(link) = &mut self.phase else { return };
         let window = self.config.unflushed_max_bytes;
         while link.gate.is_none()
+            && self.outbox.has_queued()
             && let Some((id, frame, uncompressed)) = self.outbox.hand_over(link.seq + 1, window)
         {
             link.seq += 1;
@@ -314,7 +317,9 @@ impl Client {
         link.proven = fence.handed;
         // Who has heard of it must have been told, whether or not the host has said so yet.
         self.written(fence.seq, out);
-        self.outbox.proven(fence.seq);
+        if self.outbox.len() > 0 {
+            self.outbox.proven(fence.seq);
+        }
         self.stats.confirmed += messages;
         if fence.last > self.frontier.settled {
             let from = after(self.frontier.settled);
@@ -328,6 +333,9 @@ impl Client {
 
     /// The operating system has every byte up to frame `seq`.
     fn written(&mut self, seq: u64, out: &mut impl Sink) {
+        if self.outbox.len() == 0 {
+            return;
+        }
         let keep = self.config.delivery == Delivery::AtLeastOnce;
         let done = self.outbox.flushed(seq, keep, self.frontier.written);
         if let Phase::Open(link) | Phase::Closing(link, _) = &mut self.phase {
@@ -335,7 +343,7 @@ impl Client {
         }
         self.stats.written += done.fresh;
         if done.messages > done.fresh {
-            self.stats.rare().rewritten += done.messages - done.fresh;
+            self.stats.rare.rewritten += done.messages - done.fresh;
         }
         if done.last > self.frontier.written {
             let from = after(self.frontier.written);
@@ -356,7 +364,7 @@ impl Client {
     ) {
         let Frontier { written, settled } = self.frontier;
         if link.written > link.proven {
-            self.stats.rare().in_doubt += link.written - link.proven;
+            self.stats.rare.in_doubt += link.written - link.proven;
             let resend = self.config.delivery == Delivery::AtLeastOnce;
             if self.wants_proof() || self.shutdown.is_some() {
                 out.push(Action::Emit(Event::InDoubt {

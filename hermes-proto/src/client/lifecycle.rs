@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use super::Client;
 use super::delivery::Fence;
@@ -178,6 +179,9 @@ impl Client {
             Input::TimerFired => {
                 // Its alarm is spent, whether or not anything is due.
                 self.armed = None;
+                if self.outbox.len() > 0 {
+                    self.outbox.trim();
+                }
                 self.outbox.release();
             }
         }
@@ -447,7 +451,7 @@ impl Client {
             return self.pump(out);
         }
         if route.is_unhandled() {
-            self.stats.rare().unhandled += 1;
+            self.stats.rare.unhandled += 1;
         }
         // Made where it is queued: an event that is moved about costs a tenth of the whole way.
         out.push(Action::Emit(route.event(text)));
@@ -459,7 +463,7 @@ impl Client {
     }
 
     fn malformed(&mut self, frame: Frame, error: Text, out: &mut impl Sink) {
-        self.stats.rare().malformed += 1;
+        self.stats.rare.malformed += 1;
         out.push(Action::Emit(Event::Malformed { frame, error }));
     }
 
@@ -591,11 +595,11 @@ impl Client {
     fn ended(&mut self, end: End, out: &mut impl Sink) {
         let End { conn, code, mut reason, link, was_stable, reopen } = end;
         self.phase = Phase::Idle;
-        self.stats.rare().ended.count(&reason);
+        self.stats.rare.ended.count(&reason);
         // Before another gateway has its turn.
         let was_home = self.session.as_ref().is_some_and(|own| own.belongs_to(self.url()));
         let redirect = if link.is_none() { self.redirect(&mut reason) } else { None };
-        let lost = self.outbox.rewind();
+        let lost = if self.outbox.len() > 0 { self.outbox.rewind() } else { Vec::new() };
         if was_stable {
             self.retry.refill(self.now);
             self.gateways.forgive();

@@ -36,6 +36,7 @@ use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
 pub use self::stats::{Drops, Ends, Stats};
+use crate::on_demand::OnDemand;
 use crate::session::Kept;
 use crate::{
     Actions, Config, ConfigError, ConnId, Credentials, Frame, Input, MessageId, Outgoing,
@@ -102,7 +103,9 @@ pub struct Client {
     /// Whether somebody was told that the session travels in the clear.
     warned: bool,
 
-    outbox: Outbox,
+    outbox: OnDemand<Outbox>,
+    /// How many messages were named.
+    accepted: u64,
     frontier: Frontier,
     stats: Tally,
     shutdown: Option<Box<Shutdown>>,
@@ -151,7 +154,8 @@ impl Client {
             session,
             resume_failures: 0,
             warned: false,
-            outbox: Outbox::default(),
+            outbox: OnDemand::default(),
+            accepted: 0,
             frontier: Frontier::default(),
             stats: Tally::default(),
             shutdown: None,
@@ -320,7 +324,7 @@ impl Client {
         };
         Stats {
             attempts: self.named,
-            accepted: self.outbox.accepted,
+            accepted: self.accepted,
             outbox_messages: self.outbox.len(),
             outbox_bytes: self.outbox.bytes(),
             unproven,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::pages::{Pages, Place};
 use crate::frame::FrameRef;
+use crate::on_demand::Empty;
 use crate::{Config, Frame, MessageId, Outgoing, Overflow, Timestamp};
 
 /// A queue in order of acceptance, in three parts:
@@ -32,9 +33,21 @@ pub(crate) struct Outbox {
     bytes: usize,
     written_bytes: usize,
     unflushed_bytes: usize,
-    pub(super) accepted: u64,
     /// When the queued ones are given up, those that ever are.
     expiries: BTreeSet<(Timestamp, MessageId)>,
+}
+
+impl Empty for Outbox {
+    const EMPTY: &'static Self = &Outbox {
+        entries: VecDeque::new(),
+        pages: None,
+        written: 0,
+        sent: 0,
+        bytes: 0,
+        written_bytes: 0,
+        unflushed_bytes: 0,
+        expiries: BTreeSet::new(),
+    };
 }
 
 /// What is known of a message.
@@ -143,10 +156,9 @@ impl Outbox {
         self.sent == self.written || self.unflushed_bytes + bytes <= window
     }
 
-    /// A name for the next message. Names are not used twice, whatever becomes of the message.
-    pub(crate) fn next_id(&mut self) -> MessageId {
-        self.accepted += 1;
-        MessageId(self.accepted)
+    /// Whether messages wait that were not handed over.
+    pub(super) fn has_queued(&self) -> bool {
+        self.sent < self.entries.len()
     }
 
     /// Writes a message as JSON. It is [pushed](Self::push) then, or [torn up](Self::tear_up).
@@ -190,7 +202,7 @@ impl Outbox {
     }
 
     /// Gives back memory that is used again and again, while it is not.
-    pub(super) fn release(&mut self) {
+    pub(super) fn trim(&mut self) {
         self.pages.take_if(|pages| !pages.release());
     }
 
@@ -355,7 +367,7 @@ impl fmt::Debug for Outbox {
         f.debug_struct("Outbox")
             .field("entries", &self.entries)
             .field("frames", &self.frames().map(FrameRef::to_frame).collect::<Vec<_>>())
-            .field("[written, sent, bytes, written, unflushed, accepted]", &self.counters())
+            .field("[written, sent, bytes, written, unflushed]", &self.counters())
             .field("expiries", &self.expiries)
             .finish()
     }
@@ -366,11 +378,9 @@ impl Outbox {
         self.entries.iter().map(|entry| self.read(&entry.letter))
     }
 
-    fn counters(&self) -> [u64; 6] {
+    fn counters(&self) -> [usize; 5] {
         let Outbox { written, sent, bytes, written_bytes, unflushed_bytes, .. } = *self;
-        let [written, sent, bytes, written_bytes, unflushed_bytes] =
-            [written, sent, bytes, written_bytes, unflushed_bytes].map(|count| count as u64);
-        [written, sent, bytes, written_bytes, unflushed_bytes, self.accepted]
+        [written, sent, bytes, written_bytes, unflushed_bytes]
     }
 }
 
@@ -393,9 +403,6 @@ impl Outbox {
     }
 
     pub(super) fn rename(&mut self, name: impl Fn(&mut MessageId), number: impl Fn(&mut u64)) {
-        let mut accepted = MessageId(self.accepted);
-        name(&mut accepted);
-        self.accepted = accepted.0;
         let expiries = self.expiries.iter().copied();
         self.expiries = expiries
             .map(|(at, mut id)| {
@@ -423,9 +430,9 @@ mod tests {
 
     fn outbox(messages: &[Outgoing]) -> Outbox {
         let mut outbox = Outbox::default();
-        for message in messages {
-            let (id, letter) = (outbox.next_id(), outbox.copy(message));
-            outbox.push(id, None, letter);
+        for (id, message) in (1..).zip(messages) {
+            let letter = outbox.copy(message);
+            outbox.push(MessageId(id), None, letter);
         }
         outbox
     }
@@ -458,13 +465,12 @@ mod tests {
         let one = outbox(&[text("a"), text("b")]);
         let mut other = Outbox::default();
         let failed = other.write("torn up").unwrap();
-        let id = other.next_id();
         let letter = other.copy(&text("a"));
         assert_eq!(other.tear_up(&failed), Frame::Text("\"torn up\"".into()));
-        other.push(id, None, letter);
+        other.push(MessageId(1), None, letter);
         assert!(one != other);
-        let (id, letter) = (other.next_id(), other.copy(&text("b")));
-        other.push(id, None, letter);
+        let letter = other.copy(&text("b"));
+        other.push(MessageId(2), None, letter);
         assert!(one == other && hash(&one) == hash(&other));
         assert!(one.clone() == one);
 

@@ -116,7 +116,9 @@ impl Client {
             }
             Phase::Idle | Phase::Failed(_) => {}
         }
-        self.outbox.take_time_relative(ahead);
+        if self.outbox.len() > 0 {
+            self.outbox.take_time_relative(ahead);
+        }
     }
 
     fn count_anew(&mut self) {
@@ -125,7 +127,7 @@ impl Client {
 
         let mut ids = BTreeSet::from([self.frontier.written.0, self.frontier.settled.0]);
         ids.extend(self.outbox.iter().map(|(id, _)| id.0));
-        ids.insert(self.outbox.accepted);
+        ids.insert(self.accepted);
         let mut seqs = BTreeSet::from_iter(self.outbox.seqs());
         let mut counts = BTreeSet::new();
         let link = match &mut self.phase {
@@ -167,6 +169,9 @@ impl Client {
         }
         ids.name(&mut self.frontier.written);
         ids.name(&mut self.frontier.settled);
-        self.outbox.rename(|id| ids.name(id), |seq| seqs.apply(seq));
+        ids.apply(&mut self.accepted);
+        if self.outbox.len() > 0 {
+            self.outbox.rename(|id| ids.name(id), |seq| seqs.apply(seq));
+        }
     }
 }

@@ -59,7 +59,7 @@ impl Client {
         self.resume_failures = 0;
         if let Phase::Open(link) | Phase::Closing(link, _) = &mut self.phase {
             if link.offered && init.resumed() {
-                self.stats.rare().resumed += 1;
+                self.stats.rare.resumed += 1;
             }
             link.offered = false;
             link.gate = None;

@@ -1,11 +1,11 @@
 //! What is counted.
 
-use alloc::boxed::Box;
 use core::num::NonZero;
 use core::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::on_demand::{Empty, OnDemand};
 use crate::{CloseReason, DropReason};
 
 /// What a client has counted since it was made, and how it stands.
@@ -164,12 +164,11 @@ pub(super) struct Tally {
     pub(super) bytes_received: u64,
     rtt_last: Option<Nanos>,
     rtt_smoothed: Option<Nanos>,
-    /// Where there is any.
-    rare: Option<Box<Rare>>,
+    pub(super) rare: OnDemand<Rare>,
 }
 
 /// What does not happen to every client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rare {
     pub(super) ended: Ends,
     pub(super) dropped: Drops,
@@ -180,6 +179,39 @@ pub(super) struct Rare {
     pub(super) malformed: u64,
 }
 
+impl Empty for Rare {
+    const EMPTY: &'static Self = &Rare {
+        ended: Ends {
+            requested: 0,
+            peer: 0,
+            lost: 0,
+            resolve: 0,
+            connect: 0,
+            proxy: 0,
+            tls: 0,
+            http: 0,
+            credentials: 0,
+            upgrade: 0,
+            protocol: 0,
+            timeout: 0,
+        },
+        dropped: Drops {
+            outbox_full: 0,
+            too_large: 0,
+            expired: 0,
+            not_now: 0,
+            connection_lost: 0,
+            cleared: 0,
+            shutting_down: 0,
+        },
+        resumed: 0,
+        in_doubt: 0,
+        rewritten: 0,
+        unhandled: 0,
+        malformed: 0,
+    };
+}
+
 /// A duration of up to 584 years: one more than it has nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Nanos(NonZero<u64>);
@@ -187,8 +219,7 @@ struct Nanos(NonZero<u64>);
 impl Tally {
     /// What was counted; how it stands is not known here.
     pub(super) fn stats(&self) -> Stats {
-        let none = Rare::default();
-        let rare = self.rare.as_deref().unwrap_or(&none);
+        let rare = &self.rare;
         Stats {
             opened: self.opened,
             ended: rare.ended,
@@ -207,11 +238,6 @@ impl Tally {
             rtt_smoothed: self.rtt_smoothed.map(Nanos::duration),
             ..Stats::default()
         }
-    }
-
-    #[cold]
-    pub(super) fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
     }
 
     pub(super) fn round_trip(&mut self, rtt: Duration) {
