@@ -2,12 +2,14 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::num::NonZero;
 use core::time::Duration;
 
 use serde::Serialize;
 
 use crate::client::{Letter, Purpose, Sink};
 use crate::frame::FrameRef;
+use crate::on_demand::{Empty, OnDemand};
 use crate::{
     Action, Actions, Client, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
     Start, Timestamp, Transmit, ws,
@@ -45,11 +47,46 @@ struct Wire {
     ws: Option<ws::Connection>,
     /// Where each of the client's frames that is not flushed ends, in bytes since the transport
     /// opened.
-    ends: VecDeque<u64>,
+    ends: Ends,
     /// The client's last frame that is flushed.
     flushed: u64,
     /// The bytes that an [`Action::Send`] has spoken of.
     announced: u64,
+}
+
+/// A queue of which a quiet connection never has more than one: a Ping's. That one takes no memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Ends {
+    first: Option<NonZero<u64>>,
+    others: OnDemand<VecDeque<u64>>,
+}
+
+impl Empty for VecDeque<u64> {
+    const EMPTY: &'static Self = &VecDeque::new();
+}
+
+impl Ends {
+    #[inline]
+    fn push(&mut self, end: u64) {
+        if self.first.is_none() && self.others.is_empty() {
+            self.first = NonZero::new(end);
+        } else {
+            self.others.push_back(end);
+        }
+    }
+
+    /// Removes those up to `taken`, and counts them.
+    #[inline]
+    fn pop(&mut self, taken: u64) -> u64 {
+        let mut count = u64::from(self.first.take_if(|end| end.get() <= taken).is_some());
+        if self.first.is_none() {
+            while self.others.front().is_some_and(|end| *end <= taken) {
+                self.others.pop_front();
+                count += 1;
+            }
+        }
+        count
+    }
 }
 
 /// Commands.
@@ -285,9 +322,7 @@ impl Wire {
         if let Some(ws) = &mut self.ws {
             ws.release();
         }
-        if self.ends.is_empty() {
-            self.ends = VecDeque::new();
-        }
+        self.ends.others.release();
     }
 
     /// The operating system took the bytes up to `up_to`. The client's last frame that is whole
@@ -296,10 +331,7 @@ impl Wire {
         if let Some(ws) = &mut self.ws {
             let more = up_to.saturating_sub(ws.taken());
             ws.transmitted(usize::try_from(more).unwrap_or(usize::MAX));
-            while self.ends.front().is_some_and(|end| *end <= ws.taken()) {
-                self.ends.pop_front();
-                self.flushed += 1;
-            }
+            self.flushed += self.ends.pop(ws.taken());
         }
         self.flushed
     }
@@ -325,7 +357,7 @@ impl Sink for Stack<'_> {
         // A WebSocket in its closing handshake sends nothing more. What it did not send is never
         // flushed, and so goes to the next connection.
         if is_sent {
-            self.wire.ends.push_back(ws.produced());
+            self.wire.ends.push(ws.produced());
             self.wire.announce(conn, self.out);
         }
     }
@@ -343,5 +375,27 @@ impl Sink for Stack<'_> {
                 self.out.push_back(Action::Close { conn, code: None });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_come_in_order_and_one_alone_takes_no_memory() {
+        let mut ends = Ends::default();
+        ends.push(3);
+        assert!(ends.others.is_empty());
+        ends.push(5);
+        ends.push(9);
+        assert_eq!((ends.pop(2), ends.pop(3), ends.pop(3)), (0, 1, 0));
+        // Behind those that are there.
+        ends.push(12);
+        assert_eq!((ends.first, ends.others.len()), (None, 3));
+        assert_eq!((ends.pop(9), ends.pop(11), ends.pop(12)), (2, 0, 1));
+        ends.push(20);
+        ends.push(21);
+        assert_eq!((ends.pop(30), ends == Ends::default()), (2, true));
     }
 }
