@@ -109,7 +109,7 @@
 //!
 //! That is 147 MiB with the default settings and reads of 64 KiB, of which the peer can cause 61 by
 //! itself; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. An
-//! idle connection holds less than 4 KiB, the URL of the latest redirect, which has 8,000 bytes at most,
+//! idle connection holds less than 2 KiB, the URL of the latest redirect, which has 8,000 bytes at most,
 //! and its windows where messages were compressed. What events hold is the application's, once it has them.
 //! `tests/tests/memory/` counts every allocation under a siege of every kind.
 //!
