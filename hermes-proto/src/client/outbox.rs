@@ -1,6 +1,5 @@
 //! Messages on their way out: kept, counted and bounded until they are somebody else's to keep.
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
@@ -26,8 +25,8 @@ use crate::{Config, Frame, MessageId, Outgoing, Overflow, Timestamp};
 #[derive(Clone, Default)]
 pub(crate) struct Outbox {
     entries: VecDeque<Entry>,
-    /// What they say. Who has nothing to say has none.
-    pages: Option<Box<Pages>>,
+    /// What they say.
+    pages: Pages,
     written: usize,
     sent: usize,
     bytes: usize,
@@ -40,7 +39,7 @@ pub(crate) struct Outbox {
 impl Empty for Outbox {
     const EMPTY: &'static Self = &Outbox {
         entries: VecDeque::new(),
-        pages: None,
+        pages: Pages::EMPTY,
         written: 0,
         sent: 0,
         bytes: 0,
@@ -76,6 +75,9 @@ impl Letter {
         self.place.len()
     }
 }
+
+/// What pages may have beyond three times what is kept on them, before all is written anew.
+const SLACK: usize = 64 << 10;
 
 /// Why a message can't be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,14 +169,14 @@ impl Outbox {
         &mut self,
         message: &T,
     ) -> Result<Letter, serde_json::Error> {
-        let place = self.pages.get_or_insert_default().write(message)?;
+        let place = self.pages.write(message)?;
         Ok(Letter { place, is_binary: false, volatile: false, uncompressed: false })
     }
 
     /// Copies a message, likewise.
     pub(super) fn copy(&mut self, message: &Outgoing) -> Letter {
         let payload = FrameRef::of(message.frame()).payload();
-        let place = self.pages.get_or_insert_default().copy(payload);
+        let place = self.pages.copy(payload);
         let is_binary = message.frame().as_text().is_none();
         let (volatile, uncompressed) = (message.is_volatile(), message.is_uncompressed());
         Letter { place, is_binary, volatile, uncompressed }
@@ -182,28 +184,38 @@ impl Outbox {
 
     #[inline]
     fn read(&self, letter: &Letter) -> FrameRef<'_> {
-        let payload = self.pages.as_ref().map_or(&[][..], |pages| pages.get(letter.place));
+        let payload = self.pages.get(letter.place);
         if letter.is_binary { FrameRef::Binary(payload) } else { FrameRef::Text(payload) }
     }
 
     /// What it said.
     pub(super) fn tear_up(&mut self, letter: &Letter) -> Frame {
         let frame = self.read(letter).to_frame();
-        if let Some(pages) = &mut self.pages {
-            pages.take_back(letter.place);
-        }
+        self.pages.take_back(letter.place);
         frame
-    }
-
-    fn forget(&mut self, letter: &Letter) {
-        if let Some(pages) = &mut self.pages {
-            pages.remove(letter.place);
-        }
     }
 
     /// Gives back memory that is used again and again, while it is not.
     pub(super) fn trim(&mut self) {
-        self.pages.take_if(|pages| !pages.release());
+        self.pages.release();
+        if self.is_untidy() {
+            self.tidy();
+        }
+    }
+
+    fn is_untidy(&self) -> bool {
+        self.pages.full_bytes() > 3 * self.bytes + SLACK
+    }
+
+    /// Writes all anew where little is left on many pages: what is kept for long, between much that
+    /// was not.
+    #[cold]
+    fn tidy(&mut self) {
+        let mut pages = Pages::EMPTY;
+        for entry in &mut self.entries {
+            entry.letter.place = pages.copy(self.pages.get(entry.letter.place));
+        }
+        self.pages = pages;
     }
 
     #[inline]
@@ -213,6 +225,9 @@ impl Outbox {
             self.expiries.insert((at, id));
         }
         self.entries.push_back(Entry { id, seq: 0, expires, letter });
+        if self.is_untidy() {
+            self.tidy();
+        }
     }
 
     /// Removes the oldest message that was not handed over, where `bytes` more don't fit.
@@ -299,7 +314,7 @@ impl Outbox {
                 self.entries.pop_front();
                 self.sent -= 1;
                 self.bytes -= bytes;
-                self.forget(&letter);
+                self.pages.remove(letter.place);
             }
         }
         done
@@ -313,7 +328,7 @@ impl Outbox {
                 self.sent -= 1;
                 self.bytes -= entry.letter.len();
                 self.written_bytes -= entry.letter.len();
-                self.forget(&entry.letter);
+                self.pages.remove(entry.letter.place);
             }
         }
     }

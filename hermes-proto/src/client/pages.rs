@@ -26,6 +26,8 @@ pub(super) struct Pages {
     page: Page,
     /// Those before it on which any are kept.
     full: VecDeque<Page>,
+    /// How much memory they have.
+    full_bytes: usize,
     spares: Vec<Vec<u8>>,
 }
 
@@ -52,6 +54,19 @@ impl Place {
 }
 
 impl Pages {
+    pub(super) const EMPTY: Self = Pages {
+        page: Page { bytes: Vec::new(), number: 0, kept: 0 },
+        full: VecDeque::new(),
+        full_bytes: 0,
+        spares: Vec::new(),
+    };
+
+    /// How much memory the pages have that are not written on.
+    #[inline]
+    pub(super) fn full_bytes(&self) -> usize {
+        self.full_bytes
+    }
+
     /// Writes a message as JSON.
     #[inline]
     pub(super) fn write<T: Serialize + ?Sized>(
@@ -95,6 +110,7 @@ impl Pages {
     #[cold]
     fn turn(&mut self, bytes: Vec<u8>) {
         let number = self.page.number.wrapping_add(1);
+        self.full_bytes += self.page.bytes.capacity();
         self.full.push_back(mem::replace(&mut self.page, Page { bytes, number, kept: 0 }));
     }
 
@@ -159,12 +175,11 @@ impl Pages {
         if page.kept > 0 {
             return;
         }
-        if let Some(mut page) = self.full.remove(index)
-            && page.bytes.capacity() <= LARGEST
-            && self.spares.len() < SPARES
-        {
-            page.bytes.clear();
-            self.spares.push(page.bytes);
+        let Some(Page { mut bytes, .. }) = self.full.remove(index) else { return };
+        self.full_bytes -= bytes.capacity();
+        if bytes.capacity() <= LARGEST && self.spares.len() < SPARES {
+            bytes.clear();
+            self.spares.push(bytes);
         }
     }
 
@@ -181,13 +196,12 @@ impl Pages {
         }
     }
 
-    /// Gives back the memory that no message has, and says whether any is left.
-    pub(super) fn release(&mut self) -> bool {
+    /// Gives back the memory that no message has.
+    pub(super) fn release(&mut self) {
         self.spares = Vec::new();
         if self.page.kept == 0 {
             self.page.bytes = Vec::new();
         }
-        self.page.kept > 0 || !self.full.is_empty()
     }
 }
 
@@ -300,7 +314,7 @@ mod tests {
         pages.remove(long);
         pages.remove(fits);
         pages.remove(last);
-        assert!(pages.release());
+        pages.release();
         assert!(held(&pages) <= 4 * LARGEST, "{} bytes for two short messages", held(&pages));
         assert_eq!(pages.get(short), pages.get(next));
     }
@@ -324,9 +338,9 @@ mod tests {
             assert_eq!(pages.get(place), [n as u8; 100]);
             pages.remove(place);
         }
-        assert!(pages.release());
+        pages.release();
         pages.remove(first);
-        assert!(!pages.release());
+        pages.release();
     }
 
     /// Its room is not lost, with another before it.
@@ -391,7 +405,8 @@ mod tests {
             pages.remove(place);
         }
         assert_eq!(sizes(&pages), (0, SPARES));
-        assert!(!pages.release() && sizes(&pages) == (0, 0));
+        pages.release();
+        assert_eq!(sizes(&pages), (0, 0));
 
         let long = write(&mut pages, LARGEST + 1);
         assert_eq!(pages.get(long).len(), LARGEST + 1);
@@ -410,16 +425,16 @@ mod tests {
         let mut pages = Pages::default();
         let one = write(&mut pages, FULL);
         let two = write(&mut pages, 10);
-        assert!(pages.release());
+        pages.release();
         pages.remove(two);
-        assert!(pages.release());
+        pages.release();
         assert_eq!((pages.page.bytes.capacity(), pages.get(one).len()), (0, FULL));
         let two = write(&mut pages, 10);
         pages.remove(one);
-        assert!(pages.release());
+        pages.release();
         assert_eq!(pages.get(two).len(), 10);
         pages.remove(two);
-        assert!(!pages.release());
+        pages.release();
     }
 
     #[test]
@@ -432,7 +447,7 @@ mod tests {
             assert_eq!(pages.get(places[n]).len(), FULL + n);
             pages.remove(places[n]);
         }
-        assert!(!pages.release());
+        pages.release();
     }
 
     /// It has begun when it fails.

@@ -1,12 +1,15 @@
 //! Messages come and go, and no memory is asked for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use hermes_proto::{Action, Actions, Config, Event, Input, Overflow, Transmit};
-use hermes_tests::config;
+use hermes_proto::{
+    Action, Actions, Config, Endpoint, Event, Input, Outgoing, Overflow, Timestamp, Transmit,
+};
 use hermes_tests::ws::*;
+use hermes_tests::{config, start};
 
-use crate::{ASKED, LIVE};
+use crate::{ASKED, LIVE, measure};
 
 /// Messages of every type, mostly short, without escapes.
 fn messages() -> Vec<u8> {
@@ -140,6 +143,39 @@ fn what_is_not_sent_leaves_no_memory() {
             let now = round();
             assert!(now < live + (16 << 10), "{overflow:?}: {now} after {live}, in round {n}");
         }
+    }
+}
+
+/// What is kept for long between much that is not takes no more than its part of the bound, whoever
+/// does what is due: the host's timer, or the next message.
+#[test]
+fn what_waits_for_long_keeps_nothing_else() {
+    for has_timer in [true, false] {
+        let config = Config { outbox_max_messages: 2_000, ..config() };
+        let mut endpoint = Endpoint::new(config, start()).expect("the settings are fine");
+        let (mut now, mut actions) = (Timestamp::ZERO, Actions::new());
+        let ((), peak, left) = measure(|| {
+            for _ in 0..1_000 {
+                let mut say = |text: &str, ttl: Option<Duration>| {
+                    let message = Outgoing::text(text);
+                    let message = ttl.into_iter().fold(message, Outgoing::with_ttl);
+                    endpoint.send_message(now, message, &mut actions).expect("there is room");
+                    actions.clear();
+                };
+                say(&"for good".repeat(10), None);
+                (0..100).for_each(|_| say(&"for now".repeat(15), Some(Duration::from_secs(1))));
+                now = now + Duration::from_secs(2);
+                if has_timer {
+                    endpoint.handle(now, Input::TimerFired, &mut actions);
+                    actions.clear();
+                }
+            }
+        });
+        let client = endpoint.client();
+        assert!(client.outbox_bytes() < 90_000 + 100 * 105, "{}", client.outbox_bytes());
+        // Three times what is in it, what is known of each message, and pages that are in use.
+        let bound = 3 * 90_000 + 2_000 * 128 + (128 << 10);
+        assert!(left < bound && peak < 2 * bound, "{left}, and {peak} meanwhile");
     }
 }
 
