@@ -112,9 +112,11 @@ impl Client {
     ///
     /// Where the operating system's event queue fails. Nothing else is an error: what goes wrong
     /// with a connection is an event.
-    #[inline]
+    // As the fleet's.
+    #[inline(never)]
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, Error> {
-        Ok(self.fleet.poll(timeout)?.map(|(_, event)| event))
+        self.fleet.wait(timeout)?;
+        Ok(self.fleet.next_event().map(|(_, event)| event))
     }
 
     /// The protocol's client: its state, session, outbox and counters.

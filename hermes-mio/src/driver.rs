@@ -12,6 +12,7 @@ use mio::{Registry, Waker};
 use serde::Serialize;
 
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::member::{Member, Shared, Standing};
@@ -32,7 +33,7 @@ use crate::{Error, FleetOptions, Options};
 /// Commands, by [`get_mut`](Self::get_mut), may come at any time between. They do what they can at
 /// once, such as write to the socket; the rest is done in the next [`run`](Self::run).
 ///
-/// Step 4 is also the flow control: while a thousand events wait, nothing is read.
+/// Step 4 is also the flow control: while hundreds of events wait, nothing is read.
 ///
 /// What a turn costs grows with what there is to do in it, not with the number of clients.
 pub struct Driver {
@@ -146,7 +147,7 @@ impl Driver {
                 registry,
                 inbox: Inbox::new(clock, waker),
                 now: clock.now(),
-                events: VecDeque::new(),
+                events: Events::default(),
                 lookups: Lookups::default(),
                 line: Line::new(options.max_connecting, options.spacing()),
                 first: tokens.start,
@@ -211,7 +212,7 @@ impl Driver {
         place.generation = place.generation.wrapping_add(1);
         let mut member = place.member.take()?;
         member.hang_up(&self.shared);
-        self.shared.events.retain(|(whose, _)| *whose != id);
+        self.shared.events.forget(id);
         if let Some(due) = member.booked.due {
             self.timers.remove(&(due, index));
         }
@@ -289,7 +290,7 @@ impl Driver {
     /// called after each poll, whether or not anything was [`ready`](Self::ready).
     ///
     /// What it does in one go is bounded, also while gateways flood it: for each client it reads
-    /// 1 MiB at most, and nothing while 1,024 events wait for the application. Where there is more
+    /// 1 MiB at most, and nothing while 256 events wait for the application. Where there is more
     /// to do, [`timeout`](Self::timeout) is zero.
     pub fn run(&mut self, buffer: &mut ReadBuffer) {
         // How long the application took since its poll, and whether it told of everything, is not
@@ -299,6 +300,7 @@ impl Driver {
 
     /// As [`run`](Self::run), and it is known what was told of the sockets.
     pub(crate) fn run_after(&mut self, buffer: &mut ReadBuffer, told: Told) {
+        self.shared.events.release();
         self.run_inbox();
         self.run_timers();
         self.run_active(buffer, told);
@@ -309,9 +311,12 @@ impl Driver {
     /// What the application is to know next, and of which client.
     #[inline]
     pub fn next_event(&mut self) -> Option<(ClientId, Event)> {
-        let event = self.shared.events.pop_front();
-        release(&mut self.shared.events);
-        event
+        self.shared.events.pop()
+    }
+
+    /// Whether there is an event to be told.
+    pub(crate) fn has_event(&self) -> bool {
+        !self.shared.events.is_empty()
     }
 
     /// Whether [`Sender::wake`](crate::Sender::wake) was called since this was asked last.
@@ -588,7 +593,7 @@ fn round_up(at: Timestamp, grain: Duration) -> Timestamp {
 }
 
 /// Gives memory back, where an empty queue has much of it.
-fn release<T>(queue: &mut VecDeque<T>) {
+pub(crate) fn release<T>(queue: &mut VecDeque<T>) {
     if queue.is_empty() && queue.capacity() > SPARE {
         *queue = VecDeque::new();
     }

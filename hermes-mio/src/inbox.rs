@@ -62,7 +62,8 @@ impl Inbox {
     /// Puts whose bells were rung since this was asked last into `into`, which is empty. Whether
     /// somebody woke the loop at all.
     pub(crate) fn take(&self, into: &mut Vec<usize>) -> bool {
-        let rang = self.is_ringing.swap(false, Ordering::AcqRel);
+        // A look costs less than a change, and is asked for in each turn.
+        let rang = self.is_ringing() && self.is_ringing.swap(false, Ordering::AcqRel);
         if rang {
             std::mem::swap(into, &mut *self.lock());
         }
@@ -71,7 +72,7 @@ impl Inbox {
 
     /// Whether somebody called since this was asked last.
     pub(crate) fn take_call(&self) -> bool {
-        self.is_called.swap(false, Ordering::AcqRel)
+        self.is_called.load(Ordering::Acquire) && self.is_called.swap(false, Ordering::AcqRel)
     }
 
     /// Nothing in here panics while it holds the lock.

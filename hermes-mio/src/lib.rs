@@ -215,7 +215,7 @@
 //!   [race](Options::attempt_delay). Only a [`FileStore`] blocks, for the moment that a sync to disk
 //!   takes.
 //! - **A flood.** What one turn reads and writes is bounded, so other sockets, timers and commands
-//!   get their turn; and nothing is read while a thousand events wait for the application.
+//!   get their turn; and nothing is read while hundreds of events wait for the application.
 //! - **A late loop.** Before a timer's work is done the socket is read: an application that was
 //!   busy does not mistake a live link for a dead one.
 //! - **A sleeping machine.** The clock goes on while the system sleeps, on Linux, Android, Apple's
@@ -250,6 +250,7 @@ mod credentials;
 mod dial;
 mod driver;
 mod error;
+mod events;
 mod fleet;
 #[cfg(feature = "gateway")]
 pub mod gateway;

@@ -1,7 +1,6 @@
 //! One client's I/O: everything that its [`Endpoint`] asks for.
 
 use std::cell::OnceCell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::connecting::Connecting;
 use crate::connecting::Progress;
 use crate::credentials::Provider;
 use crate::driver::{ClientId, ReadBuffer, Told};
+use crate::events::Events;
 use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::link::{Link, Stream, Wish};
@@ -30,7 +30,7 @@ use crate::timings::{Step, Stopwatch};
 #[cfg(unix)]
 use crate::transport::Transport;
 use crate::transport::{Slot, ended_by};
-use crate::{Error, Options, Sender, SessionStore, Tap, Timings, log};
+use crate::{Error, Options, Sender, SessionStore, StoreError, Tap, Timings, log};
 
 /// One of a [`Driver`](crate::Driver)'s clients, and what there is to know of it. Commands are
 /// [`MemberMut`](crate::MemberMut)'s.
@@ -90,7 +90,7 @@ pub(crate) struct Shared {
     /// The time of the machines: read once per turn, with whatever was read, and after whatever
     /// blocks.
     pub(crate) now: Timestamp,
-    pub(crate) events: VecDeque<(ClientId, Event)>,
+    pub(crate) events: Events,
     pub(crate) lookups: Lookups,
     pub(crate) line: Line,
     /// Where the tokens begin.
@@ -113,8 +113,9 @@ struct Shutdown {
 /// flood holds up the rest of the loop.
 const TURN: usize = 16;
 
-/// Events that may wait for the application before nothing more is read.
-const EVENTS_AHEAD: usize = 1_024;
+/// Events that may wait for the application before nothing more is read. It has each sooner, and
+/// still in the core's cache, where they are few.
+const EVENTS_AHEAD: usize = 256;
 
 /// Messages taken from the senders in one turn.
 const MESSAGES_PER_TURN: usize = 1_024;
@@ -191,9 +192,9 @@ impl Member {
             attachments,
             booked: Booked { is_at_rest: true, ..Booked::default() },
         };
-        for warning in warnings {
-            member.warn(shared, warning.to_string());
-        }
+        // They come of no input, so a tap does not hear of them.
+        shared.actions.extend(warnings.iter().map(warning));
+        member.perform(shared);
         Ok(member)
     }
 }
@@ -527,7 +528,13 @@ impl Member {
     /// told only then, so the actions stay in order and nothing recurses. The machine answers
     /// with a wait, so this ends.
     fn settle(&mut self, shared: &mut Shared) {
-        while let Some((conn, reason)) = self.perform(shared) {
+        loop {
+            if let Some(Attachments { tap: Some(tap), .. }) =
+                self.attachments.get_mut().map(|more| &mut **more)
+            {
+                tap.actions(shared.now, &self.endpoint, &shared.actions);
+            }
+            let Some((conn, reason)) = self.perform(shared) else { return };
             self.handle(shared, Input::Closed { conn, reason });
         }
     }
@@ -535,36 +542,46 @@ impl Member {
     /// Returns a connection that came to nothing at once. Only the newest one is alive, so there is
     /// never more than one to tell about.
     fn perform(&mut self, shared: &mut Shared) -> Option<(ConnId, CloseReason)> {
-        if let Some(Attachments { tap: Some(tap), .. }) =
-            self.attachments.get_mut().map(|more| &mut **more)
-        {
-            tap.actions(shared.now, &self.endpoint, &shared.actions);
+        if shared.actions.is_empty() {
+            return None;
         }
         let mut failed = None;
-        while let Some(action) = shared.actions.pop_front() {
-            match action {
-                // Their URL is the endpoint's.
-                Action::AskCredentials { conn, .. } => {
-                    failed = self.want(shared, Wish { conn, credentials: true });
-                }
-                Action::Open { conn, .. } => {
-                    failed = self.want(shared, Wish { conn, credentials: false });
-                }
-                // The bytes wait in `transmit`. Whoever took a step calls `write` when all is
-                // done, so that much of it leaves in one piece.
-                Action::Send { .. } => {}
-                // `due` asks the endpoint.
-                Action::ArmTimer(_) => {}
-                Action::Emit(event) => self.emit(shared, event),
-                Action::PersistSession(session) => self.persist(shared, session.as_ref()),
-                Action::Close { conn, code: _ } => {
-                    if self.link.conn() == Some(conn) {
-                        self.hang_up(shared);
+        let mut actions = std::mem::take(&mut shared.actions);
+        // What is left are events.
+        actions.retain_mut(|action| {
+            if !matches!(action, Action::Emit(_)) {
+                match std::mem::replace(action, Action::ArmTimer(None)) {
+                    // Their URL is the endpoint's.
+                    Action::AskCredentials { conn, .. } => {
+                        failed = self.want(shared, Wish { conn, credentials: true });
                     }
+                    Action::Open { conn, .. } => {
+                        failed = self.want(shared, Wish { conn, credentials: false });
+                    }
+                    // The bytes wait in `transmit`. Whoever took a step calls `write` when all is
+                    // done, so that much of it leaves in one piece.
+                    Action::Send { .. } => {}
+                    // `due` asks the endpoint.
+                    Action::ArmTimer(_) => {}
+                    Action::PersistSession(session) => {
+                        if let Err(error) = self.persist(shared, session.as_ref()) {
+                            *action = warning(&error);
+                        }
+                    }
+                    Action::Close { conn, code: _ } => {
+                        if self.link.conn() == Some(conn) {
+                            self.hang_up(shared);
+                        }
+                    }
+                    _ => debug_assert!(false, "an action that this adapter does not know"),
                 }
-                _ => debug_assert!(false, "an action that this adapter does not know"),
             }
-        }
+            let Action::Emit(event) = action else { return false };
+            self.note(shared.now, event);
+            true
+        });
+        shared.events.append(self.id, &mut actions);
+        shared.actions = actions;
         failed
     }
 
@@ -630,27 +647,28 @@ impl Member {
         Ok(())
     }
 
-    fn persist(&mut self, shared: &mut Shared, session: Option<&Session>) {
+    fn persist(
+        &mut self,
+        shared: &mut Shared,
+        session: Option<&Session>,
+    ) -> Result<(), StoreError> {
         let Some(Attachments { store: Some(store), .. }) =
             self.attachments.get_mut().map(|more| &mut **more)
         else {
-            return;
+            return Ok(());
         };
-        match store.save(session) {
-            Ok(()) if session.is_some() => tracing::debug!("the session was saved"),
-            Ok(()) => tracing::debug!("the session was forgotten"),
-            Err(error) => self.warn(shared, error.to_string()),
-        }
+        let saved = store.save(session);
         // A disk may take its time.
         shared.now = shared.now.max(self.now());
+        saved?;
+        let what = if session.is_some() { "saved" } else { "forgotten" };
+        tracing::debug!("the session was {what}");
+        Ok(())
     }
 
-    fn warn(&mut self, shared: &mut Shared, text: String) {
-        self.emit(shared, Event::Warning { text: text.into() });
-    }
-
-    fn emit(&mut self, shared: &mut Shared, mut event: Event) {
-        if let Event::ShutDown { received, in_doubt, .. } = &mut event
+    /// What there is to be done about an event before the application has it.
+    fn note(&mut self, now: Timestamp, event: &mut Event) {
+        if let Event::ShutDown { received, in_doubt, .. } = event
             && let Some(begin) =
                 self.attachments.get_mut().and_then(|more| more.shutdown.as_mut()?.begin.take())
         {
@@ -661,15 +679,14 @@ impl Member {
                 *in_doubt = stats.in_doubt - begin.in_doubt;
             }
         }
-        match &event {
-            Event::Connected { .. } => self.watch.done(Step::Upgrade, shared.now),
+        match event {
+            Event::Connected { .. } => self.watch.done(Step::Upgrade, now),
             Event::SessionInit(_) if !self.watch.is_done(Step::Resume) => {
-                self.watch.done(Step::Resume, shared.now);
+                self.watch.done(Step::Resume, now);
             }
             _ => {}
         }
-        log::event(shared.now, &event);
-        shared.events.push_back((self.id, event));
+        log::event(now, event);
     }
 
     /// Ends whatever there is of a connection, at once.
@@ -742,7 +759,7 @@ impl Member {
     }
 
     fn read(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer) {
-        for _ in 0..TURN {
+        for turn in 0..TURN {
             let Link::Up(stream) = &mut self.link else { return };
             if !stream.readable || shared.is_full() {
                 return;
@@ -756,7 +773,9 @@ impl Member {
                         stream.readable = false;
                     }
                     // What was written since the turn began may be answered in here.
-                    shared.tick();
+                    if turn > 0 {
+                        shared.tick();
+                    }
                     self.step(shared, Input::Received { conn, payload: &buffer.0[..n] });
                     // A Close frame's echo goes out before the end of the stream is read.
                     self.write(shared);
@@ -855,6 +874,10 @@ impl Member {
         let within = until - shared.now;
         self.step(shared, Input::Shutdown { within });
     }
+}
+
+fn warning(problem: &impl ToString) -> Action<Transmit> {
+    Action::Emit(Event::Warning { text: problem.to_string().into() })
 }
 
 impl Drop for Member {

@@ -1,81 +1,124 @@
 //! Over loopback: hermes-mio, and a mio loop by hand.
 //!
-//! A thread is the gateway, on tungstenite's socket: to `"flood"` it answers with a load, to
-//! anything else with the same. The contenders take turns on the main thread, each on a connection
-//! of its own, and what the gateway costs concerns both alike.
+//! Threads are the gateway, on tungstenite's socket: to one message they answer with a flood, to
+//! any other with the same. The contenders take turns on the main thread, each on a connection of
+//! its own, and what the gateway costs concerns both alike. Where the scheduler puts a thread makes
+//! more of a difference than all else, so each has its core.
 
+use std::hint::black_box;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
 use hermes_mio::{Client, Config, Event};
 use mio::{Events, Interest, Poll, Token};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
-use serde_json::json;
 use tungstenite::Message;
 
 use crate::load::{Load, Mix};
 use crate::receive::{floor, hermes, message::Flat};
 use crate::seen::Count;
+use crate::send::{self, Chat, Sender as _};
 
+/// The number of the message that asks for a flood.
+const PLEASE: usize = 0;
 /// Loads in a flood.
 const LOADS: u64 = 10;
-/// Floods, and turns of round trips.
-const TURNS: usize = 30;
-/// Round trips in a turn.
-const TRIPS: usize = 500;
+/// Turns in which both have a flood.
+const FLOODS: usize = 60;
+/// Turns in which both make round trips, and how many each.
+const TURNS: usize = 400;
+const TRIPS: usize = 25;
 
-/// Measures, and prints two tables.
+/// Measures, and prints a table for each place of the gateway. With a contender's name it alone
+/// works, for a profiler.
 ///
 /// # Panics
 ///
-/// Where there is no loopback.
+/// Where there is no loopback, or only one core.
 pub fn main() {
-    let mut contenders: [(&str, Box<dyn Contender>); 2] = [
-        ("bare mio + floor2", Box::new(Bare::connect(gateway()))),
-        ("hermes-mio", Box::new(Hermes::connect(gateway()))),
-    ];
-    let messages = LOADS * Mix::M1.load().messages;
+    let only = std::env::args().skip(1).find(|arg| arg != "--bench");
+    let mine = sched_getaffinity(None).expect("the system tells");
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| mine.is_set(*core));
+    let [here, there] = [(); 2].map(|()| cores.next().expect("two cores"));
+    for (core, place) in [(here, "the client's core"), (there, "a core of its own")] {
+        let gateway = gateway(core);
+        bind_to(here);
+        let mut contenders: [(&str, Box<dyn Contender>); 2] = [
+            ("bare mio + floor2", Box::new(Bare::connect(gateway))),
+            ("hermes-mio", Box::new(Hermes::connect(gateway))),
+        ];
+        let (please, chat) = (Chat::new(PLEASE), Chat::new(PLEASE + 1));
+        let messages = LOADS * Mix::M1.load().messages;
+        let flood = |contender: &mut dyn Contender| {
+            contender.send(&please);
+            contender.receive(messages)
+        };
+        let trip = |contender: &mut dyn Contender| {
+            contender.send(&chat);
+            contender.receive(1)
+        };
+        if let Some(only) = &only {
+            let is_it = |(name, _): &&mut (&str, _)| name.contains(only.as_str());
+            let (_, contender) = contenders.iter_mut().find(is_it).expect("one of that name");
+            (0..FLOODS).for_each(|_| assert!(flood(&mut **contender) > 0));
+            (0..TURNS * TRIPS).for_each(|_| assert!(trip(&mut **contender) > 0));
+            continue;
+        }
+        let seen = contenders.each_mut().map(|(_, contender)| flood(&mut **contender));
+        assert_eq!(seen[0], seen[1], "both see the same");
 
-    let mut costs = [Vec::new(), Vec::new()];
-    // The first turn is none: memory is asked for, connections find their pace.
-    for turn in 0..=TURNS {
-        for ((_, contender), costs) in contenders.iter_mut().zip(&mut costs) {
+        println!("\nThe gateway on {place}\n");
+        println!("| | CPU a message | ns | trip, p50 | µs | p99 | µs |");
+        println!("| --- | --- | --- | --- | --- | --- | --- |");
+        let costs = by_turns(&mut contenders, FLOODS, |contender| {
             let before = cpu_ns();
-            contender.flood(messages);
-            let cost = (cpu_ns() - before) as f64 / messages as f64;
-            costs.extend((turn > 0).then_some(cost));
-        }
-    }
-    println!(
-        "\nCPU per message (M1), in floods of {messages}\n\n| | CPU | ns |\n| --- | --- | --- |"
-    );
-    let ratios: Vec<f64> = costs[1].iter().zip(&costs[0]).map(|(one, other)| one / other).collect();
-    let ratios = [1.0, quantile(&ratios, 0.5)];
-    for ((name, _), (costs, ratio)) in contenders.iter().zip(costs.iter().zip(ratios)) {
-        println!("| {name} | {ratio:.2} | {:.0} |", quantile(costs, 0.5));
-    }
-
-    let mut trips = [Vec::new(), Vec::new()];
-    for turn in 0..=TURNS {
-        for ((_, contender), trips) in contenders.iter_mut().zip(&mut trips) {
-            for _ in 0..TRIPS {
+            black_box(flood(contender));
+            vec![(cpu_ns() - before) as f64 / messages as f64]
+        });
+        let trips = by_turns(&mut contenders, TURNS, |contender| {
+            let measure = |_| {
                 let start = Instant::now();
-                contender.round_trip();
-                let trip = start.elapsed().as_nanos() as f64 / 1_000.0;
-                trips.extend((turn > 0).then_some(trip));
-            }
+                black_box(trip(contender));
+                start.elapsed().as_nanos() as f64 / 1_000.0
+            };
+            (0..TRIPS).map(measure).collect()
+        });
+        // Of neighbours in time, since a core is at times half as fast as at others.
+        let cost: Vec<f64> =
+            costs[1].iter().zip(&costs[0]).map(|(ours, bare)| ours / bare).collect();
+        let cost = [1.0, quantile(&cost, 0.5)];
+        for (index, (name, _)) in contenders.iter().enumerate() {
+            let [p50, p99] = [0.5, 0.99].map(|part| quantile(&trips[index], part));
+            let [bare50, bare99] = [0.5, 0.99].map(|part| quantile(&trips[0], part));
+            println!(
+                "| {name} | {:.2} | {:.0} | {:.2} | {p50:.1} | {:.2} | {p99:.1} |",
+                cost[index],
+                quantile(&costs[index], 0.5),
+                p50 / bare50,
+                p99 / bare99
+            );
         }
     }
-    println!(
-        "\nRound trip of a chat\n\n| | p50 | µs | p99 | µs |\n| --- | --- | --- | --- | --- |"
-    );
-    let of = |trips: &[f64]| [quantile(trips, 0.5), quantile(trips, 0.99)];
-    let [bare50, bare99] = of(&trips[0]);
-    for ((name, _), trips) in contenders.iter().zip(&trips) {
-        let [p50, p99] = of(trips);
-        println!("| {name} | {:.2} | {p50:.1} | {:.2} | {p99:.1} |", p50 / bare50, p99 / bare99);
+}
+
+/// What was measured of each, in turns so short that what else the machine does concerns both, and
+/// each as often first as last.
+fn by_turns(
+    contenders: &mut [(&str, Box<dyn Contender>); 2],
+    turns: usize,
+    measure: impl Fn(&mut dyn Contender) -> Vec<f64>,
+) -> [Vec<f64>; 2] {
+    let mut values = [Vec::new(), Vec::new()];
+    // The first two turns are none: memory is asked for, connections find their pace.
+    for turn in 0..turns + 2 {
+        for index in [turn % 2, (turn + 1) % 2] {
+            let more = measure(&mut *contenders[index].1);
+            values[index].extend(if turn < 2 { Vec::new() } else { more });
+        }
     }
+    values
 }
 
 fn quantile(values: &[f64], part: f64) -> f64 {
@@ -92,44 +135,50 @@ fn cpu_ns() -> i64 {
 
 /// A client of its kind, on an open connection.
 trait Contender {
-    /// Asks for a flood, and receives it.
-    fn flood(&mut self, messages: u64);
+    fn send(&mut self, message: &Chat);
 
-    /// Says something, and hears it again.
-    fn round_trip(&mut self);
+    /// Receives so many, which are all there is to come; what they say, in bytes.
+    fn receive(&mut self, messages: u64) -> u64;
 }
 
-/// A gateway for a single connection; its URL.
-fn gateway() -> String {
+/// A gateway on this core; where it listens.
+fn gateway(core: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
-        let (stream, _) = listener.accept().expect("a client");
-        stream.set_nodelay(true).expect("an option");
-        let mut socket = tungstenite::accept(stream).expect("a WebSocket");
-        let Load { bytes, .. } = Mix::M1.load();
-        // Until the client is gone.
-        while let Ok(message) = socket.read() {
-            let is_answered = match message {
-                Message::Text(text) if text == "\"flood\"" => {
-                    (0..LOADS).try_for_each(|_| socket.get_mut().write_all(&bytes)).is_ok()
-                }
-                Message::Text(_) => socket.send(message).is_ok(),
-                _ => true,
-            };
-            if !is_answered {
-                return;
-            }
+        bind_to(core);
+        let load: &'static Load = Box::leak(Box::new(Mix::M1.load()));
+        // A thread each, on the same core.
+        for stream in listener.incoming() {
+            std::thread::spawn(|| serve(stream.expect("a client"), load));
         }
     });
-    format!("ws://{address}/")
+    address
 }
 
-fn chat() -> serde_json::Value {
-    json!({"type": "chat", "text": "is anybody there? it is quiet out here", "sender": "ada"})
+fn bind_to(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).expect("it is one of ours");
 }
 
-/// The least that there can be between a socket and [`Flat`].
+/// Until the client is gone.
+fn serve(stream: TcpStream, load: &Load) -> Option<()> {
+    stream.set_nodelay(true).expect("an option");
+    let mut socket = tungstenite::accept(stream).expect("a WebSocket");
+    let please = serde_json::to_string(&Chat::new(PLEASE)).expect("JSON");
+    loop {
+        match socket.read().ok()? {
+            Message::Text(text) if text == please => {
+                (0..LOADS).try_for_each(|_| socket.get_mut().write_all(&load.bytes)).ok()?;
+            }
+            message @ Message::Text(_) => socket.send(message).ok()?,
+            _ => {}
+        }
+    }
+}
+
+/// The least that there can be between a socket and [`Flat`], and between [`Chat`] and a socket.
 struct Bare {
     poll: Poll,
     events: Events,
@@ -137,17 +186,15 @@ struct Bare {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Frames, masked.
-    flood: Vec<u8>,
-    chat: Vec<u8>,
+    sender: send::floor::Floor,
 }
 
 impl Bare {
-    fn connect(url: String) -> Self {
-        let address = url.trim_start_matches("ws://").trim_end_matches('/');
-        let stream = TcpStream::connect(address).expect("a gateway");
+    fn connect(gateway: SocketAddr) -> Self {
+        let stream = TcpStream::connect(gateway).expect("a gateway");
         stream.set_nodelay(true).expect("an option");
-        let (socket, _) = tungstenite::client(&url, stream).expect("a WebSocket");
+        let url = format!("ws://{gateway}/");
+        let (socket, _) = tungstenite::client(url, stream).expect("a WebSocket");
         // The gateway says nothing before it is asked, so there is nothing else in there.
         let stream = socket.get_ref().try_clone().expect("a socket");
         stream.set_nonblocking(true).expect("an option");
@@ -161,24 +208,28 @@ impl Bare {
             buffer: vec![0; 64 << 10],
             start: 0,
             end: 0,
-            flood: masked("\"flood\""),
-            chat: masked(&chat().to_string()),
+            sender: send::floor::Floor::new(),
         }
     }
 
-    fn receive(&mut self, messages: u64) -> Count {
+    /// Receives so many, which are all there is to come.
+    fn receive(&mut self, messages: u64) -> u64 {
         let mut seen = Count::default();
         let mut left = messages;
-        loop {
-            match self.stream.read(&mut self.buffer[self.end..]) {
+        let mut is_drained = true;
+        while left > 0 {
+            if is_drained {
+                self.poll.poll(&mut self.events, None).expect("a poll");
+            }
+            let room = &mut self.buffer[self.end..];
+            match self.stream.read(room) {
                 Ok(0) => panic!("the gateway is gone"),
-                Ok(n) => self.end += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if left == 0 {
-                        return seen;
-                    }
-                    self.poll.poll(&mut self.events, None).expect("a poll");
+                Ok(n) => {
+                    // What comes after a read that leaves room is an event of its own.
+                    is_drained = n < room.len();
+                    self.end += n;
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => is_drained = true,
                 Err(error) => panic!("{error}"),
             }
             while let Some((payload, size)) = floor::frame(&self.buffer[self.start..self.end]) {
@@ -191,59 +242,45 @@ impl Bare {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
+        seen.bytes
     }
 }
 
 impl Contender for Bare {
-    fn flood(&mut self, messages: u64) {
-        self.stream.write_all(&self.flood).expect("room");
-        std::hint::black_box(self.receive(messages).bytes);
+    fn send(&mut self, message: &Chat) {
+        let stream = &mut self.stream;
+        let wire = |bytes: &[u8]| stream.write_all(bytes).expect("room");
+        self.sender.send(std::slice::from_ref(message), wire);
     }
 
-    fn round_trip(&mut self) {
-        self.stream.write_all(&self.chat).expect("room");
-        std::hint::black_box(self.receive(1).bytes);
+    fn receive(&mut self, messages: u64) -> u64 {
+        Bare::receive(self, messages)
     }
-}
-
-/// A short frame under a mask of zeros.
-fn masked(text: &str) -> Vec<u8> {
-    assert!(text.len() < 126);
-    [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
 /// The adapter with a loop of its own.
-struct Hermes {
-    client: Client,
-    chat: serde_json::Value,
-}
+struct Hermes(Client);
 
 impl Hermes {
-    fn connect(url: String) -> Self {
-        let mut client = Client::new(Config::new(url)).expect("a client");
+    fn connect(gateway: SocketAddr) -> Self {
+        let mut client = Client::new(Config::new(format!("ws://{gateway}/"))).expect("a client");
         client.connect();
         while !matches!(client.poll(None), Ok(Some(Event::Connected { .. }))) {}
-        Hermes { client, chat: chat() }
-    }
-
-    fn receive(&mut self, messages: u64) -> Count {
-        let mut seen = Count::default();
-        for _ in 0..messages {
-            let event = self.client.poll(None).expect("a poll").expect("an event");
-            hermes::show(&event, &mut seen);
-        }
-        seen
+        Hermes(client)
     }
 }
 
 impl Contender for Hermes {
-    fn flood(&mut self, messages: u64) {
-        self.client.send("flood").expect("room");
-        std::hint::black_box(self.receive(messages).bytes);
+    fn send(&mut self, message: &Chat) {
+        self.0.send(message).expect("room");
     }
 
-    fn round_trip(&mut self) {
-        self.client.send(&self.chat).expect("room");
-        std::hint::black_box(self.receive(1).bytes);
+    fn receive(&mut self, messages: u64) -> u64 {
+        let mut seen = Count::default();
+        for _ in 0..messages {
+            let Ok(Some(event)) = self.0.poll(None) else { panic!("no event") };
+            hermes::show(&event, &mut seen);
+        }
+        seen.bytes
     }
 }

@@ -1,6 +1,6 @@
 //! From a value to the bytes of a masked frame.
 
-mod floor;
+pub(crate) mod floor;
 pub mod hermes;
 mod tungstenite;
 mod yawc;
@@ -17,8 +17,21 @@ pub struct Chat {
     sender: &'static str,
 }
 
+impl Chat {
+    /// The message of that number: 118 bytes, as JSON.
+    pub(crate) fn new(n: usize) -> Self {
+        Chat {
+            r#type: "chat",
+            text: format!(
+                "message {n:04} of a conversation that has been going on for a while now"
+            ),
+            sender: "ada lovelace",
+        }
+    }
+}
+
 /// A client of its kind, on an open connection.
-trait Sender: Sized + 'static {
+pub(crate) trait Sender: Sized + 'static {
     fn new() -> Self;
 
     /// Makes frames of the messages, and gives them to `wire`, all together.
@@ -65,17 +78,8 @@ pub fn contenders() -> Vec<Contender> {
     ]
 }
 
-/// Chat of 118 bytes, as JSON.
 fn messages() -> Vec<Chat> {
-    (0..MESSAGES)
-        .map(|n| Chat {
-            r#type: "chat",
-            text: format!(
-                "message {n:04} of a conversation that has been going on for a while now"
-            ),
-            sender: "ada lovelace",
-        })
-        .collect()
+    (0..MESSAGES).map(Chat::new).collect()
 }
 
 /// The texts of masked frames.

@@ -7,7 +7,7 @@ use super::{Chat, Sender};
 
 /// JSON is written where it is sent from, behind room for the longest header that it may need, and
 /// masked there with a key from a buffered generator.
-pub(super) struct Floor {
+pub(crate) struct Floor {
     buffer: Vec<u8>,
     rng: ChaCha12Rng,
 }
