@@ -89,6 +89,11 @@ impl Reader {
         bytes: &mut &[u8],
         config: &Config,
     ) -> Result<Option<Item>, Violation> {
+        if self.0.is_none()
+            && let Some(item) = lone_control(bytes, config)?
+        {
+            return Ok(Some(item));
+        }
         self.0.get_or_insert_with(|| Box::new(Decoder::new(None))).receive(bytes, config)
     }
 
@@ -138,7 +143,7 @@ impl Decoder {
             if let OpCode::Control(opcode) = frame.opcode {
                 self.control.extend_from_slice(piece);
                 if is_whole {
-                    return self.end_control(opcode).map(Some);
+                    return control(opcode, self.control.split().freeze()).map(Some);
                 }
             } else {
                 let ends_message = is_whole && frame.is_final;
@@ -292,15 +297,31 @@ impl Decoder {
         inflater.settle();
         message
     }
+}
 
-    fn end_control(&mut self, opcode: Control) -> Result<Item, Violation> {
-        let data = self.control.split().freeze();
-        match opcode {
-            Control::Ping => Ok(Item::Frame(Frame::Ping(data))),
-            Control::Close => close(&data),
-            // Reserved ones failed with their header.
-            Control::Pong | Control::Reserved(_) => Ok(Item::Frame(Frame::Pong(data))),
+/// A control frame that came whole between all others, such as the answer to a heartbeat. It takes no
+/// decoder.
+#[inline(never)]
+fn lone_control(bytes: &mut &[u8], config: &Config) -> Result<Option<Item>, Violation> {
+    let Some((header, length, size)) = parse(bytes)? else { return Ok(None) };
+    let frame = Decoder::new(None).begin(&header, length, config)?;
+    let rest = bytes.get(size..).unwrap_or_default();
+    match (frame.opcode, rest.split_at_checked(frame.remaining)) {
+        (OpCode::Control(opcode), Some((data, rest))) => {
+            *bytes = rest;
+            control(opcode, Bytes::copy_from_slice(data)).map(Some)
         }
+        _ => Ok(None),
+    }
+}
+
+/// A whole control frame.
+fn control(opcode: Control, data: Bytes) -> Result<Item, Violation> {
+    match opcode {
+        Control::Ping => Ok(Item::Frame(Frame::Ping(data))),
+        Control::Close => close(&data),
+        // Reserved ones failed with their header.
+        Control::Pong | Control::Reserved(_) => Ok(Item::Frame(Frame::Pong(data))),
     }
 }
 
@@ -449,6 +470,32 @@ impl CutChar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is under way when one comes goes on, also where both are the first there is.
+    #[test]
+    fn a_control_frame_by_itself_takes_no_decoder() {
+        let config = Config::default();
+        let mut reader = Reader::new(None);
+        let ping = b"\x89\x02hi";
+        assert!(matches!(
+            reader.receive(&mut &ping[..], &config),
+            Ok(Some(Item::Frame(Frame::Ping(data)))) if data == "hi"
+        ));
+        assert!(reader.0.is_none());
+        let mut input = &b"\x01\x03one\x8a\0\x80\x03two"[..];
+        let mut items = [(); 2].map(|()| reader.receive(&mut input, &config));
+        assert!(matches!(&items[0], Ok(Some(Item::Frame(Frame::Pong(data)))) if data.is_empty()));
+        assert!(
+            matches!(&mut items[1], Ok(Some(Item::Frame(Frame::Text(text)))) if text == "onetwo")
+        );
+        assert!(input.is_empty());
+        // Half of one does.
+        assert!(matches!(reader.receive(&mut &ping[..3], &config), Ok(None)));
+        assert!(matches!(
+            reader.receive(&mut &ping[3..], &config),
+            Ok(Some(Item::Frame(Frame::Ping(data)))) if data == "hi"
+        ));
+    }
 
     /// Who keeps a text keeps what it was cut from. So a text that is put together is in the shared
     /// chunk only where all of it is to come, and fits.
