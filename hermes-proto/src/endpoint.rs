@@ -68,10 +68,10 @@ impl Empty for VecDeque<u64> {
 impl Ends {
     #[inline]
     fn push(&mut self, end: u64) {
-        if self.first.is_none() && self.others.is_empty() {
-            self.first = NonZero::new(end);
-        } else {
-            self.others.push_back(end);
+        match self.others.get_mut() {
+            Some(others) if self.first.is_some() || !others.is_empty() => others.push_back(end),
+            _ if self.first.is_none() => self.first = NonZero::new(end),
+            _ => self.others.push_back(end),
         }
     }
 
@@ -79,9 +79,11 @@ impl Ends {
     #[inline]
     fn pop(&mut self, taken: u64) -> u64 {
         let mut count = u64::from(self.first.take_if(|end| end.get() <= taken).is_some());
-        if self.first.is_none() {
-            while self.others.front().is_some_and(|end| *end <= taken) {
-                self.others.pop_front();
+        if self.first.is_none()
+            && let Some(others) = self.others.get_mut()
+        {
+            while others.front().is_some_and(|end| *end <= taken) {
+                others.pop_front();
                 count += 1;
             }
         }

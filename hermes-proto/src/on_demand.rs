@@ -16,6 +16,12 @@ pub(crate) trait Empty: Clone + PartialEq + 'static {
 }
 
 impl<T: Empty> OnDemand<T> {
+    /// What there is, if there may be anything in it: to change what is there, and add nothing.
+    #[inline]
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+
     /// Gives the memory back where nothing is in it.
     pub(crate) fn release(&mut self) {
         self.0.take_if(|value| **value == *T::EMPTY);
@@ -41,8 +47,13 @@ impl<T: Empty> Deref for OnDemand<T> {
 impl<T: Empty> DerefMut for OnDemand<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.0.get_or_insert_with(|| Box::new(T::EMPTY.clone()))
+        self.0.get_or_insert_with(fresh)
     }
+}
+
+#[cold]
+fn fresh<T: Empty>() -> Box<T> {
+    Box::new(T::EMPTY.clone())
 }
 
 impl<T: Empty> PartialEq for OnDemand<T> {
@@ -79,8 +90,9 @@ mod tests {
     fn it_has_memory_while_it_is_not_empty() {
         let mut number = OnDemand::<u32>::default();
         assert_eq!(size_of_val(&number), size_of::<usize>());
-        assert!(*number == 0 && number.0.is_none());
+        assert!(*number == 0 && number.get_mut().is_none());
         *number += 1;
+        assert_eq!(number.get_mut(), Some(&mut 1));
         number.release();
         assert!(*number == 1 && number.clone() == number && number != OnDemand::default());
         *number -= 1;

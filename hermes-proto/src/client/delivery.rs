@@ -249,8 +249,8 @@ impl Client {
         let Phase::Open(link) = &mut self.phase else { return };
         let window = self.config.unflushed_max_bytes;
         while link.gate.is_none()
-            && self.outbox.has_queued()
-            && let Some((id, frame, uncompressed)) = self.outbox.hand_over(link.seq + 1, window)
+            && let Some(outbox) = self.outbox.get_mut()
+            && let Some((id, frame, uncompressed)) = outbox.hand_over(link.seq + 1, window)
         {
             link.seq += 1;
             link.handed += 1;
@@ -317,8 +317,8 @@ impl Client {
         link.proven = fence.handed;
         // Who has heard of it must have been told, whether or not the host has said so yet.
         self.written(fence.seq, out);
-        if self.outbox.len() > 0 {
-            self.outbox.proven(fence.seq);
+        if let Some(outbox) = self.outbox.get_mut() {
+            outbox.proven(fence.seq);
         }
         self.stats.confirmed += messages;
         if fence.last > self.frontier.settled {
@@ -333,11 +333,9 @@ impl Client {
 
     /// The operating system has every byte up to frame `seq`.
     fn written(&mut self, seq: u64, out: &mut impl Sink) {
-        if self.outbox.len() == 0 {
-            return;
-        }
+        let Some(outbox) = self.outbox.get_mut() else { return };
         let keep = self.config.delivery == Delivery::AtLeastOnce;
-        let done = self.outbox.flushed(seq, keep, self.frontier.written);
+        let done = outbox.flushed(seq, keep, self.frontier.written);
         if let Phase::Open(link) | Phase::Closing(link, _) = &mut self.phase {
             link.written += done.messages;
         }

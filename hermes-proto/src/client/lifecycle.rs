@@ -2,11 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 use super::Client;
 use super::delivery::Fence;
 use super::heartbeat::{Heartbeat, Verdict};
+use super::outbox::Outbox;
 use super::retry::{LastEnd, Next};
 use crate::close::{Stage, code};
 use crate::config::check_header;
@@ -179,8 +179,8 @@ impl Client {
             Input::TimerFired => {
                 // Its alarm is spent, whether or not anything is due.
                 self.armed = None;
-                if self.outbox.len() > 0 {
-                    self.outbox.trim();
+                if let Some(outbox) = self.outbox.get_mut() {
+                    outbox.trim();
                 }
                 self.outbox.release();
             }
@@ -599,7 +599,7 @@ impl Client {
         // Before another gateway has its turn.
         let was_home = self.session.as_ref().is_some_and(|own| own.belongs_to(self.url()));
         let redirect = if link.is_none() { self.redirect(&mut reason) } else { None };
-        let lost = if self.outbox.len() > 0 { self.outbox.rewind() } else { Vec::new() };
+        let lost = self.outbox.get_mut().map(Outbox::rewind).unwrap_or_default();
         if was_stable {
             self.retry.refill(self.now);
             self.gateways.forgive();

@@ -158,11 +158,6 @@ impl Outbox {
         self.sent == self.written || self.unflushed_bytes + bytes <= window
     }
 
-    /// Whether messages wait that were not handed over.
-    pub(super) fn has_queued(&self) -> bool {
-        self.sent < self.entries.len()
-    }
-
     /// Writes a message as JSON. It is [pushed](Self::push) then, or [torn up](Self::tear_up).
     #[inline]
     pub(super) fn write<T: Serialize + ?Sized>(

@@ -116,8 +116,8 @@ impl Client {
             }
             Phase::Idle | Phase::Failed(_) => {}
         }
-        if self.outbox.len() > 0 {
-            self.outbox.take_time_relative(ahead);
+        if let Some(outbox) = self.outbox.get_mut() {
+            outbox.take_time_relative(ahead);
         }
     }
 
@@ -170,8 +170,8 @@ impl Client {
         ids.name(&mut self.frontier.written);
         ids.name(&mut self.frontier.settled);
         ids.apply(&mut self.accepted);
-        if self.outbox.len() > 0 {
-            self.outbox.rename(|id| ids.name(id), |seq| seqs.apply(seq));
+        if let Some(outbox) = self.outbox.get_mut() {
+            outbox.rename(|id| ids.name(id), |seq| seqs.apply(seq));
         }
     }
 }
