@@ -38,9 +38,11 @@ use crate::{Error, FleetOptions, Options};
 /// What a turn costs grows with what there is to do in it, not with the number of clients.
 pub struct Driver {
     shared: Shared,
-    /// By index. A place is taken again once its client was removed.
-    places: Vec<Place>,
-    free: Vec<usize>,
+    /// By index. A place is taken again once its client was removed. Members stay where they are: a
+    /// table of them that grows by being moved leaves as much behind.
+    members: Vec<Option<Box<Member>>>,
+    /// Places that are free, as they are named next.
+    free: Vec<ClientId>,
     capacity: usize,
     /// Who has something to do, in the order in which they had it.
     active: VecDeque<usize>,
@@ -83,14 +85,6 @@ pub(crate) enum Told {
     All,
     /// Perhaps not everything, or some time ago.
     Perhaps,
-}
-
-/// Where a client may be.
-#[derive(Default)]
-struct Place {
-    generation: u32,
-    /// Where it stays: a table of members that grows by being moved leaves as much behind.
-    member: Option<Box<Member>>,
 }
 
 /// What an empty queue may keep in reserve.
@@ -153,7 +147,7 @@ impl Driver {
                 first: tokens.start,
                 actions: Actions::new(),
             },
-            places: Vec::new(),
+            members: Vec::new(),
             free: Vec::new(),
             capacity: tokens.len(),
             active: VecDeque::new(),
@@ -177,15 +171,13 @@ impl Driver {
     /// Where a setting can't be, there is no token left, or the operating system has no randomness.
     pub fn add(&mut self, options: impl Into<Options>) -> Result<ClientId, Error> {
         let mut options = options.into();
-        let index = match self.free.last() {
-            Some(index) => *index,
-            None if self.places.len() < self.capacity => {
-                self.places.push(Place::default());
-                self.free.push(self.places.len() - 1);
-                self.places.len() - 1
-            }
-            None => return Err(Error::Full { clients: self.len() }),
+        let place = match self.free.last() {
+            Some(id) => Some(*id),
+            None if self.members.len() < self.capacity => ClientId::new(self.members.len(), 0),
+            None => None,
         };
+        let id = place.ok_or(Error::Full { clients: self.len() })?;
+        let index = id.index();
         if options.config.jitter == Jitter::None && self.jitter != Jitter::None {
             options.config = self.with_jitter(&options.config);
         }
@@ -194,11 +186,12 @@ impl Driver {
             None => random_seed()?,
         };
         self.shared.tick();
-        let id = ClientId::new(index, self.places[index].generation);
-        let id = id.ok_or(Error::Full { clients: self.len() })?;
         let member = Member::new(id, options, seed, &mut self.shared)?;
-        self.places[index].member = Some(Box::new(member));
-        self.free.pop();
+        let member = Some(Box::new(member));
+        match self.free.pop() {
+            Some(_) => self.members[index] = member,
+            None => self.members.push(member),
+        }
         self.book(index);
         Ok(id)
     }
@@ -208,9 +201,7 @@ impl Driver {
     pub fn remove(&mut self, id: ClientId) -> Option<Member> {
         self.get(id)?;
         let index = id.index();
-        let place = &mut self.places[index];
-        place.generation = place.generation.wrapping_add(1);
-        let mut member = place.member.take()?;
+        let mut member = self.members[index].take()?;
         member.hang_up(&self.shared);
         self.shared.events.forget(id);
         if let Some(due) = member.booked.due {
@@ -220,13 +211,13 @@ impl Driver {
             self.shared.line.leave();
         }
         self.busy -= usize::from(!member.booked.is_at_rest);
-        self.free.push(index);
+        self.free.push(ClientId { generation: id.generation.wrapping_add(1), ..id });
         Some(*member)
     }
 
     /// A client, for what there is to know of it.
     pub fn get(&self, id: ClientId) -> Option<&Member> {
-        self.places.get(id.index())?.member.as_deref().filter(|member| member.id() == id)
+        self.members.get(id.index())?.as_deref().filter(|member| member.id() == id)
     }
 
     /// A client, for commands.
@@ -237,12 +228,12 @@ impl Driver {
 
     /// All clients, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.places.iter().filter_map(|place| place.member.as_deref())
+        self.members.iter().filter_map(Option::as_deref)
     }
 
     /// How many clients there are.
     pub fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.members.len() - self.free.len()
     }
 
     /// Whether there is none.
@@ -412,7 +403,7 @@ impl Driver {
 /// The books.
 impl Driver {
     fn member(&mut self, index: usize) -> Option<&mut Member> {
-        member(&mut self.places, index)
+        member(&mut self.members, index)
     }
 
     /// Has a member do something, and brings the books up to date.
@@ -421,14 +412,14 @@ impl Driver {
         index: usize,
         deed: impl FnOnce(&mut Member, &mut Shared) -> T,
     ) -> Option<T> {
-        let member = member(&mut self.places, index)?;
+        let member = member(&mut self.members, index)?;
         let done = deed(member, &mut self.shared);
         self.book(index);
         Some(done)
     }
 
     fn activate(&mut self, index: usize) {
-        let Some(member) = member(&mut self.places, index) else { return };
+        let Some(member) = member(&mut self.members, index) else { return };
         if !std::mem::replace(&mut member.booked.is_active, true) {
             self.active.push_back(index);
         }
@@ -436,7 +427,7 @@ impl Driver {
 
     fn book(&mut self, index: usize) {
         let slack = self.timer_slack;
-        let Some(member) = member(&mut self.places, index) else { return };
+        let Some(member) = member(&mut self.members, index) else { return };
         let standing = member.standing();
         if member.booked.has_turn && standing != Standing::Connecting {
             member.booked.has_turn = false;
@@ -549,7 +540,7 @@ impl Deref for MemberMut<'_> {
     type Target = Member;
 
     fn deref(&self) -> &Member {
-        let member = self.driver.places[self.index].member.as_ref();
+        let member = self.driver.members[self.index].as_ref();
         // As in `with`.
         member.unwrap_or_else(|| unreachable!("a member that was removed"))
     }
@@ -563,7 +554,7 @@ impl fmt::Debug for MemberMut<'_> {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        for member in self.places.iter_mut().filter_map(|place| place.member.as_mut()) {
+        for member in self.members.iter_mut().flatten() {
             member.hang_up(&self.shared);
         }
     }
@@ -581,8 +572,8 @@ impl fmt::Debug for Driver {
 }
 
 /// Who is at a place, while the rest of the driver is in other hands.
-fn member(places: &mut [Place], index: usize) -> Option<&mut Member> {
-    places.get_mut(index)?.member.as_deref_mut()
+fn member(members: &mut [Option<Box<Member>>], index: usize) -> Option<&mut Member> {
+    members.get_mut(index)?.as_deref_mut()
 }
 
 /// To the next multiple of `grain`, so that what is due at nearly the same time is done at once.

@@ -50,8 +50,6 @@ struct Wire {
     ends: Ends,
     /// The client's last frame that is flushed.
     flushed: u64,
-    /// The bytes that an [`Action::Send`] has spoken of.
-    announced: u64,
 }
 
 /// A queue of which a quiet connection never has more than one: a Ping's. That one takes no memory.
@@ -192,7 +190,7 @@ impl Endpoint {
                         client.rng(conn, Purpose::WebSocket),
                     ));
                     client.upgrading();
-                    wire.announce(conn, out);
+                    wire.announce(0, conn, out);
                 }
                 return client.settle(&mut wire.over(out));
             }
@@ -211,8 +209,9 @@ impl Endpoint {
             // The WebSocket in here knows better.
             Input::Closing { .. } => return client.settle(&mut wire.over(out)),
             Input::Flushed { conn, up_to } => {
+                let before = wire.produced();
                 let up_to = wire.on_flushed(up_to);
-                wire.announce(conn, out);
+                wire.announce(before, conn, out);
                 Input::Flushed { conn, up_to }
             }
             Input::Closed { conn, reason } => {
@@ -277,9 +276,13 @@ impl Endpoint {
         out: &mut Actions<Transmit>,
     ) {
         let Endpoint { client, wire } = self;
-        while let Some(event) = wire.ws.as_mut().and_then(|ws| ws.receive(&mut bytes)) {
+        loop {
+            let before = wire.produced();
+            let Some(event) = wire.ws.as_mut().and_then(|ws| ws.receive(&mut bytes)) else {
+                return;
+            };
             // Pongs and Close frames that the WebSocket wrote by itself.
-            wire.announce(conn, out);
+            wire.announce(before, conn, out);
             let input = match event {
                 ws::Event::Frame(frame) => {
                     client.on_frame(frame, &mut wire.over(out));
@@ -303,16 +306,20 @@ impl Wire {
         Stack { wire: self, out }
     }
 
-    /// Says so if there is more to transmit than was said before; once for all that comes in a
-    /// row. (Between two connections there is an `Open`.)
+    /// Bytes that were to be transmitted since the transport opened.
     #[inline]
-    fn announce(&mut self, conn: ConnId, out: &mut Actions<Transmit>) {
-        let Some(ws) = &self.ws else { return };
-        let produced = ws.produced();
-        if produced == self.announced {
+    fn produced(&self) -> u64 {
+        self.ws.as_ref().map_or(0, ws::Connection::produced)
+    }
+
+    /// Says so if there is more to transmit than there was; once for all that comes in a row.
+    /// (Between two connections there is an `Open`.)
+    #[inline]
+    fn announce(&self, before: u64, conn: ConnId, out: &mut Actions<Transmit>) {
+        let produced = self.produced();
+        if produced == before {
             return;
         }
-        self.announced = produced;
         match out.back_mut() {
             Some(Action::Send { seq, .. }) => *seq = produced,
             _ => out.push_back(Action::Send { conn, seq: produced, payload: Transmit }),
@@ -355,22 +362,24 @@ impl Sink for Stack<'_> {
     #[inline]
     fn send(&mut self, conn: ConnId, _: u64, frame: FrameRef<'_>, uncompressed: bool) {
         let Some(ws) = &mut self.wire.ws else { return };
+        let before = ws.produced();
         let is_sent = ws.send_ref(frame, uncompressed);
         // A WebSocket in its closing handshake sends nothing more. What it did not send is never
         // flushed, and so goes to the next connection.
         if is_sent {
             self.wire.ends.push(ws.produced());
-            self.wire.announce(conn, self.out);
+            self.wire.announce(before, conn, self.out);
         }
     }
 
     fn close(&mut self, conn: ConnId, code: Option<u16>) {
         match code {
             Some(code) => {
+                let before = self.wire.produced();
                 if let Some(ws) = &mut self.wire.ws {
                     ws.close(code);
                 }
-                self.wire.announce(conn, self.out);
+                self.wire.announce(before, conn, self.out);
             }
             None => {
                 *self.wire = Wire::default();

@@ -78,6 +78,28 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// A duration of up to 584 years: one more than it has nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Nanos(NonZero<u64>);
+
+impl Nanos {
+    pub(crate) fn new(duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Nanos(NonZero::<u64>::MIN.saturating_add(nanos))
+    }
+
+    pub(crate) fn duration(self) -> Duration {
+        Duration::from_nanos(self.0.get() - 1)
+    }
+}
+
+/// None at all.
+impl Default for Nanos {
+    fn default() -> Self {
+        Nanos::new(Duration::ZERO)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

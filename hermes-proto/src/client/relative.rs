@@ -8,6 +8,7 @@ use super::lifecycle::{Link, Phase};
 use super::stats::Tally;
 use super::{Client, Stats};
 use crate::config::Jitter;
+use crate::time::Nanos;
 use crate::{ConnId, MessageId, Timestamp};
 
 /// Where time is put: far enough from the epoch that everything of interest lies behind it.
@@ -87,7 +88,7 @@ impl Client {
             behind(&mut end.at, end.asked.unwrap_or_default());
         }
         if config.jitter != Jitter::Decorrelated {
-            self.retry.last = Duration::ZERO;
+            self.retry.last = Nanos::default();
         }
         if let Some(shutdown) = &mut self.shutdown {
             ahead(&mut shutdown.until);

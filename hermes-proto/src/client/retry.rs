@@ -6,6 +6,7 @@ use chacha20::ChaCha12Rng;
 
 use super::{Client, Purpose, backoff};
 use crate::close::{RedirectRefused, RetryAfter, Stage};
+use crate::time::Nanos;
 use crate::{CloseReason, Config, ConnId, GiveUp, Timestamp, Url};
 
 /// The budget of reconnects, and what was spent of it.
@@ -16,7 +17,7 @@ pub(super) struct Retry {
     /// Since when there is no stable connection.
     pub(super) since: Timestamp,
     /// The wait before this one.
-    pub(super) last: Duration,
+    pub(super) last: Nanos,
     /// When the latest attempt began.
     pub(super) began: Timestamp,
 }
@@ -68,10 +69,11 @@ impl Retry {
     }
 
     fn wait(&mut self, config: &Config, asked: Option<Duration>, mut rng: ChaCha12Rng) -> Duration {
-        self.last = backoff::delay(config, self.attempts, self.last, &mut rng);
+        let wait = backoff::delay(config, self.attempts, self.last.duration(), &mut rng);
+        self.last = Nanos::new(wait);
         match asked {
-            Some(asked) if asked > self.last => backoff::asked(config, asked, &mut rng),
-            _ => self.last,
+            Some(asked) if asked > wait => backoff::asked(config, asked, &mut rng),
+            _ => wait,
         }
     }
 }

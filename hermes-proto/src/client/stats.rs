@@ -1,11 +1,11 @@
 //! What is counted.
 
-use core::num::NonZero;
 use core::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::on_demand::{Empty, OnDemand};
+use crate::time::Nanos;
 use crate::{CloseReason, DropReason};
 
 /// What a client has counted since it was made, and how it stands.
@@ -212,10 +212,6 @@ impl Empty for Rare {
     };
 }
 
-/// A duration of up to 584 years: one more than it has nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Nanos(NonZero<u64>);
-
 impl Tally {
     /// What was counted; how it stands is not known here.
     pub(super) fn stats(&self) -> Stats {
@@ -250,17 +246,6 @@ impl Tally {
     /// What was known of the way to the gateway is no more: there is another one.
     pub(super) fn new_path(&mut self) {
         self.rtt_smoothed = None;
-    }
-}
-
-impl Nanos {
-    fn new(duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Nanos(NonZero::<u64>::MIN.saturating_add(nanos))
-    }
-
-    fn duration(self) -> Duration {
-        Duration::from_nanos(self.0.get() - 1)
     }
 }
 
