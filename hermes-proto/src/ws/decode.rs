@@ -89,10 +89,13 @@ impl Reader {
         bytes: &mut &[u8],
         config: &Config,
     ) -> Result<Option<Item>, Violation> {
-        if self.0.is_none()
-            && let Some(item) = lone_control(bytes, config)?
-        {
-            return Ok(Some(item));
+        if self.0.is_none() {
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            if let Some(item) = lone_control(bytes, config)? {
+                return Ok(Some(item));
+            }
         }
         self.0.get_or_insert_with(|| Box::new(Decoder::new(None))).receive(bytes, config)
     }
@@ -481,6 +484,8 @@ mod tests {
             reader.receive(&mut &ping[..], &config),
             Ok(Some(Item::Frame(Frame::Ping(data)))) if data == "hi"
         ));
+        // Nor does that there is no more.
+        assert!(matches!(reader.receive(&mut &b""[..], &config), Ok(None)));
         assert!(reader.0.is_none());
         let mut input = &b"\x01\x03one\x8a\0\x80\x03two"[..];
         let mut items = [(); 2].map(|()| reader.receive(&mut input, &config));
