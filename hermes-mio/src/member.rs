@@ -529,9 +529,7 @@ impl Member {
     /// with a wait, so this ends.
     fn settle(&mut self, shared: &mut Shared) {
         loop {
-            if let Some(Attachments { tap: Some(tap), .. }) =
-                self.attachments.get_mut().map(|more| &mut **more)
-            {
+            if let Some(tap) = self.attachments.get_mut().and_then(|more| more.tap.as_mut()) {
                 tap.actions(shared.now, &self.endpoint, &shared.actions);
             }
             let Some((conn, reason)) = self.perform(shared) else { return };
@@ -652,11 +650,8 @@ impl Member {
         shared: &mut Shared,
         session: Option<&Session>,
     ) -> Result<(), StoreError> {
-        let Some(Attachments { store: Some(store), .. }) =
-            self.attachments.get_mut().map(|more| &mut **more)
-        else {
-            return Ok(());
-        };
+        let store = self.attachments.get_mut().and_then(|more| more.store.as_mut());
+        let Some(store) = store else { return Ok(()) };
         let saved = store.save(session);
         // A disk may take its time.
         shared.now = shared.now.max(self.now());

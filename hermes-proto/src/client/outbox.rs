@@ -22,7 +22,7 @@ use crate::{Config, Frame, MessageId, Outgoing, Overflow, Timestamp};
 /// The first were taken by the operating system and wait for the proof that they arrived (with
 /// at-least-once only), the next were handed to the live connection and wait for its `Flushed`,
 /// the rest waits for room, or for a connection.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Outbox {
     entries: VecDeque<Entry>,
     /// What they say.
@@ -439,7 +439,7 @@ mod tests {
     use super::*;
 
     fn outbox(messages: &[Outgoing]) -> Outbox {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::EMPTY.clone();
         for (id, message) in (1..).zip(messages) {
             let letter = outbox.copy(message);
             outbox.push(MessageId(id), None, letter);
@@ -473,7 +473,7 @@ mod tests {
     fn what_makes_two_alike() {
         let text = |text: &str| Outgoing::text(text);
         let one = outbox(&[text("a"), text("b")]);
-        let mut other = Outbox::default();
+        let mut other = Outbox::EMPTY.clone();
         let failed = other.write("torn up").unwrap();
         let letter = other.copy(&text("a"));
         assert_eq!(other.tear_up(&failed), Frame::Text("\"torn up\"".into()));

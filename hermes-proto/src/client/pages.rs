@@ -20,7 +20,7 @@ const SPARES: usize = 8;
 /// Messages, one behind the other. A page on which none is kept any more is written on again, so that
 /// in the long run no memory is asked for; and as nobody else holds a page, nothing is counted but
 /// its messages.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Pages {
     /// The one that is written on.
     page: Page,
@@ -31,7 +31,7 @@ pub(super) struct Pages {
     spares: Vec<Vec<u8>>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Page {
     bytes: Vec<u8>,
     number: u32,
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_message_is_kept_as_it_is() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let places = [
             pages.write(&["é\n"]).unwrap(),
             pages.copy(b""),
@@ -278,7 +278,7 @@ mod tests {
     /// A full one is turned; one that lacks a byte is not, and takes any message.
     #[test]
     fn the_size_of_a_page() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let one = write(&mut pages, FULL - 1);
         let two = write(&mut pages, FULL / 2);
         assert_eq!(sizes(&pages), (0, 0));
@@ -301,7 +301,7 @@ mod tests {
     /// Whoever keeps a short one keeps no long one for it.
     #[test]
     fn a_long_message_has_a_page_of_its_own() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let short = write(&mut pages, 10);
         let fits = write(&mut pages, LARGEST - 10);
         assert_eq!(sizes(&pages), (0, 0));
@@ -322,7 +322,7 @@ mod tests {
     /// One that does not leave, and others behind it that are given up, and up.
     #[test]
     fn what_is_gone_in_between_leaves_nothing() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let first = write(&mut pages, 100);
         let mut queue = VecDeque::new();
         for n in 0..10_000 {
@@ -346,7 +346,7 @@ mod tests {
     /// Its room is not lost, with another before it.
     #[test]
     fn the_latest_is_taken_back() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let one = write(&mut pages, 10);
         for _ in 0..2_000 {
             let next = write(&mut pages, 100);
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_page_is_written_on_again() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let one = write(&mut pages, 100);
         let place = pages.get(one).as_ptr();
         for _ in 0..1_000 {
@@ -382,7 +382,7 @@ mod tests {
     /// There is always a message that has not left.
     #[test]
     fn pages_take_turns() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let mut last = write(&mut pages, 1_000);
         let mut most = 0;
         for _ in 0..1_000 {
@@ -398,7 +398,7 @@ mod tests {
     /// Few of those that were needed once, and none that is large.
     #[test]
     fn spare_pages() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let places: Vec<Place> = (0..20).map(|_| write(&mut pages, FULL)).collect();
         assert_eq!(sizes(&pages), (19, 0));
         for place in places {
@@ -422,7 +422,7 @@ mod tests {
 
     #[test]
     fn what_has_a_message_is_not_given_back() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         let one = write(&mut pages, FULL);
         let two = write(&mut pages, 10);
         pages.release();
@@ -439,7 +439,7 @@ mod tests {
 
     #[test]
     fn numbers_may_start_over() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         pages.page.number = u32::MAX - 1;
         let places: Vec<Place> = (0..5).map(|n| write(&mut pages, FULL + n)).collect();
         assert_eq!((pages.page.number, sizes(&pages)), (2, (4, 0)));
@@ -463,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_message_that_fails_leaves_no_trace() {
-        let mut pages = Pages::default();
+        let mut pages = Pages::EMPTY;
         for _ in 0..2 {
             assert_eq!(pages.write(&Fails).unwrap_err().to_string(), "no end");
             assert_eq!((pages.page.bytes.len(), pages.page.kept), (0, 0));

@@ -14,7 +14,8 @@ use crate::{Action, Event, Frame, Outgoing, Session, SessionDrop, SessionInit, U
 impl Client {
     /// Takes what the application brought, for the gateway of the attempt under way.
     pub(super) fn use_token(&mut self, token: String) {
-        let client_id = self.session.take().and_then(|session| session.session().client_id);
+        let client_id =
+            self.session.take().and_then(|session| session.client_id().map(String::from));
         let session = Session { token, client_id, saved_at: self.unix_ms(), origin: None };
         self.session = Kept::new(&session, self.url().origin());
     }
