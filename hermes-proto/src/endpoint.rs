@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::{Letter, Purpose, Sink};
+use crate::client::{Draft, Purpose, Sink};
 use crate::frame::FrameRef;
 use crate::on_demand::{Empty, OnDemand};
 use crate::{
@@ -126,8 +126,8 @@ impl Endpoint {
         message: &T,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        let letter = self.client.write(message)?;
-        self.send_written(now, letter, out)
+        let draft = self.client.write(message)?;
+        self.send_written(now, draft, out)
     }
 
     /// As [`Client::send_message`].
@@ -262,10 +262,10 @@ impl Endpoint {
     fn send_written(
         &mut self,
         now: Timestamp,
-        letter: Letter,
+        draft: Draft,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.client.send_written(now, letter, &mut self.wire.over(out))
+        self.client.send_written(now, draft, &mut self.wire.over(out))
     }
 
     fn on_bytes(

@@ -226,6 +226,8 @@ mod credentials;
 mod endpoint;
 mod event;
 mod frame;
+#[cfg(feature = "ws")]
+mod json;
 mod machine;
 mod message;
 mod on_demand;

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use hermes_proto::close::{Redirect, RedirectRefused, RetryAfter, Stage};
 use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, GiveUp, Input,
-    MessageId, Outgoing, Plaintext, Session, SessionDrop, Start, Text, Timestamp, Url,
+    MessageId, Outgoing, Plaintext, SendError, Session, SessionDrop, Start, Text, Timestamp, Url,
 };
+use serde::Serialize;
 
 /// The gateway. Nobody answers there, and nobody asks.
 pub const URL: &str = "ws://gateway.test/world";
@@ -277,4 +278,16 @@ pub(crate) fn show(action: &Action) -> String {
 /// Where the text is not JSON.
 pub fn json(text: impl Into<Text>) -> Outgoing {
     Outgoing::from_json(text).expect("the test writes JSON")
+}
+
+/// What a client makes of a value that it is given to send.
+///
+/// # Errors
+///
+/// As [`Client::send`].
+pub fn sent_as_json<T: Serialize + ?Sized>(value: &T) -> Result<String, SendError> {
+    let mut client = Client::new(quiet(), start()).expect("a good configuration");
+    client.send(ms(0), value, &mut Actions::new())?;
+    let (_, frame) = client.outbox().next().expect("it waits");
+    Ok(frame.as_text().expect("a text").to_owned())
 }

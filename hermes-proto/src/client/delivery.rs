@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Client;
 use super::lifecycle::{Intent, Link, Phase, Sink};
 use super::outbox::{Admission, Letter, Refusal};
+use super::pages::Draft;
 use crate::config::{Delivery, Receipts};
 use crate::frame::FrameRef;
 use crate::{Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp};
@@ -78,19 +79,17 @@ impl Client {
     /// Writes a message as JSON, for [`send_written`](Self::send_written) to send. Apart from that,
     /// so that little depends on `T`, and is compiled once for each.
     #[inline]
-    pub(crate) fn write<T: Serialize + ?Sized>(
-        &mut self,
-        message: &T,
-    ) -> Result<Letter, SendError> {
+    pub(crate) fn write<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<Draft, SendError> {
         self.outbox.write(message).map_err(not_written)
     }
 
     pub(crate) fn send_written(
         &mut self,
         now: Timestamp,
-        letter: Letter,
+        draft: Draft,
         out: &mut impl Sink,
     ) -> Result<MessageId, SendError> {
+        let letter = self.outbox.letter(draft);
         match self.admit(letter.len(), false) {
             Ok(admission) => {
                 self.tick(now);
@@ -98,7 +97,7 @@ impl Client {
                 self.settle(out);
                 Ok(id)
             }
-            Err(refused) => Err(self.hand_back(refused, &letter)),
+            Err(refused) => Err(self.hand_back(refused, letter)),
         }
     }
 
@@ -122,7 +121,7 @@ impl Client {
     }
 
     #[cold]
-    fn hand_back(&mut self, refused: Refused, letter: &Letter) -> SendError {
+    fn hand_back(&mut self, refused: Refused, letter: Letter) -> SendError {
         refused.hand_back(Outgoing::of(self.outbox.tear_up(letter)))
     }
 
@@ -170,7 +169,7 @@ impl Client {
             Admission::Take => {}
             Admission::MakeRoom => self.make_room(letter.len(), out),
             Admission::DropNew => {
-                let frame = self.outbox.tear_up(&letter);
+                let frame = self.outbox.tear_up(letter);
                 self.give_up((id, frame), DropReason::OutboxFull, out);
                 return id;
             }

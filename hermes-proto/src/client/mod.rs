@@ -29,9 +29,9 @@ use self::gateways::Gateways;
 #[cfg(feature = "ws")]
 pub(crate) use self::lifecycle::Sink;
 use self::lifecycle::{Intent, Phase, Shutdown};
-#[cfg(feature = "ws")]
-pub(crate) use self::outbox::Letter;
 use self::outbox::{Admission, Outbox};
+#[cfg(feature = "ws")]
+pub(crate) use self::pages::Draft;
 use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
@@ -200,8 +200,8 @@ impl Client {
         message: &T,
         out: &mut Actions,
     ) -> Result<MessageId, SendError> {
-        let letter = self.write(message)?;
-        self.send_written(now, letter, out)
+        let draft = self.write(message)?;
+        self.send_written(now, draft, out)
     }
 
     /// Sends a message that was made before. Otherwise as [`send`](Self::send).

@@ -7,7 +7,7 @@ use core::hash::{Hash, Hasher};
 
 use serde::Serialize;
 
-use super::pages::{Pages, Place};
+use super::pages::{Draft, Pages, Place};
 use crate::frame::FrameRef;
 use crate::on_demand::Empty;
 use crate::{Config, Frame, MessageId, Outgoing, Overflow, Timestamp};
@@ -59,8 +59,9 @@ struct Entry {
     letter: Letter,
 }
 
-/// A message that is written.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A message that is written. (Handed on by value, in parts: in one piece it would be put into memory
+/// first, and then waited for.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Letter {
     place: Place,
     is_binary: bool,
@@ -71,7 +72,7 @@ pub(crate) struct Letter {
 
 impl Letter {
     /// Its length in bytes.
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn len(self) -> usize {
         self.place.len()
     }
 }
@@ -116,7 +117,7 @@ impl Outbox {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, Frame)> {
-        self.entries.iter().map(|entry| (entry.id, self.read(&entry.letter).to_frame()))
+        self.entries.iter().map(|entry| (entry.id, self.read(entry.letter).to_frame()))
     }
 
     /// Messages written and not proven received, or behind `written` never written.
@@ -158,17 +159,23 @@ impl Outbox {
         self.sent == self.written || self.unflushed_bytes + bytes <= window
     }
 
-    /// Writes a message as JSON. It is [pushed](Self::push) then, or [torn up](Self::tear_up).
+    /// Writes a message as JSON, to be made a [letter](Self::letter).
     #[inline]
     pub(super) fn write<T: Serialize + ?Sized>(
         &mut self,
         message: &T,
-    ) -> Result<Letter, serde_json::Error> {
-        let place = self.pages.write(message)?;
-        Ok(Letter { place, is_binary: false, volatile: false, uncompressed: false })
+    ) -> Result<Draft, serde_json::Error> {
+        self.pages.write(message)
     }
 
-    /// Copies a message, likewise.
+    /// What was written last. It is [pushed](Self::push) then, or [torn up](Self::tear_up).
+    #[inline]
+    pub(super) fn letter(&mut self, draft: Draft) -> Letter {
+        let place = self.pages.keep(draft);
+        Letter { place, is_binary: false, volatile: false, uncompressed: false }
+    }
+
+    /// The same for one that is copied.
     pub(super) fn copy(&mut self, message: &Outgoing) -> Letter {
         let payload = FrameRef::of(message.frame()).payload();
         let place = self.pages.copy(payload);
@@ -178,13 +185,13 @@ impl Outbox {
     }
 
     #[inline]
-    fn read(&self, letter: &Letter) -> FrameRef<'_> {
+    fn read(&self, letter: Letter) -> FrameRef<'_> {
         let payload = self.pages.get(letter.place);
         if letter.is_binary { FrameRef::Binary(payload) } else { FrameRef::Text(payload) }
     }
 
     /// What it said.
-    pub(super) fn tear_up(&mut self, letter: &Letter) -> Frame {
+    pub(super) fn tear_up(&mut self, letter: Letter) -> Frame {
         let frame = self.read(letter).to_frame();
         self.pages.take_back(letter.place);
         frame
@@ -261,7 +268,7 @@ impl Outbox {
         if let Some(at) = entry.expires {
             self.expiries.remove(&(at, entry.id));
         }
-        Some((entry.id, self.tear_up(&entry.letter)))
+        Some((entry.id, self.tear_up(entry.letter)))
     }
 
     /// The next message to hand to the connection, as its frame `seq`, if `window` allows; and
@@ -283,8 +290,8 @@ impl Outbox {
         if let Some(at) = entry.expires {
             self.expiries.remove(&(at, entry.id));
         }
-        let (id, letter) = (entry.id, entry.letter.clone());
-        Some((id, self.read(&letter), letter.uncompressed))
+        let (id, letter) = (entry.id, entry.letter);
+        Some((id, self.read(letter), letter.uncompressed))
     }
 
     /// The operating system has every byte up to frame `seq`. Those messages are done, unless
@@ -305,7 +312,7 @@ impl Outbox {
                 self.written += 1;
                 self.written_bytes += bytes;
             } else {
-                let letter = entry.letter.clone();
+                let letter = entry.letter;
                 self.entries.pop_front();
                 self.sent -= 1;
                 self.bytes -= bytes;
@@ -340,7 +347,7 @@ impl Outbox {
                 index += 1;
             } else if let Some(entry) = self.entries.remove(index) {
                 self.bytes -= entry.letter.len();
-                lost.push((entry.id, self.tear_up(&entry.letter)));
+                lost.push((entry.id, self.tear_up(entry.letter)));
             }
         }
         self.written = 0;
@@ -385,7 +392,7 @@ impl fmt::Debug for Outbox {
 
 impl Outbox {
     fn frames(&self) -> impl Iterator<Item = FrameRef<'_>> {
-        self.entries.iter().map(|entry| self.read(&entry.letter))
+        self.entries.iter().map(|entry| self.read(entry.letter))
     }
 
     fn counters(&self) -> [usize; 5] {
@@ -475,8 +482,9 @@ mod tests {
         let one = outbox(&[text("a"), text("b")]);
         let mut other = Outbox::EMPTY.clone();
         let failed = other.write("torn up").unwrap();
+        let failed = other.letter(failed);
         let letter = other.copy(&text("a"));
-        assert_eq!(other.tear_up(&failed), Frame::Text("\"torn up\"".into()));
+        assert_eq!(other.tear_up(failed), Frame::Text("\"torn up\"".into()));
         other.push(MessageId(1), None, letter);
         assert!(one != other);
         let letter = other.copy(&text("b"));

@@ -39,6 +39,13 @@ struct Page {
     kept: u32,
 }
 
+/// A message at the end of the page that is written on. (So small that it is returned in a register:
+/// what is put into memory and taken out again in other portions is waited for.)
+#[must_use]
+pub(crate) struct Draft {
+    start: usize,
+}
+
 /// Where a message is. It is no part of a client's state; what is there is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -67,21 +74,21 @@ impl Pages {
         self.full_bytes
     }
 
-    /// Writes a message as JSON.
+    /// Writes a message as JSON, to be [kept](Self::keep).
     #[inline]
     pub(super) fn write<T: Serialize + ?Sized>(
         &mut self,
         message: &T,
-    ) -> Result<Place, serde_json::Error> {
+    ) -> Result<Draft, serde_json::Error> {
         let start = self.begin();
         let bytes = &mut self.page.bytes;
         #[cfg(feature = "ws")]
-        let written = serde_json::to_writer(&mut *bytes, message);
+        let written = crate::json::write(message, bytes);
         // Without std serde_json writes into memory of its own alone.
         #[cfg(not(feature = "ws"))]
         let written = serde_json::to_vec(message).map(|json| bytes.extend_from_slice(&json));
         match written {
-            Ok(()) => Ok(self.keep(start)),
+            Ok(()) => Ok(Draft { start }),
             Err(error) => {
                 self.page.cut(start);
                 Err(error)
@@ -92,7 +99,7 @@ impl Pages {
     pub(super) fn copy(&mut self, message: &[u8]) -> Place {
         let start = self.begin();
         self.page.bytes.extend_from_slice(message);
-        self.keep(start)
+        self.keep(Draft { start })
     }
 
     /// Where the next message begins.
@@ -114,8 +121,9 @@ impl Pages {
         self.full.push_back(mem::replace(&mut self.page, Page { bytes, number, kept: 0 }));
     }
 
+    /// Keeps what was written last.
     #[inline]
-    fn keep(&mut self, mut start: usize) -> Place {
+    pub(super) fn keep(&mut self, Draft { mut start }: Draft) -> Place {
         if self.page.bytes.len() > LARGEST && start > 0 {
             self.keep_apart(start);
             start = 0;
@@ -248,9 +256,14 @@ mod tests {
         pages.map(Vec::capacity).sum()
     }
 
+    fn write_json(pages: &mut Pages, message: &impl Serialize) -> Place {
+        let draft = pages.write(message).unwrap();
+        pages.keep(draft)
+    }
+
     fn write(pages: &mut Pages, bytes: usize) -> Place {
         // With its quotes.
-        let place = pages.write(&"x".repeat(bytes - 2)).unwrap();
+        let place = write_json(pages, &"x".repeat(bytes - 2));
         assert_eq!((place.len(), pages.get(place).len()), (bytes, bytes));
         place
     }
@@ -259,10 +272,10 @@ mod tests {
     fn a_message_is_kept_as_it_is() {
         let mut pages = Pages::EMPTY;
         let places = [
-            pages.write(&["é\n"]).unwrap(),
+            write_json(&mut pages, &["é\n"]),
             pages.copy(b""),
             pages.copy(&[0xFF, 0]),
-            pages.write(&1.5).unwrap(),
+            write_json(&mut pages, &1.5),
         ];
         let said = |pages: &Pages, n: usize| pages.get(places[n]).to_vec();
         assert_eq!(said(&pages, 0), r#"["é\n"]"#.as_bytes());
@@ -465,7 +478,7 @@ mod tests {
     fn a_message_that_fails_leaves_no_trace() {
         let mut pages = Pages::EMPTY;
         for _ in 0..2 {
-            assert_eq!(pages.write(&Fails).unwrap_err().to_string(), "no end");
+            assert_eq!(pages.write(&Fails).err().unwrap().to_string(), "no end");
             assert_eq!((pages.page.bytes.len(), pages.page.kept), (0, 0));
         }
         let one = write(&mut pages, 10);

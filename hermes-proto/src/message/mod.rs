@@ -14,6 +14,8 @@ use core::fmt;
 use serde::de::{Deserializer, Visitor};
 
 use self::envelope::{Envelope, Field};
+#[cfg(feature = "ws")]
+pub(crate) use self::scan::plain;
 use crate::session::Kept;
 use crate::{Event, Text};
 

@@ -183,15 +183,20 @@ impl<'a> Scanner<'a> {
 /// How many bytes there are before the first that means something in a string: a quote, a
 /// backslash, or a control character.
 #[inline(always)]
-fn plain(bytes: &[u8]) -> usize {
+pub(crate) fn plain(bytes: &[u8]) -> usize {
     // Names and most values end in their first word.
     match bytes.first_chunk().map(find) {
-        Some(found @ 1..) => first(found),
-        _ => plain_long(bytes),
+        Some(0) => plain_long(bytes),
+        Some(found) => first(found),
+        None => {
+            let means = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+            bytes.iter().position(means).unwrap_or(bytes.len())
+        }
     }
 }
 
-/// Long texts in blocks, which the compiler turns into vectors, and the rest in words.
+/// Long texts in blocks, which the compiler turns into vectors, and the rest in words; the last of
+/// them has something of the one before where it would be short.
 #[inline(never)]
 fn plain_long(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -204,16 +209,17 @@ fn plain_long(bytes: &[u8]) -> usize {
         }
         at += block.len();
     }
-    let (words, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
-    for word in words {
+    for word in bytes.get(at..).unwrap_or_default().as_chunks().0 {
         let found = find(word);
         if found != 0 {
             return at + first(found);
         }
         at += word.len();
     }
-    let means = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    at + rest.iter().position(means).unwrap_or(rest.len())
+    match bytes.last_chunk().map(find) {
+        Some(found) if found != 0 => bytes.len() - size_of::<u64>() + first(found),
+        _ => bytes.len(),
+    }
 }
 
 /// The lowest bit that is set is the highest of the first byte that means something. Those above

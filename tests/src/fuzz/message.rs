@@ -1,15 +1,22 @@
 //! A text from the gateway: it is JSON for us where it is for serde_json, and has the type and the
-//! fields that serde_json finds.
+//! fields that serde_json finds. And the same sent: it is written as serde_json writes it.
 
 use std::collections::BTreeMap;
 
 use hermes_proto::testkit::event;
 use hermes_proto::{Event, Text};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Routes a text.
+use crate::sent_as_json;
+
+/// Sends a text and what it says, and routes it.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
+    assert_eq!(sent_as_json(text).ok(), serde_json::to_string(text).ok());
+    if let Ok(value) = serde_json::from_str::<Value>(text) {
+        assert_eq!(sent_as_json(&value).ok(), serde_json::to_string(&value).ok());
+    }
     let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
     let event = event(text);
     assert_eq!(event.is_some(), is_json, "{text}");

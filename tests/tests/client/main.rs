@@ -11,6 +11,7 @@ mod fallback;
 mod fatal;
 mod fence;
 mod heartbeat;
+mod json;
 mod network;
 mod outbox;
 mod overflow;
