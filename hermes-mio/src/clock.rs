@@ -26,6 +26,12 @@ impl Clock {
         Timestamp::ZERO + since_boot().saturating_sub(self.epoch)
     }
 
+    /// What the system's clock shows then.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn system_time(&self, at: Timestamp) -> Duration {
+        self.epoch.saturating_add(at - Timestamp::ZERO)
+    }
+
     /// The epoch, in milliseconds since 1970.
     pub(crate) fn unix_ms(&self) -> u64 {
         self.unix_ms

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hermes_proto::{ConfigError, Event, Jitter};
 use mio::{Events, Poll, Token, Waker};
 
+use crate::alarm::Alarm;
 use crate::driver::Told;
 use crate::{ClientId, Driver, Error, Member, MemberMut, Options, ReadBuffer};
 
@@ -40,6 +41,7 @@ use crate::{ClientId, Driver, Error, Member, MemberMut, Options, ReadBuffer};
 pub struct Fleet {
     driver: Driver,
     poll: Poll,
+    alarm: Option<Alarm>,
     events: Events,
     buffer: ReadBuffer,
 }
@@ -54,7 +56,8 @@ pub struct FleetOptions {
 }
 
 const WAKER: Token = Token(0);
-const FIRST: usize = 1;
+const ALARM: Token = Token(1);
+const FIRST: usize = 2;
 
 impl FleetOptions {
     /// How many clients may be connecting at a time, from the lookup of the name to the answer to
@@ -140,8 +143,9 @@ impl Fleet {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(Error::Poll)?);
         let registry = poll.registry().try_clone().map_err(Error::Poll)?;
         let driver = Driver::new(registry, FIRST..usize::MAX, waker, options)?;
+        let alarm = Alarm::new(poll.registry(), ALARM, driver.clock());
         let (events, buffer) = (Events::with_capacity(ready), ReadBuffer::new());
-        Ok(Fleet { driver, poll, events, buffer })
+        Ok(Fleet { driver, poll, alarm, events, buffer })
     }
 
     /// Adds a client, which is not connected: see [`Driver::add`].
@@ -236,7 +240,12 @@ impl Fleet {
 
     /// One turn of the loop, which sleeps for `patience` at most.
     fn turn(&mut self, patience: Option<Duration>) -> Result<(), Error> {
-        let patience = [patience, self.driver.timeout()].into_iter().flatten().min();
+        let is_timed = match &mut self.alarm {
+            Some(alarm) => !self.driver.has_work() && alarm.set(self.driver.deadline()),
+            None => false,
+        };
+        let timeout = if is_timed { None } else { self.driver.timeout() };
+        let patience = [patience, timeout].into_iter().flatten().min();
         let mut told = Told::All;
         match self.poll.poll(&mut self.events, patience) {
             Ok(()) => {}
@@ -246,7 +255,10 @@ impl Fleet {
         }
         for event in &self.events {
             // The only other token is the waker's, which has done its work.
-            self.driver.ready(event);
+            match &mut self.alarm {
+                Some(alarm) if event.token() == ALARM => alarm.rang(),
+                _ => _ = self.driver.ready(event),
+            }
         }
         // There may be more than had room.
         if self.events.iter().count() == self.events.capacity() {
@@ -260,5 +272,38 @@ impl Fleet {
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Fleet").field(&self.driver).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use hermes_proto::Config;
+
+    use super::*;
+
+    /// Where the system gives none.
+    #[test]
+    fn without_an_alarm_each_poll_is_told_how_long() {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let waits = Duration::from_millis(20);
+        let config = Config {
+            max_attempts: Some(3),
+            backoff_base: waits,
+            backoff_cap: waits,
+            ..Config::new(format!("ws://{nobody}/"))
+        };
+        let mut fleet = Fleet::new(FleetOptions::default().jitter(Jitter::None)).unwrap();
+        fleet.alarm = None;
+        let id = fleet.add(config).unwrap();
+        let begin = Instant::now();
+        fleet.get_mut(id).unwrap().connect();
+        let mut names = Vec::new();
+        while let Some((_, event)) = fleet.poll(None).unwrap() {
+            names.push(event.name());
+        }
+        assert_eq!(names, [&["ws-disconnected"; 4][..], &["ws-failed"]].concat());
+        assert!(begin.elapsed() >= 3 * waits);
     }
 }

@@ -220,8 +220,10 @@
 //!   busy does not mistake a live link for a dead one.
 //! - **A sleeping machine.** The clock goes on while the system sleeps, on Linux, Android, Apple's
 //!   systems and Windows: so after waking up an old link is asked whether it still works, and
-//!   messages whose time is over are given up. A poll that was asleep as well sleeps on for what
-//!   was left of it, which [`network_changed`](Client::network_changed) cuts short.
+//!   messages whose time is over are given up. On Linux and Android a [`Client`] and a [`Fleet`] are
+//!   woken for that as soon as the system is; elsewhere, and in a loop of your own, a poll that was
+//!   asleep as well sleeps on for what was left of it, which
+//!   [`network_changed`](Client::network_changed) cuts short.
 //! - **What is lost.** A message counts as written once the operating system has every byte of it,
 //!   and as received once an answer from the gateway's side proves it; the rest waits for the next
 //!   connection. When a connection breaks while we write, what the gateway said before is still
@@ -243,6 +245,7 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+mod alarm;
 mod client;
 mod clock;
 mod connecting;

@@ -12,6 +12,7 @@ use hermes_proto::{
     Outgoing, SendError, Session, Start, State, Stats, Timestamp, Transmit,
 };
 use mio::{Registry, Token};
+use serde::Serialize;
 
 #[cfg(unix)]
 use crate::connecting::Connecting;
@@ -312,6 +313,22 @@ impl Member {
         }
         self.set_gate(Gate::Shut);
         self.run_shutdown(shared);
+    }
+
+    pub(crate) fn send<T: Serialize + ?Sized>(
+        &mut self,
+        shared: &mut Shared,
+        message: &T,
+    ) -> Result<MessageId, SendError> {
+        if self.tap().is_some() || self.gathering().is_some() {
+            // A tap is to see it, and a refusal to hand it back.
+            return self.send_message(shared, Outgoing::new(message)?);
+        }
+        self.tick_for_command(shared);
+        let id = self.endpoint.send(shared.now, message, &mut shared.actions)?;
+        self.settle(shared);
+        self.write(shared);
+        Ok(id)
     }
 
     pub(crate) fn send_message(

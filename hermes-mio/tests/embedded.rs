@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use common::*;
 use hermes_mio::proto::Jitter;
 use hermes_mio::{
-    ClientId, CloseReason, Config, Driver, Event, FleetOptions, MemberMut, ReadBuffer, State,
+    ClientId, CloseReason, Config, Driver, Event, FleetOptions, MemberMut, Outgoing, ReadBuffer,
+    State,
 };
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -20,7 +21,7 @@ use serde_json::json;
 const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const GUEST: Token = Token(2);
-const CLIENTS: std::ops::Range<usize> = 10..20;
+const CLIENTS: std::ops::Range<usize> = 10..200;
 
 /// An application: an echo server and any number of Hermes clients, on one loop.
 struct Application {
@@ -265,6 +266,27 @@ fn a_shutdown_is_part_of_the_timeout() {
     });
     assert!(begin.elapsed() >= Duration::from_millis(50) && turns < 5, "{turns} turns");
     assert_eq!((application.driver.timeout(), application.client(0).queued()), (None, 1));
+}
+
+/// However much is due at the same time: what else the loop does has its turn between.
+#[test]
+fn what_is_due_is_done_by_and_by() {
+    const MANY: usize = 150;
+    let ttl = Duration::from_millis(1);
+    let mut application = Application::new((0..MANY).map(|_| Config::new("ws://127.0.0.1:1/")));
+    for index in 0..MANY {
+        let message = Outgoing::new(&index).unwrap().with_ttl(ttl);
+        application.client(index).send_message(message).unwrap();
+    }
+    let due = application.client(0).now() + ttl;
+    while application.client(0).now() < due {
+        std::thread::yield_now();
+    }
+    for dropped in [64, 64, 22] {
+        assert_eq!(application.driver.timeout(), Some(Duration::ZERO));
+        assert_eq!(application.turn(LONG).len(), dropped);
+    }
+    assert_eq!(application.driver.timeout(), None);
 }
 
 /// A client that goes leaves nothing in the loop.

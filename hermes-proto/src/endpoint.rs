@@ -212,6 +212,11 @@ impl Endpoint {
                 let before = wire.produced();
                 let up_to = wire.on_flushed(up_to);
                 wire.announce(before, conn, out);
+                if client.is_quiet() {
+                    // The Ping has left. What it took is given back at once, to be the next one's of
+                    // however many quiet connections there are.
+                    wire.release();
+                }
                 Input::Flushed { conn, up_to }
             }
             Input::Closed { conn, reason } => {

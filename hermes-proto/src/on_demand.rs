@@ -22,6 +22,12 @@ impl<T: Empty> OnDemand<T> {
         self.0.as_deref_mut()
     }
 
+    /// Whether there was anything in it lately.
+    #[cfg(feature = "ws")]
+    pub(crate) fn has_memory(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Gives the memory back where nothing is in it.
     pub(crate) fn release(&mut self) {
         self.0.take_if(|value| **value == *T::EMPTY);

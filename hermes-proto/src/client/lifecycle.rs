@@ -220,6 +220,16 @@ impl Client {
         was_asked || !was_heard
     }
 
+    /// Whether a heartbeat has asked for bytes, none came since, and no message was sent lately: what
+    /// the connection writes is next to nothing.
+    #[cfg(feature = "ws")]
+    pub(crate) fn is_quiet(&self) -> bool {
+        let Phase::Open(Link { heartbeat: Some(heartbeat), .. }) = &self.phase else {
+            return false;
+        };
+        heartbeat.is_asking() && !self.outbox.has_memory()
+    }
+
     /// Time does not run backwards here, nor into the range where adding a duration saturates.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         const LATEST: Timestamp = Timestamp::from_micros(u64::MAX / 2);

@@ -194,7 +194,7 @@ fn pongs_under_way_are_not_forgotten() {
 /// thousands fit into little. The settings are shared.
 #[test]
 fn thousands_of_idle_endpoints_are_small() {
-    let heap = |beats: usize| {
+    let heap = |beats: usize, is_asking: bool| {
         let (endpoint, _, left) = measure(|| {
             let mut bench = Bench::connected(config());
             bench.receive(text(r#"{"type":"session-init","token":"t","clientId":"c"}"#));
@@ -205,6 +205,10 @@ fn thousands_of_idle_endpoints_are_small() {
                 if let Some(Sent::Ping(data)) = asked.last() {
                     bench.receive(pong(data));
                 }
+            }
+            if is_asking {
+                bench.wait();
+                bench.take(usize::MAX);
             }
             let Bench { endpoint, .. } = bench;
             endpoint
@@ -219,9 +223,10 @@ fn thousands_of_idle_endpoints_are_small() {
     drop(endpoint);
     let left = left - size_of::<Config>();
     assert!(left <= 400, "{left} after the handshake");
-    let (whole, fixed) = (heap(2), size_of::<Endpoint>());
+    let (whole, fixed) = (heap(2, false), size_of::<Endpoint>());
     println!("{fixed} bytes, and {whole} on the heap");
     assert!(fixed <= 720 && whole <= 400, "{fixed} + {whole}");
+    assert_eq!(heap(2, true), whole, "while the answer to a heartbeat is waited for");
 }
 
 /// A heartbeat asks again and again after a peer that says just enough, and reads nothing.

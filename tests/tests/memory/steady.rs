@@ -112,6 +112,16 @@ fn sending_allocates_nothing() {
         talk(&mut bench, &message, &mut actions);
     }
     assert_eq!(ASKED.get() - before, 0, "10,000 messages");
+
+    // The gateway says nothing, and was asked whether it is there.
+    bench.now = bench.endpoint.deadline().expect("a heartbeat");
+    bench.endpoint.handle(bench.now, Input::TimerFired, &mut actions);
+    talk(&mut bench, &message, &mut actions);
+    let before = ASKED.get();
+    for _ in 0..100 {
+        talk(&mut bench, &message, &mut actions);
+    }
+    assert_eq!(ASKED.get() - before, 0, "10,000 messages after a heartbeat");
 }
 
 /// One message has not left, and all others are refused, or dropped in time: short ones, and some
