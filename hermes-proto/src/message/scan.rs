@@ -186,6 +186,7 @@ impl<'a> Scanner<'a> {
 pub(crate) fn plain(bytes: &[u8]) -> usize {
     // Names and most values end in their first word.
     match bytes.first_chunk().map(find) {
+        Some(0) if bytes.len() <= 16 => plain_end(bytes),
         Some(0) => plain_long(bytes),
         Some(found) => first(found),
         None => {
@@ -195,8 +196,7 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
     }
 }
 
-/// Long texts in blocks, which the compiler turns into vectors, and the rest in words; the last of
-/// them has something of the one before where it would be short.
+/// Long texts in blocks, which the compiler turns into vectors, and the rest in words.
 #[inline(never)]
 fn plain_long(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -216,6 +216,12 @@ fn plain_long(bytes: &[u8]) -> usize {
         }
         at += word.len();
     }
+    plain_end(bytes)
+}
+
+/// There is nothing before the last word, which may have some of that in it.
+#[inline(always)]
+fn plain_end(bytes: &[u8]) -> usize {
     match bytes.last_chunk().map(find) {
         Some(found) if found != 0 => bytes.len() - size_of::<u64>() + first(found),
         _ => bytes.len(),
