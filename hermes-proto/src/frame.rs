@@ -49,40 +49,40 @@ impl Frame {
 
 /// A frame that is kept elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum FrameRef<'a> {
-    /// It is UTF-8; only, nobody who just sends it on wants that proven.
-    Text(&'a [u8]),
-    Binary(&'a [u8]),
-    Ping(&'a [u8]),
-    Pong(&'a [u8]),
+pub(crate) struct FrameRef<'a> {
+    pub(crate) kind: Kind,
+    /// Of a text it is UTF-8; only, nobody who just sends it on wants that proven.
+    pub(crate) payload: &'a [u8],
+}
+
+/// What it is, by its opcode (RFC 6455 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Text = 0x1,
+    Binary = 0x2,
+    Ping = 0x9,
+    Pong = 0xA,
 }
 
 impl<'a> FrameRef<'a> {
     pub(crate) fn of(frame: &'a Frame) -> Self {
         match frame {
-            Frame::Text(text) => FrameRef::Text(text.as_bytes()),
-            Frame::Binary(data) => FrameRef::Binary(data),
-            Frame::Ping(data) => FrameRef::Ping(data),
-            Frame::Pong(data) => FrameRef::Pong(data),
-        }
-    }
-
-    pub(crate) fn payload(self) -> &'a [u8] {
-        match self {
-            FrameRef::Text(data)
-            | FrameRef::Binary(data)
-            | FrameRef::Ping(data)
-            | FrameRef::Pong(data) => data,
+            Frame::Text(text) => FrameRef { kind: Kind::Text, payload: text.as_bytes() },
+            Frame::Binary(payload) => FrameRef { kind: Kind::Binary, payload },
+            Frame::Ping(payload) => FrameRef { kind: Kind::Ping, payload },
+            Frame::Pong(payload) => FrameRef { kind: Kind::Pong, payload },
         }
     }
 
     pub(crate) fn to_frame(self) -> Frame {
-        match self {
+        let FrameRef { kind, payload } = self;
+        match kind {
             // Nothing is ever replaced.
-            FrameRef::Text(text) => Frame::Text(Text::from(&*String::from_utf8_lossy(text))),
-            FrameRef::Binary(data) => Frame::Binary(Bytes::copy_from_slice(data)),
-            FrameRef::Ping(data) => Frame::Ping(Bytes::copy_from_slice(data)),
-            FrameRef::Pong(data) => Frame::Pong(Bytes::copy_from_slice(data)),
+            Kind::Text => Frame::Text(Text::from(&*String::from_utf8_lossy(payload))),
+            Kind::Binary => Frame::Binary(Bytes::copy_from_slice(payload)),
+            Kind::Ping => Frame::Ping(Bytes::copy_from_slice(payload)),
+            Kind::Pong => Frame::Pong(Bytes::copy_from_slice(payload)),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::lifecycle::{Intent, Link, Phase, Sink};
 use super::outbox::{Admission, Letter, Refusal};
 use super::pages::Draft;
 use crate::config::{Delivery, Receipts};
-use crate::frame::FrameRef;
+use crate::frame::{FrameRef, Kind};
 use crate::{Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp};
 
 /// How far all messages have come. What lies behind was dropped, or is of no more concern.
@@ -254,7 +254,7 @@ impl Client {
             link.seq += 1;
             link.handed += 1;
             link.last = id;
-            self.stats.bytes_sent += frame.payload().len() as u64;
+            self.stats.bytes_sent += frame.payload.len() as u64;
             out.send(link.conn, link.seq, frame, uncompressed);
         }
         if link.handed > link.proven && self.wants_proof() {
@@ -272,7 +272,8 @@ impl Client {
         link.seq += 1;
         let (handed, last) = (link.handed, link.last);
         let fence = Fence { seq: link.seq, since: self.now, handed, last };
-        out.send(link.conn, link.seq, FrameRef::Ping(&fence.payload(link.conn)), false);
+        let ping = FrameRef { kind: Kind::Ping, payload: &fence.payload(link.conn) };
+        out.send(link.conn, link.seq, ping, false);
         link.fence = Some(fence);
     }
 

@@ -8,7 +8,7 @@ use core::hash::{Hash, Hasher};
 use serde::Serialize;
 
 use super::pages::{Draft, Pages, Place};
-use crate::frame::FrameRef;
+use crate::frame::{FrameRef, Kind};
 use crate::on_demand::Empty;
 use crate::{Config, Frame, MessageId, Outgoing, Overflow, Timestamp};
 
@@ -64,7 +64,7 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Letter {
     place: Place,
-    is_binary: bool,
+    kind: Kind,
     /// Not to be handed over twice.
     pub(super) volatile: bool,
     pub(super) uncompressed: bool,
@@ -172,22 +172,20 @@ impl Outbox {
     #[inline]
     pub(super) fn letter(&mut self, draft: Draft) -> Letter {
         let place = self.pages.keep(draft);
-        Letter { place, is_binary: false, volatile: false, uncompressed: false }
+        Letter { place, kind: Kind::Text, volatile: false, uncompressed: false }
     }
 
     /// The same for one that is copied.
     pub(super) fn copy(&mut self, message: &Outgoing) -> Letter {
-        let payload = FrameRef::of(message.frame()).payload();
+        let FrameRef { kind, payload } = FrameRef::of(message.frame());
         let place = self.pages.copy(payload);
-        let is_binary = message.frame().as_text().is_none();
         let (volatile, uncompressed) = (message.is_volatile(), message.is_uncompressed());
-        Letter { place, is_binary, volatile, uncompressed }
+        Letter { place, kind, volatile, uncompressed }
     }
 
     #[inline]
     fn read(&self, letter: Letter) -> FrameRef<'_> {
-        let payload = self.pages.get(letter.place);
-        if letter.is_binary { FrameRef::Binary(payload) } else { FrameRef::Text(payload) }
+        FrameRef { kind: letter.kind, payload: self.pages.get(letter.place) }
     }
 
     /// What it said.

@@ -28,7 +28,6 @@ use core::mem;
 use bytes::Bytes;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::SeedableRng;
-use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use self::decode::{Item, Reader};
 use self::deflate::Deflater;
@@ -36,7 +35,7 @@ use self::keys::Keys;
 use self::outgoing::Outgoing;
 use self::upgrade::{Chosen, Upgrade};
 use crate::close::code;
-use crate::frame::FrameRef;
+use crate::frame::{FrameRef, Kind};
 use crate::{CloseReason, Config, ConfigError, Frame, Url};
 
 /// One WebSocket, on the client's side.
@@ -85,6 +84,9 @@ struct Pongs {
     ends: VecDeque<u64>,
     next: Option<Bytes>,
 }
+
+/// A Close frame's opcode (§5.2).
+const CLOSE: u8 = 0x8;
 
 /// Pongs under way at most. A peer that sends several Pings in a row has them all answered; one
 /// that sends Pings and reads no Pongs has only the newest answered, as §5.5.3 allows, and makes
@@ -180,19 +182,16 @@ impl Connection {
         if !matches!(self.phase, Phase::Open(_)) {
             return false;
         }
-        let (opcode, payload) = match frame {
-            FrameRef::Text(text) => (OpCode::Data(Data::Text), text),
-            FrameRef::Binary(data) => (OpCode::Data(Data::Binary), data),
-            FrameRef::Ping(data) => (OpCode::Control(Control::Ping), control(data)),
-            FrameRef::Pong(data) => (OpCode::Control(Control::Pong), control(data)),
-        };
-        match (opcode, &mut self.deflater) {
-            (OpCode::Data(_), Some(deflater))
-                if !uncompressed && payload.len() >= self.config.deflate_min_bytes =>
-            {
-                self.out.deflated(opcode, payload, deflater);
+        let FrameRef { kind, payload } = frame;
+        if let Kind::Ping | Kind::Pong = kind {
+            self.out.frame(kind as u8, control(payload));
+            return true;
+        }
+        match &mut self.deflater {
+            Some(deflater) if !uncompressed && payload.len() >= self.config.deflate_min_bytes => {
+                self.out.deflated(kind as u8, payload, deflater);
             }
-            _ => self.out.frame(opcode, payload),
+            _ => self.out.frame(kind as u8, payload),
         }
         true
     }
@@ -270,7 +269,7 @@ impl Connection {
         if pongs.ends.len() == PONGS {
             pongs.next = Some(data);
         } else {
-            self.out.frame(OpCode::Control(Control::Pong), &data);
+            self.out.frame(Kind::Pong as u8, &data);
             pongs.ends.push_back(self.out.produced());
         }
     }
@@ -288,7 +287,7 @@ impl Connection {
         let bytes = code.to_be_bytes();
         // The answer to a frame without a code has none either.
         let payload = if code::may_travel(code) { &bytes[..] } else { &[] };
-        self.out.frame(OpCode::Control(Control::Close), payload);
+        self.out.frame(CLOSE, payload);
     }
 }
 

@@ -5,7 +5,6 @@ use alloc::vec;
 use core::fmt;
 
 use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::OpCode;
 
 use super::deflate::Deflater;
 use super::keys::Keys;
@@ -60,9 +59,9 @@ impl Outgoing {
 
     /// A whole frame, masked (RFC 6455 §5.3) with a key that nobody can guess.
     #[inline]
-    pub(super) fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
+    pub(super) fn frame(&mut self, opcode: u8, payload: &[u8]) {
         let key = self.keys.next();
-        self.masked(u8::from(opcode), payload, key);
+        self.masked(opcode, payload, key);
     }
 
     #[inline]
@@ -98,16 +97,18 @@ impl Outgoing {
     }
 
     /// The same with the payload compressed (RFC 7692 §6.1), or as it is where that is not worth it.
-    pub(super) fn deflated(&mut self, opcode: OpCode, payload: &[u8], deflater: &mut Deflater) {
+    pub(super) fn deflated(&mut self, opcode: u8, payload: &[u8], deflater: &mut Deflater) {
         let key = self.keys.next();
-        let header = FrameHeader { rsv1: true, opcode, mask: Some(key), ..FrameHeader::default() };
+        let mask = Some(key);
+        let header =
+            FrameHeader { rsv1: true, opcode: opcode.into(), mask, ..FrameHeader::default() };
         let most = deflater.room(payload.len());
         // Where it stays, unless the header gets shorter for what gets shorter.
         let at = header.len(most as u64);
         let frame = self.room(at + most);
         let room = frame.get_mut(at..at + most).unwrap_or_default();
         let Some(length) = deflater.deflate(payload, room) else {
-            return self.masked(u8::from(opcode), payload, key);
+            return self.masked(opcode, payload, key);
         };
         let start = header.len(length as u64);
         frame.copy_within(at..at + length, start);
