@@ -39,9 +39,9 @@ mod timer {
     /// A timer of the system's that the poll waits for, as for a socket.
     ///
     /// It is on the machines' clock: a system that slept beyond a deadline wakes the loop at once,
-    /// where a poll with a timeout goes on sleeping for what was left of that. And a deadline moves
-    /// with almost every message, nearly always to later, while a timer that goes off too early does
-    /// no harm: so it is seldom set, and a poll without a timeout costs less than one with.
+    /// where a poll with a timeout goes on sleeping for what was left of that. And a poll without a
+    /// timeout costs less than one with, while this is seldom set: not for each poll, and not where a
+    /// deadline moves to later, since to go off too early does no harm.
     pub(crate) struct Alarm {
         timer: OwnedFd,
         clock: Clock,

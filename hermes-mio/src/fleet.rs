@@ -240,11 +240,9 @@ impl Fleet {
 
     /// One turn of the loop, which sleeps for `patience` at most.
     fn turn(&mut self, patience: Option<Duration>) -> Result<(), Error> {
-        let is_timed = match &mut self.alarm {
-            Some(alarm) => !self.driver.has_work() && alarm.set(self.driver.deadline()),
-            None => false,
-        };
-        let timeout = if is_timed { None } else { self.driver.timeout() };
+        let driver = &self.driver;
+        let wakes = |alarm: &mut Alarm| !driver.has_work() && alarm.set(driver.deadline());
+        let timeout = if self.alarm.as_mut().is_some_and(wakes) { None } else { driver.timeout() };
         let patience = [patience, timeout].into_iter().flatten().min();
         let mut told = Told::All;
         match self.poll.poll(&mut self.events, patience) {
@@ -254,9 +252,9 @@ impl Fleet {
             Err(error) => return Err(Error::Poll(error)),
         }
         for event in &self.events {
-            // The only other token is the waker's, which has done its work.
             match &mut self.alarm {
                 Some(alarm) if event.token() == ALARM => alarm.rang(),
+                // The only other token is the waker's, which has done its work.
                 _ => _ = self.driver.ready(event),
             }
         }
