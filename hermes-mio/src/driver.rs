@@ -1,6 +1,6 @@
 //! Any number of clients in somebody's loop.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::ops::{Deref, Range};
@@ -17,6 +17,7 @@ use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::member::{Member, Shared, Standing};
 use crate::resolve::Lookups;
+use crate::timers::Timers;
 use crate::{Error, FleetOptions, Options};
 
 /// Clients in a loop of the application's own: their sockets are known to the application's
@@ -50,7 +51,7 @@ pub struct Driver {
     starved: Vec<usize>,
     /// Whose bells were rung; empty between two turns.
     rung: Vec<usize>,
-    timers: BTreeSet<(Timestamp, usize)>,
+    timers: Timers,
     /// Those that are not at rest.
     busy: usize,
     timer_slack: Duration,
@@ -158,7 +159,7 @@ impl Driver {
             active: VecDeque::new(),
             starved: Vec::new(),
             rung: Vec::new(),
-            timers: BTreeSet::new(),
+            timers: Timers::default(),
             busy: 0,
             timer_slack: options.timer_slack,
             jitter: options.jitter,
@@ -209,9 +210,7 @@ impl Driver {
         let mut member = self.members[index].take()?;
         member.hang_up(&self.shared);
         self.shared.events.forget(id);
-        if let Some(due) = member.booked.due {
-            self.timers.remove(&(due, index));
-        }
+        self.timers.set(id.index, None);
         if member.booked.has_turn {
             self.shared.line.leave();
         }
@@ -277,13 +276,12 @@ impl Driver {
 
     /// Whether a timer was due when the clock was read last.
     fn is_due(&self) -> bool {
-        self.timers.first().is_some_and(|(due, _)| *due <= self.shared.now)
+        self.timers.first().is_some_and(|due| due <= self.shared.now)
     }
 
     /// When there is something to do even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let timer = self.timers.first().map(|(due, _)| *due);
-        [timer, self.shared.line.deadline()].into_iter().flatten().min()
+        [self.timers.first(), self.shared.line.deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -370,14 +368,8 @@ impl Driver {
     fn run_timers(&mut self) {
         self.shared.tick();
         for _ in 0..TIMERS_PER_TURN {
-            if !self.is_due() {
-                break;
-            }
-            let Some((_, index)) = self.timers.pop_first() else { break };
-            if let Some(member) = self.member(index) {
-                member.booked.due = None;
-            }
-            self.activate(index);
+            let Some(index) = self.timers.pop(self.shared.now) else { break };
+            self.activate(index as usize);
         }
     }
 
@@ -466,17 +458,8 @@ impl Driver {
             Some(due) if standing == Standing::Open => Some(round_up(due, slack)),
             due => due,
         };
-        let booked = std::mem::replace(&mut member.booked.due, due);
-        let has_work = member.has_work();
-        if booked != due {
-            if let Some(booked) = booked {
-                self.timers.remove(&(booked, index));
-            }
-            if let Some(due) = due {
-                self.timers.insert((due, index));
-            }
-        }
-        if has_work {
+        self.timers.set(member.id().index, due);
+        if member.has_work() {
             self.activate(index);
         }
     }

@@ -271,6 +271,7 @@ mod resolve;
 mod sender;
 mod sockets;
 mod store;
+mod timers;
 mod timings;
 #[cfg(feature = "tls")]
 mod tls;

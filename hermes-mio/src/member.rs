@@ -61,8 +61,6 @@ struct Attachments {
 /// What a driver has in its books about a member.
 #[derive(Default)]
 pub(crate) struct Booked {
-    /// When it is to be run at the latest.
-    pub(crate) due: Option<Timestamp>,
     /// It is to be run in the next turn.
     pub(crate) is_active: bool,
     /// It is neither connected nor about to be.
