@@ -555,7 +555,12 @@ impl Member {
     /// Returns a connection that came to nothing at once. Only the newest one is alive, so there is
     /// never more than one to tell about.
     fn perform(&mut self, shared: &mut Shared) -> Option<(ConnId, CloseReason)> {
-        if shared.actions.is_empty() {
+        // The bytes wait in `transmit`; whoever took a step calls `write` when all is done, so that
+        // much of it leaves in one piece. And `due` asks the endpoint.
+        let is_done =
+            |action: &Action<_>| matches!(action, Action::Send { .. } | Action::ArmTimer(_));
+        if shared.actions.iter().all(is_done) {
+            shared.actions.clear();
             return None;
         }
         let mut failed = None;
@@ -571,11 +576,7 @@ impl Member {
                     Action::Open { conn, .. } => {
                         failed = self.want(shared, Wish { conn, credentials: false });
                     }
-                    // The bytes wait in `transmit`. Whoever took a step calls `write` when all is
-                    // done, so that much of it leaves in one piece.
-                    Action::Send { .. } => {}
-                    // `due` asks the endpoint.
-                    Action::ArmTimer(_) => {}
+                    Action::Send { .. } | Action::ArmTimer(_) => {}
                     Action::PersistSession(session) => {
                         if let Err(error) = self.persist(shared, session.as_ref()) {
                             *action = warning(&error);
@@ -854,7 +855,6 @@ impl Member {
                 tracing::error!("a message from a sender was refused: {error}");
             }
         }
-        self.write(shared);
     }
 
     fn run_timer(&mut self, shared: &mut Shared) {

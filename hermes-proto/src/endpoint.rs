@@ -281,6 +281,9 @@ impl Endpoint {
         out: &mut Actions<Transmit>,
     ) {
         let Endpoint { client, wire } = self;
+        while let Some(data) = wire.ws.as_ref().and_then(|ws| ws.lone_pong(&mut bytes)) {
+            client.on_pong(data, &mut wire.over(out));
+        }
         loop {
             let before = wire.produced();
             let Some(event) = wire.ws.as_mut().and_then(|ws| ws.receive(&mut bytes)) else {

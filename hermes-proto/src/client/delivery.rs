@@ -5,7 +5,6 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::Client;
@@ -303,12 +302,12 @@ impl Client {
     }
 
     /// A Pong: of the fence, or one that nobody asked for (RFC 6455 §5.5.3).
-    pub(super) fn on_pong(&mut self, data: &Bytes, out: &mut impl Sink) {
+    pub(crate) fn on_pong(&mut self, data: &[u8], out: &mut impl Sink) {
         let (Phase::Open(link) | Phase::Closing(link, _)) = &mut self.phase else {
             return;
         };
         let conn = link.conn;
-        let Some(fence) = link.fence.take_if(|fence| fence.payload(conn) == data[..]) else {
+        let Some(fence) = link.fence.take_if(|fence| fence.payload(conn) == data) else {
             return;
         };
         self.stats.round_trip(self.now - fence.since);

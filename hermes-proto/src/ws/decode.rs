@@ -11,12 +11,16 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::deflate::Inflater;
 use crate::close::{Violation, code};
+use crate::frame::Kind;
 use crate::text_buf::TextBuf;
 use crate::{Config, Frame, Text};
 
 /// What is reserved on a header's word at most; what is larger grows as it comes. So a limit that
 /// was lifted altogether does not let ten bytes ask for all the memory there is.
 const RESERVE: usize = 16 << 20;
+
+/// How a Pong begins (§5.2): it is final, and has no reserved bits.
+const PONG: u8 = 0x80 | Kind::Pong as u8;
 
 /// What a frame, or the last one of several, amounts to.
 #[derive(Debug)]
@@ -81,6 +85,15 @@ enum Message {
 impl Reader {
     pub(super) fn new(inflater: Option<Inflater>) -> Self {
         Reader(inflater.map(|inflater| Box::new(Decoder::new(Some(inflater)))))
+    }
+
+    /// The payload of a Pong that comes whole and between all others, as the answer to a heartbeat
+    /// does. It stays where it was read.
+    pub(super) fn lone_pong<'a>(&self, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let [PONG, length @ 0..=125, rest @ ..] = *bytes else { return None };
+        let (data, rest) = rest.split_at_checked((*length).into()).filter(|_| self.0.is_none())?;
+        *bytes = rest;
+        Some(data)
     }
 
     /// As [`Decoder::receive`].
@@ -302,8 +315,7 @@ impl Decoder {
     }
 }
 
-/// A control frame that came whole between all others, such as the answer to a heartbeat. It takes no
-/// decoder.
+/// A control frame that came whole between all others. It takes no decoder.
 #[inline(never)]
 fn lone_control(bytes: &mut &[u8], config: &Config) -> Result<Option<Item>, Violation> {
     let Some((header, length, size)) = parse(bytes)? else { return Ok(None) };

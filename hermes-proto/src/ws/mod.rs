@@ -165,6 +165,15 @@ impl Connection {
         }
     }
 
+    /// The payload of a Pong at the front of `bytes`, and takes it off them, where there is nothing
+    /// else to be done about it than that: [`receive`](Self::receive) has all others.
+    pub(crate) fn lone_pong<'a>(&self, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+        match &self.phase {
+            Phase::Open(reader) => reader.lone_pong(bytes),
+            _ => None,
+        }
+    }
+
     /// Puts a frame behind what is to be sent; `false` where it can't be sent any more, or yet.
     /// Controls with more than 125 bytes are cut to them (§5.5). Messages of
     /// [`deflate_min_bytes`](Config::deflate_min_bytes) are compressed, where that was agreed on.
