@@ -300,7 +300,9 @@ fn a_removed_client_closes_its_socket() {
     application.client(0).connect();
     application.run(|_, told| told.iter().any(|(_, event)| connected(event).is_some()));
     let id = application.ids[0];
+    assert!(application.driver.timeout().is_some(), "it has a heartbeat");
     assert!(application.driver.remove(id).is_some());
+    assert_eq!(application.driver.timeout(), None);
     peer.join();
     application.waker.wake().unwrap();
     application.turn(LONG);

@@ -1,5 +1,6 @@
 //! Client and WebSocket stacked, on virtual time: bytes in, bytes out.
 
+mod bytes;
 mod close;
 mod connect;
 mod deflate;
