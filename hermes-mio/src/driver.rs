@@ -91,7 +91,7 @@ pub(crate) enum Told {
 /// Of the timers that are due, so many clients' work is done in one turn: what the first of them are
 /// answered is read before the last have asked, so nobody waits for long, and what both take is still
 /// in the core's cache.
-const TIMERS_PER_TURN: usize = 64;
+const TIMERS_PER_TURN: usize = 16;
 
 /// What an empty queue may keep in reserve.
 const SPARE: usize = 1_024;
@@ -303,7 +303,7 @@ impl Driver {
     ///
     /// What it does in one go is bounded, also while gateways flood it: for each client it reads
     /// 1 MiB at most, and nothing while 256 events wait for the application; and it does what is due
-    /// for 64 clients. Where there is more to do, [`timeout`](Self::timeout) is zero.
+    /// for 16 clients. Where there is more to do, [`timeout`](Self::timeout) is zero.
     pub fn run(&mut self, buffer: &mut ReadBuffer) {
         // How long the application took since its poll, and whether it told of everything, is not
         // known here.
