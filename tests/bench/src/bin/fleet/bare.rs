@@ -115,11 +115,14 @@ impl Bare {
     fn serve(&mut self, index: usize) -> Option<bool> {
         let peer = &mut self.peers[index];
         let socket = peer.socket.as_mut()?;
-        let mut lost = socket.take_error().expect("it can be asked").is_some();
-        if !lost && !peer.asked && socket.peer_addr().is_ok() {
-            socket.set_nodelay(true).expect("it can be set");
-            peer.asked = true;
-            lost = socket.write(REQUEST).is_err();
+        let mut lost = false;
+        if !peer.asked {
+            lost = socket.take_error().expect("it can be asked").is_some();
+            if !lost && socket.peer_addr().is_ok() {
+                socket.set_nodelay(true).expect("it can be set");
+                peer.asked = true;
+                lost = socket.write(REQUEST).is_err();
+            }
         }
         let mut came = false;
         while !lost && peer.asked {
