@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, Config, ConnId, Credentials, Delivery, Endpoint, Input, Overflow, Receipts,
-    Resume, Start, Transmit,
+    Actions, Config, ConnId, Credentials, Delivery, Endpoint, Input, Overflow, Receipts, Resume,
+    Start, Transmit,
 };
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
 use hermes_tests::{config, json, lost, ms, start, unreachable};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use crate::bytes::the_same;
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -245,26 +247,13 @@ proptest! {
     #[test]
     fn any_bytes_in_any_pieces(bytes in vec(frames(), 0..10), cuts in vec(1..50_usize, 1..20)) {
         let bytes = bytes.concat();
-        let mut whole = Bench::connected(config());
-        let mut pieces = whole.clone();
-        let mut expected = whole.receive(&bytes);
-        let mut actions = Asks::new();
         let mut rest = &bytes[..];
-        for cut in cuts.iter().cycle() {
-            if rest.is_empty() {
-                break;
-            }
+        let pieces = cuts.iter().cycle().map_while(|cut| {
             let (piece, more) = rest.split_at((*cut).min(rest.len()));
-            actions.extend(pieces.receive(piece));
             rest = more;
-        }
-        // An announcement may be made in parts.
-        let is_event = |action: &Action<_>| !matches!(action, Action::Send { .. });
-        actions.retain(is_event);
-        expected.retain(is_event);
-        prop_assert_eq!(actions, expected);
-        prop_assert_eq!(whole.endpoint.transmit(), pieces.endpoint.transmit());
-        prop_assert_eq!(whole.endpoint.client(), pieces.endpoint.client());
+            (!piece.is_empty()).then_some(piece)
+        });
+        the_same(&Bench::connected(config()), &bytes, pieces);
     }
 
     /// Any bytes at all, before and after the upgrade.
