@@ -557,12 +557,13 @@ impl Member {
     fn perform(&mut self, shared: &mut Shared) -> Option<(ConnId, CloseReason)> {
         // The bytes wait in `transmit`; whoever took a step calls `write` when all is done, so that
         // much of it leaves in one piece. And `due` asks the endpoint.
-        let is_done =
-            |action: &Action<_>| matches!(action, Action::Send { .. } | Action::ArmTimer(_));
-        if shared.actions.iter().all(is_done) {
-            shared.actions.clear();
-            return None;
+        while let Some(Action::Send { .. } | Action::ArmTimer(_)) = shared.actions.front() {
+            shared.actions.pop_front();
         }
+        if shared.actions.is_empty() { None } else { self.perform_all(shared) }
+    }
+
+    fn perform_all(&mut self, shared: &mut Shared) -> Option<(ConnId, CloseReason)> {
         let mut failed = None;
         let mut actions = std::mem::take(&mut shared.actions);
         // What is left are events.

@@ -203,7 +203,6 @@ impl Client {
         }
     }
 
-    #[cfg(feature = "ws")]
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open(_))
     }
@@ -687,8 +686,8 @@ impl Client {
     pub(crate) fn settle(&mut self, out: &mut impl Sink) {
         let mut deadline = self.next_deadline();
         // Each turn moves the deadline into the future, since no duration is zero.
-        while deadline.is_some_and(|due| due <= self.now) || self.intent == Intent::Drain {
-            let was_due = self.do_what_is_due(out);
+        while self.is_due(deadline) || self.intent == Intent::Drain {
+            let was_due = self.do_what_is_due(deadline, out);
             deadline = self.next_deadline();
             if !was_due {
                 break;
@@ -699,14 +698,18 @@ impl Client {
         }
     }
 
+    fn is_due(&self, deadline: Option<Timestamp>) -> bool {
+        deadline.is_some_and(|due| due <= self.now)
+    }
+
     /// Does one thing that is due, if there is one.
     #[cold]
-    fn do_what_is_due(&mut self, out: &mut impl Sink) -> bool {
+    fn do_what_is_due(&mut self, deadline: Option<Timestamp>, out: &mut impl Sink) -> bool {
         if self.is_out_of_time() {
             self.end_shutdown(out);
         } else if self.intent == Intent::Drain && self.is_drained() {
             self.on_disconnect(out);
-        } else if self.next_deadline().is_some_and(|due| due <= self.now) {
+        } else if self.is_due(deadline) {
             self.on_deadline(out);
         } else {
             return false;
@@ -739,9 +742,13 @@ impl Client {
 
     fn on_deadline(&mut self, out: &mut impl Sink) {
         let now = self.now;
-        if self.outbox.expiry().is_some_and(|due| due <= now) {
+        if self.is_due(self.outbox.expiry()) {
             // What waited behind it may fit now.
             return self.pump(out);
+        }
+        if self.is_open() {
+            // It stays, nearly always, so it is not moved.
+            return self.on_link_deadline(out);
         }
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Connecting { conn, stage, deadline } => {
@@ -758,31 +765,32 @@ impl Client {
                 self.wait(until, spends);
                 self.open_if_due(out);
             }
-            Phase::Open(link) => self.on_link_deadline(link, out),
-            quiet @ (Phase::Idle | Phase::Failed(_)) => self.phase = quiet,
+            other => self.phase = other,
         }
     }
 
-    fn on_link_deadline(&mut self, mut link: Link, out: &mut impl Sink) {
-        let now = self.now;
+    fn on_link_deadline(&mut self, out: &mut impl Sink) {
+        let (now, config) = (self.now, &self.config);
+        let Phase::Open(link) = &mut self.phase else { return };
         if let Some(gate) = link.gate.as_mut().filter(|gate| **gate <= now) {
-            if now - *gate < self.config.clock_jump {
-                return self.drop_link(link, CloseReason::Timeout { stage: Stage::Resume }, out);
+            if now - *gate < config.clock_jump {
+                return self.time_out(Stage::Resume, out);
             }
-            *gate = now + self.config.resume_timeout;
+            *gate = now + config.resume_timeout;
         }
-        let verdict = match &mut link.heartbeat {
-            Some(heartbeat) if heartbeat.deadline() <= now => heartbeat.check(now, &self.config),
-            _ => Verdict::Alive,
-        };
-        if verdict == Verdict::Dead {
-            return self.drop_link(link, CloseReason::Timeout { stage: Stage::Heartbeat }, out);
-        }
-        self.phase = Phase::Open(link);
-        match verdict {
+        let heartbeat = link.heartbeat.as_mut().filter(|heartbeat| heartbeat.deadline() <= now);
+        match heartbeat.map_or(Verdict::Alive, |heartbeat| heartbeat.check(now, config)) {
+            Verdict::Alive => {}
             Verdict::Ask => self.ping(out),
             Verdict::AskAgain => self.ping_again(out),
-            Verdict::Alive | Verdict::Dead => {}
+            Verdict::Dead => self.time_out(Stage::Heartbeat, out),
+        }
+    }
+
+    /// The open connection did not do in time what it had to.
+    fn time_out(&mut self, stage: Stage, out: &mut impl Sink) {
+        if let Phase::Open(link) = core::mem::replace(&mut self.phase, Phase::Idle) {
+            self.drop_link(link, CloseReason::Timeout { stage }, out);
         }
     }
 

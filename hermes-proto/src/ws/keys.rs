@@ -28,8 +28,8 @@ pub(super) struct Asleep {
 /// A generator's seed, stream and place.
 const STATE: usize = 49;
 
-/// For so many heartbeats it is not disturbed again. (With all the rest 64 bytes.)
-const AHEAD: usize = 3;
+/// For so many heartbeats it is not disturbed again. (With all the rest 80 bytes.)
+const AHEAD: usize = 7;
 
 impl Keys {
     pub(super) fn new(rng: ChaCha12Rng) -> Self {
