@@ -228,6 +228,9 @@ mod event;
 mod frame;
 #[cfg(feature = "ws")]
 mod json;
+#[cfg(not(feature = "ws"))]
+#[path = "json_off.rs"]
+mod json;
 mod machine;
 mod message;
 mod on_demand;

@@ -1,6 +1,7 @@
 //! What the application sends.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::de::{Deserialize, IgnoredAny};
 
 use bytes::Bytes;
 
-use crate::{Frame, Text};
+use crate::{Frame, Text, json};
 
 /// A message on its way out: text that is known to be JSON, or what a gateway takes beside it.
 ///
@@ -38,10 +39,11 @@ impl Outgoing {
     ///
     /// [`SendError::Serialize`], where its `Serialize` fails.
     pub fn new<T: Serialize + ?Sized>(message: &T) -> Result<Self, SendError> {
-        match serde_json::to_string(message) {
-            Ok(json) => Ok(Outgoing::text(json)),
-            Err(error) => Err(SendError::Serialize(error.to_string())),
-        }
+        let mut bytes = Vec::new();
+        json::write(message, &mut bytes).map_err(SendError::not_written)?;
+        // JSON is UTF-8.
+        let text = String::from_utf8(bytes);
+        text.map(Outgoing::text).map_err(|error| SendError::Serialize(error.to_string()))
     }
 
     /// Takes text that is JSON already, and keeps it to the letter.
@@ -173,6 +175,11 @@ pub enum SendError {
 }
 
 impl SendError {
+    #[cold]
+    pub(crate) fn not_written(error: serde_json::Error) -> Self {
+        SendError::Serialize(error.to_string())
+    }
+
     /// The message, as it would have gone out.
     pub fn into_frame(self) -> Option<Frame> {
         match self {

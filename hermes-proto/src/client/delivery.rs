@@ -1,7 +1,6 @@
 //! Messages: from the application to the outbox, to a connection, and to the proof that they
 //! arrived.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -79,7 +78,7 @@ impl Client {
     /// so that little depends on `T`, and is compiled once for each.
     #[inline]
     pub(crate) fn write<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<Draft, SendError> {
-        self.outbox.write(message).map_err(not_written)
+        self.outbox.write(message).map_err(SendError::not_written)
     }
 
     pub(crate) fn send_written(
@@ -416,11 +415,6 @@ impl Client {
             unsent: unsent as u64,
         }));
     }
-}
-
-#[cold]
-fn not_written(error: serde_json::Error) -> SendError {
-    SendError::Serialize(error.to_string())
 }
 
 /// The name behind this one.

@@ -7,6 +7,8 @@ use core::mem;
 
 use serde::Serialize;
 
+use crate::json;
+
 /// No message begins behind so many bytes of a page.
 const FULL: usize = 8 << 10;
 
@@ -81,13 +83,7 @@ impl Pages {
         message: &T,
     ) -> Result<Draft, serde_json::Error> {
         let start = self.begin();
-        let bytes = &mut self.page.bytes;
-        #[cfg(feature = "ws")]
-        let written = crate::json::write(message, bytes);
-        // Without std serde_json writes into memory of its own alone.
-        #[cfg(not(feature = "ws"))]
-        let written = serde_json::to_vec(message).map(|json| bytes.extend_from_slice(&json));
-        match written {
+        match json::write(message, &mut self.page.bytes) {
             Ok(()) => Ok(Draft { start }),
             Err(error) => {
                 self.page.cut(start);
