@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
@@ -95,6 +95,14 @@ pub enum Accept {
         code: u16,
         /// `Retry-After`, in seconds.
         retry_after: Option<u64>,
+    },
+    /// The upgrade is redirected (RFC 9110 §15.4), and accepted where it asks for what it was
+    /// redirected to. Followed by those whose [`max_redirects`](crate::Config::max_redirects) says so.
+    Redirect {
+        /// The status: 301, 302, 307 or 308.
+        code: u16,
+        /// `Location`: a URL, or a path.
+        to: String,
     },
     /// The upgrade is accepted, and then the connection is dropped.
     Drop,
@@ -318,7 +326,7 @@ impl Gateway {
 impl Gateway {
     fn on_heard(&mut self, conn: u64, heard: Heard) {
         match heard {
-            Heard::Request { answer } => self.on_request(conn, answer),
+            Heard::Request { host, path, answer } => self.on_request(conn, &host, &path, answer),
             Heard::Text(text) => self.on_text(conn, text),
             Heard::Ping(data) => {
                 if self.behaviour.pongs {
@@ -347,11 +355,19 @@ impl Gateway {
         }
     }
 
-    fn on_request(&mut self, conn: u64, answer: Vec<u8>) {
+    fn on_request(&mut self, conn: u64, host: &str, path: &str, answer: Vec<u8>) {
         match self.behaviour.accept.clone() {
             Accept::Status { code, retry_after } => {
-                self.say(conn, peer::refusal(code, retry_after));
+                let wait = retry_after.map(|seconds| ("Retry-After", seconds.to_string()));
+                self.say(conn, peer::refusal(code, wait));
                 return self.end(conn);
+            }
+            Accept::Redirect { code, to } => {
+                let (_, there) = to.split_once("://").unwrap_or_default();
+                if to != path && there.strip_prefix(host) != Some(path) {
+                    self.say(conn, peer::refusal(code, Some(("Location", to))));
+                    return self.end(conn);
+                }
             }
             Accept::NotHttp => {
                 self.say(conn, b"220 mail.example ESMTP\r\n".to_vec());

@@ -1,5 +1,6 @@
 //! A server's end of one connection: bytes to frames, frames to bytes (RFC 6455).
 
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
@@ -14,6 +15,8 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 pub(super) enum Heard {
     /// The upgrade request, and the answer that accepts it.
     Request {
+        host: String,
+        path: String,
         answer: Vec<u8>,
     },
     Text(String),
@@ -77,15 +80,20 @@ impl Reader {
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(_) => return Err("not an HTTP request"),
         };
-        let key = request.headers.iter().find(|header| header.name == "Sec-WebSocket-Key");
-        let key = derive_accept_key(key.ok_or("no Sec-WebSocket-Key")?.value);
+        let headers = &*request.headers;
+        let header = |name| headers.iter().find(|header| header.name == name);
+        let key = header("Sec-WebSocket-Key").ok_or("no Sec-WebSocket-Key")?;
+        let key = derive_accept_key(key.value);
+        let host = header("Host").ok_or("no Host")?;
+        let host = String::from_utf8_lossy(host.value).into_owned();
+        let path = request.path.ok_or("no path")?.to_owned();
         let answer = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {key}\r\n\r\n"
         );
         self.buffer.drain(..size);
         self.stage = Stage::Frames;
-        Ok(Some(Heard::Request { answer: answer.into_bytes() }))
+        Ok(Some(Heard::Request { host, path, answer: answer.into_bytes() }))
     }
 
     fn frame(&mut self) -> Result<Option<Heard>, &'static str> {
@@ -151,9 +159,8 @@ pub(super) fn close(code: Option<u16>) -> Vec<u8> {
     frame(OpCode::Control(Control::Close), &payload)
 }
 
-/// An answer that refuses the upgrade.
-pub(super) fn refusal(status: u16, retry_after: Option<u64>) -> Vec<u8> {
-    let wait = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n"));
-    let wait = wait.unwrap_or_default();
-    format!("HTTP/1.1 {status} No\r\n{wait}Content-Length: 0\r\n\r\n").into_bytes()
+/// An answer that does not accept the upgrade.
+pub(super) fn refusal(status: u16, header: Option<(&str, String)>) -> Vec<u8> {
+    let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
+    format!("HTTP/1.1 {status} No\r\n{header}Content-Length: 0\r\n\r\n").into_bytes()
 }

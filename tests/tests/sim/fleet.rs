@@ -69,6 +69,7 @@ pub(crate) fn config(dice: &mut Dice) -> Config {
         outbox_max_bytes: *dice.pick(&[2_000, 1 << 20]),
         overflow: *dice.pick(&[Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest]),
         unflushed_max_bytes: *dice.pick(&[1, 200, 64 << 10]),
+        max_redirects: *dice.pick(&[0, 1, 5]),
         fallback_urls: match dice.below(5) {
             0 => vec!["wss://other.test/".into(), "ws://third.test/".into()],
             _ => Vec::new(),
@@ -229,7 +230,7 @@ pub(crate) fn change_mood(sim: &mut Sim, mood: Mood, dice: &mut Dice) -> Mood {
         return Mood::Good;
     }
     let behaviour = &mut gateway.behaviour;
-    match dice.below(18) {
+    match dice.below(20) {
         0 => behaviour.accept = Accept::Refuse,
         1 => behaviour.accept = Accept::Ignore,
         2 => behaviour.accept = Accept::Status { code: 503, retry_after: Some(30) },
@@ -248,6 +249,13 @@ pub(crate) fn change_mood(sim: &mut Sim, mood: Mood, dice: &mut Dice) -> Mood {
         13 => gateway.flood(40),
         14 => gateway.close(*dice.pick(&[1000, 1001, 1008, 1012, 4321])),
         15 => gateway.reset_all(),
+        16 | 17 => {
+            let code = *dice.pick(&[301, 302, 307, 308]);
+            // Another path, another origin, further and further, nowhere.
+            let to = ["/elsewhere", "ws://elsewhere.test/", "further/", "mailto:nobody"];
+            let to = dice.pick(&to);
+            behaviour.accept = Accept::Redirect { code, to: (*to).to_owned() };
+        }
         _ => gateway.restart(dice.chance(50)),
     }
     // What it does at once hits those who are there; the door those who come.

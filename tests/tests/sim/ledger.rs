@@ -70,6 +70,8 @@ struct Pace {
     is_stopped: bool,
     /// The next one is to begin as soon as this one is closed.
     reopens: bool,
+    /// Redirects that were followed, one after the other.
+    redirects: u32,
 }
 
 /// What the application does.
@@ -268,9 +270,21 @@ impl Ledger {
         pace.announced = retry_at;
         pace.asked = false;
         pace.is_free = std::mem::take(&mut pace.reopens);
+        let is_redirect = matches!(
+            reason,
+            CloseReason::Http { redirect: Some(redirect), .. } if redirect.refused.is_none()
+        );
+        pace.redirects = if is_redirect { pace.redirects + 1 } else { 0 };
         // Else nobody wants another one, or there is no network.
         let Some(retry_at) = retry_at else { return Ok(()) };
         let wait = retry_at - at;
+        if is_redirect {
+            let (most, count) = (config.max_redirects, pace.redirects);
+            ensure!(count <= most, "redirect {count} is followed, of {most} at most");
+            ensure!(wait.is_zero(), "the wait is {wait:?}, after a redirect");
+            pace.is_free = true;
+            return Ok(());
+        }
         if pace.is_free && wait.is_zero() {
             return Ok(());
         }
