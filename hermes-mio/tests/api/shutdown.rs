@@ -1,14 +1,10 @@
 //! The end of a client: what is left goes first, and a report says what became of it.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-#![cfg(feature = "gateway")]
-
-mod common;
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 use hermes_mio::gateway::{Gateway, Misbehaviour, Target};
 use hermes_mio::proto::GiveUp;
 use hermes_mio::{

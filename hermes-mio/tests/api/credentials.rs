@@ -1,14 +1,11 @@
 //! Fresh credentials before each attempt, from a source that may take its time.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
-mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 use hermes_mio::proto::close::Stage;
 use hermes_mio::{Client, CloseReason, Config, Credentials, Error, Event, Options, State};
 

@@ -1,14 +1,11 @@
 //! Sending from other threads.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use hermes_mio::{
     Client, CloseReason, Config, HandoverError, Options, Outgoing, SendError, Sender,
 };

@@ -1,13 +1,9 @@
 //! What comes after a failure, and when: what the gateway asks for, what no retry mends, other
 //! gateways, another network.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-#![cfg(feature = "gateway")]
-
-mod common;
 
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 use hermes_mio::gateway::{Gateway, Misbehaviour, RetryAfter, Target};
 use hermes_mio::proto::close::Stage;
 use hermes_mio::proto::{DropReason, GiveUp, Resume};

@@ -1,7 +1,4 @@
 //! Many clients in one loop.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
-mod common;
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -12,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 use hermes_mio::proto::Jitter;
 use hermes_mio::{
     ClientId, CloseReason, Config, Error, Event, Fleet, FleetOptions, Options, SendError, State,

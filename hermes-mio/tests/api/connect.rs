@@ -1,14 +1,11 @@
 //! How a connection is made, and every way in which it isn't.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 use hermes_mio::proto::close::Stage;
 use hermes_mio::{Client, CloseReason, Config, Event, State};
 

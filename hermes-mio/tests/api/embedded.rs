@@ -1,14 +1,11 @@
 //! A driver in a loop of the application's own, with other things in it.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
-mod common;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 use hermes_mio::proto::Jitter;
 use hermes_mio::{
     ClientId, CloseReason, Config, Driver, Event, FleetOptions, MemberMut, Outgoing, ReadBuffer,

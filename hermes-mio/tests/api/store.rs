@@ -1,14 +1,10 @@
 //! The session between two runs.
-#![cfg(unix)] // Modes and links.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
-mod common;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 use hermes_mio::proto::Session;
 use hermes_mio::{
     Client, Config, Event, FileStore, MemoryStore, Options, SessionStore, StoreError,

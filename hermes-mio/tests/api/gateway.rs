@@ -1,7 +1,5 @@
 //! The development gateway, as its clients see it: over real sockets, through tungstenite's own
 //! blocking client. Nothing here sleeps; whatever is awaited has a deadline.
-#![cfg(feature = "gateway")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -1,14 +1,11 @@
 //! A client by itself, against tungstenite's server side.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 use hermes_mio::proto::close::Stage;
 use hermes_mio::proto::{CloseReason, Config, Event, Outgoing, SendError, State};
 use hermes_mio::{Client, Credentials, Error, Options, Recording};
