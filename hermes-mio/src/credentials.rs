@@ -31,13 +31,13 @@ impl Provider {
 
     /// Asks for credentials, at once or after the call under way. `bell` rings once there is
     /// an answer.
-    pub(crate) fn ask(&mut self, conn: ConnId, url: &Url, bell: &Bell) -> Result<(), String> {
+    pub(crate) fn ask(&mut self, conn: ConnId, url: &Url, bell: Bell) -> Result<(), String> {
         if self.running.is_some() {
             self.waiting = Some((conn, url.clone()));
             return Ok(());
         }
         let (reply, answer) = mpsc::sync_channel(1);
-        let (source, url, bell) = (Arc::clone(&self.source), url.clone(), bell.clone());
+        let (source, url) = (Arc::clone(&self.source), url.clone());
         let call = move || {
             // Where the driver is gone there is nobody to tell.
             if reply.send(call(&source, &url)).is_ok() {
@@ -52,7 +52,11 @@ impl Provider {
 
     /// The answer for `live`, the connection that there is, once there is one. One that comes too
     /// late for its own attempt is nobody else's: the next attempt gets a call of its own.
-    pub(crate) fn poll(&mut self, live: Option<ConnId>, bell: &Bell) -> Option<(ConnId, Answer)> {
+    pub(crate) fn poll(
+        &mut self,
+        live: Option<ConnId>,
+        bell: impl FnOnce() -> Bell,
+    ) -> Option<(ConnId, Answer)> {
         let (conn, answer) = self.running.as_ref()?;
         let answer = match answer.try_recv() {
             Ok(answer) => answer,
@@ -65,7 +69,7 @@ impl Provider {
             return Some((conn, answer));
         }
         let (conn, url) = self.waiting.take().filter(|(conn, _)| Some(*conn) == live)?;
-        let error = self.ask(conn, &url, bell).err()?;
+        let error = self.ask(conn, &url, bell()).err()?;
         Some((conn, Err(error)))
     }
 }

@@ -20,7 +20,6 @@ pub(crate) struct Inbox {
 }
 
 /// Rings for one member.
-#[derive(Clone)]
 pub(crate) struct Bell {
     pub(crate) inbox: Arc<Inbox>,
     member: usize,

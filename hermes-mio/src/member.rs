@@ -506,10 +506,9 @@ impl Member {
 
     /// When there is something to do even if nothing happens.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        [self.endpoint.deadline(), self.link.deadline(), self.gathering()]
-            .into_iter()
-            .flatten()
-            .min()
+        // Asked several times a turn, so not by way of an array.
+        let others = sooner(self.link.deadline(), self.gathering());
+        sooner(self.endpoint.deadline(), others)
     }
 }
 
@@ -629,7 +628,7 @@ impl Member {
             return Err(refused("there is no source of them".into()));
         };
         let bell = self.inbox.bell(self.id.index());
-        provider.ask(conn, self.endpoint.client().url(), &bell).map_err(refused)
+        provider.ask(conn, self.endpoint.client().url(), bell).map_err(refused)
     }
 
     /// Begins to make a connection.
@@ -723,8 +722,8 @@ impl Member {
         let live = self.core().conn();
         let provider = self.attachments.get_mut().and_then(|more| more.provider.as_mut());
         let Some(provider) = provider else { return };
-        let bell = self.inbox.bell(self.id.index());
-        let Some((conn, answer)) = provider.poll(live, &bell) else { return };
+        let bell = || self.inbox.bell(self.id.index());
+        let Some((conn, answer)) = provider.poll(live, bell) else { return };
         let input = match answer {
             Ok(credentials) => Input::Credentials { conn, credentials },
             Err(text) => {
@@ -884,6 +883,13 @@ impl Member {
         }
         let within = until - shared.now;
         self.step(shared, Input::Shutdown { within });
+    }
+}
+
+fn sooner(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -77,9 +77,10 @@
 //!
 //! - **The gateway**: its [`Behaviour`] is how it is from now on. It can [refuse](Accept::Refuse)
 //!   connections or [ignore](Accept::Ignore) them, answer with a [status](Accept::Status) and a
-//!   `Retry-After`, [redirect](Accept::Redirect), accept and [drop](Accept::Drop) or [close](Accept::Close), read nothing, answer
-//!   nothing, answer no Pings, forget sessions, and lie. And it can do things at once:
-//!   [close](Gateway::close), send, [flood](Gateway::flood), [restart](Gateway::restart).
+//!   `Retry-After`, [redirect](Accept::Redirect), accept and [drop](Accept::Drop) or
+//!   [close](Accept::Close), read nothing, answer nothing, answer no Pings, forget sessions, and lie.
+//!   And it can do things at once: [close](Gateway::close), send, [flood](Gateway::flood),
+//!   [restart](Gateway::restart).
 //! - **The network**: an endpoint's [`Conditions`] say how long bytes are under way, how they are
 //!   cut, how much a write takes, and what happens to connections by chance. [`Sim::inject`] makes
 //!   a [`Fault`] happen: a break at any byte, a stall, a link that is dead without a word.
