@@ -5,9 +5,10 @@
 //! ([`seen`], [`send::check`]). [`contest`] measures: time, in rounds that take turns, since on a
 //! machine with other things to do only neighbours in time can be compared; and instructions,
 //! which Valgrind counts and which repeat. [`scale`] has contests between sizes, [`loopback`] has
-//! sockets.
+//! sockets, on certain [`cores`].
 
 pub mod contest;
+pub mod cores;
 pub mod link;
 pub mod load;
 pub mod loopback;

@@ -2,8 +2,7 @@
 //!
 //! Threads are the gateway, on tungstenite's socket: to one message they answer with a flood, to
 //! any other with the same. The contenders take turns on the main thread, each on a connection of
-//! its own, and what the gateway costs concerns both alike. Where the scheduler puts a thread makes
-//! more of a difference than all else, so each has its core.
+//! its own, and what the gateway costs concerns both alike. Each has its [core](crate::cores).
 
 use std::hint::black_box;
 use std::io::{self, Read, Write};
@@ -12,10 +11,10 @@ use std::time::Instant;
 
 use hermes_mio::{Client, Config, Event};
 use mio::{Events, Interest, Poll, Token};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use tungstenite::Message;
 
+use crate::cores::{self, bind_to};
 use crate::load::{Load, Mix};
 use crate::receive::{floor, hermes, message::Flat};
 use crate::seen::Count;
@@ -39,9 +38,7 @@ const TRIPS: usize = 25;
 /// Where there is no loopback, or only one core.
 pub fn main() {
     let only = std::env::args().skip(1).find(|arg| arg != "--bench");
-    let mine = sched_getaffinity(None).expect("the system tells");
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| mine.is_set(*core));
-    let [here, there] = [(); 2].map(|()| cores.next().expect("two cores"));
+    let [here, there] = cores::two();
     for (core, place) in [(here, "the client's core"), (there, "a core of its own")] {
         let gateway = gateway(core);
         bind_to(here);
@@ -156,12 +153,6 @@ fn gateway(core: usize) -> SocketAddr {
         }
     });
     address
-}
-
-fn bind_to(core: usize) {
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    sched_setaffinity(None, &cores).expect("it is one of ours");
 }
 
 /// Until the client is gone.

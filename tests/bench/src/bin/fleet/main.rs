@@ -4,9 +4,10 @@
 //! $ cargo run --release --bin fleet -- hermes 5000   # or: bare 5000
 //! ```
 //!
-//! The gateway is a process of its own. Both contenders connect to it, are given a session, and send
-//! a Ping each heartbeat; then the gateway is killed and started again. `bare` is what the work
-//! takes at least: sockets in a `Vec`, one timer queue, bytes that are not even looked at.
+//! The gateway is a process of its own, on another core. Both contenders connect to it, are given a
+//! session, and send a Ping each heartbeat; then the gateway is killed and started again. `bare` is
+//! what the work takes at least: sockets in a `Vec`, one timer queue, bytes that are not even looked
+//! at.
 
 mod bare;
 mod gateway;
@@ -14,6 +15,8 @@ mod hermes;
 mod process;
 
 use std::time::Duration;
+
+use hermes_bench::cores;
 
 /// What a contender does, in turn.
 pub trait Contender {
@@ -36,7 +39,10 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        ["gateway", port] => gateway::run(port.parse().expect("a port")),
+        ["gateway", port, core] => {
+            cores::bind_to(core.parse().expect("a number"));
+            gateway::run(port.parse().expect("a port"))
+        }
         [who, clients] => measure(who, clients.parse().expect("a number")),
         _ => eprintln!("fleet hermes|bare CLIENTS"),
     }
@@ -44,7 +50,9 @@ fn main() {
 
 fn measure(who: &str, clients: usize) {
     process::raise_file_limit();
-    let mut gateway = process::Gateway::start(0);
+    let [here, there] = cores::two();
+    cores::bind_to(here);
+    let mut gateway = process::Gateway::start(0, there);
     let url = format!("ws://127.0.0.1:{}/", gateway.port);
     let mut contender: Box<dyn Contender> = match who {
         "hermes" => Box::new(hermes::Hermes::new(url)),
@@ -66,7 +74,7 @@ fn measure(who: &str, clients: usize) {
 
     let port = gateway.port;
     gateway.kill();
-    let mut back = contender.come_back(&mut || gateway = process::Gateway::start(port));
+    let mut back = contender.come_back(&mut || gateway = process::Gateway::start(port, there));
     back.sort_unstable();
     assert_eq!(back.len(), clients, "some did not come back");
     println!("{who}: back after {:.2} s; by tenths of a second:", back[clients - 1].as_secs_f64());

@@ -11,11 +11,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// On this port, or for 0 on a free one.
-    pub fn start(port: u16) -> Self {
+    /// On this port, or for 0 on a free one, and on this core.
+    pub fn start(port: u16, core: usize) -> Self {
         let exe = std::env::current_exe().expect("this is one");
         let mut child = Command::new(exe)
-            .args(["gateway", &port.to_string()])
+            .args(["gateway", &port.to_string(), &core.to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .expect("it can be started again");
