@@ -506,9 +506,10 @@ impl Member {
 
     /// When there is something to do even if nothing happens.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        // Asked several times a turn, so not by way of an array.
-        let others = sooner(self.link.deadline(), self.gathering());
-        sooner(self.endpoint.deadline(), others)
+        [self.endpoint.deadline(), self.link.deadline(), self.gathering()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -883,13 +884,6 @@ impl Member {
         }
         let within = until - shared.now;
         self.step(shared, Input::Shutdown { within });
-    }
-}
-
-fn sooner(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 

@@ -15,13 +15,7 @@ use tungstenite::protocol::CloseFrame;
 
 #[test]
 fn chat_there_and_back() {
-    let peer = Peer::start(|listener| {
-        let mut socket = accept(&listener);
-        let text = read_text(&mut socket);
-        send(&mut socket, &text);
-        read_close(&mut socket);
-        text
-    });
+    let peer = Peer::echo();
     let mut client = client(config(peer.url()));
     client.connect();
     assert!(matches!(next(&mut client), Event::Connected { .. }));

@@ -104,12 +104,7 @@ impl Application {
 
 #[test]
 fn a_driver_shares_the_loop() {
-    let peer = Peer::start(|listener| {
-        let mut socket = accept(&listener);
-        let text = read_text(&mut socket);
-        send(&mut socket, &text);
-        read_close(&mut socket);
-    });
+    let peer = Peer::echo();
     let mut application = Application::new([config(peer.url())]);
     assert_eq!(application.driver.timeout(), None, "nothing to do, nothing to wait for");
     application.client(0).connect();

@@ -143,12 +143,7 @@ fn a_dropped_client_releases_its_senders() {
 
 #[test]
 fn a_sender_wakes_a_client_that_sleeps() {
-    let peer = Peer::start(|listener| {
-        let mut socket = accept(&listener);
-        let text = read_text(&mut socket);
-        send(&mut socket, &text);
-        read_close(&mut socket);
-    });
+    let peer = Peer::echo();
     let mut client = client(config(peer.url()));
     client.connect();
     wait_for(&mut client, connected);

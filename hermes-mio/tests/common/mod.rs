@@ -45,6 +45,19 @@ impl<T: Send + 'static> Peer<T> {
     }
 }
 
+impl Peer<String> {
+    /// One that answers a text with the same, and waits for the Close frame. The text is its end.
+    pub(crate) fn echo() -> Self {
+        Peer::start(|listener| {
+            let mut socket = accept(&listener);
+            let text = read_text(&mut socket);
+            send(&mut socket, &text);
+            read_close(&mut socket);
+            text
+        })
+    }
+}
+
 /// Accepts a connection. No read or write on it takes for ever.
 pub(crate) fn accept_tcp(listener: &TcpListener) -> TcpStream {
     let (stream, _) = listener.accept().unwrap();

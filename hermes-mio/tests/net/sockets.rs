@@ -53,12 +53,7 @@ fn settings_that_can_not_be() {
 /// A connection that does all that can be asked of it.
 #[test]
 fn settings_that_can_be() {
-    let peer = Peer::start(|listener| {
-        let mut socket = accept(&listener);
-        let text = read_text(&mut socket);
-        send(&mut socket, &text);
-        read_close(&mut socket);
-    });
+    let peer = Peer::echo();
     let options = Options::new(config(peer.url()))
         .keepalive(Duration::from_secs(60))
         .send_buffer(4096)

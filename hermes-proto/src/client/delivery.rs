@@ -196,7 +196,7 @@ impl Client {
     /// Gives up what waited for too long.
     #[inline]
     pub(super) fn expire(&mut self, out: &mut impl Sink) {
-        if self.outbox.expiry().is_some_and(|due| due <= self.now) {
+        if self.is_due(self.outbox.expiry()) {
             self.expire_due(out);
         }
     }

@@ -698,7 +698,7 @@ impl Client {
         }
     }
 
-    fn is_due(&self, deadline: Option<Timestamp>) -> bool {
+    pub(super) fn is_due(&self, deadline: Option<Timestamp>) -> bool {
         deadline.is_some_and(|due| due <= self.now)
     }
 

@@ -19,16 +19,6 @@ fn client_through(proxy: &str, config: Config) -> Client {
     Client::new(Options::new(config).proxy(Proxy::new(proxy).unwrap())).unwrap()
 }
 
-/// A gateway for one client, which it hears and echoes.
-fn echo() -> Peer {
-    Peer::start(|listener| {
-        let mut socket = accept(&listener);
-        let text = read_text(&mut socket);
-        send(&mut socket, &text);
-        read_close(&mut socket);
-    })
-}
-
 /// Has it say something, and hear it.
 fn chat_with(client: &mut Client, text: &str) {
     client.connect();
@@ -43,7 +33,7 @@ fn http_and_socks5_lead_to_the_gateway() {
         [(Language::Http, "http", "YWRhOmxvdmVsYWNl"), (Language::Socks5, "socks5", "ada:lovelace")]
     {
         for shows_login in [false, true] {
-            let gateway = echo();
+            let gateway = Peer::echo();
             let proxy = server::Proxy::start(language, gateway.addr);
             let who = if shows_login { "ada:lovelace@" } else { "" };
             let url = format!("{scheme}://{who}{}", proxy.addr);
@@ -60,7 +50,7 @@ fn http_and_socks5_lead_to_the_gateway() {
 /// Whom it needs no proxy for.
 #[test]
 fn exceptions_are_connected_directly() {
-    let gateway = echo();
+    let gateway = Peer::echo();
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let proxy = Proxy::new(&format!("http://{nobody}")).unwrap().except("127.0.0.0/8");
     let mut client = Client::new(Options::new(config(gateway.url())).proxy(proxy)).unwrap();
