@@ -1,15 +1,17 @@
-//! How messages are written as JSON: by serde_json, but for strings.
+//! How messages are written as JSON: strings and what is between values here, all else by serde_json.
 //!
-//! serde_json looks at a string byte by byte for what has to be escaped, which is more than half of
-//! what sending takes (BENCHMARKS.md). Here the scanner looks, which takes many at a time. A test and
+//! serde_json looks at a string byte by byte for what has to be escaped, which was more than half of
+//! what sending took (BENCHMARKS.md). Here the scanner looks, which takes many at a time. A test and
 //! a fuzz target compare what is written.
 
 use alloc::vec::Vec;
 use core::fmt::Display;
+use core::mem;
 use std::io::{self, Write};
 
 use serde::ser::{self, Serialize, Serializer};
-use serde_json::ser::{CharEscape, Formatter};
+use serde_json::Error;
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
 use crate::message::plain;
 
@@ -18,31 +20,34 @@ use crate::message::plain;
 /// # Errors
 ///
 /// Where its `Serialize` fails; then a part of it may be there.
-pub(crate) fn write<T>(value: &T, to: &mut Vec<u8>) -> Result<(), serde_json::Error>
+pub(crate) fn write<T>(value: &T, to: &mut Vec<u8>) -> Result<(), Error>
 where
     T: Serialize + ?Sized,
 {
-    value.serialize(Json(&mut serde_json::Serializer::with_formatter(to, Strings)))
+    value.serialize(Json(to))
 }
 
-/// Bytes, to serde_json, are the string that they are the UTF-8 of.
-struct Strings;
+fn write_string(string: &str, to: &mut Vec<u8>) {
+    let string = string.as_bytes();
+    to.reserve(string.len() + 2);
+    to.push(b'"');
+    if plain(string) == string.len() {
+        to.extend_from_slice(string);
+    } else {
+        write_escaped(string, to);
+    }
+    to.push(b'"');
+}
 
-impl Formatter for Strings {
-    #[inline]
-    fn write_byte_array<W>(&mut self, to: &mut W, mut string: &[u8]) -> io::Result<()>
-    where
-        W: ?Sized + Write,
-    {
-        self.begin_string(to)?;
-        loop {
-            let (run, rest) = string.split_at_checked(plain(string)).unwrap_or((string, &[]));
-            to.write_all(run)?;
-            let Some((&byte, rest)) = rest.split_first() else { break };
-            self.write_char_escape(to, escape(byte))?;
-            string = rest;
-        }
-        self.end_string(to)
+#[cold]
+fn write_escaped(mut string: &[u8], to: &mut Vec<u8>) {
+    loop {
+        let (run, rest) = string.split_at_checked(plain(string)).unwrap_or((string, &[]));
+        to.extend_from_slice(run);
+        let Some((&byte, rest)) = rest.split_first() else { return };
+        // Memory takes everything.
+        let _ = CompactFormatter.write_char_escape(to, escape(byte));
+        string = rest;
     }
 }
 
@@ -59,128 +64,210 @@ fn escape(byte: u8) -> CharEscape {
     }
 }
 
-/// serde_json's serializer, its parts, and the values that it is given, with strings as bytes.
-struct Json<S>(S);
+/// Writes one value.
+struct Json<'a>(&'a mut Vec<u8>);
 
-impl<T: Serialize + ?Sized> Serialize for Json<&T> {
+impl<'a> Json<'a> {
     #[inline]
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Json(serializer))
+    fn parts(self, begin: u8, end: &'static [u8]) -> Result<Parts<'a>, Error> {
+        self.0.push(begin);
+        Ok(Parts { to: self.0, is_first: true, end })
+    }
+
+    /// Begins the object whose one member is a variant.
+    fn begin_variant(&mut self, variant: &str) {
+        self.0.push(b'{');
+        write_string(variant, self.0);
+        self.0.push(b':');
     }
 }
 
-/// Hands on what it is given.
-macro_rules! as_it_is {
-    ($($method:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+/// As serde_json writes it.
+macro_rules! by_serde_json {
+    ($($method:ident($($argument:ident: $type:ty),*);)*) => {
         $(
-            #[inline]
-            fn $method(self, $($argument: $type),*) -> Result<$result, S::Error> {
-                self.0.$method($($argument),*)
+            fn $method(self, $($argument: $type),*) -> Result<(), Error> {
+                serde_json::Serializer::new(self.0).$method($($argument),*)
             }
         )*
     };
 }
 
-/// Hands it on, for parts to come.
-macro_rules! in_parts {
-    ($($method:ident($($argument:ident: $type:ty),*) -> $parts:ident;)*) => {
-        $(
-            type $parts = Json<S::$parts>;
+impl<'a> Serializer for Json<'a> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Parts<'a>;
+    type SerializeTuple = Parts<'a>;
+    type SerializeTupleStruct = Parts<'a>;
+    type SerializeTupleVariant = Parts<'a>;
+    type SerializeMap = Parts<'a>;
+    type SerializeStruct = Parts<'a>;
+    type SerializeStructVariant = Parts<'a>;
 
-            #[inline]
-            fn $method(self, $($argument: $type),*) -> Result<Self::$parts, S::Error> {
-                self.0.$method($($argument),*).map(Json)
-            }
-        )*
-    };
-}
-
-impl<S: Serializer> Serializer for Json<S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
-
-    #[inline]
-    fn serialize_str(self, string: &str) -> Result<S::Ok, S::Error> {
-        self.0.serialize_bytes(string.as_bytes())
+    by_serde_json! {
+        serialize_bool(value: bool);
+        serialize_i8(value: i8);
+        serialize_i16(value: i16);
+        serialize_i32(value: i32);
+        serialize_i64(value: i64);
+        serialize_i128(value: i128);
+        serialize_u8(value: u8);
+        serialize_u16(value: u16);
+        serialize_u32(value: u32);
+        serialize_u64(value: u64);
+        serialize_u128(value: u128);
+        serialize_f32(value: f32);
+        serialize_f64(value: f64);
+        serialize_char(value: char);
+        serialize_bytes(value: &[u8]);
+        serialize_none();
+        serialize_unit();
+        serialize_unit_struct(name: &'static str);
     }
 
     #[inline]
-    fn serialize_bytes(self, bytes: &[u8]) -> Result<S::Ok, S::Error> {
-        self.0.collect_seq(bytes)
+    fn serialize_str(self, string: &str) -> Result<(), Error> {
+        write_string(string, self.0);
+        Ok(())
     }
 
-    as_it_is! {
-        serialize_bool(value: bool) -> S::Ok;
-        serialize_i8(value: i8) -> S::Ok;
-        serialize_i16(value: i16) -> S::Ok;
-        serialize_i32(value: i32) -> S::Ok;
-        serialize_i64(value: i64) -> S::Ok;
-        serialize_i128(value: i128) -> S::Ok;
-        serialize_u8(value: u8) -> S::Ok;
-        serialize_u16(value: u16) -> S::Ok;
-        serialize_u32(value: u32) -> S::Ok;
-        serialize_u64(value: u64) -> S::Ok;
-        serialize_u128(value: u128) -> S::Ok;
-        serialize_f32(value: f32) -> S::Ok;
-        serialize_f64(value: f64) -> S::Ok;
-        serialize_char(value: char) -> S::Ok;
-        serialize_none() -> S::Ok;
-        serialize_unit() -> S::Ok;
-        serialize_unit_struct(name: &'static str) -> S::Ok;
-        serialize_unit_variant(name: &'static str, index: u32, variant: &'static str) -> S::Ok;
-    }
-
-    in_parts! {
-        serialize_seq(length: Option<usize>) -> SerializeSeq;
-        serialize_tuple(length: usize) -> SerializeTuple;
-        serialize_tuple_struct(name: &'static str, length: usize) -> SerializeTupleStruct;
-        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, length: usize)
-            -> SerializeTupleVariant;
-        serialize_map(length: Option<usize>) -> SerializeMap;
-        serialize_struct(name: &'static str, length: usize) -> SerializeStruct;
-        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, length: usize)
-            -> SerializeStructVariant;
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Error> {
+        serde_json::Serializer::new(self.0).collect_str(value)
     }
 
     #[inline]
-    fn serialize_some<T>(self, value: &T) -> Result<S::Ok, S::Error>
-    where
-        T: Serialize + ?Sized,
-    {
-        self.0.serialize_some(&Json(value))
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        value.serialize(self)
     }
 
     #[inline]
-    fn serialize_newtype_struct<T>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error>
-    where
-        T: Serialize + ?Sized,
-    {
-        self.0.serialize_newtype_struct(name, &Json(value))
-    }
-
-    #[inline]
-    fn serialize_newtype_variant<T>(
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        name: &'static str,
-        index: u32,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Error> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        mut self,
+        _: &'static str,
+        _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<S::Ok, S::Error>
-    where
-        T: Serialize + ?Sized,
-    {
-        self.0.serialize_newtype_variant(name, index, variant, &Json(value))
+    ) -> Result<(), Error> {
+        self.begin_variant(variant);
+        value.serialize(Json(self.0))?;
+        self.0.push(b'}');
+        Ok(())
     }
 
-    fn collect_str<T>(self, value: &T) -> Result<S::Ok, S::Error>
-    where
-        T: Display + ?Sized,
-    {
-        self.0.collect_str(value)
+    fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'a>, Error> {
+        self.parts(b'[', b"]")
     }
 
-    fn is_human_readable(&self) -> bool {
-        self.0.is_human_readable()
+    fn serialize_tuple(self, _: usize) -> Result<Parts<'a>, Error> {
+        self.parts(b'[', b"]")
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts<'a>, Error> {
+        self.parts(b'[', b"]")
+    }
+
+    fn serialize_tuple_variant(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts<'a>, Error> {
+        self.begin_variant(variant);
+        self.parts(b'[', b"]}")
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Parts<'a>, Error> {
+        self.parts(b'{', b"}")
+    }
+
+    #[inline]
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Parts<'a>, Error> {
+        if is_serde_json(name) {
+            // Its one field is all of it.
+            return Ok(Parts { to: self.0, is_first: true, end: b"" });
+        }
+        self.parts(b'{', b"}")
+    }
+
+    fn serialize_struct_variant(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts<'a>, Error> {
+        self.begin_variant(variant);
+        self.parts(b'{', b"}}")
+    }
+}
+
+/// Whether it is a name for serde_json's own: text that is JSON already, or a number.
+#[inline]
+fn is_serde_json(name: &str) -> bool {
+    name.starts_with("$serde_json::")
+}
+
+/// Writes elements or members, and what comes behind them.
+struct Parts<'a> {
+    to: &'a mut Vec<u8>,
+    is_first: bool,
+    end: &'static [u8],
+}
+
+impl Parts<'_> {
+    #[inline]
+    fn next(&mut self) {
+        if !mem::take(&mut self.is_first) {
+            self.to.push(b',');
+        }
+    }
+
+    #[inline]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.next();
+        value.serialize(Json(self.to))
+    }
+
+    #[inline]
+    fn member<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        if is_serde_json(name) {
+            let mut serializer = serde_json::Serializer::new(&mut *self.to);
+            let mut own = serializer.serialize_struct(name, 1)?;
+            ser::SerializeStruct::serialize_field(&mut own, name, value)?;
+            return ser::SerializeStruct::end(own);
+        }
+        self.next();
+        write_string(name, self.to);
+        self.to.push(b':');
+        value.serialize(Json(self.to))
+    }
+
+    #[inline]
+    fn finish(self) -> Result<(), Error> {
+        self.to.extend_from_slice(self.end);
+        Ok(())
     }
 }
 
@@ -188,18 +275,18 @@ impl<S: Serializer> Serializer for Json<S> {
 macro_rules! elements {
     ($($parts:ident::$method:ident)*) => {
         $(
-            impl<S: ser::$parts> ser::$parts for Json<S> {
-                type Ok = S::Ok;
-                type Error = S::Error;
+            impl ser::$parts for Parts<'_> {
+                type Ok = ();
+                type Error = Error;
 
                 #[inline]
-                fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-                    self.0.$method(&Json(value))
+                fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+                    self.element(value)
                 }
 
                 #[inline]
-                fn end(self) -> Result<S::Ok, S::Error> {
-                    self.0.end()
+                fn end(self) -> Result<(), Error> {
+                    self.finish()
                 }
             }
         )*
@@ -214,58 +301,55 @@ elements! {
 }
 
 /// Parts with names.
-macro_rules! fields {
+macro_rules! members {
     ($($parts:ident)*) => {
         $(
-            impl<S: ser::$parts> ser::$parts for Json<S> {
-                type Ok = S::Ok;
-                type Error = S::Error;
+            impl ser::$parts for Parts<'_> {
+                type Ok = ();
+                type Error = Error;
 
                 #[inline]
-                fn serialize_field<T>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error>
-                where
-                    T: Serialize + ?Sized,
-                {
-                    // serde_json's own: text that is JSON already, or a number.
-                    if name.starts_with("$serde_json::") {
-                        return self.0.serialize_field(name, value);
-                    }
-                    self.0.serialize_field(name, &Json(value))
+                fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+                    self.member(name, value)
                 }
 
                 #[inline]
-                fn skip_field(&mut self, name: &'static str) -> Result<(), S::Error> {
-                    self.0.skip_field(name)
-                }
-
-                #[inline]
-                fn end(self) -> Result<S::Ok, S::Error> {
-                    self.0.end()
+                fn end(self) -> Result<(), Error> {
+                    self.finish()
                 }
             }
         )*
     };
 }
 
-fields! { SerializeStruct SerializeStructVariant }
+members! { SerializeStruct SerializeStructVariant }
 
-impl<S: ser::SerializeMap> ser::SerializeMap for Json<S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
+impl ser::SerializeMap for Parts<'_> {
+    type Ok = ();
+    type Error = Error;
 
-    // A name is written by serde_json, which turns numbers into strings for it.
-    #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), S::Error> {
-        self.0.serialize_key(name)
+    // By serde_json, which says what can be a name, and makes strings of numbers.
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), Error> {
+        self.next();
+        let mut serializer = serde_json::Serializer::with_formatter(&mut *self.to, Name);
+        ser::SerializeMap::serialize_key(&mut serializer.serialize_map(None)?, name)
     }
 
-    #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.0.serialize_value(&Json(value))
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.to.push(b':');
+        value.serialize(Json(self.to))
     }
 
-    #[inline]
-    fn end(self) -> Result<S::Ok, S::Error> {
-        self.0.end()
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+/// The first name of an object, without the object.
+struct Name;
+
+impl Formatter for Name {
+    fn begin_object<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        Ok(())
     }
 }

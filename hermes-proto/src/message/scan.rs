@@ -189,11 +189,22 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
         Some(0) if bytes.len() <= 16 => plain_end(bytes),
         Some(0) => plain_long(bytes),
         Some(found) => first(found),
-        None => {
-            let means = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-            bytes.iter().position(means).unwrap_or(bytes.len())
+        None => plain_short(bytes),
+    }
+}
+
+/// Less than a word. Four bytes and more are a word of their first and their last half, which share some.
+#[inline(always)]
+fn plain_short(bytes: &[u8]) -> usize {
+    if let (Some(front), Some(back)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let word =
+            u64::from(u32::from_le_bytes(*front)) | u64::from(u32::from_le_bytes(*back)) << 32;
+        if find(&word.to_le_bytes()) == 0 {
+            return bytes.len();
         }
     }
+    let means = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    bytes.iter().position(means).unwrap_or(bytes.len())
 }
 
 /// Long texts in blocks, which the compiler turns into vectors, and the rest in words.
