@@ -193,8 +193,9 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
     }
 }
 
-/// Less than a word. Four bytes and more are a word of their first and their last half, which share some.
-#[inline(always)]
+/// Less than a word; four bytes and more as one, of the first half and the last, which share some.
+/// (A function of its own: on the way in it is for the end of a text, and made all else slower.)
+#[inline(never)]
 fn plain_short(bytes: &[u8]) -> usize {
     if let (Some(front), Some(back)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         let word =
