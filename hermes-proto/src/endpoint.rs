@@ -161,6 +161,7 @@ impl Endpoint {
 
     /// What is to be written to the transport: one contiguous buffer, empty when there is
     /// nothing.
+    #[inline]
     pub fn transmit(&self) -> &[u8] {
         self.wire.ws.as_ref().map_or(&[], ws::Connection::transmit)
     }

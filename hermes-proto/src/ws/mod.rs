@@ -218,6 +218,7 @@ impl Connection {
     }
 
     /// What is to be sent: one contiguous buffer, empty when there is nothing.
+    #[inline]
     pub fn transmit(&self) -> &[u8] {
         self.out.bytes()
     }

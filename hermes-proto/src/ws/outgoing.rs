@@ -1,7 +1,7 @@
 //! The bytes on their way out.
 
 use alloc::boxed::Box;
-use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 
 use tungstenite::protocol::frame::FrameHeader;
@@ -34,6 +34,7 @@ impl Outgoing {
         Outgoing { buffer: Box::default(), head: 0, tail: 0, before: 0, keys }
     }
 
+    #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         self.buffer.get(self.head..self.tail).unwrap_or_default()
     }
@@ -133,10 +134,12 @@ impl Outgoing {
     #[cold]
     fn grow(&mut self, bytes: usize) {
         let held = self.bytes();
-        let mut buffer = vec![0; (held.len() + bytes).max(2 * self.buffer.len())];
-        if let Some(front) = buffer.get_mut(..held.len()) {
-            front.copy_from_slice(held);
-        }
+        let size = (held.len() + bytes).max(2 * self.buffer.len());
+        // Not `vec![0; size]`: glibc keeps what was given back at hand, as a Ping's was, but not for
+        // those who ask for zeroes.
+        let mut buffer = Vec::with_capacity(size);
+        buffer.extend_from_slice(held);
+        buffer.resize(size, 0);
         self.before += self.head as u64;
         self.tail -= self.head;
         self.head = 0;
@@ -204,7 +207,7 @@ impl fmt::Debug for Outgoing {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
+    use alloc::vec;
 
     use chacha20::ChaCha12Rng;
     use chacha20::rand_core::SeedableRng;
