@@ -86,6 +86,7 @@ impl<'a> Json<'a> {
 macro_rules! by_serde_json {
     ($($method:ident($($argument:ident: $type:ty),*);)*) => {
         $(
+            #[inline]
             fn $method(self, $($argument: $type),*) -> Result<(), Error> {
                 serde_json::Serializer::new(self.0).$method($($argument),*)
             }
@@ -171,14 +172,17 @@ impl<'a> Serializer for Json<'a> {
         Ok(())
     }
 
+    #[inline]
     fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'a>, Error> {
         self.parts(b'[', b"]")
     }
 
+    #[inline]
     fn serialize_tuple(self, _: usize) -> Result<Parts<'a>, Error> {
         self.parts(b'[', b"]")
     }
 
+    #[inline]
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts<'a>, Error> {
         self.parts(b'[', b"]")
     }
@@ -194,6 +198,7 @@ impl<'a> Serializer for Json<'a> {
         self.parts(b'[', b"]}")
     }
 
+    #[inline]
     fn serialize_map(self, _: Option<usize>) -> Result<Parts<'a>, Error> {
         self.parts(b'{', b"}")
     }
@@ -266,7 +271,8 @@ impl Parts<'_> {
 
     #[inline]
     fn finish(self) -> Result<(), Error> {
-        self.to.extend_from_slice(self.end);
+        // One by one: to copy so few takes longer.
+        self.end.iter().for_each(|byte| self.to.push(*byte));
         Ok(())
     }
 }
@@ -329,17 +335,20 @@ impl ser::SerializeMap for Parts<'_> {
     type Error = Error;
 
     // By serde_json, which says what can be a name, and makes strings of numbers.
+    #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), Error> {
         self.next();
         let mut serializer = serde_json::Serializer::with_formatter(&mut *self.to, Name);
         ser::SerializeMap::serialize_key(&mut serializer.serialize_map(None)?, name)
     }
 
+    #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.to.push(b':');
         value.serialize(Json(self.to))
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         self.finish()
     }

@@ -1,5 +1,8 @@
 //! Where threads run: where the scheduler puts them makes more of a difference than all else.
 
+use std::process::Child;
+
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The first two cores that this thread may use.
@@ -19,7 +22,20 @@ pub fn two() -> [usize; 2] {
 ///
 /// Where it is none of ours.
 pub fn bind_to(core: usize) {
+    bind(None, core);
+}
+
+/// Binds the first thread of a process to a core.
+///
+/// # Panics
+///
+/// Where the core, or the process, is none of ours.
+pub fn bind_child(child: &Child, core: usize) {
+    bind(Some(Pid::from_child(child)), core);
+}
+
+fn bind(who: Option<Pid>, core: usize) {
     let mut cores = CpuSet::new();
     cores.set(core);
-    sched_setaffinity(None, &cores).expect("it is one of ours");
+    sched_setaffinity(who, &cores).expect("it is one of ours");
 }

@@ -2,6 +2,7 @@
 //!
 //! ```console
 //! $ cargo run --release --bin fleet -- hermes 5000   # or: bare 5000
+//! $ cargo run --release --bin fleet -- idle 5000     # both at the same time
 //! ```
 //!
 //! The gateway is a process of its own, on another core. Both contenders connect to it, are given a
@@ -12,6 +13,7 @@
 mod bare;
 mod gateway;
 mod hermes;
+mod idle;
 mod process;
 
 use std::time::Duration;
@@ -43,8 +45,10 @@ fn main() {
             cores::bind_to(core.parse().expect("a number"));
             gateway::run(port.parse().expect("a port"))
         }
+        ["idle", clients] => idle::compare(clients.parse().expect("a number")),
+        ["idle", who, clients] => idle::watch(who, clients.parse().expect("a number")),
         [who, clients] => measure(who, clients.parse().expect("a number")),
-        _ => eprintln!("fleet hermes|bare CLIENTS"),
+        _ => eprintln!("fleet hermes|bare|idle CLIENTS"),
     }
 }
 
@@ -53,17 +57,9 @@ fn measure(who: &str, clients: usize) {
     let [here, there] = cores::two();
     cores::bind_to(here);
     let mut gateway = process::Gateway::start(0, there);
-    let url = format!("ws://127.0.0.1:{}/", gateway.port);
-    let mut contender: Box<dyn Contender> = match who {
-        "hermes" => Box::new(hermes::Hermes::new(url)),
-        "bare" => Box::new(bare::Bare::new(gateway.port)),
-        other => panic!("nobody knows {other}"),
-    };
+    let mut contender = contender(who, gateway.port);
     let before = process::resident_bytes();
-    let connected = contender.connect(clients, Duration::from_secs(120));
-    // Two heartbeats, after which what was used to connect is given back.
-    let connected = connected.min(contender.idle(HEARTBEAT * 2 + HEARTBEAT / 2));
-    assert_eq!(connected, clients, "some were lost");
+    connect(&mut *contender, clients);
     let each = process::resident_bytes().saturating_sub(before) / clients;
     println!("{who}: {clients} connections, {each} bytes resident each");
 
@@ -87,4 +83,19 @@ fn measure(who: &str, clients: usize) {
             "#".repeat(60 * until / clients)
         );
     }
+}
+
+fn contender(who: &str, port: u16) -> Box<dyn Contender> {
+    match who {
+        "hermes" => Box::new(hermes::Hermes::new(format!("ws://127.0.0.1:{port}/"))),
+        "bare" => Box::new(bare::Bare::new(port)),
+        other => panic!("nobody knows {other}"),
+    }
+}
+
+fn connect(contender: &mut dyn Contender, clients: usize) {
+    let connected = contender.connect(clients, Duration::from_secs(120));
+    // Two heartbeats, after which what was used to connect is given back.
+    let connected = connected.min(contender.idle(HEARTBEAT * 2 + HEARTBEAT / 2));
+    assert_eq!(connected, clients, "some were lost");
 }

@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hermes_bench::cores;
+
 /// The gateway's process.
 pub struct Gateway {
     child: Child,
@@ -23,6 +25,10 @@ impl Gateway {
         let out = child.stdout.take().expect("it is piped");
         BufReader::new(out).read_line(&mut line).expect("it says its port");
         Gateway { child, port: line.trim().parse().expect("a port") }
+    }
+
+    pub fn move_to(&self, core: usize) {
+        cores::bind_child(&self.child, core);
     }
 
     pub fn kill(&mut self) {
