@@ -74,11 +74,12 @@ impl<'a> Json<'a> {
         Ok(Parts { to: self.0, is_first: true, end })
     }
 
-    /// Begins the object whose one member is a variant.
-    fn begin_variant(&mut self, variant: &str) {
+    /// The place of a variant's value: in an object of its own, which is still to be ended.
+    fn variant(self, variant: &str) -> Self {
         self.0.push(b'{');
         write_string(variant, self.0);
         self.0.push(b':');
+        self
     }
 }
 
@@ -160,15 +161,15 @@ impl<'a> Serializer for Json<'a> {
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        mut self,
+        self,
         _: &'static str,
         _: u32,
         variant: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        self.begin_variant(variant);
-        value.serialize(Json(self.0))?;
-        self.0.push(b'}');
+        let Json(to) = self.variant(variant);
+        value.serialize(Json(to))?;
+        to.push(b'}');
         Ok(())
     }
 
@@ -179,23 +180,22 @@ impl<'a> Serializer for Json<'a> {
 
     #[inline]
     fn serialize_tuple(self, _: usize) -> Result<Parts<'a>, Error> {
-        self.parts(b'[', b"]")
+        self.serialize_seq(None)
     }
 
     #[inline]
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts<'a>, Error> {
-        self.parts(b'[', b"]")
+        self.serialize_seq(None)
     }
 
     fn serialize_tuple_variant(
-        mut self,
+        self,
         _: &'static str,
         _: u32,
         variant: &'static str,
         _: usize,
     ) -> Result<Parts<'a>, Error> {
-        self.begin_variant(variant);
-        self.parts(b'[', b"]}")
+        self.variant(variant).parts(b'[', b"]}")
     }
 
     #[inline]
@@ -204,36 +204,30 @@ impl<'a> Serializer for Json<'a> {
     }
 
     #[inline]
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Parts<'a>, Error> {
-        if is_serde_json(name) {
-            // Its one field is all of it.
+    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Parts<'a>, Error> {
+        // serde_json's own: text that is JSON already, or a number. Its one field is all of it.
+        if length == 1 && name.starts_with("$serde_json::") {
             return Ok(Parts { to: self.0, is_first: true, end: b"" });
         }
-        self.parts(b'{', b"}")
+        self.serialize_map(None)
     }
 
     fn serialize_struct_variant(
-        mut self,
+        self,
         _: &'static str,
         _: u32,
         variant: &'static str,
         _: usize,
     ) -> Result<Parts<'a>, Error> {
-        self.begin_variant(variant);
-        self.parts(b'{', b"}}")
+        self.variant(variant).parts(b'{', b"}}")
     }
-}
-
-/// Whether it is a name for serde_json's own: text that is JSON already, or a number.
-#[inline]
-fn is_serde_json(name: &str) -> bool {
-    name.starts_with("$serde_json::")
 }
 
 /// Writes elements or members, and what comes behind them.
 struct Parts<'a> {
     to: &'a mut Vec<u8>,
     is_first: bool,
+    /// Empty for what is serde_json's own.
     end: &'static [u8],
 }
 
@@ -257,16 +251,26 @@ impl Parts<'_> {
         name: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        if is_serde_json(name) {
-            let mut serializer = serde_json::Serializer::new(&mut *self.to);
-            let mut own = serializer.serialize_struct(name, 1)?;
-            ser::SerializeStruct::serialize_field(&mut own, name, value)?;
-            return ser::SerializeStruct::end(own);
+        if self.end.is_empty() {
+            return self.serde_json(name, value);
         }
         self.next();
         write_string(name, self.to);
         self.to.push(b':');
         value.serialize(Json(self.to))
+    }
+
+    /// The one field of what is serde_json's own. (Apart, so that the rest is inlined.)
+    #[inline(never)]
+    fn serde_json<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        let mut serializer = serde_json::Serializer::new(&mut *self.to);
+        let mut own = serializer.serialize_struct(name, 1)?;
+        ser::SerializeStruct::serialize_field(&mut own, name, value)?;
+        ser::SerializeStruct::end(own)
     }
 
     #[inline]
@@ -315,7 +319,11 @@ macro_rules! members {
                 type Error = Error;
 
                 #[inline]
-                fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+                fn serialize_field<T: Serialize + ?Sized>(
+                    &mut self,
+                    name: &'static str,
+                    value: &T,
+                ) -> Result<(), Error> {
                     self.member(name, value)
                 }
 

@@ -231,3 +231,26 @@ fn json_within_json_stays_as_it_is() {
 fn it_is_for_people_to_read() {
     is_the_same(&std::net::Ipv4Addr::LOCALHOST);
 }
+
+/// What serde_json calls its own is its own only where it is all there is.
+#[test]
+fn names_like_those_of_serde_json() {
+    #[derive(Serialize)]
+    struct Field {
+        before: u8,
+        #[serde(rename = "$serde_json::private::RawValue")]
+        raw: &'static str,
+        #[serde(rename = "$serde_json::private::Number")]
+        number: &'static str,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename = "$serde_json::Two")]
+    struct Two {
+        one: u8,
+        two: u8,
+    }
+
+    is_the_same(&Field { before: 1, raw: "a\"b", number: "2" });
+    is_the_same(&Two { one: 1, two: 2 });
+}
