@@ -2,13 +2,12 @@
 //! for the other, which it is not from one run to the next. And the cores take turns.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout};
 use std::time::Duration;
 
 use hermes_bench::cores;
 
-use crate::process::{self, Gateway};
-use crate::{HEARTBEAT, connect, contender};
+use crate::{HEARTBEAT, connect, process, start};
 
 /// How often it is measured, on either core as often as on the other.
 const WINDOWS: usize = 24;
@@ -22,17 +21,17 @@ pub fn compare(clients: usize) {
     // They share cores, so not with the same moments to work in.
     std::thread::sleep(HEARTBEAT / 2);
     let mut hermes = Contestant::start("hermes", clients);
-    let [here, there] = cores::two();
+    let cores = cores::two();
     println!("CPU of {clients} idle clients in {WINDOW:?}, with a heartbeat every {HEARTBEAT:?}\n");
     println!("| client on core | bare | hermes | ratio |\n| --- | --- | --- | --- |");
     let mut ratios = [vec![], vec![]];
     for window in 0..WINDOWS {
         let (floor, ours) = (bare.next(), hermes.next());
         let ratio = ours / floor;
-        println!("| {} | {floor:.0} ms | {ours:.0} ms | {ratio:.3} |", [here, there][window % 2]);
+        println!("| {} | {floor:.0} ms | {ours:.0} ms | {ratio:.3} |", cores[window % 2]);
         ratios[window % 2].push(ratio);
     }
-    for (core, ratios) in [here, there].into_iter().zip(ratios) {
+    for (core, ratios) in cores.into_iter().zip(ratios) {
         let (mean, error) = mean(&ratios);
         println!("client on core {core}: {mean:.3}, standard error {error:.3}");
     }
@@ -46,13 +45,7 @@ struct Contestant {
 
 impl Contestant {
     fn start(who: &str, clients: usize) -> Self {
-        let exe = std::env::current_exe().expect("this is one");
-        let mut child = Command::new(exe)
-            .args(["idle", who, &clients.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it can be started again");
-        let says = BufReader::new(child.stdout.take().expect("it is piped"));
+        let (child, says) = process::start(&["idle", who, &clients.to_string()]);
         Contestant { child, says }
     }
 
@@ -73,23 +66,19 @@ impl Drop for Contestant {
 
 /// Idles, and says what each window took.
 pub fn watch(who: &str, clients: usize) {
-    process::raise_file_limit();
-    let [here, there] = cores::two();
-    cores::bind_to(here);
-    let gateway = Gateway::start(0, there);
-    let mut contender = contender(who, gateway.port);
+    let cores = cores::two();
+    let (gateway, mut contender) = start(who, cores);
     connect(&mut *contender, clients);
     for window in 0..WINDOWS {
-        let [client, other] = if window % 2 == 0 { [here, there] } else { [there, here] };
-        cores::bind_to(client);
-        gateway.move_to(other);
+        cores::bind_to(cores[window % 2]);
+        gateway.move_to(cores[(window + 1) % 2]);
         let before = process::cpu_time();
         assert_eq!(contender.idle(WINDOW), clients, "some were lost");
         println!("{}", (process::cpu_time() - before).as_secs_f64() * 1e3);
     }
 }
 
-/// And its standard error.
+/// The mean, and its standard error.
 fn mean(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use hermes_bench::cores;
 
+use crate::process::Gateway;
+
 /// What a contender does, in turn.
 pub trait Contender {
     /// Connects them all; returns how many are.
@@ -41,10 +43,7 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        ["gateway", port, core] => {
-            cores::bind_to(core.parse().expect("a number"));
-            gateway::run(port.parse().expect("a port"))
-        }
+        ["gateway", port] => gateway::run(port.parse().expect("a port")),
         ["idle", clients] => idle::compare(clients.parse().expect("a number")),
         ["idle", who, clients] => idle::watch(who, clients.parse().expect("a number")),
         [who, clients] => measure(who, clients.parse().expect("a number")),
@@ -53,11 +52,8 @@ fn main() {
 }
 
 fn measure(who: &str, clients: usize) {
-    process::raise_file_limit();
-    let [here, there] = cores::two();
-    cores::bind_to(here);
-    let mut gateway = process::Gateway::start(0, there);
-    let mut contender = contender(who, gateway.port);
+    let cores = cores::two();
+    let (mut gateway, mut contender) = start(who, cores);
     let before = process::resident_bytes();
     connect(&mut *contender, clients);
     let each = process::resident_bytes().saturating_sub(before) / clients;
@@ -70,7 +66,7 @@ fn measure(who: &str, clients: usize) {
 
     let port = gateway.port;
     gateway.kill();
-    let mut back = contender.come_back(&mut || gateway = process::Gateway::start(port, there));
+    let mut back = contender.come_back(&mut || gateway = Gateway::start(port, cores[1]));
     back.sort_unstable();
     assert_eq!(back.len(), clients, "some did not come back");
     println!("{who}: back after {:.2} s; by tenths of a second:", back[clients - 1].as_secs_f64());
@@ -85,12 +81,18 @@ fn measure(who: &str, clients: usize) {
     }
 }
 
-fn contender(who: &str, port: u16) -> Box<dyn Contender> {
-    match who {
+/// A contender here, and its gateway there.
+fn start(who: &str, [here, there]: [usize; 2]) -> (Gateway, Box<dyn Contender>) {
+    process::raise_file_limit();
+    cores::bind_to(here);
+    let gateway = Gateway::start(0, there);
+    let port = gateway.port;
+    let contender: Box<dyn Contender> = match who {
         "hermes" => Box::new(hermes::Hermes::new(format!("ws://127.0.0.1:{port}/"))),
         "bare" => Box::new(bare::Bare::new(port)),
         other => panic!("nobody knows {other}"),
-    }
+    };
+    (gateway, contender)
 }
 
 fn connect(contender: &mut dyn Contender, clients: usize) {

@@ -1,10 +1,22 @@
-//! This process, and the gateway's.
+//! This process, and those that it starts.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use hermes_bench::cores;
+
+/// Starts this program once more, and hears what it says.
+pub fn start(args: &[&str]) -> (Child, BufReader<ChildStdout>) {
+    let exe = std::env::current_exe().expect("this is one");
+    let mut child = Command::new(exe)
+        .args(args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it can be started again");
+    let says = BufReader::new(child.stdout.take().expect("it is piped"));
+    (child, says)
+}
 
 /// The gateway's process.
 pub struct Gateway {
@@ -15,15 +27,10 @@ pub struct Gateway {
 impl Gateway {
     /// On this port, or for 0 on a free one, and on this core.
     pub fn start(port: u16, core: usize) -> Self {
-        let exe = std::env::current_exe().expect("this is one");
-        let mut child = Command::new(exe)
-            .args(["gateway", &port.to_string(), &core.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it can be started again");
+        let (child, mut says) = start(&["gateway", &port.to_string()]);
+        cores::bind_child(&child, core);
         let mut line = String::new();
-        let out = child.stdout.take().expect("it is piped");
-        BufReader::new(out).read_line(&mut line).expect("it says its port");
+        says.read_line(&mut line).expect("it says its port");
         Gateway { child, port: line.trim().parse().expect("a port") }
     }
 
