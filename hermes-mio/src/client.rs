@@ -6,7 +6,7 @@ use std::time::Duration;
 use hermes_proto::{Event, MessageId, Outgoing, SendError, Timestamp};
 use serde::Serialize;
 
-use crate::{ClientId, Error, Fleet, FleetOptions, Member, MemberMut, Options, Sender, Timings};
+use crate::{Error, Fleet, FleetOptions, Member, MemberId, MemberMut, Options, Sender, Timings};
 
 /// A client with a loop of its own: [`poll`](Self::poll) runs it, and tells what happens.
 ///
@@ -16,7 +16,7 @@ use crate::{ClientId, Error, Fleet, FleetOptions, Member, MemberMut, Options, Se
 /// [`disconnect`](Self::disconnect).
 pub struct Client {
     fleet: Fleet,
-    id: ClientId,
+    id: MemberId,
 }
 
 impl Client {
@@ -120,8 +120,8 @@ impl Client {
     }
 
     /// The protocol's client: its state, session, outbox and counters.
-    pub fn core(&self) -> &hermes_proto::Client {
-        self.member().core()
+    pub fn protocol(&self) -> &hermes_proto::Client {
+        self.member().protocol()
     }
 
     /// The subprotocol that the gateway chose for the live connection.

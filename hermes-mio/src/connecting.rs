@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::mem;
 use std::vec;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{CloseReason, Timestamp};
 
 use crate::dial::{Dial, Dialed};

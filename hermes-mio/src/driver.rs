@@ -43,7 +43,7 @@ pub struct Driver {
     /// table of them that grows by being moved leaves as much behind.
     members: Vec<Option<Box<Member>>>,
     /// Places that are free, as they are named next.
-    free: Vec<ClientId>,
+    free: Vec<MemberId>,
     capacity: usize,
     /// Who has something to do, in the order in which they had it.
     active: VecDeque<usize>,
@@ -63,7 +63,7 @@ pub struct Driver {
 /// The name of a client in a [`Driver`] or a [`Fleet`](crate::Fleet). It is never another's, also
 /// after the client was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClientId {
+pub struct MemberId {
     /// Of a client's place: half a word, since each event carries it along.
     index: u32,
     generation: u32,
@@ -115,9 +115,9 @@ impl fmt::Debug for ReadBuffer {
     }
 }
 
-impl ClientId {
+impl MemberId {
     pub(crate) fn new(index: usize, generation: u32) -> Option<Self> {
-        Some(ClientId { index: u32::try_from(index).ok()?, generation })
+        Some(MemberId { index: u32::try_from(index).ok()?, generation })
     }
 
     pub(crate) fn index(self) -> usize {
@@ -175,11 +175,11 @@ impl Driver {
     /// # Errors
     ///
     /// Where a setting can't be, there is no token left, or the operating system has no randomness.
-    pub fn add(&mut self, options: impl Into<Options>) -> Result<ClientId, Error> {
+    pub fn add(&mut self, options: impl Into<Options>) -> Result<MemberId, Error> {
         let mut options = options.into();
         let place = match self.free.last() {
             Some(id) => Some(*id),
-            None if self.members.len() < self.capacity => ClientId::new(self.members.len(), 0),
+            None if self.members.len() < self.capacity => MemberId::new(self.members.len(), 0),
             None => None,
         };
         let id = place.ok_or(Error::Full { clients: self.len() })?;
@@ -204,7 +204,7 @@ impl Driver {
 
     /// Removes a client. A connection that it has is dropped without a farewell; what is in its
     /// outbox is in what is returned. Its [events](Self::next_event) that were not taken are gone.
-    pub fn remove(&mut self, id: ClientId) -> Option<Member> {
+    pub fn remove(&mut self, id: MemberId) -> Option<Member> {
         self.get(id)?;
         let index = id.index();
         let mut member = self.members[index].take()?;
@@ -215,17 +215,17 @@ impl Driver {
             self.shared.line.leave();
         }
         self.busy -= usize::from(!member.booked.is_at_rest);
-        self.free.push(ClientId { generation: id.generation.wrapping_add(1), ..id });
+        self.free.push(MemberId { generation: id.generation.wrapping_add(1), ..id });
         Some(*member)
     }
 
     /// A client, for what there is to know of it.
-    pub fn get(&self, id: ClientId) -> Option<&Member> {
+    pub fn get(&self, id: MemberId) -> Option<&Member> {
         self.members.get(id.index())?.as_deref().filter(|member| member.id() == id)
     }
 
     /// A client, for commands.
-    pub fn get_mut(&mut self, id: ClientId) -> Option<MemberMut<'_>> {
+    pub fn get_mut(&mut self, id: MemberId) -> Option<MemberMut<'_>> {
         self.get(id)?;
         Some(MemberMut { driver: self, index: id.index() })
     }
@@ -322,7 +322,7 @@ impl Driver {
 
     /// What the application is to know next, and of which client.
     #[inline]
-    pub fn next_event(&mut self) -> Option<(ClientId, Event)> {
+    pub fn next_event(&mut self) -> Option<(MemberId, Event)> {
         self.shared.events.pop()
     }
 
@@ -486,7 +486,7 @@ impl MemberMut<'_> {
     /// it drops what there is.
     ///
     /// From here on `send` is refused with [`SendError::ShuttingDown`], and senders with
-    /// [`HandoverError::ShuttingDown`](crate::HandoverError::ShuttingDown).
+    /// [`EnqueueError::ShuttingDown`](crate::EnqueueError::ShuttingDown).
     /// [`Event::ShutDown`] is the last event, and comes once. It counts what became of messages
     /// since this was called; what was not sent stays in the outbox, and what the outbox had no
     /// room for stays with [`queued`](Member::queued).

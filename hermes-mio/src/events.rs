@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use hermes_proto::{Action, Actions, Event, Transmit};
 
-use crate::ClientId;
+use crate::MemberId;
 use crate::driver::release;
 
 /// The events of all clients, in the order in which they came.
@@ -16,12 +16,12 @@ pub(crate) struct Events {
     /// Nothing but [`Action::Emit`].
     queue: Actions<Transmit>,
     /// Whose they are: so many in a row.
-    whose: VecDeque<(ClientId, usize)>,
+    whose: VecDeque<(MemberId, usize)>,
 }
 
 impl Events {
     /// Takes all events of `from`, in which there is nothing else, and leaves it empty.
-    pub(crate) fn append(&mut self, whose: ClientId, from: &mut Actions<Transmit>) {
+    pub(crate) fn append(&mut self, whose: MemberId, from: &mut Actions<Transmit>) {
         match self.whose.back_mut() {
             _ if from.is_empty() => return,
             Some((last, events)) if *last == whose => *events += from.len(),
@@ -35,7 +35,7 @@ impl Events {
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<(ClientId, Event)> {
+    pub(crate) fn pop(&mut self) -> Option<(MemberId, Event)> {
         let (whose, left) = self.whose.front_mut()?;
         let whose = *whose;
         *left -= 1;
@@ -57,7 +57,7 @@ impl Events {
     }
 
     /// Forgets what would be told of this one.
-    pub(crate) fn forget(&mut self, who: ClientId) {
+    pub(crate) fn forget(&mut self, who: MemberId) {
         let mut whose = self.whose.iter().flat_map(|&(id, events)| std::iter::repeat_n(id, events));
         self.queue.retain(|_| whose.next() != Some(who));
         self.whose.retain(|(id, _)| *id != who);
@@ -74,8 +74,8 @@ impl Events {
 mod tests {
     use super::*;
 
-    fn who(index: usize) -> ClientId {
-        ClientId::new(index, 0).expect("it is small")
+    fn who(index: usize) -> MemberId {
+        MemberId::new(index, 0).expect("it is small")
     }
 
     /// Has them append what they say.

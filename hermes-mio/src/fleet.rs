@@ -10,7 +10,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::alarm::Alarm;
 use crate::driver::Told;
-use crate::{ClientId, Driver, Error, Member, MemberMut, Options, ReadBuffer};
+use crate::{Driver, Error, Member, MemberId, MemberMut, Options, ReadBuffer};
 
 /// Any number of clients on one thread, with a loop of their own: [`poll`](Self::poll) runs them
 /// all, and tells what happens to whom.
@@ -153,22 +153,22 @@ impl Fleet {
     /// # Errors
     ///
     /// As [`Driver::add`].
-    pub fn add(&mut self, options: impl Into<Options>) -> Result<ClientId, Error> {
+    pub fn add(&mut self, options: impl Into<Options>) -> Result<MemberId, Error> {
         self.driver.add(options)
     }
 
     /// Removes a client: see [`Driver::remove`].
-    pub fn remove(&mut self, id: ClientId) -> Option<Member> {
+    pub fn remove(&mut self, id: MemberId) -> Option<Member> {
         self.driver.remove(id)
     }
 
     /// A client, for what there is to know of it.
-    pub fn get(&self, id: ClientId) -> Option<&Member> {
+    pub fn get(&self, id: MemberId) -> Option<&Member> {
         self.driver.get(id)
     }
 
     /// A client, for commands.
-    pub fn get_mut(&mut self, id: ClientId) -> Option<MemberMut<'_>> {
+    pub fn get_mut(&mut self, id: MemberId) -> Option<MemberMut<'_>> {
         self.driver.get_mut(id)
     }
 
@@ -201,13 +201,13 @@ impl Fleet {
     // Where this is inlined the compiler takes events apart and puts them together several times,
     // each time before the last is through: a tenth of all that receiving a message costs.
     #[inline(never)]
-    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<(ClientId, Event)>, Error> {
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<(MemberId, Event)>, Error> {
         self.wait(timeout)?;
         Ok(self.driver.next_event())
     }
 
     /// What [`wait`](Self::wait) has waited for.
-    pub(crate) fn next_event(&mut self) -> Option<(ClientId, Event)> {
+    pub(crate) fn next_event(&mut self) -> Option<(MemberId, Event)> {
         self.driver.next_event()
     }
 

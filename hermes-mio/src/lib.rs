@@ -34,7 +34,7 @@
 //! use serde_json::json;
 //!
 //! # #[cfg(feature = "gateway")]
-//! # let gateway = hermes_mio::gateway::Gateway::start(hermes_mio::gateway::Options {
+//! # let gateway = hermes_mio::gateway::Gateway::start(hermes_mio::gateway::GatewayOptions {
 //! #     echo: true, ..Default::default()
 //! # })?;
 //! # #[cfg(feature = "gateway")]
@@ -59,7 +59,7 @@
 //!         other => println!("{}", other.name()),
 //!     }
 //! }
-//! # assert_eq!(client.core().stats().written, 1);
+//! # assert_eq!(client.protocol().stats().written, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -129,7 +129,7 @@
 //!
 //! A [`Sender`] is cheap to clone and goes anywhere. It hands messages over through a bounded queue
 //! and wakes the loop; where the gateway is slower than the sender, that shows at the sender, which
-//! gets its message [back](HandoverError::Full) or [waits](Sender::send_wait).
+//! gets its message [back](EnqueueError::Full) or [waits](Sender::send_wait).
 //!
 //! # The end
 //!
@@ -285,14 +285,14 @@ pub use hermes_proto::{
 };
 
 pub use client::Client;
-pub use driver::{ClientId, Driver, MemberMut, ReadBuffer};
+pub use driver::{Driver, MemberId, MemberMut, ReadBuffer};
 pub use error::Error;
 pub use fleet::{Fleet, FleetOptions};
 pub use member::Member;
 pub use options::Options;
 pub use proxy::Proxy;
 pub use record::{Recording, Tap};
-pub use sender::{HandoverError, Sender};
+pub use sender::{EnqueueError, Sender};
 pub use store::{FileStore, MemoryStore, SessionStore, StoreError};
 pub use timings::Timings;
 #[cfg(feature = "tls")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hermes_proto::{ConnId, Timestamp};
 
-use crate::ClientId;
+use crate::MemberId;
 
 /// Lets in so many at a time, and no faster than it may, in the order in which they came.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Line {
     under_way: usize,
     /// When the next one may begin.
     next: Timestamp,
-    waiting: VecDeque<(ClientId, ConnId)>,
+    waiting: VecDeque<(MemberId, ConnId)>,
 }
 
 impl Line {
@@ -26,7 +26,7 @@ impl Line {
     }
 
     /// An attempt wants to begin. Where it may not, it waits, and [`next`](Self::next) will name it.
-    pub(crate) fn enter(&mut self, now: Timestamp, who: ClientId, conn: ConnId) -> bool {
+    pub(crate) fn enter(&mut self, now: Timestamp, who: MemberId, conn: ConnId) -> bool {
         let may = self.waiting.is_empty() && self.may_begin(now);
         if may {
             self.begin(now);
@@ -37,7 +37,7 @@ impl Line {
     }
 
     /// Who begins now. One that does not want to any more is [taken back](Self::take_back).
-    pub(crate) fn next(&mut self, now: Timestamp) -> Option<(ClientId, ConnId)> {
+    pub(crate) fn next(&mut self, now: Timestamp) -> Option<(MemberId, ConnId)> {
         if !self.may_begin(now) {
             return None;
         }
@@ -85,8 +85,8 @@ mod tests {
         Timestamp::ZERO + Duration::from_millis(millis)
     }
 
-    fn who(index: usize) -> ClientId {
-        ClientId::new(index, 0).expect("it is small")
+    fn who(index: usize) -> MemberId {
+        MemberId::new(index, 0).expect("it is small")
     }
 
     fn conn(n: u64) -> ConnId {

@@ -1,6 +1,6 @@
 //! What there is of a live connection, from the wish for it to its end.
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{CloseReason, ConnId, Text, Timestamp};
 use mio::event::Event;
 

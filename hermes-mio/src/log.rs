@@ -24,10 +24,10 @@ pub(crate) fn event(now: Timestamp, event: &Event) {
             tracing::warn!(from = from.0, to = to.0, resend, "messages may have arrived or not");
         }
         Event::SessionDropped { reason } => tracing::warn!(%reason, "the session was dropped"),
-        Event::ShutDown { received, in_doubt, unsent } => {
-            tracing::info!(received, in_doubt, unsent, "shut down");
+        Event::ShutDown { acknowledged, in_doubt, unsent } => {
+            tracing::info!(acknowledged, in_doubt, unsent, "shut down");
         }
-        Event::SessionInit(_) => tracing::debug!("the gateway issued or confirmed a session"),
+        Event::SessionInit(_) => tracing::debug!("the gateway issued or acknowledged a session"),
         Event::Malformed { frame, error } => {
             tracing::debug!(bytes = frame.len(), %error, "the gateway sent what is no message");
         }

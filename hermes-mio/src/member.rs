@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
     Action, Actions, CloseReason, ConfigError, ConnId, Delivery, Endpoint, Event, Input, MessageId,
     Outgoing, SendError, Session, Start, State, Stats, Timestamp, Transmit,
@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::connecting::Connecting;
 use crate::connecting::Progress;
 use crate::credentials::Provider;
-use crate::driver::{ClientId, ReadBuffer, Told};
+use crate::driver::{MemberId, ReadBuffer, Told};
 use crate::events::Events;
 use crate::inbox::Inbox;
 use crate::line::Line;
@@ -36,7 +36,7 @@ use crate::{Error, Options, Sender, SessionStore, StoreError, Tap, Timings, log}
 /// One of a [`Driver`](crate::Driver)'s clients, and what there is to know of it. Commands are
 /// [`MemberMut`](crate::MemberMut)'s.
 pub struct Member {
-    id: ClientId,
+    id: MemberId,
     endpoint: Endpoint,
     link: Link,
     network: Arc<Network>,
@@ -120,7 +120,7 @@ const EVENTS_AHEAD: usize = 256;
 const MESSAGES_PER_TURN: usize = 1_024;
 
 impl Shared {
-    fn slot(&self, id: ClientId) -> Slot<'_> {
+    fn slot(&self, id: MemberId) -> Slot<'_> {
         Slot { registry: &self.registry, token: Token(self.first + id.index()) }
     }
 
@@ -149,7 +149,7 @@ impl Attachments {
 
 impl Member {
     pub(crate) fn new(
-        id: ClientId,
+        id: MemberId,
         options: Options,
         seed: [u8; 32],
         shared: &mut Shared,
@@ -201,12 +201,12 @@ impl Member {
 /// What there is to know.
 impl Member {
     /// Its name in the driver.
-    pub fn id(&self) -> ClientId {
+    pub fn id(&self) -> MemberId {
         self.id
     }
 
     /// The protocol's client: its state, session, outbox and counters.
-    pub fn core(&self) -> &hermes_proto::Client {
+    pub fn protocol(&self) -> &hermes_proto::Client {
         self.endpoint.client()
     }
 
@@ -225,7 +225,7 @@ impl Member {
     pub fn sender(&self) -> Sender {
         let attachments = self.attachments.get_or_init(Attachments::none);
         let queue = attachments.queue.get_or_init(|| {
-            let max_bytes = self.core().config().outbox_max_bytes;
+            let max_bytes = self.protocol().config().outbox_max_bytes;
             let bell = self.inbox.bell(self.id.index());
             let queue = Queue::new(bell, attachments.sender_capacity, max_bytes);
             if attachments.shutdown.is_some() {
@@ -248,7 +248,7 @@ impl Member {
     /// waiting 3.2 s: attempt 2 of 10 after close 1012, which asked for 5 s; 3 messages in the outbox
     /// ```
     pub fn why(&self) -> String {
-        let mut line = self.core().why(self.now());
+        let mut line = self.protocol().why(self.now());
         if let Some(what) = self.link.what() {
             line.push_str(&format!("; {what}"));
         }
@@ -364,7 +364,7 @@ impl Member {
     /// for a live connection time stands still just before it.
     fn tick_for_command(&self, shared: &mut Shared) {
         shared.tick();
-        if let (Some(due), Some(_)) = (self.endpoint.deadline(), self.core().conn()) {
+        if let (Some(due), Some(_)) = (self.endpoint.deadline(), self.protocol().conn()) {
             let before = Timestamp::from_micros(due.as_micros().saturating_sub(1));
             shared.now = shared.now.min(before);
         }
@@ -403,7 +403,7 @@ impl Member {
         self.run_timer(shared);
         self.write(shared);
         self.run_shutdown(shared);
-        debug_assert!(self.link.conn().is_none_or(|conn| self.core().conn() == Some(conn)));
+        debug_assert!(self.link.conn().is_none_or(|conn| self.protocol().conn() == Some(conn)));
     }
 
     /// Its turn has come to begin with `conn`, if that still waits. Whether it does.
@@ -466,7 +466,7 @@ impl Member {
 
     /// How it stands, to the driver.
     pub(crate) fn standing(&self) -> Standing {
-        match self.core().state() {
+        match self.protocol().state() {
             State::Idle | State::Failed { .. } => Standing::AtRest,
             State::Connecting { .. } if !matches!(self.link, Link::Held(_)) => Standing::Connecting,
             State::Open { .. } if self.shutdown_state().is_none() => Standing::Open,
@@ -483,7 +483,7 @@ impl Member {
             && self
                 .queue()
                 .and_then(|queue| queue.front_bytes())
-                .is_some_and(|bytes| self.core().has_room(bytes))
+                .is_some_and(|bytes| self.protocol().has_room(bytes))
     }
 
     /// Whether the endpoint has what senders brought, or won't have it.
@@ -680,14 +680,14 @@ impl Member {
 
     /// What there is to be done about an event before the application has it.
     fn note(&mut self, now: Timestamp, event: &mut Event) {
-        if let Event::ShutDown { received, in_doubt, .. } = event
+        if let Event::ShutDown { acknowledged, in_doubt, .. } = event
             && let Some(begin) =
                 self.attachments.get_mut().and_then(|more| more.shutdown.as_mut()?.begin.take())
         {
             // The endpoint learned of it later, and counts from there.
-            let stats = self.core().stats();
-            *received = stats.confirmed - begin.confirmed;
-            if self.core().config().delivery == Delivery::AtMostOnce {
+            let stats = self.protocol().stats();
+            *acknowledged = stats.acknowledged - begin.acknowledged;
+            if self.protocol().config().delivery == Delivery::AtMostOnce {
                 *in_doubt = stats.in_doubt - begin.in_doubt;
             }
         }
@@ -720,7 +720,7 @@ impl Member {
 /// The parts of a turn.
 impl Member {
     fn run_credentials(&mut self, shared: &mut Shared) {
-        let live = self.core().conn();
+        let live = self.protocol().conn();
         let provider = self.attachments.get_mut().and_then(|more| more.provider.as_mut());
         let Some(provider) = provider else { return };
         let bell = || self.inbox.bell(self.id.index());
@@ -757,13 +757,14 @@ impl Member {
         if matches!(self.link, Link::Up(_)) {
             return;
         }
-        let State::Connecting { conn, stage: Stage::Connect, deadline, .. } = self.core().state()
+        let State::Connecting { conn, stage: Stage::Connect, deadline, .. } =
+            self.protocol().state()
         else {
             return;
         };
         let is_due = deadline <= shared.now;
         if is_due
-            && shared.now - deadline < self.core().config().clock_jump
+            && shared.now - deadline < self.protocol().config().suspend_threshold
             && let Some(reason) = self.link.timed_out()
         {
             self.closed(shared, conn, reason);
@@ -901,9 +902,9 @@ impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member")
             .field("id", &self.id)
-            .field("url", self.core().url())
-            .field("state", &self.core().state())
-            .field("outbox_len", &self.core().outbox_len())
+            .field("url", self.protocol().url())
+            .field("state", &self.protocol().state())
+            .field("outbox_len", &self.protocol().outbox_len())
             .field("queued", &self.queued())
             .finish_non_exhaustive()
     }

@@ -59,7 +59,7 @@ impl Options {
     /// network. What is one client's own is left out: its store, tap, source of credentials and
     /// seed.
     #[must_use]
-    pub fn another(&self) -> Self {
+    pub fn for_sibling(&self) -> Self {
         Options {
             config: Arc::clone(&self.config),
             store: None,

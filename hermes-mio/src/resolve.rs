@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
-use crate::ClientId;
+use crate::MemberId;
 use crate::inbox::Inbox;
 
 /// A name and a port: where a socket is to go.
@@ -39,7 +39,7 @@ struct Lookup {
     resolver: Resolver,
     answer: Receiver<io::Result<Vec<SocketAddr>>>,
     /// Which members want to know.
-    wanted_by: Vec<ClientId>,
+    wanted_by: Vec<MemberId>,
 }
 
 /// What a lookup came to.
@@ -48,7 +48,7 @@ pub(crate) struct Found {
     pub(crate) host: Host,
     /// At least one, each of them once.
     pub(crate) addresses: Result<Vec<SocketAddr>, String>,
-    pub(crate) wanted_by: Vec<ClientId>,
+    pub(crate) wanted_by: Vec<MemberId>,
 }
 
 impl Host {
@@ -124,7 +124,7 @@ impl Lookups {
         &mut self,
         host: &Host,
         resolver: &Resolver,
-        member: ClientId,
+        member: MemberId,
         inbox: &Arc<Inbox>,
     ) -> io::Result<()> {
         let running = |lookup: &&mut Lookup| lookup.host == *host && lookup.resolver.is(resolver);

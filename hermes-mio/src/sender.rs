@@ -50,7 +50,7 @@ pub struct Sender {
 /// A message that a [`Sender`] could not take. It is in here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum HandoverError {
+pub enum EnqueueError {
     /// The queue is full. Try again later, or wait for room with `send_wait`.
     #[error("the queue to the client is full; it empties as the outbox does")]
     Full(Outgoing),
@@ -68,15 +68,15 @@ pub enum HandoverError {
     Gone(Outgoing),
 }
 
-impl HandoverError {
+impl EnqueueError {
     /// The message.
     pub fn into_message(self) -> Option<Outgoing> {
         match self {
-            HandoverError::Full(message)
-            | HandoverError::TooLarge(message)
-            | HandoverError::ShuttingDown(message)
-            | HandoverError::Gone(message) => Some(message),
-            HandoverError::Unwritable(_) => None,
+            EnqueueError::Full(message)
+            | EnqueueError::TooLarge(message)
+            | EnqueueError::ShuttingDown(message)
+            | EnqueueError::Gone(message) => Some(message),
+            EnqueueError::Unwritable(_) => None,
         }
     }
 }
@@ -87,7 +87,7 @@ impl Sender {
     /// # Errors
     ///
     /// Where there is no room, or the message can't be sent. The error has the message's text.
-    pub fn send<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), HandoverError> {
+    pub fn send<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), EnqueueError> {
         self.send_message(written(message)?)
     }
 
@@ -96,7 +96,7 @@ impl Sender {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn send_message(&self, message: Outgoing) -> Result<(), HandoverError> {
+    pub fn send_message(&self, message: Outgoing) -> Result<(), EnqueueError> {
         self.queue.push(message, Patience::None)
     }
 
@@ -106,8 +106,8 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), save for [`HandoverError::Full`].
-    pub fn send_wait<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), HandoverError> {
+    /// As [`send`](Self::send), save for [`EnqueueError::Full`].
+    pub fn send_wait<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), EnqueueError> {
         self.send_message_wait(written(message)?)
     }
 
@@ -116,7 +116,7 @@ impl Sender {
     /// # Errors
     ///
     /// As [`send_wait`](Self::send_wait).
-    pub fn send_message_wait(&self, message: Outgoing) -> Result<(), HandoverError> {
+    pub fn send_message_wait(&self, message: Outgoing) -> Result<(), EnqueueError> {
         self.queue.push(message, Patience::Endless)
     }
 
@@ -229,16 +229,16 @@ impl Queue {
 
 /// The senders' side.
 impl Queue {
-    fn push(&self, message: Outgoing, patience: Patience) -> Result<(), HandoverError> {
+    fn push(&self, message: Outgoing, patience: Patience) -> Result<(), EnqueueError> {
         if message.len() > self.max_bytes {
-            return Err(HandoverError::TooLarge(message));
+            return Err(EnqueueError::TooLarge(message));
         }
         let mut state = self.lock();
         loop {
             match state.gate {
                 Gate::Open => {}
-                Gate::Shut => return Err(HandoverError::ShuttingDown(message)),
-                Gate::Gone => return Err(HandoverError::Gone(message)),
+                Gate::Shut => return Err(EnqueueError::ShuttingDown(message)),
+                Gate::Gone => return Err(EnqueueError::Gone(message)),
             }
             if state.messages.len() < self.max_messages
                 && state.bytes.saturating_add(message.len()) <= self.max_bytes
@@ -246,7 +246,7 @@ impl Queue {
                 break;
             }
             if patience == Patience::None {
-                return Err(HandoverError::Full(message));
+                return Err(EnqueueError::Full(message));
             }
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -262,6 +262,6 @@ impl Queue {
     }
 }
 
-fn written<T: Serialize + ?Sized>(message: &T) -> Result<Outgoing, HandoverError> {
-    Outgoing::new(message).map_err(HandoverError::Unwritable)
+fn written<T: Serialize + ?Sized>(message: &T) -> Result<Outgoing, EnqueueError> {
+    Outgoing::new(message).map_err(EnqueueError::Unwritable)
 }

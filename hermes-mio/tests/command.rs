@@ -282,7 +282,7 @@ fn what_a_killed_gateway_may_not_have_read_is_sent_again_if_asked_for() {
             "connect",
             &url,
             "--receipts",
-            "received",
+            "acknowledged",
             "--stats",
             "--set",
             "backoff_base_ms=20",
@@ -307,7 +307,7 @@ fn what_a_killed_gateway_may_not_have_read_is_sent_again_if_asked_for() {
             let line = gateway.until(|line| line["gateway"] == "message");
             assert_eq!(number(&line), Some(n));
         }
-        client.until(|line| line["event"] == "messages-received" && line["detail"]["to"] == 4);
+        client.until(|line| line["event"] == "messages-acknowledged" && line["detail"]["to"] == 4);
         let (status, lines, errors) = client.end();
         assert!(status.success(), "{errors}");
         let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
@@ -318,7 +318,7 @@ fn what_a_killed_gateway_may_not_have_read_is_sent_again_if_asked_for() {
             ("written", 4),
             ("in_doubt", 3),
             ("rewritten", rewritten),
-            ("confirmed", 1 + rewritten),
+            ("acknowledged", 1 + rewritten),
             ("outbox_messages", 0),
         ] {
             assert_eq!(stats[name], count, "{name} in {last}");
@@ -348,7 +348,7 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     client.say(&chat(1));
     let (status, lines, errors) = client.end();
     assert!(status.success(), "{errors}");
-    assert_eq!(report(&lines), json!({"received": 1, "in_doubt": 0, "unsent": 0}));
+    assert_eq!(report(&lines), json!({"acknowledged": 1, "in_doubt": 0, "unsent": 0}));
     assert!(errors.contains("the gateway has everything that was sent"), "{errors}");
     assert!(errors.contains("hermes: open for "), "{errors}");
 
@@ -359,7 +359,7 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     client.say(&chat(2));
     let (status, lines, errors) = client.end();
     assert_eq!(status.code(), Some(1));
-    assert_eq!(report(&lines), json!({"received": 0, "in_doubt": 1, "unsent": 0}));
+    assert_eq!(report(&lines), json!({"acknowledged": 0, "in_doubt": 1, "unsent": 0}));
     assert!(
         errors.contains("messages that were not sent: 0; that may not have arrived: 1"),
         "{errors}"
@@ -373,7 +373,7 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     client.say(&chat(4));
     let (status, lines, errors) = client.end();
     assert_eq!(status.code(), Some(1));
-    assert_eq!(report(&lines), json!({"received": 0, "in_doubt": 0, "unsent": 2}));
+    assert_eq!(report(&lines), json!({"acknowledged": 0, "in_doubt": 0, "unsent": 2}));
     assert!(
         errors.contains("messages that were not sent: 2; that may not have arrived: 0"),
         "{errors}"

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use chaos::{Chaos, Rng, Target, Toll};
 use hermes_mio::proto::{
     Action, Actions, Config, Delivery, Endpoint, Event, Input, Jitter, MessageId, Outgoing,
-    Receipts, Resume, SendError, Start, Stats, Timestamp, Transmit,
+    Receipts, ResumeMode, SendError, Start, Stats, Timestamp, Transmit,
 };
 use hermes_mio::{Client, Options, Tap};
 
@@ -248,10 +248,10 @@ impl Run {
             max_resume_failures: None,
             outbox_max_messages: WINDOW as usize,
             delivery: self.delivery,
-            receipts: Receipts::Received,
+            receipts: Receipts::Acknowledged,
             resume: match self.delivery {
-                Delivery::AtLeastOnce => Resume::Wait,
-                _ => Resume::Optimistic,
+                Delivery::AtLeastOnce => ResumeMode::Wait,
+                _ => ResumeMode::Optimistic,
             },
             resume_timeout: Duration::from_millis(400),
             ..Config::new(url)
@@ -333,7 +333,8 @@ impl Application<'_> {
         let begin_burst = self.chaos.burst();
         for n in 1..=MESSAGES {
             let message = self.run.message(n);
-            while n > self.told.settled + WINDOW || !self.client.core().has_room(message.len()) {
+            while n > self.told.settled + WINDOW || !self.client.protocol().has_room(message.len())
+            {
                 self.poll(Duration::from_millis(20));
             }
             if self.run.bursts.contains(&n) {
@@ -378,14 +379,14 @@ impl Application<'_> {
     }
 
     fn shut_down(mut self) -> Told {
-        self.told.stats_before = self.client.core().stats();
+        self.told.stats_before = self.client.protocol().stats();
         self.client.shutdown(PATIENCE);
         self.chaos.farewell();
         while self.told.shut_down.is_none() {
             self.poll(Duration::from_millis(20));
         }
         assert_eq!(self.client.poll(None).unwrap(), None, "nothing comes after the end");
-        self.told.stats = self.client.core().stats();
+        self.told.stats = self.client.protocol().stats();
         self.told
     }
 
@@ -508,7 +509,7 @@ impl Told {
         match event {
             Event::Connected { .. } => self.connected += 1,
             Event::Written { from, to } => self.written.push((from.0, to.0)),
-            Event::Received { from, to } => {
+            Event::Acknowledged { from, to } => {
                 self.received.push((from.0, to.0));
                 self.settled = to.0;
             }
@@ -522,8 +523,8 @@ impl Told {
                 let MessageId(n) = id.expect("the outbox took all of them");
                 assert!(self.dropped.insert(n), "{n} is dropped twice");
             }
-            Event::ShutDown { received, in_doubt, unsent } => {
-                self.shut_down = Some((received, in_doubt, unsent));
+            Event::ShutDown { acknowledged, in_doubt, unsent } => {
+                self.shut_down = Some((acknowledged, in_doubt, unsent));
             }
             // Of a link that was never heard of again, the gateway made another player.
             Event::PlayerJoined(_) | Event::PlayerLeft(_) => {}
@@ -578,13 +579,13 @@ impl Told {
         println!("fates {counts:?}; {late} times late ones between newer ones");
 
         // The counts say the same.
-        let Stats { accepted, written, confirmed, rewritten, .. } = self.stats;
-        assert_eq!((accepted, confirmed, rewritten), (MESSAGES, received, 0));
+        let Stats { accepted, written, acknowledged, rewritten, .. } = self.stats;
+        assert_eq!((accepted, acknowledged, rewritten), (MESSAGES, received, 0));
         assert_eq!(self.stats.in_doubt, in_doubt);
         assert_eq!(self.stats.dropped.total(), self.dropped.len() as u64);
         assert_eq!(written, received + in_doubt);
         let before = &self.stats_before;
-        let since = (received - before.confirmed, in_doubt - before.in_doubt, 0);
+        let since = (received - before.acknowledged, in_doubt - before.in_doubt, 0);
         assert_eq!(self.shut_down, Some(since));
         self.check_written();
 
@@ -634,10 +635,10 @@ impl Told {
             next = to + 1;
         }
         assert_eq!(next, MESSAGES + 1);
-        let Stats { accepted, written, confirmed, .. } = self.stats;
-        assert_eq!((accepted, written, confirmed), (MESSAGES, MESSAGES, MESSAGES));
+        let Stats { accepted, written, acknowledged, .. } = self.stats;
+        assert_eq!((accepted, written, acknowledged), (MESSAGES, MESSAGES, MESSAGES));
         assert_eq!(self.stats.dropped.total() + self.dropped.len() as u64, 0);
-        let since = MESSAGES - self.stats_before.confirmed;
+        let since = MESSAGES - self.stats_before.acknowledged;
         assert_eq!(self.shut_down, Some((since, 0, 0)));
         self.check_written();
 

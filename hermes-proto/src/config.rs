@@ -11,7 +11,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Url;
-use crate::close::code;
+use crate::reason::code;
 
 /// The reference client's gateway. No test, example or demo of Hermes contacts it.
 pub const DEFAULT_URL: &str = "ws://143.198.27.163/api/world/ws";
@@ -82,8 +82,8 @@ pub struct Config {
     /// The least time between the begin of an attempt that failed and one that `connect`, or the
     /// news of being [online](crate::Client::network_changed), begins without waiting for its turn.
     /// `connect` skips a wait that the gateway asked for, too; such news do not. Default: 500 ms.
-    #[serde(rename = "connect_floor_ms", with = "millis")]
-    pub connect_floor: Duration,
+    #[serde(rename = "min_connect_interval_ms", with = "millis")]
+    pub min_connect_interval: Duration,
     /// The longest wait that a gateway's `Retry-After` can ask for; a longer one is cut to it.
     /// Default: 1 hour.
     #[serde(rename = "max_retry_after_ms", with = "millis")]
@@ -130,8 +130,8 @@ pub struct Config {
     /// A timer that is handled so much too late was not late: the machine slept, or was stopped. A
     /// connection is then asked (a Ping, and [`heartbeat_timeout`](Self::heartbeat_timeout) again)
     /// rather than declared dead. Default: 5 s.
-    #[serde(rename = "clock_jump_ms", with = "millis")]
-    pub clock_jump: Duration,
+    #[serde(rename = "suspend_threshold_ms", with = "millis")]
+    pub suspend_threshold: Duration,
     /// Whether the host can send a Ping and sees the Pong; a browser can't. Where it can't, there
     /// are no heartbeats and no [fences](crate#fences). Default: yes.
     pub can_ping: bool,
@@ -146,9 +146,9 @@ pub struct Config {
     #[serde(rename = "message_ttl_ms", with = "millis_or_off")]
     pub message_ttl: Option<Duration>,
 
-    /// What goes out while a `session-resume` is not answered. Default: [`Resume::Optimistic`].
-    pub resume: Resume,
-    /// With [`Resume::Wait`]: how long the gateway may take to answer a `session-resume`; then the
+    /// What goes out while a `session-resume` is not answered. Default: [`ResumeMode::Optimistic`].
+    pub resume: ResumeMode,
+    /// With [`ResumeMode::Wait`]: how long the gateway may take to answer a `session-resume`; then the
     /// connection is given up. Default: 10 s.
     #[serde(rename = "resume_timeout_ms", with = "millis")]
     pub resume_timeout: Duration,
@@ -159,16 +159,16 @@ pub struct Config {
     /// before they were stable, without a `session-init`; `None` is no limit. Default: 5.
     pub max_resume_failures: Option<u32>,
     /// Whether a session may travel in the clear: over `ws://`, to a host that is not loopback.
-    /// Default: [`Plaintext::Warn`].
-    pub plaintext_session: Plaintext,
+    /// Default: [`PlaintextPolicy::Warn`].
+    pub plaintext_session: PlaintextPolicy,
 
     /// Messages the outbox holds, sent but not taken by the operating system included. At least 1.
     /// Default: 10,000.
     pub outbox_max_messages: usize,
     /// Bytes of messages the outbox holds. Default: 16 MiB. No message can be larger.
     pub outbox_max_bytes: usize,
-    /// What happens to a message that finds the outbox full. Default: [`Overflow::Refuse`].
-    pub overflow: Overflow,
+    /// What happens to a message that finds the outbox full. Default: [`OverflowPolicy::Refuse`].
+    pub overflow: OverflowPolicy,
     /// Bytes of messages handed to the connection and not yet taken by the operating system;
     /// a single larger message goes alone. Default: 64 KiB, enough to keep a socket busy; the rest
     /// waits in the outbox, where it can be counted.
@@ -225,7 +225,7 @@ impl Default for Config {
             max_elapsed: None,
             jitter: Jitter::None,
             stable_after: Duration::from_secs(5),
-            connect_floor: Duration::from_millis(500),
+            min_connect_interval: Duration::from_millis(500),
             max_retry_after: Duration::from_secs(3_600),
             close_delays: [code::RESTART, code::TRY_AGAIN_LATER]
                 .map(|code| (code, Duration::from_secs(5)))
@@ -238,19 +238,19 @@ impl Default for Config {
             close_timeout: Duration::from_secs(5),
             heartbeat_interval: Some(Duration::from_secs(25)),
             heartbeat_timeout: Duration::from_secs(10),
-            clock_jump: Duration::from_secs(5),
+            suspend_threshold: Duration::from_secs(5),
             can_ping: true,
             delivery: Delivery::AtMostOnce,
             receipts: Receipts::None,
             message_ttl: None,
-            resume: Resume::Optimistic,
+            resume: ResumeMode::Optimistic,
             resume_timeout: Duration::from_secs(10),
             session_max_age: Some(Duration::from_secs(30 * 24 * 3_600)),
             max_resume_failures: Some(5),
-            plaintext_session: Plaintext::Warn,
+            plaintext_session: PlaintextPolicy::Warn,
             outbox_max_messages: 10_000,
             outbox_max_bytes: 16 << 20,
-            overflow: Overflow::Refuse,
+            overflow: OverflowPolicy::Refuse,
             unflushed_max_bytes: 64 << 10,
             deflate: false,
             deflate_min_bytes: 64,
@@ -298,7 +298,7 @@ impl Config {
             ("close_timeout_ms", Some(self.close_timeout)),
             ("heartbeat_interval_ms", self.heartbeat_interval),
             ("heartbeat_timeout_ms", Some(self.heartbeat_timeout)),
-            ("clock_jump_ms", Some(self.clock_jump)),
+            ("suspend_threshold_ms", Some(self.suspend_threshold)),
             ("resume_timeout_ms", Some(self.resume_timeout)),
         ] {
             if duration.is_some_and(|duration| duration < Duration::from_millis(1)) {
@@ -338,7 +338,7 @@ impl Config {
         }
         for (field, asks, what) in [
             ("delivery", self.delivery == Delivery::AtLeastOnce, "at-least-once"),
-            ("receipts", self.receipts == Receipts::Received, "received"),
+            ("receipts", self.receipts == Receipts::Acknowledged, "acknowledged"),
         ] {
             if asks && !self.can_ping {
                 let problem = format!(
@@ -488,16 +488,16 @@ pub enum Receipts {
     None,
     /// [`Event::Written`](crate::Event::Written): the operating system has taken them.
     Written,
-    /// `Written`, and [`Event::Received`](crate::Event::Received): the peer's endpoint has them.
+    /// `Written`, and [`Event::Acknowledged`](crate::Event::Acknowledged): the peer's endpoint has them.
     /// Fences are on, so that it is known as soon as can be.
-    Received,
+    Acknowledged,
 }
 
 /// What goes out while a `session-resume` is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Resume {
+pub enum ResumeMode {
     /// The outbox, right behind it: the gateway reads in order.
     #[default]
     Optimistic,
@@ -510,7 +510,7 @@ pub enum Resume {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Plaintext {
+pub enum PlaintextPolicy {
     /// It may.
     Allow,
     /// It may, with one [`Event::Warning`](crate::Event::Warning) in a client's life.
@@ -524,7 +524,7 @@ pub enum Plaintext {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Overflow {
+pub enum OverflowPolicy {
     /// `send` hands the message back.
     #[default]
     Refuse,
@@ -703,7 +703,10 @@ mod tests {
             wrong(|c| (c.can_ping, c.delivery) = (false, Delivery::AtLeastOnce)),
             "delivery"
         );
-        assert_eq!(wrong(|c| (c.can_ping, c.receipts) = (false, Receipts::Received)), "receipts");
+        assert_eq!(
+            wrong(|c| (c.can_ping, c.receipts) = (false, Receipts::Acknowledged)),
+            "receipts"
+        );
         assert_eq!(Config::default().validate().unwrap().0.as_str(), DEFAULT_URL);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Event {
     /// `ws-connected`: the connection is open; `session-resume` is on its way, and what the outbox
-    /// held behind it, at once or ([`Resume::Wait`](crate::Resume::Wait)) after the answer.
+    /// held behind it, at once or ([`ResumeMode::Wait`](crate::ResumeMode::Wait)) after the answer.
     Connected {
         /// The connection.
         conn: ConnId,
@@ -37,7 +37,7 @@ pub enum Event {
         /// How many reconnects there were.
         attempts: u32,
         /// Why it was given up.
-        why: GiveUp,
+        why: FailReason,
     },
     /// `session-init`: the gateway issued a session, or [resumed](SessionInit::resumed) the one
     /// before.
@@ -46,7 +46,7 @@ pub enum Event {
     /// cleared. The gateway will issue a new one.
     SessionDropped {
         /// Why.
-        reason: SessionDrop,
+        reason: SessionDropReason,
     },
     /// `chat-message`, from the types `chat` and `chat-message`.
     Chat(Chat),
@@ -76,11 +76,11 @@ pub enum Event {
         /// The last message.
         to: MessageId,
     },
-    /// `messages-received`: the peer's WebSocket endpoint has these messages; a
+    /// `messages-acknowledged`: the peer's WebSocket endpoint has these messages; a
     /// [fence](crate#fences) proved it. All names up to the range's end are covered, but for those
     /// that were dropped, or lie in an earlier range. With
-    /// [`Receipts::Received`](crate::Receipts::Received), and during a [`shutdown`](crate::Client::shutdown).
-    Received {
+    /// [`Receipts::Acknowledged`](crate::Receipts::Acknowledged), and during a [`shutdown`](crate::Client::shutdown).
+    Acknowledged {
         /// The first message.
         from: MessageId,
         /// The last message.
@@ -112,7 +112,7 @@ pub enum Event {
     /// the messages since it was called.
     ShutDown {
         /// Messages that the peer's WebSocket endpoint has.
-        received: u64,
+        acknowledged: u64,
         /// Messages that were written, before the call or after it, and may have arrived or not.
         /// `InDoubt` events named them.
         in_doubt: u64,
@@ -144,7 +144,7 @@ impl Event {
             Event::Malformed { .. } => "malformed",
             Event::SessionDropped { .. } => "session-dropped",
             Event::Written { .. } => "messages-written",
-            Event::Received { .. } => "messages-received",
+            Event::Acknowledged { .. } => "messages-acknowledged",
             Event::InDoubt { .. } => "messages-in-doubt",
             Event::Dropped { .. } => "message-dropped",
             Event::ShutDown { .. } => "shut-down",
@@ -157,7 +157,7 @@ impl Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// The outbox was full, and the [overflow policy](crate::Overflow) chose this message.
+    /// The outbox was full, and the [overflow policy](crate::OverflowPolicy) chose this message.
     #[error("the outbox is full")]
     OutboxFull,
     /// It is larger than [`outbox_max_bytes`](crate::Config::outbox_max_bytes).
@@ -186,7 +186,7 @@ pub enum DropReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum GiveUp {
+pub enum FailReason {
     /// [`max_attempts`](crate::Config::max_attempts) reconnects in a row came to nothing.
     #[error("max_attempts are used up")]
     Attempts,
@@ -204,7 +204,7 @@ pub enum GiveUp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum SessionDrop {
+pub enum SessionDropReason {
     /// It is older than [`session_max_age`](crate::Config::session_max_age).
     #[error("it is older than session_max_age")]
     TooOld,

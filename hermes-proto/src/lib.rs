@@ -218,23 +218,25 @@ extern crate alloc;
 #[cfg(feature = "ws")]
 extern crate std;
 
+mod action;
 mod client;
-pub mod close;
 mod config;
 mod credentials;
 #[cfg(feature = "ws")]
 mod endpoint;
 mod event;
 mod frame;
+mod input;
 #[cfg(feature = "ws")]
 mod json;
 #[cfg(not(feature = "ws"))]
 #[path = "json_off.rs"]
 mod json;
-mod machine;
 mod message;
 mod on_demand;
-mod send;
+mod outgoing;
+mod protocol_error;
+pub mod reason;
 mod session;
 #[cfg(feature = "testkit")]
 #[allow(clippy::indexing_slicing)] // A node that was never added is the test's mistake.
@@ -249,23 +251,25 @@ mod url;
 #[cfg(feature = "ws")]
 pub mod ws;
 
-pub use client::{Client, Drops, Ends, Start, State, Stats};
-pub use close::CloseReason;
+#[cfg(feature = "ws")]
+pub use action::Transmit;
+pub use action::{Action, Actions};
+pub use client::{Client, DropCounts, EndCounts, Start, State, Stats};
 pub use config::{
-    Config, ConfigError, DEFAULT_URL, Delivery, Jitter, Overflow, Plaintext, Receipts, Resume,
+    Config, ConfigError, DEFAULT_URL, Delivery, Jitter, OverflowPolicy, PlaintextPolicy, Receipts,
+    ResumeMode,
 };
 pub use credentials::Credentials;
 #[cfg(feature = "ws")]
 pub use endpoint::Endpoint;
-pub use event::{DropReason, Event, GiveUp, SessionDrop};
+pub use event::{DropReason, Event, FailReason, SessionDropReason};
 pub use frame::Frame;
-#[cfg(feature = "ws")]
-pub use machine::Transmit;
-pub use machine::{Action, Actions, ConnId, Input, MessageId};
+pub use input::{ConnId, Input, MessageId};
 pub use message::{
     Chat, PlayerJoined, PlayerLeft, PrNotification, SessionInit, StatusUpdate, Unhandled,
 };
-pub use send::{Outgoing, SendError};
+pub use outgoing::{Outgoing, SendError};
+pub use reason::CloseReason;
 pub use session::Session;
 pub use text::Text;
 pub use time::Timestamp;

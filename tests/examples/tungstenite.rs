@@ -71,7 +71,7 @@ async fn connection(conn: ConnId, request: Request, mut out: Out, inputs: Sender
         Ok((socket, _)) => socket.split(),
         Err(Error::Http(answer)) => {
             let asked = answer.headers().get("Retry-After").map(|it| it.to_str().map(str::parse));
-            let retry_after = asked.and_then(|it| it.ok()?.ok()).map(close::RetryAfter::Seconds);
+            let retry_after = asked.and_then(|it| it.ok()?.ok()).map(reason::RetryAfter::Seconds);
             let status = answer.status().as_u16();
             return closed(CloseReason::Http { status, retry_after, redirect: None }).await;
         }

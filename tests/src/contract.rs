@@ -10,9 +10,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, GiveUp, Input,
+    Action, Client, CloseReason, Config, ConnId, DropReason, Event, FailReason, Frame, Input,
     MessageId, Outgoing, SendError, Session, State, Stats, Text, Timestamp, Url,
 };
 
@@ -170,7 +170,7 @@ enum Place {
         until: RangeInclusive<Timestamp>,
         spends: bool,
     },
-    Failed(GiveUp),
+    Failed(FailReason),
     Live(Link),
 }
 
@@ -652,7 +652,7 @@ impl Contract {
         ensure!(len <= most.0 && bytes <= most.1, "the outbox has {said:?}, of {most:?} at most");
         let mut stats = self.stats;
         (stats.outbox_messages, stats.outbox_bytes) = (len, bytes);
-        stats.unproven = self.link().map_or(0, |link| link.written - link.proven);
+        stats.unacknowledged = self.link().map_or(0, |link| link.written - link.proven);
         ensure!(client.stats() == stats, "stats() are {:?}, not {stats:?}", client.stats());
         Ok(())
     }

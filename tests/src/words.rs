@@ -1,10 +1,11 @@
 //! The words of a scenario: short spellings of actions and reasons. Times are milliseconds.
 
 use bytes::Bytes;
-use hermes_proto::close::{Redirect, RedirectRefused, RetryAfter, Stage};
+use hermes_proto::reason::{Redirect, RedirectRefused, RetryAfter, Stage};
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, Frame, GiveUp, Input,
-    MessageId, Outgoing, Plaintext, SendError, Session, SessionDrop, Start, Text, Timestamp, Url,
+    Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, FailReason, Frame,
+    Input, MessageId, Outgoing, PlaintextPolicy, SendError, Session, SessionDropReason, Start,
+    Text, Timestamp, Url,
 };
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ pub const UNIX_MS: u64 = 1_700_000_000_000;
 
 /// The default settings, for the gateway at [`URL`], which may be trusted with a session.
 pub fn config() -> Config {
-    Config { plaintext_session: Plaintext::Allow, ..Config::new(URL) }
+    Config { plaintext_session: PlaintextPolicy::Allow, ..Config::new(URL) }
 }
 
 /// The same without a heartbeat, for scenarios that are about something else: an open connection
@@ -126,7 +127,7 @@ pub fn disconnected(
 }
 
 /// `ws-failed`.
-pub fn failed(attempts: u32, why: GiveUp) -> Action {
+pub fn failed(attempts: u32, why: FailReason) -> Action {
     Action::Emit(Event::Failed { attempts, why })
 }
 
@@ -135,9 +136,9 @@ pub fn written(from: u64, to: u64) -> Action {
     Action::Emit(Event::Written { from: MessageId(from), to: MessageId(to) })
 }
 
-/// `messages-received`.
-pub fn received(from: u64, to: u64) -> Action {
-    Action::Emit(Event::Received { from: MessageId(from), to: MessageId(to) })
+/// `messages-acknowledged`.
+pub fn acknowledged(from: u64, to: u64) -> Action {
+    Action::Emit(Event::Acknowledged { from: MessageId(from), to: MessageId(to) })
 }
 
 /// `messages-in-doubt`.
@@ -146,8 +147,8 @@ pub fn in_doubt(from: u64, to: u64, resend: bool) -> Action {
 }
 
 /// `shut-down`.
-pub fn shut_down(received: u64, in_doubt: u64, unsent: u64) -> Action {
-    Action::Emit(Event::ShutDown { received, in_doubt, unsent })
+pub fn shut_down(acknowledged: u64, in_doubt: u64, unsent: u64) -> Action {
+    Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent })
 }
 
 /// `message-dropped`, of a message that the outbox had taken or would have taken, had there been
@@ -166,7 +167,7 @@ pub fn given_up(id: u64, text: &str, reason: DropReason) -> Action {
 }
 
 /// `session-dropped`.
-pub fn session_dropped(reason: SessionDrop) -> Action {
+pub fn session_dropped(reason: SessionDropReason) -> Action {
     Action::Emit(Event::SessionDropped { reason })
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Delivery, Event, Frame,
     Input, Outgoing, Session, Start, State, Timestamp,
@@ -371,7 +371,7 @@ impl World {
             Event::Written { from, to } | Event::InDoubt { from, to, .. } => {
                 (from, to, &self.taken)
             }
-            Event::Received { from, to } => (from, to, &self.proven),
+            Event::Acknowledged { from, to } => (from, to, &self.proven),
             _ => return Ok(()),
         };
         let range = from.0.checked_sub(1).map(|first| first as usize..to.0 as usize);

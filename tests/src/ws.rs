@@ -10,7 +10,7 @@ pub mod verdict;
 
 use std::fmt;
 
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{
     Action, Actions, CloseReason, Config, ConnId, Endpoint, Frame, Input, MessageId, Outgoing,

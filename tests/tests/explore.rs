@@ -12,7 +12,7 @@ use std::time::Duration;
 use foldhash::quality::FixedState;
 use hermes_proto::{
     Action, Actions, Client, Config, ConnId, Credentials, Delivery, Frame, Input, Outgoing,
-    Plaintext, Receipts, Resume, Session, Start, State, Timestamp,
+    PlaintextPolicy, Receipts, ResumeMode, Session, Start, State, Timestamp,
 };
 use hermes_tests::{Call, Contract, Step, UNIX_MS, URL, http, lost, peer, redirect};
 
@@ -26,18 +26,18 @@ fn config() -> Config {
         backoff_cap: seconds(2),
         max_attempts: Some(most),
         stable_after: seconds(2),
-        connect_floor: seconds(1),
+        min_connect_interval: seconds(1),
         connect_timeout: seconds(2),
         close_timeout: seconds(1),
         heartbeat_interval: Some(seconds(2)),
         heartbeat_timeout: seconds(1),
-        clock_jump: seconds(3),
+        suspend_threshold: seconds(3),
         close_delays: [(1013, seconds(2))].into(),
         credentials_timeout: seconds(1),
         resume_timeout: seconds(1),
         session_max_age: None,
         max_resume_failures: Some(most),
-        plaintext_session: Plaintext::Allow,
+        plaintext_session: PlaintextPolicy::Allow,
         outbox_max_messages: most as usize,
         unflushed_max_bytes: 1,
         ..Config::new(URL)
@@ -54,7 +54,7 @@ enum Topic {
     Network,
     /// Messages that expire, volatile ones, and `clear_outbox`.
     Messages,
-    /// All the ways in which a connection ends, and `connect_floor`.
+    /// All the ways in which a connection ends, and `min_connect_interval`.
     Ends,
     /// Sessions, and credentials.
     Session,
@@ -88,7 +88,7 @@ fn alphabet(world: &World) -> Vec<Deed> {
         let left = due - world.now;
         deeds.push(Deed::Pass(left));
         if covers(Topic::Network) {
-            deeds.push(Deed::Pass(left + client.config().clock_jump));
+            deeds.push(Deed::Pass(left + client.config().suspend_threshold));
         }
     }
     if let Some(conn) = client.conn() {
@@ -372,7 +372,7 @@ fn session() -> Option<Session> {
 #[test]
 fn no_history_breaks_the_contract() {
     let at_least_once =
-        || Config { delivery: Delivery::AtLeastOnce, receipts: Receipts::Received, ..config() };
+        || Config { delivery: Delivery::AtLeastOnce, receipts: Receipts::Acknowledged, ..config() };
     let worlds: [(_, _, _, &[Topic]); 9] = [
         ("ends", config(), None, &[Topic::Ends]),
         ("network", config(), None, &[Topic::Network]),
@@ -387,7 +387,7 @@ fn no_history_breaks_the_contract() {
         ("shutdown, at least once", at_least_once(), None, &[Topic::Shutdown]),
         (
             "session and credentials",
-            Config { resume: Resume::Wait, ask_credentials: true, ..config() },
+            Config { resume: ResumeMode::Wait, ask_credentials: true, ..config() },
             session(),
             &[Topic::Session],
         ),

@@ -33,7 +33,7 @@ pub enum Misbehaviour {
         /// The status, 300 to 599; any other number is answered as 503.
         status: u16,
         /// The `Retry-After` header.
-        retry_after: Option<RetryAfter>,
+        retry_after: Option<ScriptedRetryAfter>,
     },
     /// Accept the TCP connection, and never answer the upgrade.
     Stall,
@@ -45,7 +45,7 @@ pub enum Misbehaviour {
     /// Keep the connection open, but read and write nothing more: no messages, no pongs, no close.
     /// It lasts until the client gives up and hangs up.
     Silent,
-    /// Read everything, and answer no ping: a fence is never confirmed, and a heartbeat neither. A
+    /// Read everything, and answer no ping: a fence is never acknowledged, and a heartbeat neither. A
     /// ping that was not answered never is.
     NoPong,
     /// Give the connection its session without a word: neither a `session-resume` nor silence is
@@ -70,7 +70,7 @@ pub enum Misbehaviour {
 
 /// A `Retry-After` header (RFC 9110 §10.2.3), `seconds` from now. As text: `5`, `date=5`, `utc=5`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryAfter {
+pub enum ScriptedRetryAfter {
     /// As a number.
     Seconds(u32),
     /// As a date, with the `Date` header of a gateway whose clock is a year behind: only the
@@ -176,12 +176,12 @@ fn parse_misbehaviour(text: &str) -> Option<Misbehaviour> {
     })
 }
 
-fn parse_retry_after(text: &str) -> Option<RetryAfter> {
+fn parse_retry_after(text: &str) -> Option<ScriptedRetryAfter> {
     let (form, seconds) = match text.split_once('=') {
-        Some(("date", seconds)) => (RetryAfter::Date as fn(u32) -> _, seconds),
-        Some(("utc", seconds)) => (RetryAfter::Utc as _, seconds),
+        Some(("date", seconds)) => (ScriptedRetryAfter::Date as fn(u32) -> _, seconds),
+        Some(("utc", seconds)) => (ScriptedRetryAfter::Utc as _, seconds),
         Some(_) => return None,
-        None => (RetryAfter::Seconds as _, text),
+        None => (ScriptedRetryAfter::Seconds as _, text),
     };
     seconds.parse().ok().map(form)
 }
@@ -209,7 +209,7 @@ impl fmt::Display for Misbehaviour {
     }
 }
 
-impl fmt::Display for RetryAfter {
+impl fmt::Display for ScriptedRetryAfter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Seconds(seconds) => write!(f, "{seconds}"),

@@ -25,7 +25,7 @@
 //!   `{"type":"session-resume","token":T}`, the gateway answers with
 //!   `{"type":"session-init","token":…,"clientId":…,"resumed":true}` for a `T` that it knows, and
 //!   with a fresh session and `"resumed":false` for one that it doesn't. Any other first text,
-//!   and [a grace](Options::resume_grace) of silence, bring a fresh session. So a client gets
+//!   and [a grace](GatewayOptions::resume_grace) of silence, bring a fresh session. So a client gets
 //!   exactly one `session-init`: one that has a token isn't given a new identity that it would
 //!   have to throw away, and one that has none doesn't need to speak first. Only where the first
 //!   text is a `session-resume` that comes after the grace, a second `session-init` follows, and
@@ -35,14 +35,14 @@
 //!   never away.
 //! - **The others** hear `{"type":"player-joined","id":…}` when a client gets its session and
 //!   `{"type":"player-left","id":…}` when its connection is gone.
-//! - **`chat` and `chat-message`** go to all others (and [back](Options::echo), if asked) as
+//! - **`chat` and `chat-message`** go to all others (and [back](GatewayOptions::echo), if asked) as
 //!   `{"type":"chat","sender":…}` with all other fields as they were written. A `status-update`
 //!   goes to the others as it is. Everything else is counted, and answered with nothing.
-//! - **A slow receiver** is closed with 1013 once [too much](Options::backlog_bytes) waits for
+//! - **A slow receiver** is closed with 1013 once [too much](GatewayOptions::backlog_bytes) waits for
 //!   it. It never holds up the others.
 //!
 //! This is not a gateway for production: it trusts everyone, keeps every session for ever, and
-//! its [tokens can be guessed](Options::token_seed).
+//! its [tokens can be guessed](GatewayOptions::token_seed).
 
 mod conversation;
 mod message;
@@ -55,12 +55,12 @@ mod sessions;
 mod tls;
 mod wire;
 
-pub use misbehaviour::{Misbehaviour, RetryAfter, Target, UnknownWord};
-pub use options::Options;
+pub use misbehaviour::{Misbehaviour, ScriptedRetryAfter, Target, UnknownWord};
+pub use options::GatewayOptions;
 pub use report::{Received, Record, Report, Timeout};
-pub use sessions::Session;
+pub use sessions::StoredSession;
 #[cfg(feature = "tls")]
-pub use tls::Tls;
+pub use tls::ServerTls;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -88,7 +88,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway with the default [`Options`] on the first of the addresses that is free.
+    /// Starts a gateway with the default [`GatewayOptions`] on the first of the addresses that is free.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl Gateway {
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
         for addr in addr.to_socket_addrs()? {
-            result = Self::start(Options { addr, ..Options::default() });
+            result = Self::start(GatewayOptions { addr, ..GatewayOptions::default() });
             if result.is_ok() {
                 break;
             }
@@ -109,7 +109,7 @@ impl Gateway {
     /// # Errors
     ///
     /// If the address can't be bound, or the system has no more threads or file descriptors.
-    pub fn start(options: Options) -> io::Result<Self> {
+    pub fn start(options: GatewayOptions) -> io::Result<Self> {
         let (commands, inbox) = mpsc::channel();
         #[cfg(feature = "tls")]
         let scheme = if options.tls.is_some() { "wss" } else { "ws" };
@@ -159,13 +159,13 @@ impl Gateway {
     }
 
     /// The messages it has received, in order: the newest, as many as
-    /// [`Options::record_bytes`] lets it keep. [`Report::messages`] counts them all.
+    /// [`GatewayOptions::record_bytes`] lets it keep. [`Report::messages`] counts them all.
     pub fn received(&self) -> Vec<Received> {
         self.ask(|server| server.ledger.received())
     }
 
-    /// The sessions that can be resumed, for [`Options::sessions`] of a gateway to come.
-    pub fn sessions(&self) -> Vec<Session> {
+    /// The sessions that can be resumed, for [`GatewayOptions::sessions`] of a gateway to come.
+    pub fn sessions(&self) -> Vec<StoredSession> {
         self.ask(|server| server.sessions.export())
     }
 

@@ -5,24 +5,24 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 #[cfg(feature = "tls")]
-use super::Tls;
-use super::{Record, Session};
+use super::ServerTls;
+use super::{Record, StoredSession};
 
 /// How a [`Gateway`](super::Gateway) is to run. Every field has a default:
 ///
 /// ```
-/// use hermes_mio::gateway::{Gateway, Options};
+/// use hermes_mio::gateway::{Gateway, GatewayOptions};
 ///
-/// let gateway = Gateway::start(Options { echo: true, ..Options::default() })?;
+/// let gateway = Gateway::start(GatewayOptions { echo: true, ..GatewayOptions::default() })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct GatewayOptions {
     /// Where to listen; port 0 lets the system choose. Default: `127.0.0.1:0`.
     pub addr: SocketAddr,
     /// What it shows to its clients, who then come by `wss://`. Default: nothing, and `ws://`.
     #[cfg(feature = "tls")]
-    pub tls: Option<Tls>,
+    pub tls: Option<ServerTls>,
     /// Whether a chat message also goes back to its sender. Default: no.
     pub echo: bool,
     /// How long a new connection may stay silent before it is given a fresh session. A client
@@ -46,7 +46,7 @@ pub struct Options {
     pub record_bytes: usize,
     /// Sessions that can be resumed from the start, as an earlier gateway's
     /// [`sessions`](super::Gateway::sessions) told them. Default: none.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<StoredSession>,
     /// Makes the tokens a function of this number, for runs that repeat exactly. **Tokens are
     /// not secrets**: whoever knows one can work out the others. Default: a number that differs
     /// from run to run, so that a restarted gateway doesn't know the tokens of the last one.
@@ -56,9 +56,9 @@ pub struct Options {
     pub log: Option<mpsc::Sender<Record>>,
 }
 
-impl Default for Options {
+impl Default for GatewayOptions {
     fn default() -> Self {
-        Options {
+        GatewayOptions {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             #[cfg(feature = "tls")]
             tls: None,

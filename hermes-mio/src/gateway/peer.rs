@@ -12,8 +12,8 @@ use tungstenite::http::{HeaderValue, StatusCode, header};
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, HandshakeError, Message, ServerHandshake, Utf8Bytes, WebSocket};
 
-use super::misbehaviour::{Misbehaviour, REFUSALS, RetryAfter};
-use super::options::Options;
+use super::misbehaviour::{Misbehaviour, REFUSALS, ScriptedRetryAfter};
+use super::options::GatewayOptions;
 use super::sessions::Identity;
 use super::wire::Wire;
 
@@ -106,7 +106,7 @@ struct Outgoing {
 
 /// Lets an upgrade pass, or not.
 struct Gate {
-    refusal: Option<(u16, Option<RetryAfter>)>,
+    refusal: Option<(u16, Option<ScriptedRetryAfter>)>,
 }
 
 impl Peer {
@@ -114,7 +114,7 @@ impl Peer {
     pub(super) fn new(
         wire: Wire,
         faults: Vec<Misbehaviour>,
-        options: &Options,
+        options: &GatewayOptions,
         now: Instant,
     ) -> Self {
         let refusal = faults.iter().rev().find_map(|fault| match *fault {
@@ -407,15 +407,15 @@ impl Callback for Gate {
         let now = SystemTime::now();
         match retry_after {
             None => {}
-            Some(RetryAfter::Seconds(seconds)) => {
+            Some(ScriptedRetryAfter::Seconds(seconds)) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            Some(RetryAfter::Date(seconds)) => {
+            Some(ScriptedRetryAfter::Date(seconds)) => {
                 let behind = now - A_YEAR;
                 headers.insert(header::DATE, date(behind));
                 headers.insert(header::RETRY_AFTER, date(behind + secs(seconds)));
             }
-            Some(RetryAfter::Utc(seconds)) => {
+            Some(ScriptedRetryAfter::Utc(seconds)) => {
                 headers.insert(header::RETRY_AFTER, date(now + secs(seconds)));
             }
         }

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 use serde::Serialize;
 
-use super::options::Options;
+use super::options::GatewayOptions;
 
 /// What a gateway has counted since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -127,7 +127,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(options: &mut Options) -> Self {
+    pub(super) fn new(options: &mut GatewayOptions) -> Self {
         Ledger {
             report: Report::default(),
             published: Report::default(),

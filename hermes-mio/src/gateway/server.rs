@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::SockRef;
 
 use super::misbehaviour::{Misbehaviour, Stage, Target};
-use super::options::Options;
+use super::options::GatewayOptions;
 use super::peer::{Due, Input, Peer, Reason, after};
 use super::report::{Ledger, Record};
 use super::sessions::Sessions;
@@ -30,7 +30,7 @@ pub(super) struct Server {
     listener: Option<TcpListener>,
     stopping: bool,
 
-    pub(super) options: Options,
+    pub(super) options: GatewayOptions,
     pub(super) ledger: Ledger,
     pub(super) sessions: Sessions,
     /// Which connection holds a client's session.
@@ -75,7 +75,7 @@ const READS_PER_TURN: usize = 64;
 
 impl Server {
     pub(super) fn new(
-        mut options: Options,
+        mut options: GatewayOptions,
         commands: mpsc::Receiver<Command>,
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;

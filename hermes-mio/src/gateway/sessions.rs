@@ -8,20 +8,20 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// What a client needs to come back as itself. Export these from one gateway and give them to
-/// the next ([`Options::sessions`](super::Options::sessions)) to let sessions survive a restart.
+/// the next ([`GatewayOptions::sessions`](super::GatewayOptions::sessions)) to let sessions survive a restart.
 /// In JSON it is `{"token":…,"clientId":…}`; in `Debug` output its token is redacted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Session {
+pub struct StoredSession {
     /// What the client shows to resume.
     pub token: String,
     /// Who the client is to the others.
     pub client_id: String,
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for StoredSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
+        f.debug_struct("StoredSession")
             .field("token", &"<redacted>")
             .field("client_id", &self.client_id)
             .finish()
@@ -43,9 +43,9 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(known: Vec<Session>, seed: Option<u64>) -> Self {
+    pub(super) fn new(known: Vec<StoredSession>, seed: Option<u64>) -> Self {
         // New clients are numbered on from the known ones, lest two share a name.
-        let number = |session: &Session| session.client_id.strip_prefix(CLIENT)?.parse().ok();
+        let number = |session: &StoredSession| session.client_id.strip_prefix(CLIENT)?.parse().ok();
         let issued = known.iter().filter_map(number).max().unwrap_or(0);
         let by_token = known.into_iter().map(|s| (s.token.into(), s.client_id.into())).collect();
         // Differs from run to run, which is all that is asked of it.
@@ -71,8 +71,8 @@ impl Sessions {
         self.by_token.remove(token);
     }
 
-    pub(super) fn export(&self) -> Vec<Session> {
-        let session = |(token, client_id): (&Arc<str>, &Arc<str>)| Session {
+    pub(super) fn export(&self) -> Vec<StoredSession> {
+        let session = |(token, client_id): (&Arc<str>, &Arc<str>)| StoredSession {
             token: token.as_ref().to_owned(),
             client_id: client_id.as_ref().to_owned(),
         };

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 /// and its private key.
 #[cfg(feature = "tls")]
 #[derive(Clone, Debug)]
-pub struct Tls(Arc<rustls::ServerConfig>);
+pub struct ServerTls(Arc<rustls::ServerConfig>);
 
 /// A stream, in TLS or in the clear.
 pub(super) enum Stream {
@@ -20,7 +20,7 @@ pub(super) enum Stream {
 }
 
 #[cfg(feature = "tls")]
-impl Tls {
+impl ServerTls {
     /// From PEM.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Tls {
             .with_single_cert(chain, key)
             .map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Tls(Arc::new(config)))
+        Ok(ServerTls(Arc::new(config)))
     }
 
     pub(super) fn over(&self, socket: TcpStream) -> Result<Stream, rustls::Error> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::common::*;
-use hermes_mio::proto::close::Stage;
+use hermes_mio::proto::reason::Stage;
 use hermes_mio::proto::{CloseReason, Config, Event, Outgoing, SendError, State};
 use hermes_mio::{Client, Credentials, Error, Options, Recording};
 use serde_json::json;
@@ -21,13 +21,13 @@ fn chat_there_and_back() {
     assert!(matches!(next(&mut client), Event::Connected { .. }));
     client.send(&json!({"type": "chat", "text": "hi"})).unwrap();
     assert_eq!(chat_text(&next(&mut client)).unwrap(), "hi");
-    assert_eq!(client.core().outbox_len(), 0);
+    assert_eq!(client.protocol().outbox_len(), 0);
 
     client.disconnect();
     let (code, reason) = disconnected(&next(&mut client)).unwrap();
     assert_eq!((code, reason), (1000, CloseReason::Requested));
     assert_eq!(client.poll(None).unwrap(), None);
-    assert_eq!(client.core().state(), State::Idle);
+    assert_eq!(client.protocol().state(), State::Idle);
     assert_eq!(peer.join(), r#"{"text":"hi","type":"chat"}"#);
 }
 
@@ -35,15 +35,15 @@ fn chat_there_and_back() {
 #[test]
 fn a_round_trip_takes_time() {
     let peer = Peer::start(|listener| read_close(&mut accept(&listener)));
-    let receipts = hermes_mio::proto::Receipts::Received;
+    let receipts = hermes_mio::proto::Receipts::Acknowledged;
     let mut client = client(Config { receipts, ..config(peer.url()) });
     client.connect();
     for round in 1..=1_000 {
         // The fence of the second one leaves when the first one's is answered.
         client.send(&round).unwrap();
         client.send(&round).unwrap();
-        run_until(&mut client, |client| client.core().stats().confirmed == 2 * round);
-        let stats = client.core().stats();
+        run_until(&mut client, |client| client.protocol().stats().acknowledged == 2 * round);
+        let stats = client.protocol().stats();
         assert!(stats.rtt_last > Some(Duration::ZERO), "round {round}: {stats:?}");
     }
     disconnect(&mut client);
@@ -169,8 +169,8 @@ fn the_outbox_survives_reconnects() {
         }
         peer.is_finished()
     });
-    assert_eq!(client.core().stats().written, MESSAGES);
-    assert!(client.core().stats().opened > 4, "{:?}", client.core().stats());
+    assert_eq!(client.protocol().stats().written, MESSAGES);
+    assert!(client.protocol().stats().opened > 4, "{:?}", client.protocol().stats());
     assert_eq!(peer.join(), (0..MESSAGES).collect::<Vec<_>>());
 }
 
@@ -201,7 +201,7 @@ fn a_frame_that_was_cut_goes_again() {
     fill(&mut client);
     go.send(()).unwrap();
     wait_for(&mut client, disconnected);
-    let taken = client.core().stats().written;
+    let taken = client.protocol().stats().written;
     assert!(0 < taken && taken < MESSAGES, "{taken}");
     client.shutdown(LONG);
     let (code, _) = wait_for(&mut client, disconnected);
@@ -261,7 +261,7 @@ fn partial_writes_arrive_whole_and_in_order() {
     client.shutdown(LONG);
     let (code, reason) = wait_for(&mut client, disconnected);
     assert_eq!((code, reason), (1000, CloseReason::Requested));
-    assert_eq!(client.core().outbox_len(), 0);
+    assert_eq!(client.protocol().outbox_len(), 0);
     assert_eq!(peer.join(), (0..MESSAGES).collect::<Vec<_>>());
 }
 
@@ -303,10 +303,10 @@ fn a_busy_application_does_not_kill_a_live_link() {
         ponger.pong_and_be_busy();
         if command {
             client.send(&json!({"type": "chat"})).unwrap();
-            assert!(matches!(client.core().state(), State::Open { .. }), "{client:?}");
+            assert!(matches!(client.protocol().state(), State::Open { .. }), "{client:?}");
         }
         assert_eq!(client.poll(Some(Duration::ZERO)).unwrap(), None);
-        assert!(matches!(client.core().state(), State::Open { .. }), "{client:?}");
+        assert!(matches!(client.protocol().state(), State::Open { .. }), "{client:?}");
         disconnect(&mut client);
         ponger.peer.join();
     }
@@ -372,7 +372,7 @@ fn a_refused_message_comes_back() {
     assert_eq!(client.send(&json!({})).unwrap().0, 1);
     let message = Outgoing::from_json("[ ]").unwrap();
     assert_eq!(client.send_message(message.clone()), Err(SendError::Full(message)));
-    assert!(!client.core().has_room(1));
+    assert!(!client.protocol().has_room(1));
 }
 
 #[test]
@@ -483,7 +483,7 @@ fn a_recording_replays_to_the_same_actions() {
 fn fill(client: &mut Client) {
     let mut left = usize::MAX;
     run_until(client, |client| {
-        let before = std::mem::replace(&mut left, client.core().outbox_len());
+        let before = std::mem::replace(&mut left, client.protocol().outbox_len());
         left == before
     });
     assert!(left > 0, "everything fits into the socket's buffers");

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::common::*;
-use hermes_mio::proto::close::Stage;
+use hermes_mio::proto::reason::Stage;
 use hermes_mio::{Client, CloseReason, Config, Event, State};
 
 /// One attempt, to its end.
@@ -16,7 +16,7 @@ fn failure(config: Config) -> (u16, CloseReason) {
     let end = disconnected(&next(&mut client)).unwrap();
     assert!(matches!(next(&mut client), Event::Failed { attempts: 0, .. }));
     assert_eq!(client.poll(None).unwrap(), None);
-    assert!(matches!(client.core().state(), State::Failed { .. }));
+    assert!(matches!(client.protocol().state(), State::Failed { .. }));
     end
 }
 
@@ -236,10 +236,10 @@ fn disconnect_ends_every_stage() {
     .unwrap();
     three.connect();
     wait_for(&mut three, disconnected);
-    assert!(matches!(three.core().state(), State::Waiting { .. }));
+    assert!(matches!(three.protocol().state(), State::Waiting { .. }));
     three.disconnect();
     assert_eq!(three.poll(None).unwrap(), None);
-    assert_eq!(three.core().state(), State::Idle);
+    assert_eq!(three.protocol().state(), State::Idle);
 }
 
 /// What the gateway says at once, and that it goes, may be one piece of news: of a socket that is

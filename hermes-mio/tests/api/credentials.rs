@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use crate::common::*;
-use hermes_mio::proto::close::Stage;
+use hermes_mio::proto::reason::Stage;
 use hermes_mio::{Client, CloseReason, Config, Credentials, Error, Event, Options, State};
 
 fn bearer(token: impl std::fmt::Display) -> Result<Credentials, String> {
@@ -66,7 +66,7 @@ fn each_attempt_has_its_own() {
         bearer(calls)
     });
     let mut client = Client::new(options).unwrap();
-    assert!(client.core().config().ask_credentials);
+    assert!(client.protocol().config().ask_credentials);
     client.connect();
     for _ in 0..4 {
         wait_for(&mut client, connected);
@@ -113,7 +113,7 @@ fn a_source_that_blocks_holds_nothing_up() {
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
         client.send(&n).unwrap();
     }
-    let state = client.core().state();
+    let state = client.protocol().state();
     assert!(matches!(state, State::Connecting { stage: Stage::Credentials, .. }), "{state:?}");
     assert!(client.why().contains("for credentials for"), "{}", client.why());
     source.go.send(()).unwrap();
@@ -159,7 +159,7 @@ fn nobody_is_asked_for_an_attempt_that_has_ended() {
     client.disconnect();
     // Another one, which waits for the call under way, and ends before it does.
     client.connect();
-    assert!(matches!(client.core().state(), State::Connecting { .. }), "{client:?}");
+    assert!(matches!(client.protocol().state(), State::Connecting { .. }), "{client:?}");
     client.disconnect();
     let events = events_to_the_end(&mut client);
     assert_eq!(names(&events), ["ws-disconnected", "ws-disconnected"]);
@@ -199,7 +199,7 @@ fn an_error_and_a_panic_fail_the_attempt() {
     wait_for(&mut client, connected);
     disconnect(&mut client);
     assert_eq!(peer.join(), Some("Bearer 4".into()));
-    assert_eq!(client.core().stats().ended.credentials, 3);
+    assert_eq!(client.protocol().stats().ended.credentials, 3);
 }
 
 #[test]

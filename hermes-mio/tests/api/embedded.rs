@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::common::*;
 use hermes_mio::proto::Jitter;
 use hermes_mio::{
-    ClientId, CloseReason, Config, Driver, Event, FleetOptions, MemberMut, Outgoing, ReadBuffer,
+    CloseReason, Config, Driver, Event, FleetOptions, MemberId, MemberMut, Outgoing, ReadBuffer,
     State,
 };
 use mio::net::{TcpListener, TcpStream};
@@ -27,7 +27,7 @@ struct Application {
     waker: Arc<Waker>,
     buffer: ReadBuffer,
     driver: Driver,
-    ids: Vec<ClientId>,
+    ids: Vec<MemberId>,
     listener: TcpListener,
     guest: Option<TcpStream>,
     /// Bytes echoed, and wake-ups.
@@ -168,7 +168,7 @@ fn clients_share_a_driver() {
     });
     (0..MANY).for_each(|index| application.client(index).disconnect());
     application.run(|application, _| {
-        application.driver.iter().all(|client| client.core().state() == State::Idle)
+        application.driver.iter().all(|client| client.protocol().state() == State::Idle)
     });
     peer.join();
 }
@@ -222,7 +222,7 @@ fn a_late_turn_looks_at_the_socket_first() {
     let driver = &mut application.driver;
     driver.run(&mut application.buffer);
     assert_eq!(driver.next_event(), None);
-    assert!(matches!(application.client(0).core().state(), State::Open { .. }));
+    assert!(matches!(application.client(0).protocol().state(), State::Open { .. }));
     drop(application);
     ponger.peer.join();
 }

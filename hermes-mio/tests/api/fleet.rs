@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use crate::common::*;
 use hermes_mio::proto::Jitter;
 use hermes_mio::{
-    ClientId, CloseReason, Config, Error, Event, Fleet, FleetOptions, Options, SendError, State,
+    CloseReason, Config, Error, Event, Fleet, FleetOptions, MemberId, Options, SendError, State,
 };
 use serde_json::json;
 
 /// A fleet of so many that have the same settings, all told to connect.
-fn connecting(clients: usize, config: Config, options: FleetOptions) -> (Fleet, Vec<ClientId>) {
+fn connecting(clients: usize, config: Config, options: FleetOptions) -> (Fleet, Vec<MemberId>) {
     let mut fleet = Fleet::new(options).unwrap();
     let config = Arc::new(config);
     let ids: Vec<_> = (0..clients).map(|_| fleet.add(Arc::clone(&config)).unwrap()).collect();
@@ -28,7 +28,7 @@ fn connecting(clients: usize, config: Config, options: FleetOptions) -> (Fleet, 
 }
 
 /// Polls until `done` with what has happened.
-fn run(fleet: &mut Fleet, mut done: impl FnMut(&mut Fleet, Option<(ClientId, Event)>) -> bool) {
+fn run(fleet: &mut Fleet, mut done: impl FnMut(&mut Fleet, Option<(MemberId, Event)>) -> bool) {
     let until = Instant::now() + LONG;
     loop {
         let event = fleet.poll(Some(Duration::from_millis(20))).unwrap();
@@ -79,7 +79,7 @@ fn each_has_its_own_conversation() {
     });
     // The end of them all is the end of the loop.
     while fleet.poll(None).unwrap().is_some() {}
-    assert!(fleet.iter().all(|client| client.core().state() == State::Idle));
+    assert!(fleet.iter().all(|client| client.protocol().state() == State::Idle));
     peer.join();
 }
 
@@ -151,7 +151,7 @@ fn a_turn_is_given_back() {
     let begun = |fleet: &Fleet| -> Vec<usize> {
         let waits = |id| {
             let client = fleet.get(id)?;
-            let is_connecting = matches!(client.core().state(), State::Connecting { .. });
+            let is_connecting = matches!(client.protocol().state(), State::Connecting { .. });
             Some(is_connecting && !client.why().contains("turn"))
         };
         (0..ids.len()).filter(|index| waits(ids[*index]) == Some(true)).collect()
@@ -168,9 +168,14 @@ fn a_turn_is_given_back() {
     assert_eq!(begun(&fleet), [2]);
     // Who has waited has all the time that there is.
     let client = fleet.get(ids[2]).unwrap();
-    let State::Connecting { deadline, .. } = client.core().state() else { panic!("{client:?}") };
+    let State::Connecting { deadline, .. } = client.protocol().state() else {
+        panic!("{client:?}")
+    };
     let left = deadline - client.now();
-    assert!(left > client.core().config().connect_timeout - Duration::from_millis(500), "{left:?}");
+    assert!(
+        left > client.protocol().config().connect_timeout - Duration::from_millis(500),
+        "{left:?}"
+    );
     assert!(fleet.remove(ids[3]).is_some());
     assert!(fleet.remove(ids[2]).is_some());
     turn(&mut fleet);
@@ -193,8 +198,8 @@ fn a_removed_client_hands_its_messages_back() {
     let sender = fleet.get(id).unwrap().sender();
 
     let left = fleet.remove(id).unwrap();
-    let texts: Vec<_> = left.core().outbox().map(|(_, frame)| format!("{frame:?}")).collect();
-    assert!(texts.len() == 1 && left.core().outbox_bytes() > 0, "{texts:?}");
+    let texts: Vec<_> = left.protocol().outbox().map(|(_, frame)| format!("{frame:?}")).collect();
+    assert!(texts.len() == 1 && left.protocol().outbox_bytes() > 0, "{texts:?}");
     drop(left);
     assert!(sender.send(&1).is_err(), "nobody is there");
 
@@ -253,7 +258,7 @@ fn a_name_is_looked_up_once_for_all() {
         },
     );
     let mut fleet = Fleet::new(FleetOptions::default()).unwrap();
-    let ids: Vec<_> = (0..MANY).map(|_| fleet.add(template.another()).unwrap()).collect();
+    let ids: Vec<_> = (0..MANY).map(|_| fleet.add(template.for_sibling()).unwrap()).collect();
     ids.iter().for_each(|id| fleet.get_mut(*id).unwrap().connect());
     go.send(()).unwrap();
     until_connected(&mut fleet, MANY);
@@ -338,7 +343,7 @@ fn senders_of_many() {
             })
         })
         .collect();
-    run(&mut fleet, |fleet, _| fleet.iter().all(|client| client.core().stats().written == 50));
+    run(&mut fleet, |fleet, _| fleet.iter().all(|client| client.protocol().stats().written == 50));
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     for id in &ids {
         let mut client = fleet.get_mut(*id).unwrap();

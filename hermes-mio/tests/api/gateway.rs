@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hermes_mio::gateway::{Gateway, Misbehaviour, Options, Record, Target};
+use hermes_mio::gateway::{Gateway, GatewayOptions, Misbehaviour, Record, Target};
 use serde_json::{Value, json};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, HandshakeError, Message, WebSocket};
@@ -31,7 +31,8 @@ fn a_silent_client_is_given_a_session_after_the_grace() {
 
 #[test]
 fn a_client_that_speaks_first_is_given_a_session_at_once() {
-    let gateway = start(Options { resume_grace: Duration::MAX, ..Options::default() });
+    let gateway =
+        start(GatewayOptions { resume_grace: Duration::MAX, ..GatewayOptions::default() });
     let mut client = Client::connect(&gateway);
     client.say(json!({"type": "chat", "text": "hi"}));
     assert_eq!(client.hear()["type"], "session-init");
@@ -70,7 +71,8 @@ fn an_unknown_token_brings_a_fresh_session() {
 
 #[test]
 fn a_late_resume_replaces_the_fresh_session() {
-    let gateway = start(Options { resume_grace: Duration::ZERO, ..Options::default() });
+    let gateway =
+        start(GatewayOptions { resume_grace: Duration::ZERO, ..GatewayOptions::default() });
     let (first, token) = Client::join(&gateway);
     drop(first);
     let (mut observer, _) = Client::join(&gateway);
@@ -134,7 +136,7 @@ fn sessions_survive_a_restart_if_they_are_handed_on() {
     assert!(!format!("{sessions:?}").contains(&token), "a token is redacted");
     gateway.stop();
 
-    let gateway = start(Options { addr, sessions, ..Options::default() });
+    let gateway = start(GatewayOptions { addr, sessions, ..GatewayOptions::default() });
     let mut client = Client::connect(&gateway);
     client.say(json!({"type": "session-resume", "token": token}));
     assert_eq!(client.hear()["clientId"], "client-1");
@@ -146,7 +148,7 @@ fn sessions_survive_a_restart_if_they_are_handed_on() {
 #[test]
 fn a_token_seed_makes_tokens_repeat_and_its_absence_does_not() {
     let token = |token_seed| {
-        let gateway = start(Options { token_seed, ..Options::default() });
+        let gateway = start(GatewayOptions { token_seed, ..GatewayOptions::default() });
         Client::join(&gateway).1
     };
     assert_eq!(token(Some(7)), token(Some(7)));
@@ -184,7 +186,7 @@ fn chat_is_relayed_to_the_others_with_all_its_fields() {
 
 #[test]
 fn chat_comes_back_to_its_sender_if_asked_for() {
-    let gateway = start(Options { echo: true, ..Options::default() });
+    let gateway = start(GatewayOptions { echo: true, ..GatewayOptions::default() });
     let (mut client, _) = Client::join(&gateway);
     client.say(json!({"type": "chat", "text": "hi", "sender": "somebody else"}));
     assert_eq!(client.hear(), json!({"type": "chat", "text": "hi", "sender": "client-1"}));
@@ -311,7 +313,7 @@ fn what_was_said_before_an_abrupt_end_is_received() {
 
 #[test]
 fn a_slow_receiver_is_closed_with_1013_and_holds_nobody_up() {
-    let gateway = start(Options { backlog_bytes: 100_000, ..Options::default() });
+    let gateway = start(GatewayOptions { backlog_bytes: 100_000, ..GatewayOptions::default() });
     let (mut slow, _) = Client::join(&gateway);
     let (mut quick, _) = Client::join(&gateway);
     let text = json!({"type": "status-update", "status": "x".repeat(50_000)}).to_string();
@@ -330,7 +332,7 @@ fn a_slow_receiver_is_closed_with_1013_and_holds_nobody_up() {
 
 #[test]
 fn nobody_is_too_slow_before_the_socket_was_tried() {
-    let gateway = start(Options { backlog_bytes: 0, ..Options::default() });
+    let gateway = start(GatewayOptions { backlog_bytes: 0, ..GatewayOptions::default() });
     let (mut client, _) = Client::join(&gateway);
     for n in 0..100 {
         assert_eq!(gateway.broadcast(json!({ "n": n }).to_string()), 1);
@@ -342,7 +344,7 @@ fn nobody_is_too_slow_before_the_socket_was_tried() {
 
 #[test]
 fn only_the_newest_messages_are_kept() {
-    let gateway = start(Options { record_bytes: 10_000, ..Options::default() });
+    let gateway = start(GatewayOptions { record_bytes: 10_000, ..GatewayOptions::default() });
     let (mut client, _) = Client::join(&gateway);
     for n in 0..100 {
         client.say(json!({"type": "chat", "n": n, "text": "x".repeat(1_000)}));
@@ -352,7 +354,7 @@ fn only_the_newest_messages_are_kept() {
     assert!((5..10).contains(&received.len()), "{}", received.len());
     assert!(received.last().unwrap().text.contains(r#""n":99"#));
 
-    let gateway = start(Options { record_bytes: 0, ..Options::default() });
+    let gateway = start(GatewayOptions { record_bytes: 0, ..GatewayOptions::default() });
     let (mut client, _) = Client::join(&gateway);
     client.say(json!({"type": "chat"}));
     gateway.wait_for(DEADLINE, |report| report.messages == 1).unwrap();
@@ -361,7 +363,7 @@ fn only_the_newest_messages_are_kept() {
 
 #[test]
 fn bad_frames_are_answered_with_the_right_close_code() {
-    let gateway = start(Options { max_message_bytes: 1_000, ..Options::default() });
+    let gateway = start(GatewayOptions { max_message_bytes: 1_000, ..GatewayOptions::default() });
     let mask = [0; 4];
     let too_long = [&[0x81, 0xfe, 0x10, 0x00], &mask[..], &[b'x'; 0x1000]].concat();
     let no_utf8 = [&[0x81, 0x82], &mask[..], &[0xff, 0xff]].concat();
@@ -377,8 +379,10 @@ fn bad_frames_are_answered_with_the_right_close_code() {
 
 #[test]
 fn who_does_not_ask_for_an_upgrade_is_cut_off() {
-    let gateway =
-        start(Options { upgrade_timeout: Duration::from_millis(20), ..Options::default() });
+    let gateway = start(GatewayOptions {
+        upgrade_timeout: Duration::from_millis(20),
+        ..GatewayOptions::default()
+    });
     let mut mute = Client::raw(&gateway);
     assert_eq!(mute.read(&mut [0; 1]).unwrap(), 0);
     let mut wrong = Client::raw(&gateway);
@@ -390,7 +394,10 @@ fn who_does_not_ask_for_an_upgrade_is_cut_off() {
 
 #[test]
 fn a_client_that_does_not_answer_a_close_is_cut_off() {
-    let gateway = start(Options { close_timeout: Duration::from_millis(20), ..Options::default() });
+    let gateway = start(GatewayOptions {
+        close_timeout: Duration::from_millis(20),
+        ..GatewayOptions::default()
+    });
     let (_client, _) = Client::join(&gateway);
     gateway.misbehave(Target::Live, close(1012, ""));
     gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
@@ -398,7 +405,10 @@ fn a_client_that_does_not_answer_a_close_is_cut_off() {
 
 #[test]
 fn a_client_that_closes_but_does_not_read_is_cut_off() {
-    let gateway = start(Options { close_timeout: Duration::from_millis(20), ..Options::default() });
+    let gateway = start(GatewayOptions {
+        close_timeout: Duration::from_millis(20),
+        ..GatewayOptions::default()
+    });
     let (mut client, _) = Client::join(&gateway);
     // More than any socket holds, so that the answer to the close is stuck behind it.
     assert!(gateway.send_to("client-1", "x".repeat(32 << 20)));
@@ -807,7 +817,7 @@ fn a_handle_is_shared_among_threads() {
 #[test]
 fn the_log_tells_the_story_in_json_lines() {
     let (log, records) = mpsc::channel();
-    let gateway = start(Options { log: Some(log), ..Options::default() });
+    let gateway = start(GatewayOptions { log: Some(log), ..GatewayOptions::default() });
     let (mut client, token) = Client::join(&gateway);
     client.say(json!({"type": "chat", "text": "hi"}));
     client.socket.close(None).unwrap();
@@ -948,7 +958,7 @@ fn gateway() -> Gateway {
     Gateway::bind("127.0.0.1:0").unwrap()
 }
 
-fn start(options: Options) -> Gateway {
+fn start(options: GatewayOptions) -> Gateway {
     Gateway::start(options).unwrap()
 }
 

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use crate::common::*;
-use hermes_mio::gateway::{Gateway, Misbehaviour, RetryAfter, Target};
-use hermes_mio::proto::close::Stage;
-use hermes_mio::proto::{DropReason, GiveUp, Resume};
+use hermes_mio::gateway::{Gateway, Misbehaviour, ScriptedRetryAfter, Target};
+use hermes_mio::proto::reason::Stage;
+use hermes_mio::proto::{DropReason, FailReason, ResumeMode};
 use hermes_mio::{Client, CloseReason, Config, Event, Outgoing, SendError, State};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn gateway() -> Gateway {
     Gateway::bind("127.0.0.1:0").unwrap()
 }
 
-fn refuse(status: u16, retry_after: impl Into<Option<RetryAfter>>) -> Misbehaviour {
+fn refuse(status: u16, retry_after: impl Into<Option<ScriptedRetryAfter>>) -> Misbehaviour {
     Misbehaviour::Refuse { status, retry_after: retry_after.into() }
 }
 
@@ -47,7 +47,7 @@ fn patient(url: String) -> Config {
     Config {
         backoff_base: hour,
         backoff_cap: hour,
-        connect_floor: Duration::ZERO,
+        min_connect_interval: Duration::ZERO,
         ..Config::new(url)
     }
 }
@@ -55,7 +55,7 @@ fn patient(url: String) -> Config {
 #[test]
 fn the_gateway_says_when_to_come_back() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, refuse(503, RetryAfter::Seconds(1)));
+    gateway.misbehave(Target::Next, refuse(503, ScriptedRetryAfter::Seconds(1)));
     let mut client = client(config(gateway.url()));
     let begin = Instant::now();
     client.connect();
@@ -77,7 +77,8 @@ fn the_gateway_says_when_to_come_back() {
 #[test]
 fn a_date_does_as_well() {
     let gateway = gateway();
-    for (asked, least, most) in [(RetryAfter::Date(100), 99, 100), (RetryAfter::Utc(100), 98, 100)]
+    for (asked, least, most) in
+        [(ScriptedRetryAfter::Date(100), 99, 100), (ScriptedRetryAfter::Utc(100), 98, 100)]
     {
         gateway.misbehave(Target::Next, refuse(429, asked));
         let mut client = client(config(gateway.url()));
@@ -98,8 +99,8 @@ fn what_no_retry_mends_is_given_up_at_once() {
     client.send(&1).unwrap();
     let events = events_to_the_end(&mut client);
     assert_eq!(names(&events), ["ws-disconnected", "ws-failed"]);
-    assert_eq!(events[1], Event::Failed { attempts: 0, why: GiveUp::Fatal });
-    assert_eq!(client.core().outbox_len(), 1);
+    assert_eq!(events[1], Event::Failed { attempts: 0, why: FailReason::Fatal });
+    assert_eq!(client.protocol().outbox_len(), 1);
     assert_eq!(gateway.report().accepted, 1);
     // Until somebody has mended it.
     client.connect();
@@ -132,7 +133,7 @@ fn there_are_other_gateways() {
     second.misbehave(Target::Live, Misbehaviour::Drop);
     assert!(matches!(retry(&mut client).0, CloseReason::Lost { .. }));
     assert!(wait_for(&mut client, session), "it resumes its session");
-    assert_eq!(client.core().url().as_str(), second_url);
+    assert_eq!(client.protocol().url().as_str(), second_url);
 
     // And when that one is gone, it is the first one's turn again.
     drop(second);
@@ -150,7 +151,7 @@ fn news_of_a_network_end_a_wait() {
     assert!(retry(&mut client).1.unwrap() > Duration::from_secs(3_000));
     // No network: nothing is tried, however long it takes.
     client.network_changed(false);
-    let state = client.core().state();
+    let state = client.protocol().state();
     assert!(matches!(state, State::Waiting { until: None, .. }), "{state:?}");
     assert!(client.why().starts_with("offline"), "{}", client.why());
     gateway.listen().unwrap();
@@ -180,7 +181,7 @@ fn a_volatile_message_leaves_at_once_or_not_at_all() {
     wait_for(&mut client, connected);
     client.send_message(position(3)).unwrap();
     client.sender().send_message(position(4)).unwrap();
-    run_until(&mut client, |client| client.core().stats().written == 2);
+    run_until(&mut client, |client| client.protocol().stats().written == 2);
     client.shutdown(LONG);
     assert_eq!(wait_for(&mut client, shut_down), (2, 0, 0));
     let received: Vec<_> = gateway.received().into_iter().map(|message| message.text).collect();
@@ -188,12 +189,12 @@ fn a_volatile_message_leaves_at_once_or_not_at_all() {
     assert_eq!(received, sent.each_ref().map(|sent| sent.frame().as_text().unwrap()));
 }
 
-/// With `Resume::Wait` nothing goes out before the gateway has answered for the session.
+/// With `ResumeMode::Wait` nothing goes out before the gateway has answered for the session.
 #[test]
 fn nothing_goes_before_the_session() {
     let gateway = gateway();
     let mut client = client(Config {
-        resume: Resume::Wait,
+        resume: ResumeMode::Wait,
         resume_timeout: Duration::from_millis(200),
         ..config(gateway.url())
     });
@@ -204,10 +205,10 @@ fn nothing_goes_before_the_session() {
     gateway.misbehave(Target::Live, Misbehaviour::Drop);
     wait_for(&mut client, connected);
     client.send(&json!({"type": "chat", "n": 1})).unwrap();
-    let state = client.core().state();
+    let state = client.protocol().state();
     assert!(matches!(state, State::Open { resuming: Some(_), .. }), "{state:?}");
     assert_eq!(retry(&mut client).0, CloseReason::Timeout { stage: Stage::Resume });
-    assert_eq!((gateway.report().messages, client.core().outbox_len()), (0, 1));
+    assert_eq!((gateway.report().messages, client.protocol().outbox_len()), (0, 1));
 
     assert!(wait_for(&mut client, session));
     client.shutdown(LONG);
@@ -232,5 +233,5 @@ fn a_message_that_waited_for_too_long_is_dropped() {
     client.clear_outbox();
     assert_eq!(wait_for(&mut client, reason), ("2".to_owned(), DropReason::Cleared));
     assert_eq!(client.poll(None).unwrap(), None);
-    assert_eq!(client.core().outbox_len(), 0);
+    assert_eq!(client.protocol().outbox_len(), 0);
 }

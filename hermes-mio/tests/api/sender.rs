@@ -6,9 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::*;
-use hermes_mio::{
-    Client, CloseReason, Config, HandoverError, Options, Outgoing, SendError, Sender,
-};
+use hermes_mio::{Client, CloseReason, Config, EnqueueError, Options, Outgoing, SendError, Sender};
 use serde::Serialize;
 use serde_json::json;
 
@@ -52,14 +50,14 @@ fn four_threads_in_order() {
     while !threads.iter().all(|thread| thread.is_finished()) {
         // `wake` ends this, and so does every event.
         client.poll(Some(LONG)).unwrap();
-        assert!(client.core().outbox_len() <= 2);
+        assert!(client.protocol().outbox_len() <= 2);
         assert!(client.queued() <= 3);
-        assert_eq!(client.core().stats().dropped.total(), 0);
+        assert_eq!(client.protocol().stats().dropped.total(), 0);
     }
     client.shutdown(LONG);
     assert_eq!(wait_for(&mut client, disconnected).1, CloseReason::Requested);
     assert_eq!(peer.join(), BTreeMap::from([(0, EACH), (1, EACH), (2, EACH), (3, EACH)]));
-    assert_eq!(client.core().stats().written, 4 * EACH);
+    assert_eq!(client.protocol().stats().written, 4 * EACH);
 }
 
 /// Where there is no room, the sender hears of it, and nobody else suffers.
@@ -69,7 +67,7 @@ fn a_full_queue_hands_the_message_back() {
         outbox_max_messages: 2,
         outbox_max_bytes: 100,
         // The senders' messages push nothing out.
-        overflow: hermes_mio::proto::Overflow::DropOldest,
+        overflow: hermes_mio::proto::OverflowPolicy::DropOldest,
         ..config("ws://127.0.0.1:1/")
     };
     let mut client = Client::new(Options::new(config).sender_capacity(3)).unwrap();
@@ -78,18 +76,18 @@ fn a_full_queue_hands_the_message_back() {
     for n in 0..3 {
         number(n).unwrap();
     }
-    assert_eq!(number(3), Err(HandoverError::Full(Outgoing::from_json(r#"{"n":3}"#).unwrap())));
+    assert_eq!(number(3), Err(EnqueueError::Full(Outgoing::from_json(r#"{"n":3}"#).unwrap())));
 
     // The client takes what its outbox has room for, and there is room here again.
     client.poll(Some(Duration::ZERO)).unwrap();
-    assert_eq!((client.core().outbox_len(), client.queued()), (2, 1));
+    assert_eq!((client.protocol().outbox_len(), client.queued()), (2, 1));
     number(3).unwrap();
     number(4).unwrap();
-    assert!(matches!(number(5), Err(HandoverError::Full(_))));
+    assert!(matches!(number(5), Err(EnqueueError::Full(_))));
     client.poll(Some(Duration::ZERO)).unwrap();
-    assert_eq!((client.core().outbox_len(), client.queued()), (2, 3));
-    assert_eq!(client.core().stats().dropped.total(), 0);
-    assert!(client.core().outbox_len() + client.queued() > 0);
+    assert_eq!((client.protocol().outbox_len(), client.queued()), (2, 3));
+    assert_eq!(client.protocol().stats().dropped.total(), 0);
+    assert!(client.protocol().outbox_len() + client.queued() > 0);
 }
 
 #[test]
@@ -98,10 +96,10 @@ fn the_queue_is_bounded_in_bytes_too() {
     let sender = client.sender();
     let text = |bytes: usize| "x".repeat(bytes - 2);
     sender.send(&text(60)).unwrap();
-    assert!(matches!(sender.send(&text(60)), Err(HandoverError::Full(_))));
+    assert!(matches!(sender.send(&text(60)), Err(EnqueueError::Full(_))));
     sender.send(&text(40)).unwrap();
-    assert!(matches!(sender.send(&text(101)), Err(HandoverError::TooLarge(_))));
-    assert!(matches!(sender.send_wait(&text(101)), Err(HandoverError::TooLarge(_))));
+    assert!(matches!(sender.send(&text(101)), Err(EnqueueError::TooLarge(_))));
+    assert!(matches!(sender.send_wait(&text(101)), Err(EnqueueError::TooLarge(_))));
 }
 
 #[test]
@@ -115,7 +113,7 @@ fn what_can_not_be_written_does_not_enter_the_queue() {
     let client = client(config("ws://127.0.0.1:1/"));
     let sender = client.sender();
     let error = sender.send(&Odd).unwrap_err();
-    assert_eq!(error, HandoverError::Unwritable(SendError::Serialize("odd".into())));
+    assert_eq!(error, EnqueueError::Unwritable(SendError::Serialize("odd".into())));
     assert_eq!(error.into_message(), None);
     assert_eq!(client.queued(), 0);
 }
@@ -137,8 +135,8 @@ fn a_dropped_client_releases_its_senders() {
     });
     waits.recv_timeout(LONG).unwrap();
     drop(client);
-    assert_eq!(waiting.join().unwrap(), Err(HandoverError::Gone(Outgoing::new(&2).unwrap())));
-    assert_eq!(sender.send(&3), Err(HandoverError::Gone(Outgoing::new(&3).unwrap())));
+    assert_eq!(waiting.join().unwrap(), Err(EnqueueError::Gone(Outgoing::new(&2).unwrap())));
+    assert_eq!(sender.send(&3), Err(EnqueueError::Gone(Outgoing::new(&3).unwrap())));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::common::*;
 use hermes_mio::gateway::{Gateway, Misbehaviour, Target};
-use hermes_mio::proto::GiveUp;
+use hermes_mio::proto::FailReason;
 use hermes_mio::{
-    Client, CloseReason, Config, Delivery, Event, HandoverError, MessageId, Options, Outgoing,
+    Client, CloseReason, Config, Delivery, EnqueueError, Event, MessageId, Options, Outgoing,
     SendError, State,
 };
 use serde_json::json;
@@ -48,13 +48,13 @@ fn what_was_sent_is_confirmed() {
     let refused = client.send(&chat(3));
     assert_eq!(refused, Err(SendError::ShuttingDown(Outgoing::new(&chat(3)).unwrap())));
     let events = events_to_the_end(&mut client);
-    assert_eq!(names(&events), ["messages-received", "ws-disconnected", "shut-down"]);
-    let all = Event::Received { from: MessageId(1), to: MessageId(3) };
+    assert_eq!(names(&events), ["messages-acknowledged", "ws-disconnected", "shut-down"]);
+    let all = Event::Acknowledged { from: MessageId(1), to: MessageId(3) };
     assert_eq!(events[0], all);
     assert_eq!(disconnected(&events[1]), Some((1000, CloseReason::Requested)));
     assert_eq!(shut_down(&events[2]), Some((3, 0, 0)));
     assert_eq!(numbers(&gateway), [0, 1, 2]);
-    assert_eq!(client.core().state(), State::Idle);
+    assert_eq!(client.protocol().state(), State::Idle);
 }
 
 /// The gateway has them, but nothing proves it.
@@ -80,7 +80,7 @@ fn what_is_not_answered_is_in_doubt() {
 
         // What is to be sent again is, after the next `connect`.
         let kept = if resend { 3 } else { 0 };
-        assert_eq!(client.core().outbox_len(), kept);
+        assert_eq!(client.protocol().outbox_len(), kept);
         client.connect();
         client.shutdown(LONG);
         assert_eq!(wait_for(&mut client, shut_down), (kept as u64, 0, 0));
@@ -100,7 +100,7 @@ fn what_can_not_be_sent_stays() {
     client.shutdown(Duration::from_millis(200));
     let events = events_to_the_end(&mut client);
     assert_eq!(events.iter().filter_map(shut_down).collect::<Vec<_>>(), [(0, 0, 5)]);
-    assert_eq!(client.core().outbox_len(), 5);
+    assert_eq!(client.protocol().outbox_len(), 5);
 
     gateway.listen().unwrap();
     client.connect();
@@ -156,7 +156,7 @@ fn senders_are_refused_until_connect() {
     });
     waits.recv_timeout(LONG).unwrap();
     client.shutdown(Duration::from_millis(200));
-    let refused = Err(HandoverError::ShuttingDown(Outgoing::new(&chat(99)).unwrap()));
+    let refused = Err(EnqueueError::ShuttingDown(Outgoing::new(&chat(99)).unwrap()));
     assert_eq!(sender.send(&chat(99)), refused);
     assert_eq!(waiting.join().unwrap(), refused);
     assert!(matches!(client.send(&chat(99)), Err(SendError::ShuttingDown(_))));
@@ -166,12 +166,12 @@ fn senders_are_refused_until_connect() {
     let events = events_to_the_end(&mut client);
     assert_eq!(events.iter().filter_map(shut_down).collect::<Vec<_>>(), [(0, 0, 2)]);
     assert_eq!(events.last().map(Event::name), Some("shut-down"));
-    assert_eq!((client.core().outbox_len(), client.queued()), (2, 8));
+    assert_eq!((client.protocol().outbox_len(), client.queued()), (2, 8));
     // Also where there is room for them: the report has been made.
     client.clear_outbox();
     let dropped = events_to_the_end(&mut client);
     assert_eq!(names(&dropped), ["message-dropped", "message-dropped"]);
-    assert_eq!((client.core().outbox_len(), client.queued()), (0, 8));
+    assert_eq!((client.protocol().outbox_len(), client.queued()), (0, 8));
     assert_eq!(sender.send(&chat(99)), refused);
 
     gateway.listen().unwrap();
@@ -204,7 +204,7 @@ fn a_loss_before_the_end_counts() {
     client.connect();
     wait_for(&mut client, connected);
     client.send(&chat(0)).unwrap();
-    assert_eq!(client.core().stats().written, 1);
+    assert_eq!(client.protocol().stats().written, 1);
     // More than any socket holds.
     client.send(&"x".repeat(15 << 20)).unwrap();
     client.send(&chat(1)).unwrap();
@@ -234,8 +234,8 @@ fn connect_takes_it_back() {
         sender.send(&chat(2)).unwrap();
         let all = 2 + u64::from(queued);
         run_until(&mut client, |client| {
-            assert!(matches!(client.core().state(), State::Open { .. }), "{client:?}");
-            client.core().stats().written == all
+            assert!(matches!(client.protocol().state(), State::Open { .. }), "{client:?}");
+            client.protocol().stats().written == all
         });
         gateway.wait_for(LONG, |report| report.messages == all).unwrap();
         client.disconnect();
@@ -291,7 +291,7 @@ fn giving_up_ends_it() {
     client.shutdown(LONG);
     let mut events = events_to_the_end(&mut client);
     assert_eq!(events.pop().as_ref().and_then(shut_down), Some((0, 0, 1)));
-    assert_eq!(events.pop(), Some(Event::Failed { attempts: 2, why: GiveUp::Attempts }));
+    assert_eq!(events.pop(), Some(Event::Failed { attempts: 2, why: FailReason::Attempts }));
     assert_eq!(client.queued(), 1);
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use hermes_mio::proto::Timestamp;
-use hermes_mio::proto::close::Violation;
+use hermes_mio::proto::reason::Violation;
 use hermes_mio::{Client, CloseReason, Config, Event};
 use tungstenite::handshake::derive_accept_key;
 
@@ -90,7 +90,7 @@ pub(crate) fn end_of(client: &mut Client) -> End {
         let retry_at = retry_at.expect("another attempt");
         wait_for(client, connected);
         assert!(client.now() >= retry_at, "it comes back too early");
-        let stats = client.core().stats();
+        let stats = client.protocol().stats();
         assert_eq!((stats.attempts, stats.opened - u64::from(was_open(&end))), (2, 1));
         disconnect(client);
         end

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use hermes_mio::proto::close::Violation;
+use hermes_mio::proto::reason::Violation;
 use miniz_oxide::deflate::compress_to_vec;
 
 use crate::attack::*;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use hermes_mio::CloseReason;
-use hermes_mio::proto::close::{Stage, Violation};
+use hermes_mio::proto::reason::{Stage, Violation};
 
 use crate::attack::*;
 use crate::common::names;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use hermes_mio::proto::close::Stage;
+use hermes_mio::proto::reason::Stage;
 use hermes_mio::{Client, CloseReason, Config, Options, Proxy};
 
 use crate::attack::*;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use hermes_mio::proto::close::Stage;
+use hermes_mio::proto::reason::Stage;
 use hermes_mio::{Client, CloseReason, Config, Options};
 use rustls::{ServerConnection, StreamOwned};
 

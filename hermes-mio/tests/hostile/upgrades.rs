@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use hermes_mio::CloseReason;
-use hermes_mio::proto::close::{Stage, UpgradeError};
+use hermes_mio::proto::reason::{Stage, UpgradeError};
 
 use crate::attack::*;
 

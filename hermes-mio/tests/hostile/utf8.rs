@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use hermes_mio::proto::close::Violation;
+use hermes_mio::proto::reason::Violation;
 
 use crate::attack::*;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use hermes_mio::proto::close::Stage;
+use hermes_mio::proto::reason::Stage;
 use hermes_mio::{Client, CloseReason, Config, Error, Event, Options};
 use socket2::{Domain, Socket, Type};
 

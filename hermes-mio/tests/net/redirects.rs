@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use hermes_mio::proto::Session;
-use hermes_mio::proto::close::RedirectRefused;
+use hermes_mio::proto::reason::RedirectRefused;
 use hermes_mio::{Client, CloseReason, Config, Event, MemoryStore, Options};
 use tungstenite::handshake::server::{Request, Response};
 
@@ -87,7 +87,7 @@ fn a_stranger_gets_what_is_said_and_nothing_else() {
     client.send_message(hermes_mio::Outgoing::text(r#"{"type":"chat","text":"hello"}"#)).unwrap();
     client.connect();
     assert_eq!(wait_for(&mut client, chat_text), "so it is");
-    let stats = client.core().stats();
+    let stats = client.protocol().stats();
     assert_eq!((stats.attempts, stats.opened, stats.ended.http), (3, 1, 2));
     disconnect(&mut client);
     assert!(home.join()[0].contains("Authorization: Bearer s3cret\r\n"));
@@ -125,7 +125,7 @@ fn a_circle_is_left_and_tried_again_later() {
             assert_eq!(refused(&mut client), (307, None));
         }
         assert_eq!(refused(&mut client), (307, Some(RedirectRefused::TooMany)));
-        assert!(client.core().url().as_str().ends_with('/'), "{}", client.core().url());
+        assert!(client.protocol().url().as_str().ends_with('/'), "{}", client.protocol().url());
     }
     disconnect(&mut client);
     let asked: Vec<_> = home.join().iter().map(|asked| asked[..10].to_owned()).collect();

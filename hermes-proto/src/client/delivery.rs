@@ -318,12 +318,12 @@ impl Client {
         if let Some(outbox) = self.outbox.get_mut() {
             outbox.proven(fence.seq);
         }
-        self.stats.confirmed += messages;
+        self.stats.acknowledged += messages;
         if fence.last > self.frontier.settled {
             let from = after(self.frontier.settled);
             self.frontier.settled = fence.last;
-            if self.config.receipts == Receipts::Received || self.shutdown.is_some() {
-                out.push(Action::Emit(Event::Received { from, to: fence.last }));
+            if self.config.receipts == Receipts::Acknowledged || self.shutdown.is_some() {
+                out.push(Action::Emit(Event::Acknowledged { from, to: fence.last }));
             }
         }
         self.pump(out);
@@ -383,7 +383,7 @@ impl Client {
     fn wants_proof(&self) -> bool {
         self.config.can_ping
             && (self.config.delivery == Delivery::AtLeastOnce
-                || self.config.receipts == Receipts::Received
+                || self.config.receipts == Receipts::Acknowledged
                 || self.intent == Intent::Drain)
     }
 }
@@ -410,7 +410,7 @@ impl Client {
             Delivery::AtLeastOnce => (self.outbox.len() - unsent) as u64,
         };
         out.push(Action::Emit(Event::ShutDown {
-            received: self.stats.confirmed - begin.confirmed,
+            acknowledged: self.stats.acknowledged - begin.acknowledged,
             in_doubt,
             unsent: unsent as u64,
         }));

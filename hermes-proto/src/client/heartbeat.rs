@@ -68,7 +68,7 @@ impl Heartbeat {
     pub(super) fn check(&mut self, now: Timestamp, config: &Config) -> Verdict {
         if self.asking {
             // So late that the machine must have slept?
-            if now - self.next < config.clock_jump {
+            if now - self.next < config.suspend_threshold {
                 return Verdict::Dead;
             }
             self.ask(now, config);

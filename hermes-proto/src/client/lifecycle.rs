@@ -8,13 +8,13 @@ use super::delivery::Fence;
 use super::heartbeat::{Heartbeat, Verdict};
 use super::outbox::Outbox;
 use super::retry::{LastEnd, Next};
-use crate::close::{Stage, code};
 use crate::config::check_header;
 use crate::frame::FrameRef;
 use crate::message::Route;
+use crate::reason::{Stage, code};
 use crate::session::Kept;
 use crate::{
-    Action, Actions, CloseReason, ConnId, Credentials, Event, Frame, GiveUp, Input, MessageId,
+    Action, Actions, CloseReason, ConnId, Credentials, Event, FailReason, Frame, Input, MessageId,
     Stats, Text, Timestamp,
 };
 
@@ -35,7 +35,7 @@ pub(super) enum Phase {
         until: Timestamp,
         spends: bool,
     },
-    Failed(GiveUp),
+    Failed(FailReason),
 }
 
 /// A connection that is, or was, open.
@@ -337,7 +337,7 @@ impl Client {
         if let Some(since) = self.offline.take() {
             self.retry.pause(self.now - since, self.now);
         }
-        let floor = self.config.connect_floor;
+        let floor = self.config.min_connect_interval;
         match &mut self.phase {
             Phase::Waiting { until, spends } => {
                 let (until, spends) = (*until, *spends);
@@ -752,7 +752,7 @@ impl Client {
         }
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Connecting { conn, stage, deadline } => {
-                if now - deadline < self.config.clock_jump {
+                if now - deadline < self.config.suspend_threshold {
                     self.abandon(conn, CloseReason::Timeout { stage }, None, out);
                 } else {
                     // It was we who took no part in it.
@@ -773,7 +773,7 @@ impl Client {
         let (now, config) = (self.now, &self.config);
         let Phase::Open(link) = &mut self.phase else { return };
         if let Some(gate) = link.gate.as_mut().filter(|gate| **gate <= now) {
-            if now - *gate < config.clock_jump {
+            if now - *gate < config.suspend_threshold {
                 return self.time_out(Stage::Resume, out);
             }
             *gate = now + config.resume_timeout;

@@ -35,7 +35,7 @@ pub(crate) use self::pages::Draft;
 use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
-pub use self::stats::{Drops, Ends, Stats};
+pub use self::stats::{DropCounts, EndCounts, Stats};
 use crate::on_demand::OnDemand;
 use crate::session::Kept;
 use crate::{
@@ -192,7 +192,7 @@ impl Client {
     /// # Errors
     ///
     /// Where the outbox can't take it. The error has the message's text, and nothing has changed,
-    /// nor was anything done that is due. A message that [`Overflow`](crate::Overflow) drops at
+    /// nor was anything done that is due. A message that [`OverflowPolicy`](crate::OverflowPolicy) drops at
     /// once is no error: it has a name, under which an [`Event::Dropped`](crate::Event::Dropped) tells of it.
     pub fn send<T: Serialize + ?Sized>(
         &mut self,
@@ -234,7 +234,7 @@ impl Client {
     /// While it is offline no attempt begins, nor is one counted that fails. As soon as it is
     /// online (again, or another way) the next attempt begins, unless the gateway asked for a
     /// longer wait, and an open connection is asked whether it still works. Not more often than
-    /// [`connect_floor`](crate::Config::connect_floor) allows.
+    /// [`min_connect_interval`](crate::Config::min_connect_interval) allows.
     pub fn network_changed(&mut self, now: Timestamp, online: bool, out: &mut Actions) {
         self.handle(now, Input::NetworkChanged { online }, out);
     }
@@ -318,7 +318,7 @@ impl Client {
 
     /// What was counted, and how it stands.
     pub fn stats(&self) -> Stats {
-        let unproven = match &self.phase {
+        let unacknowledged = match &self.phase {
             Phase::Open(link) | Phase::Closing(link, _) => link.written - link.proven,
             _ => 0,
         };
@@ -327,7 +327,7 @@ impl Client {
             accepted: self.accepted,
             outbox_messages: self.outbox.len(),
             outbox_bytes: self.outbox.bytes(),
-            unproven,
+            unacknowledged,
             ..self.stats.stats()
         }
     }

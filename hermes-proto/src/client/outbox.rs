@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::pages::{Draft, Pages, Place};
 use crate::frame::{FrameRef, Kind};
 use crate::on_demand::Empty;
-use crate::{Config, Frame, MessageId, Outgoing, Overflow, Timestamp};
+use crate::{Config, Frame, MessageId, Outgoing, OverflowPolicy, Timestamp};
 
 /// A queue in order of acceptance, in three parts:
 ///
@@ -135,9 +135,9 @@ impl Outbox {
         }
         let handed_over = self.written_bytes + self.unflushed_bytes;
         match config.overflow {
-            Overflow::DropNewest => Ok(Admission::DropNew),
+            OverflowPolicy::DropNewest => Ok(Admission::DropNew),
             // With all that may give way gone, is there room?
-            Overflow::DropOldest if self.has_room(self.sent, handed_over, bytes, config) => {
+            OverflowPolicy::DropOldest if self.has_room(self.sent, handed_over, bytes, config) => {
                 Ok(Admission::MakeRoom)
             }
             _ => Err(Refusal::Full),

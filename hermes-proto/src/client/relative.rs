@@ -83,7 +83,7 @@ impl Client {
         } else {
             behind(&mut self.retry.since, outage);
         }
-        behind(&mut self.retry.began, config.connect_floor);
+        behind(&mut self.retry.began, config.min_connect_interval);
         if let Some(end) = &mut self.last_end {
             behind(&mut end.at, end.asked.unwrap_or_default());
         }
@@ -100,7 +100,7 @@ impl Client {
                 fence.since = NOW;
             }
             link.gate.iter_mut().for_each(ahead);
-            link.probed.iter_mut().for_each(|at| behind(at, config.connect_floor));
+            link.probed.iter_mut().for_each(|at| behind(at, config.min_connect_interval));
             if let Some(heartbeat) = &mut link.heartbeat {
                 let most = config.heartbeat_interval.unwrap_or_default();
                 behind(&mut heartbeat.heard, most);

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::Client;
 use super::lifecycle::{Link, Phase, Sink};
-use crate::config::{Plaintext, Resume};
+use crate::config::{PlaintextPolicy, ResumeMode};
 use crate::session::Kept;
-use crate::{Action, Event, Frame, Outgoing, Session, SessionDrop, SessionInit, Url};
+use crate::{Action, Event, Frame, Outgoing, Session, SessionDropReason, SessionInit, Url};
 
 impl Client {
     /// Takes what the application brought, for the gateway of the attempt under way.
@@ -31,10 +31,10 @@ impl Client {
         let is_too_old = |most: core::time::Duration| u128::from(age) > most.as_millis();
         // A form without a time, which only others write, is of unknown age.
         if session.saved_at > 0 && self.config.session_max_age.is_some_and(is_too_old) {
-            self.drop_session(SessionDrop::TooOld, out);
+            self.drop_session(SessionDropReason::TooOld, out);
             return None;
         }
-        if !self.may_travel(out) {
+        if !self.session_allowed_on(out) {
             return None;
         }
         #[derive(Serialize)]
@@ -49,7 +49,7 @@ impl Client {
     /// The session was offered on this connection.
     pub(super) fn offered(&self, link: &mut Link) {
         link.offered = true;
-        if self.config.resume == Resume::Wait {
+        if self.config.resume == ResumeMode::Wait {
             link.gate = Some(self.now + self.config.resume_timeout);
         }
     }
@@ -70,7 +70,7 @@ impl Client {
             return out.push(Action::Emit(Event::Warning { text: text.into() }));
         }
         let Some((token, client_id)) = init.session() else { return };
-        if !self.may_travel(out) {
+        if !self.session_allowed_on(out) {
             return;
         }
         let origin = Some(self.url().origin().to_string());
@@ -85,7 +85,7 @@ impl Client {
             self.resume_failures += 1;
             let most = self.config.max_resume_failures;
             if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {
-                self.drop_session(SessionDrop::ResumeFailed, out);
+                self.drop_session(SessionDropReason::ResumeFailed, out);
             }
         }
     }
@@ -103,7 +103,7 @@ impl Client {
         }
     }
 
-    fn drop_session(&mut self, reason: SessionDrop, out: &mut impl Sink) {
+    fn drop_session(&mut self, reason: SessionDropReason, out: &mut impl Sink) {
         self.session = None;
         self.resume_failures = 0;
         out.push(Action::PersistSession(None));
@@ -111,16 +111,16 @@ impl Client {
     }
 
     /// Whether a session may travel to this gateway. Warns, once, where it goes in the clear.
-    fn may_travel(&mut self, out: &mut impl Sink) -> bool {
+    fn session_allowed_on(&mut self, out: &mut impl Sink) -> bool {
         let is_private = |url: &Url| url.is_secure() || url.is_loopback();
         let policy = self.config.plaintext_session;
-        if policy == Plaintext::Allow || is_private(self.url()) {
+        if policy == PlaintextPolicy::Allow || is_private(self.url()) {
             return true;
         }
         if !core::mem::replace(&mut self.warned, true) {
             let origin = self.url().origin();
             let text = match policy {
-                Plaintext::Refuse => format!(
+                PlaintextPolicy::Refuse => format!(
                     "no session with {origin}: it would travel in the clear, and plaintext_session \
                      is \"refuse\"; use wss://"
                 ),
@@ -131,7 +131,7 @@ impl Client {
             };
             out.push(Action::Emit(Event::Warning { text: text.into() }));
         }
-        policy != Plaintext::Refuse
+        policy != PlaintextPolicy::Refuse
     }
 }
 

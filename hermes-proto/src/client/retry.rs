@@ -5,9 +5,9 @@ use core::time::Duration;
 use chacha20::ChaCha12Rng;
 
 use super::{Client, Purpose, backoff};
-use crate::close::{RedirectRefused, RetryAfter, Stage};
+use crate::reason::{RedirectRefused, RetryAfter, Stage};
 use crate::time::Nanos;
-use crate::{CloseReason, Config, ConnId, GiveUp, Timestamp, Url};
+use crate::{CloseReason, Config, ConnId, FailReason, Timestamp, Url};
 
 /// The budget of reconnects, and what was spent of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,7 +48,7 @@ pub(super) enum Next {
     Wait(Timestamp),
     /// The next one once there is a network, and not before then.
     Hold(Timestamp),
-    GiveUp(GiveUp),
+    GiveUp(FailReason),
 }
 
 impl Retry {
@@ -88,7 +88,7 @@ impl Client {
     ) -> Next {
         if self.is_fatal(reason) {
             if self.gateways.refuse() {
-                return Next::GiveUp(GiveUp::Fatal);
+                return Next::GiveUp(FailReason::Fatal);
             }
             self.gateways.rotate();
         } else if !was_stable && self.offline.is_none() && !lacks_credentials(reason) {
@@ -96,7 +96,7 @@ impl Client {
         }
         let is_spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
         if is_spent && self.offline.is_none() {
-            return Next::GiveUp(GiveUp::Attempts);
+            return Next::GiveUp(FailReason::Attempts);
         }
         let asked = self.asked_wait(reason);
         let rng = self.rng(conn, Purpose::Jitter);
@@ -105,7 +105,7 @@ impl Client {
             return Next::Hold(until);
         }
         if self.config.max_elapsed.is_some_and(|most| until - self.retry.since > most) {
-            return Next::GiveUp(GiveUp::Elapsed);
+            return Next::GiveUp(FailReason::Elapsed);
         }
         Next::Wait(until)
     }
@@ -154,7 +154,7 @@ impl Client {
 
     /// The earliest time at which an attempt may begin that does not wait for its turn.
     pub(super) fn floor(&self) -> Timestamp {
-        self.now.max(self.retry.began + self.config.connect_floor)
+        self.now.max(self.retry.began + self.config.min_connect_interval)
     }
 }
 

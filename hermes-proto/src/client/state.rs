@@ -6,8 +6,8 @@ use core::time::Duration;
 
 use super::Client;
 use super::lifecycle::Phase;
-use crate::close::Stage;
-use crate::{CloseReason, ConnId, GiveUp, Timestamp};
+use crate::reason::Stage;
+use crate::{CloseReason, ConnId, FailReason, Timestamp};
 
 /// Where a client is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub enum State {
         /// Since when.
         since: Timestamp,
         /// Where nothing goes out before the gateway has answered `session-resume`: until when it
-        /// may do so ([`Resume::Wait`](crate::Resume::Wait)).
+        /// may do so ([`ResumeMode::Wait`](crate::ResumeMode::Wait)).
         resuming: Option<Timestamp>,
     },
     /// A connection is in its closing handshake.
@@ -64,7 +64,7 @@ pub enum State {
         /// How many reconnects there were.
         attempts: u32,
         /// Why it was given up.
-        why: GiveUp,
+        why: FailReason,
         /// How the last connection ended.
         after: Option<CloseReason>,
     },
@@ -167,7 +167,7 @@ impl Client {
         let stats = self.stats();
         for (count, what) in [
             (stats.outbox_messages as u64, "in the outbox"),
-            (stats.unproven, "not proven received"),
+            (stats.unacknowledged, "not proven received"),
         ] {
             if count > 0 {
                 line.push_str(&format!("; {} {what}", Count(count, "message")));

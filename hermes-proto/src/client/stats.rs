@@ -17,7 +17,7 @@ pub struct Stats {
     /// Of those: connections that were opened.
     pub opened: u64,
     /// Attempts and connections that ended, by reason.
-    pub ended: Ends,
+    pub ended: EndCounts,
     /// Sessions that the gateway resumed.
     pub resumed: u64,
 
@@ -26,14 +26,14 @@ pub struct Stats {
     /// Of those: taken whole by the operating system.
     pub written: u64,
     /// Of those: proven to be received by the peer's WebSocket endpoint.
-    pub confirmed: u64,
+    pub acknowledged: u64,
     /// Messages that were written to a connection that ended without that proof; with
     /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce) they are sent again.
     pub in_doubt: u64,
     /// Messages that were written once more.
     pub rewritten: u64,
     /// Messages that were dropped, by reason.
-    pub dropped: Drops,
+    pub dropped: DropCounts,
     /// Bytes of messages that were handed to connections.
     pub bytes_sent: u64,
 
@@ -51,7 +51,7 @@ pub struct Stats {
     /// Bytes of messages in the outbox now.
     pub outbox_bytes: usize,
     /// Messages written to the live connection and not proven received, now.
-    pub unproven: u64,
+    pub unacknowledged: u64,
     /// The round trip of the latest answered Ping; `None` before the first.
     #[serde(rename = "rtt_last_ms", serialize_with = "millis")]
     pub rtt_last: Option<Duration>,
@@ -65,7 +65,7 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 #[allow(missing_docs)]
-pub struct Ends {
+pub struct EndCounts {
     pub requested: u64,
     pub peer: u64,
     pub lost: u64,
@@ -84,7 +84,7 @@ pub struct Ends {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 #[allow(missing_docs)]
-pub struct Drops {
+pub struct DropCounts {
     pub outbox_full: u64,
     pub too_large: u64,
     pub expired: u64,
@@ -94,11 +94,11 @@ pub struct Drops {
     pub shutting_down: u64,
 }
 
-impl Ends {
+impl EndCounts {
     /// All together.
     pub fn total(&self) -> u64 {
-        let Ends { requested, peer, lost, resolve, connect, proxy, tls, .. } = self;
-        let Ends { http, credentials, upgrade, protocol, timeout, .. } = self;
+        let EndCounts { requested, peer, lost, resolve, connect, proxy, tls, .. } = self;
+        let EndCounts { http, credentials, upgrade, protocol, timeout, .. } = self;
         requested
             + peer
             + lost
@@ -131,11 +131,11 @@ impl Ends {
     }
 }
 
-impl Drops {
+impl DropCounts {
     /// All together.
     pub fn total(&self) -> u64 {
-        let Drops { outbox_full, too_large, expired, not_now, .. } = self;
-        let Drops { connection_lost, cleared, shutting_down, .. } = self;
+        let DropCounts { outbox_full, too_large, expired, not_now, .. } = self;
+        let DropCounts { connection_lost, cleared, shutting_down, .. } = self;
         outbox_full + too_large + expired + not_now + connection_lost + cleared + shutting_down
     }
 
@@ -158,7 +158,7 @@ impl Drops {
 pub(super) struct Tally {
     pub(super) opened: u64,
     pub(super) written: u64,
-    pub(super) confirmed: u64,
+    pub(super) acknowledged: u64,
     pub(super) bytes_sent: u64,
     pub(super) received: u64,
     pub(super) bytes_received: u64,
@@ -170,8 +170,8 @@ pub(super) struct Tally {
 /// What does not happen to every client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rare {
-    pub(super) ended: Ends,
-    pub(super) dropped: Drops,
+    pub(super) ended: EndCounts,
+    pub(super) dropped: DropCounts,
     pub(super) resumed: u64,
     pub(super) in_doubt: u64,
     pub(super) rewritten: u64,
@@ -181,7 +181,7 @@ pub(super) struct Rare {
 
 impl Empty for Rare {
     const EMPTY: &'static Self = &Rare {
-        ended: Ends {
+        ended: EndCounts {
             requested: 0,
             peer: 0,
             lost: 0,
@@ -195,7 +195,7 @@ impl Empty for Rare {
             protocol: 0,
             timeout: 0,
         },
-        dropped: Drops {
+        dropped: DropCounts {
             outbox_full: 0,
             too_large: 0,
             expired: 0,
@@ -221,7 +221,7 @@ impl Tally {
             ended: rare.ended,
             resumed: rare.resumed,
             written: self.written,
-            confirmed: self.confirmed,
+            acknowledged: self.acknowledged,
             in_doubt: rare.in_doubt,
             rewritten: rare.rewritten,
             dropped: rare.dropped,

@@ -213,7 +213,7 @@ macro_rules! message {
 /// client lives, so it is not for `max_message_bytes` to say how large one can be.
 const MOST_OF_SESSION: usize = 8 << 10;
 
-/// `session-init`: the gateway issued a session, or confirmed the one that was resumed.
+/// `session-init`: the gateway issued a session, or acknowledged the one that was resumed.
 ///
 /// Its fields are as the other messages'. The client keeps a session whose token and client id have
 /// 8 KiB of JSON at most, each. A larger one is an event like any other, behind a

@@ -13,7 +13,7 @@ pub struct Conditions {
     /// How much longer that may take. Bytes keep their order.
     pub jitter: Duration,
     /// The most bytes that one read brings: 1 cuts everything into single bytes. With
-    /// [`oddities`](Self::oddities) a read may bring less.
+    /// [`anomaly_percent`](Self::anomaly_percent) a read may bring less.
     pub read_most: usize,
     /// The most bytes that one write takes.
     pub write_most: usize,
@@ -31,7 +31,7 @@ pub struct Conditions {
     /// How often host and system do what they may and seldom do, in percent of all that happens:
     /// a timer that fires early, late or twice, news of a connection that has ended, a socket
     /// that is not writable for a moment, the last bytes of a dropped connection lost.
-    pub oddities: u8,
+    pub anomaly_percent: u8,
 }
 
 impl Default for Conditions {
@@ -46,7 +46,7 @@ impl Default for Conditions {
             lost: 0,
             fault_every: None,
             faults: Vec::new(),
-            oddities: 0,
+            anomaly_percent: 0,
         }
     }
 }

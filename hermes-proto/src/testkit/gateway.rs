@@ -44,7 +44,7 @@ pub struct Gateway {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behaviour {
     /// What a new connection meets.
-    pub accept: Accept,
+    pub accept: ConnectResponse,
     /// Whether it reads. While it does not, a connection's buffers fill up.
     pub reads: bool,
     /// Whether it says anything at all.
@@ -60,20 +60,20 @@ pub struct Behaviour {
     /// Whether it also says what is wrong, as chance will have it: texts that are not JSON,
     /// sessions that are none, Pongs for Pings that were never sent or were answered before,
     /// frames that break the protocol.
-    pub lies: bool,
+    pub byzantine: bool,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
         Behaviour {
-            accept: Accept::Yes,
+            accept: ConnectResponse::Yes,
             reads: true,
             answers: true,
             pongs: true,
             resumes: true,
             relays: true,
             echoes: false,
-            lies: false,
+            byzantine: false,
         }
     }
 }
@@ -81,7 +81,7 @@ impl Default for Behaviour {
 /// What a new connection meets at a [`Gateway`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Accept {
+pub enum ConnectResponse {
     /// It is accepted, upgraded, and talked to.
     #[default]
     Yes,
@@ -335,7 +335,7 @@ impl Gateway {
                 if let Some(peer) = self.peers.get_mut(&conn) {
                     peer.last_ping = Some(data);
                 }
-                if self.behaviour.lies && self.dice.chance(30) {
+                if self.behaviour.byzantine && self.dice.chance(30) {
                     self.lie(conn);
                 }
             }
@@ -357,19 +357,19 @@ impl Gateway {
 
     fn on_request(&mut self, conn: u64, host: &str, path: &str, answer: Vec<u8>) {
         match self.behaviour.accept.clone() {
-            Accept::Status { code, retry_after } => {
+            ConnectResponse::Status { code, retry_after } => {
                 let wait = retry_after.map(|seconds| ("Retry-After", seconds.to_string()));
                 self.say(conn, peer::refusal(code, wait));
                 return self.end(conn);
             }
-            Accept::Redirect { code, to } => {
+            ConnectResponse::Redirect { code, to } => {
                 let (_, there) = to.split_once("://").unwrap_or_default();
                 if to != path && there.strip_prefix(host) != Some(path) {
                     self.say(conn, peer::refusal(code, Some(("Location", to))));
                     return self.end(conn);
                 }
             }
-            Accept::NotHttp => {
+            ConnectResponse::NotHttp => {
                 self.say(conn, b"220 mail.example ESMTP\r\n".to_vec());
                 return self.end(conn);
             }
@@ -377,8 +377,8 @@ impl Gateway {
         }
         self.say(conn, answer);
         match self.behaviour.accept {
-            Accept::Drop => return self.end(conn),
-            Accept::Close(code) => return self.close_one(conn, Some(code)),
+            ConnectResponse::Drop => return self.end(conn),
+            ConnectResponse::Close(code) => return self.close_one(conn, Some(code)),
             _ => {}
         }
         if let Some(peer) = self.peers.get_mut(&conn) {
@@ -445,7 +445,7 @@ impl Gateway {
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.client = Some(client);
         }
-        if self.behaviour.lies {
+        if self.behaviour.byzantine {
             self.lie(conn);
         }
     }

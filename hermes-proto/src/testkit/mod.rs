@@ -14,14 +14,14 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use hermes_proto::testkit::{Accept, Sim};
+//! use hermes_proto::testkit::{ConnectResponse, Sim};
 //! use hermes_proto::{Config, Event};
 //!
 //! let mut sim = Sim::new(42);
 //! let config = Config { max_attempts: None, ..Config::new("ws://gateway.test/ws") };
 //! let ada = sim.add(config)?;
 //!
-//! sim.gateway().behaviour.accept = Accept::Refuse;
+//! sim.gateway().behaviour.accept = ConnectResponse::Refuse;
 //! sim.connect(ada);
 //! sim.send(ada, &serde_json::json!({"type": "chat", "text": "hi"}))?;
 //! sim.run_for(Duration::from_secs(600));
@@ -31,7 +31,7 @@
 //! assert_eq!(sim.events(ada).iter().filter(lost).count(), 24);
 //! assert_eq!(sim.endpoint(ada).client().outbox_len(), 1);
 //!
-//! sim.gateway().behaviour.accept = Accept::Yes;
+//! sim.gateway().behaviour.accept = ConnectResponse::Yes;
 //! sim.run_for(Duration::from_secs(31));
 //! let texts: Vec<_> = sim.gateway().received().iter().map(|message| &message.text).collect();
 //! assert_eq!(texts, [r#"{"text":"hi","type":"chat"}"#]);
@@ -75,16 +75,16 @@
 //!
 //! # What can go wrong
 //!
-//! - **The gateway**: its [`Behaviour`] is how it is from now on. It can [refuse](Accept::Refuse)
-//!   connections or [ignore](Accept::Ignore) them, answer with a [status](Accept::Status) and a
-//!   `Retry-After`, [redirect](Accept::Redirect), accept and [drop](Accept::Drop) or
-//!   [close](Accept::Close), read nothing, answer nothing, answer no Pings, forget sessions, and lie.
+//! - **The gateway**: its [`Behaviour`] is how it is from now on. It can [refuse](ConnectResponse::Refuse)
+//!   connections or [ignore](ConnectResponse::Ignore) them, answer with a [status](ConnectResponse::Status) and a
+//!   `Retry-After`, [redirect](ConnectResponse::Redirect), accept and [drop](ConnectResponse::Drop) or
+//!   [close](ConnectResponse::Close), read nothing, answer nothing, answer no Pings, forget sessions, and lie.
 //!   And it can do things at once: [close](Gateway::close), send, [flood](Gateway::flood),
 //!   [restart](Gateway::restart).
 //! - **The network**: an endpoint's [`Conditions`] say how long bytes are under way, how they are
 //!   cut, how much a write takes, and what happens to connections by chance. [`Sim::inject`] makes
 //!   a [`Fault`] happen: a break at any byte, a stall, a link that is dead without a word.
-//! - **The host**: it [sleeps](Sim::sleep), and with [oddities](Conditions::oddities) its timer is
+//! - **The host**: it [sleeps](Sim::sleep), and with [anomaly_percent](Conditions::anomaly_percent) its timer is
 //!   late, early or doubled, and it has news of connections long gone.
 //!
 //! ```
@@ -123,7 +123,7 @@ mod peer;
 mod sim;
 
 pub use self::conditions::{Conditions, Fault};
-pub use self::gateway::{Accept, Behaviour, Gateway, Received};
+pub use self::gateway::{Behaviour, ConnectResponse, Gateway, Received};
 pub use self::sim::{NodeId, Sim, Step};
 use crate::Event;
 use crate::message::Route;

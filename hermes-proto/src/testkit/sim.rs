@@ -10,7 +10,7 @@ use super::conditions::{Conditions, Fault};
 use super::dice::Dice;
 #[cfg(doc)]
 use super::gateway::Received;
-use super::gateway::{Accept, Effect, Gateway};
+use super::gateway::{ConnectResponse, Effect, Gateway};
 use super::host::Host;
 use super::link::{Link, NEXT_READ, Out};
 use crate::{
@@ -469,7 +469,7 @@ impl Sim {
             Action::ArmTimer(due) => {
                 host.armings += 1;
                 if let Some(due) = due {
-                    let is_late = self.dice.chance(host.conditions.oddities);
+                    let is_late = self.dice.chance(host.conditions.anomaly_percent);
                     let late = if is_late { Duration::from_millis(20) } else { Duration::ZERO };
                     let at = due + self.dice.within(late);
                     let arming = host.armings;
@@ -498,7 +498,7 @@ impl Sim {
         if waiting.is_empty() || link.is_blocked {
             return false;
         }
-        if self.dice.chance(conditions.oddities) {
+        if self.dice.chance(conditions.anomaly_percent) {
             link.is_blocked = true;
             let at = self.now + conditions.latency;
             self.plan(at, Occurrence::Writable { link: id });
@@ -521,7 +521,7 @@ impl Sim {
     /// Something that a host may do and seldom does.
     fn stray(&mut self, node: usize) {
         let host = &self.hosts[node];
-        if !self.dice.chance(host.conditions.oddities) || host.asleep_until > self.now {
+        if !self.dice.chance(host.conditions.anomaly_percent) || host.asleep_until > self.now {
             return;
         }
         let conn = ConnId(self.dice.up_to(host.named() + 1));
@@ -567,9 +567,9 @@ impl Sim {
         let Some(link) = self.links.get_mut(&id) else { return };
         let (node, conn) = (link.node, link.conn);
         match self.gateway.behaviour.accept {
-            Accept::Ignore => return,
+            ConnectResponse::Ignore => return,
             _ if refused => {}
-            Accept::Refuse => {}
+            ConnectResponse::Refuse => {}
             _ => {
                 link.has_peer = true;
                 self.gateway.accept(id);
@@ -665,7 +665,7 @@ impl Sim {
         }
         link.down.looked_at = None;
         let (node, conn, conditions) = (link.node, link.conn, &self.hosts[link.node].conditions);
-        let is_odd = self.dice.chance(conditions.oddities);
+        let is_odd = self.dice.chance(conditions.anomaly_percent);
         let most = conditions.read_most.max(1);
         let most = if is_odd { 1 + self.dice.up_to(most as u64 - 1) as usize } else { most };
         match link.down.take(self.now, most) {
@@ -707,7 +707,7 @@ impl Sim {
         let conditions = &host.conditions;
         if link.up.is_dead {
             self.plan(self.now + PATIENCE, Occurrence::PeerEnd { link: id });
-        } else if self.dice.chance(conditions.oddities) {
+        } else if self.dice.chance(conditions.anomaly_percent) {
             // What the system still had goes with it.
             link.up.lose();
             link.up.is_dead = true;

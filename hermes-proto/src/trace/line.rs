@@ -14,7 +14,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Level;
-use crate::close::code;
+use crate::reason::code;
 use crate::{
     Action, CloseReason, ConnId, Credentials, Event, Frame, Input, MessageId, Outgoing, Session,
     Text, Timestamp,
@@ -338,10 +338,10 @@ pub fn event_line(at: Timestamp, event: &Event) -> String {
             detail.put("why", why);
         }),
         Event::SessionDropped { reason } => object(|detail| detail.put("reason", reason)),
-        Event::Written { from, to } | Event::Received { from, to } => range(from, to, None),
+        Event::Written { from, to } | Event::Acknowledged { from, to } => range(from, to, None),
         Event::InDoubt { from, to, resend } => range(from, to, Some(*resend)),
-        Event::ShutDown { received, in_doubt, unsent } => object(|detail| {
-            detail.put("received", received);
+        Event::ShutDown { acknowledged, in_doubt, unsent } => object(|detail| {
+            detail.put("acknowledged", acknowledged);
             detail.put("in_doubt", in_doubt);
             detail.put("unsent", unsent);
         }),

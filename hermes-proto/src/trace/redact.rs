@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::Header;
 use super::line::Payload;
-use crate::close::Redirect;
+use crate::reason::Redirect;
 use crate::{CloseReason, Frame, Input, Text, Url};
 
 /// What is in the names of secrets.

@@ -10,8 +10,8 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::deflate::Inflater;
-use crate::close::{Violation, code};
 use crate::frame::Kind;
+use crate::reason::{Violation, code};
 use crate::text_buf::TextBuf;
 use crate::{Config, Frame, Text};
 
@@ -373,7 +373,7 @@ fn close(data: &[u8]) -> Result<Item, Violation> {
         [_] => Err(Violation::CloseTooShort),
         [high, low, ref text @ ..] => {
             let code = u16::from_be_bytes([high, low]);
-            if !code::may_travel(code) {
+            if !code::is_sendable(code) {
                 return Err(Violation::BadCloseCode { code });
             }
             let text = str::from_utf8(text).map_err(|_| Violation::InvalidUtf8)?;

@@ -4,7 +4,7 @@
 use alloc::string::String;
 
 use crate::Config;
-use crate::close::{UpgradeError, Violation};
+use crate::reason::{UpgradeError, Violation};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Deflater {}

@@ -34,8 +34,8 @@ use self::deflate::Deflater;
 use self::keys::Keys;
 use self::outgoing::Outgoing;
 use self::upgrade::{Chosen, Upgrade};
-use crate::close::code;
 use crate::frame::{FrameRef, Kind};
+use crate::reason::code;
 use crate::{CloseReason, Config, ConfigError, Frame, Url};
 
 /// One WebSocket, on the client's side.
@@ -206,7 +206,7 @@ impl Connection {
     }
 
     /// Begins the closing handshake (§7.1.2). Does nothing where the connection is not open. A
-    /// code that [must not travel](code::may_travel) stays at home: the frame has none.
+    /// code that [must not travel](code::is_sendable) stays at home: the frame has none.
     pub fn close(&mut self, code: u16) {
         self.phase = match mem::replace(&mut self.phase, Phase::Over) {
             Phase::Open(reader) => {
@@ -296,7 +296,7 @@ impl Connection {
     fn write_close(&mut self, code: u16) {
         let bytes = code.to_be_bytes();
         // The answer to a frame without a code has none either.
-        let payload = if code::may_travel(code) { &bytes[..] } else { &[] };
+        let payload = if code::is_sendable(code) { &bytes[..] } else { &[] };
         self.out.frame(CLOSE, payload);
     }
 }

@@ -14,7 +14,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::deflate::{self, Deflater, Inflater};
 use super::outgoing::Outgoing;
-use crate::close::{Redirect, RetryAfter, UpgradeError};
+use crate::reason::{Redirect, RetryAfter, UpgradeError};
 use crate::{CloseReason, Config, Text, Url};
 
 /// The longest URL that everybody takes (RFC 9110 §4.1), and so all of a redirect's that is kept.

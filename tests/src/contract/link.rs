@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hermes_proto::close::{Stage, code};
+use hermes_proto::reason::{Stage, code};
 use hermes_proto::{
     CloseReason, Config, ConnId, Credentials, Event, Frame, MessageId, Receipts, State, Timestamp,
     Url,
@@ -290,15 +290,15 @@ impl Contract {
         self.stats.rtt_last = Some(rtt);
         let smoothed = self.stats.rtt_smoothed.map_or(rtt, |before| (before * 7 + rtt) / 8);
         self.stats.rtt_smoothed = Some(smoothed);
-        self.stats.confirmed += messages;
+        self.stats.acknowledged += messages;
         // Who has heard of it must have been told.
         self.write(fence.seq, owed);
         self.mail.prove(fence.seq);
         let from = MessageId(self.mail.settled.0 + 1);
         if messages > 0 && from <= fence.last {
             self.mail.settled = fence.last;
-            if self.config.receipts == Receipts::Received || self.shutdown.is_some() {
-                owed.events.push_back(Event::Received { from, to: fence.last });
+            if self.config.receipts == Receipts::Acknowledged || self.shutdown.is_some() {
+                owed.events.push_back(Event::Acknowledged { from, to: fence.last });
             }
         }
     }
@@ -334,7 +334,8 @@ impl Contract {
 
     fn on_ping(&mut self, seq: u64, data: &[u8], owed: &mut Owed) -> Verdict {
         ensure!(self.config.can_ping, "a Ping, and the host can't");
-        let (now, wants_proof, jump) = (self.now, self.wants_proof(), self.config.clock_jump);
+        let (now, wants_proof, jump) =
+            (self.now, self.wants_proof(), self.config.suspend_threshold);
         let Some(link) = self.link() else { return Err("a Ping without a link".to_owned()) };
         ensure!(data == payload(link.conn, seq), "a Ping says {data:?}");
         // After a sleep, or on another network, the one before may be lost.
@@ -370,7 +371,7 @@ impl Contract {
         {
             ensure!(*until.end() > now, "an attempt was due at {until:?}");
         }
-        let (jump, config) = (self.config.clock_jump, &self.config);
+        let (jump, config) = (self.config.suspend_threshold, &self.config);
         let wants_proof = self.wants_proof();
         let patience = self.link().and_then(Link::stage).map(|stage| self.patience(stage));
         let Place::Live(link) = &mut self.place else { return Ok(()) };
@@ -423,7 +424,7 @@ impl Contract {
         let stop = std::mem::take(&mut o.stop);
         let over = self.is_over();
         let drained = self.is_draining() && !over && self.is_drained();
-        let (now, jump) = (self.now, self.config.clock_jump);
+        let (now, jump) = (self.now, self.config.suspend_threshold);
         let link = self.link().filter(|link| link.conn == conn);
         let Some(link) = link else { return Err(format!("{conn} is not there to close")) };
         let is_due = |at: Timestamp| late(now, at).is_some_and(|late| late < jump);

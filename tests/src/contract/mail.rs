@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use hermes_proto::{
-    Delivery, DropReason, Event, Frame, MessageId, Outgoing, Overflow, Receipts, SendError, Stats,
-    Timestamp,
+    Delivery, DropReason, Event, Frame, MessageId, Outgoing, OverflowPolicy, Receipts, SendError,
+    Stats, Timestamp,
 };
 
 use super::link::{Link, Phase};
@@ -121,10 +121,10 @@ impl Contract {
         match self.config.overflow {
             _ if self.shutdown.is_some() => Some(DropReason::ShuttingDown),
             _ if message.len() > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
-            Overflow::Refuse if self.gives_way(message.len()) != Some(0) => {
+            OverflowPolicy::Refuse if self.gives_way(message.len()) != Some(0) => {
                 Some(DropReason::OutboxFull)
             }
-            Overflow::DropOldest if !room => Some(DropReason::OutboxFull),
+            OverflowPolicy::DropOldest if !room => Some(DropReason::OutboxFull),
             _ if message.is_volatile() && !at_once => Some(DropReason::NotNow),
             _ => None,
         }
@@ -168,7 +168,8 @@ impl Contract {
             let (id, reason) = (Some(id), DropReason::OutboxFull);
             owed.events.push_back(Event::Dropped { id, frame, reason });
         };
-        if self.config.overflow == Overflow::DropNewest && self.gives_way(message.len()) != Some(0)
+        if self.config.overflow == OverflowPolicy::DropNewest
+            && self.gives_way(message.len()) != Some(0)
         {
             drop(id, message.frame().clone());
             return id;
@@ -282,7 +283,7 @@ impl Contract {
     pub(super) fn wants_proof(&self) -> bool {
         self.config.can_ping
             && (self.config.delivery == Delivery::AtLeastOnce
-                || self.config.receipts == Receipts::Received
+                || self.config.receipts == Receipts::Acknowledged
                 || self.is_draining())
     }
 
@@ -293,8 +294,8 @@ impl Contract {
             Delivery::AtLeastOnce => (self.mail.len() - unsent) as u64,
             _ => self.stats.in_doubt - begin.in_doubt,
         };
-        let received = self.stats.confirmed - begin.confirmed;
-        Event::ShutDown { received, in_doubt, unsent: unsent as u64 }
+        let acknowledged = self.stats.acknowledged - begin.acknowledged;
+        Event::ShutDown { acknowledged, in_doubt, unsent: unsent as u64 }
     }
 
     pub(super) fn count_drop(&mut self, reason: DropReason) {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hermes_proto::close::{RedirectRefused, RetryAfter, Stage};
-use hermes_proto::{CloseReason, Config, Event, GiveUp, Jitter, Timestamp, Url};
+use hermes_proto::reason::{RedirectRefused, RetryAfter, Stage};
+use hermes_proto::{CloseReason, Config, Event, FailReason, Jitter, Timestamp, Url};
 
 use super::link::Phase;
 use super::{Contract, End, Intent, LastEnd, Owed, Place, Verdict, ensure};
@@ -119,7 +119,7 @@ impl Contract {
             self.retry.outage = self.now.min(self.retry.outage + (self.now - since));
         }
         let floor = self.floor();
-        let (now, least) = (self.now, self.config.connect_floor);
+        let (now, least) = (self.now, self.config.min_connect_interval);
         match &mut self.place {
             Place::Waiting { until, .. } => {
                 // A network says nothing about a gateway that asked for a wait.
@@ -144,7 +144,7 @@ impl Contract {
 
     /// The earliest time for an attempt that does not wait for its turn.
     fn floor(&self) -> Timestamp {
-        self.now.max(self.retry.began + self.config.connect_floor)
+        self.now.max(self.retry.began + self.config.min_connect_interval)
     }
 
     /// The wait that the gateway asked for.
@@ -297,7 +297,7 @@ impl Contract {
         if self.is_fatal(reason) {
             self.retry.refused.insert(self.retry.turn);
             if self.retry.refused.len() == self.retry.urls.len() {
-                return Place::Failed(GiveUp::Fatal);
+                return Place::Failed(FailReason::Fatal);
             }
             self.retry.rotate();
         } else if !was_stable && self.offline.is_none() && !lacks_credentials(reason) {
@@ -305,7 +305,7 @@ impl Contract {
         }
         let spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
         if spent && self.offline.is_none() {
-            return Place::Failed(GiveUp::Attempts);
+            return Place::Failed(FailReason::Attempts);
         }
         let [wait, own] = self.wait(reason);
         let seen = said.map(|at| at - self.now).filter(|_| wait == own);
@@ -319,7 +319,7 @@ impl Contract {
         };
         let end = self.retry.outage + most;
         if *until.start() > end || *until.end() > end && said.is_none() {
-            return Place::Failed(GiveUp::Elapsed);
+            return Place::Failed(FailReason::Elapsed);
         }
         Place::Waiting { until: *until.start()..=*until.end().min(&end), spends: true }
     }

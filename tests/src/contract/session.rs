@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use hermes_proto::{Event, Input, Plaintext, Resume, Session, SessionDrop, SessionInit};
+use hermes_proto::{
+    Event, Input, PlaintextPolicy, ResumeMode, Session, SessionDropReason, SessionInit,
+};
 use serde_json::Value;
 
 use super::link::{Link, Phase};
@@ -22,15 +24,15 @@ impl Contract {
         let Some(session) = session.filter(own) else { return };
         let age = Duration::from_millis(self.unix_ms().saturating_sub(session.saved_at));
         if session.saved_at > 0 && self.config.session_max_age.is_some_and(|most| age > most) {
-            return self.drop_session(SessionDrop::TooOld, owed);
+            return self.drop_session(SessionDropReason::TooOld, owed);
         }
-        if !self.may_travel() {
+        if !self.session_allowed_on() {
             return;
         }
         let token = Value::from(session.token.as_str());
         owed.resume = Some(format!(r#"{{"type":"session-resume","token":{token}}}"#).into());
         let until = self.now + self.config.resume_timeout;
-        let waits = self.config.resume == Resume::Wait;
+        let waits = self.config.resume == ResumeMode::Wait;
         if let Some(link) = self.link_mut() {
             link.offered = true;
             if let Phase::Open { gate, .. } = &mut link.phase {
@@ -40,8 +42,8 @@ impl Contract {
     }
 
     /// Whether it is nobody else's to read, or may be read.
-    fn may_travel(&self) -> bool {
-        self.is_private() || self.config.plaintext_session != Plaintext::Refuse
+    fn session_allowed_on(&self) -> bool {
+        self.is_private() || self.config.plaintext_session != PlaintextPolicy::Refuse
     }
 
     fn is_private(&self) -> bool {
@@ -49,7 +51,7 @@ impl Contract {
     }
 
     fn must_be_warned(&self) -> bool {
-        !self.is_private() && self.config.plaintext_session != Plaintext::Allow
+        !self.is_private() && self.config.plaintext_session != PlaintextPolicy::Allow
     }
 
     pub(super) fn on_warning(&mut self, text: &str, owed: &mut Owed) -> Verdict {
@@ -78,7 +80,7 @@ impl Contract {
         }
         let received = matches!(call, Call::Input(Input::Received { .. }));
         ensure!(received && !owed.persisted, "a session came from nowhere");
-        ensure!(self.may_travel(), "a session is saved that travelled in the clear");
+        ensure!(self.session_allowed_on(), "a session is saved that travelled in the clear");
         ensure!(session.origin.as_deref() == Some(self.url().origin()), "another's session");
         ensure!(session.saved_at == self.unix_ms(), "saved at {}", session.saved_at);
         owed.persisted = true;
@@ -105,7 +107,7 @@ impl Contract {
         self.stats.resumed += u64::from(offered && resumed);
         self.resume_failures = 0;
         let has_token = is_small && json["token"].as_str().is_some_and(|token| !token.is_empty());
-        let right = has_token && self.may_travel();
+        let right = has_token && self.session_allowed_on();
         ensure!(owed.persisted == right, "a session is saved: {}, not {right}", owed.persisted);
         if right {
             let saved = self.session.as_ref();
@@ -151,12 +153,12 @@ impl Contract {
             self.resume_failures += 1;
             let most = self.config.max_resume_failures;
             if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {
-                self.drop_session(SessionDrop::ResumeFailed, owed);
+                self.drop_session(SessionDropReason::ResumeFailed, owed);
             }
         }
     }
 
-    fn drop_session(&mut self, reason: SessionDrop, owed: &mut Owed) {
+    fn drop_session(&mut self, reason: SessionDropReason, owed: &mut Owed) {
         self.session = None;
         self.resume_failures = 0;
         owed.persist.push_back(None);

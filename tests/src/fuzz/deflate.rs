@@ -1,7 +1,7 @@
 //! Compressed messages, good and bad, in any fragments: they say to us what they say to zlib.
 
 use flate2::{Decompress, FlushDecompress, Status};
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Frame};
 

@@ -3,7 +3,7 @@
 
 mod books;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::trace::{Level, Recorder};
 use hermes_proto::{
     Action, Actions, Config, ConnId, Credentials, Event, Frame, Input, Outgoing, State, Timestamp,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::{RetryAfter, Violation};
+use hermes_proto::reason::{RetryAfter, Violation};
 use hermes_proto::trace::{Header, Level, Recorder};
 use hermes_proto::{
-    CloseReason, Config, Credentials, Delivery, Frame, Jitter, Overflow, Plaintext, Receipts,
-    Resume, Timestamp,
+    CloseReason, Config, Credentials, Delivery, Frame, Jitter, OverflowPolicy, PlaintextPolicy,
+    Receipts, ResumeMode, Timestamp,
 };
 
 use super::script::Script;
@@ -49,7 +49,7 @@ pub(super) fn begin(script: &mut Script<'_>) -> (Begin, Recording) {
     let backoff = millis(script.pick(&[100, 1, 1_000, 2_000]));
     let can_ping = !script.bit();
     let delivery = script.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
-    let receipts = script.pick(&[Receipts::None, Receipts::Written, Receipts::Received]);
+    let receipts = script.pick(&[Receipts::None, Receipts::Written, Receipts::Acknowledged]);
     let mut config = Config {
         fallback_urls: fallbacks.iter().map(|&url| url.into()).collect(),
         ask_credentials: script.bit(),
@@ -59,7 +59,7 @@ pub(super) fn begin(script: &mut Script<'_>) -> (Begin, Recording) {
         max_elapsed: script.pick(&[None, Some(0), Some(3_000), Some(20_000)]).map(millis),
         jitter: script.pick(&[Jitter::None, Jitter::Equal, Jitter::Full, Jitter::Decorrelated]),
         stable_after: millis(script.pick(&[1_000, 0, 3_000])),
-        connect_floor: millis(script.pick(&[500, 0, 1_500])),
+        min_connect_interval: millis(script.pick(&[500, 0, 1_500])),
         max_retry_after: millis(script.pick(&[3_000, 0, 500])),
         close_delays: script
             .pick(&[None, Some(0), Some(4_000)])
@@ -73,20 +73,28 @@ pub(super) fn begin(script: &mut Script<'_>) -> (Begin, Recording) {
         resume_timeout: millis(script.pick(&[1_000, 1, 3_000])),
         heartbeat_interval: script.pick(&[Some(2_000), None, Some(1), Some(500)]).map(millis),
         heartbeat_timeout: millis(script.pick(&[1_000, 1, 2_000])),
-        clock_jump: millis(script.pick(&[2_000, 1, 500])),
+        suspend_threshold: millis(script.pick(&[2_000, 1, 500])),
         can_ping,
         // Only the answer to a Ping proves anything.
         delivery: if can_ping { delivery } else { Delivery::AtMostOnce },
         receipts: if can_ping { receipts } else { Receipts::Written },
         message_ttl: script.pick(&[None, Some(0), Some(2_000)]).map(millis),
-        resume: script.pick(&[Resume::Optimistic, Resume::Wait]),
-        plaintext_session: script.pick(&[Plaintext::Allow, Plaintext::Warn, Plaintext::Refuse]),
+        resume: script.pick(&[ResumeMode::Optimistic, ResumeMode::Wait]),
+        plaintext_session: script.pick(&[
+            PlaintextPolicy::Allow,
+            PlaintextPolicy::Warn,
+            PlaintextPolicy::Refuse,
+        ]),
         session_max_age: script.pick(&[Some(60_000), None, Some(0), Some(10_000)]).map(millis),
         max_resume_failures: script.pick(&[Some(2), None, Some(1)]),
         outbox_max_messages: script.pick(&[4, 1, 2]),
         outbox_max_bytes: script.pick(&[100, 1, 40]),
         unflushed_max_bytes: script.pick(&[40, 0, 10]),
-        overflow: script.pick(&[Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest]),
+        overflow: script.pick(&[
+            OverflowPolicy::Refuse,
+            OverflowPolicy::DropOldest,
+            OverflowPolicy::DropNewest,
+        ]),
         ..Config::new(URL)
     };
     let origin = script.pick(&[None, Some("ws://b.test"), Some("wss://other.test")]);

@@ -99,7 +99,7 @@ impl Bench {
 
     /// The client has nothing more to tell, and the server saw a proper end.
     pub fn expect_rest(&mut self) {
-        assert_eq!(self.client.core().state(), State::Idle);
+        assert_eq!(self.client.protocol().state(), State::Idle);
         assert_eq!(self.client.poll(None).expect("the loop works"), None, "the client is at rest");
         let close = self.report("close");
         assert_eq!((&close["code"], &close["reason"]), (&json!(1000), &json!("")));

@@ -1,6 +1,6 @@
 //! Answers to the upgrade request, good and bad, as we take them and as tungstenite does.
 
-use hermes_proto::close::UpgradeError;
+use hermes_proto::reason::UpgradeError;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Url};
 use tungstenite::error::{Error, ProtocolError, SubProtocolError};

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 
-use hermes_proto::close::{Violation, code};
+use hermes_proto::reason::{Violation, code};
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Frame};
 use tungstenite::protocol::{Role, WebSocketConfig};

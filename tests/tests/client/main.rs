@@ -1,33 +1,8 @@
-//! The client on virtual time: one scenario, one file.
+//! The client on virtual time: one scenario, one file, in a folder for each topic.
 
-mod at_least_once;
-mod backoff;
-mod budget;
-mod close_handshake;
 mod connect;
-mod credentials;
-mod disconnect;
-mod fallback;
-mod fatal;
-mod fence;
-mod heartbeat;
-mod json;
-mod network;
-mod outbox;
-mod overflow;
-mod postponed;
+mod delivery;
+mod observe;
 mod properties;
-mod receipts;
-mod redirect;
-mod resume;
-mod retry_after;
-mod routing;
-mod secrets;
+mod retry;
 mod session;
-mod shutdown;
-mod stale_connection;
-mod stats;
-mod timers;
-mod ttl;
-mod volatile;
-mod why;

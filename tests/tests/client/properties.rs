@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hermes_proto::close::{RetryAfter, Violation};
+use hermes_proto::reason::{RetryAfter, Violation};
 use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, Credentials, Delivery, Event, Frame, Jitter,
-    Overflow, Plaintext, Receipts, Resume,
+    OverflowPolicy, PlaintextPolicy, Receipts, ResumeMode,
 };
 use hermes_tests::world::{Begin, Conn, Deed, Report, TOKEN, World};
 use hermes_tests::{Call, Step, UNIX_MS, URL, http, lost, peer, redirect};
@@ -129,7 +129,7 @@ fn everything_happens() {
         "it could not be resumed",
         "warning",
         "messages-written",
-        "messages-received",
+        "messages-acknowledged",
         "in doubt true",
         "in doubt false",
         "shut-down",
@@ -210,20 +210,24 @@ fn configs() -> impl Strategy<Value = Config> {
     let bounds = (
         (1..=5_usize, 1..=60_usize, 0..=40_usize),
         proptest::sample::select(vec![
-            Overflow::Refuse,
-            Overflow::DropOldest,
-            Overflow::DropNewest,
+            OverflowPolicy::Refuse,
+            OverflowPolicy::DropOldest,
+            OverflowPolicy::DropNewest,
         ]),
         proptest::option::weighted(0.2, ms(0..=5_000)),
     );
     let proof = (
         prop_oneof![5 => Just(true), 1 => Just(false)],
         prop_oneof![Just(Delivery::AtMostOnce), Just(Delivery::AtLeastOnce)],
-        prop_oneof![Just(Receipts::None), Just(Receipts::Written), Just(Receipts::Received)],
+        prop_oneof![Just(Receipts::None), Just(Receipts::Written), Just(Receipts::Acknowledged)],
     );
     let session = (
-        prop_oneof![Just(Resume::Optimistic), Just(Resume::Wait)],
-        prop_oneof![Just(Plaintext::Allow), Just(Plaintext::Warn), Just(Plaintext::Refuse)],
+        prop_oneof![Just(ResumeMode::Optimistic), Just(ResumeMode::Wait)],
+        prop_oneof![
+            Just(PlaintextPolicy::Allow),
+            Just(PlaintextPolicy::Warn),
+            Just(PlaintextPolicy::Refuse)
+        ],
         off_or(ms(0..=60_000)),
         off_or(1..=2_u32),
         (prop_oneof![2 => Just(false), 1 => Just(true)], 0..=2_u32),
@@ -244,7 +248,7 @@ fn configs() -> impl Strategy<Value = Config> {
             max_elapsed,
             jitter,
             stable_after: waits.0,
-            connect_floor: waits.1,
+            min_connect_interval: waits.1,
             max_retry_after: asked.0,
             close_delays: asked.1.map(|delay| (1013, delay)).into_iter().collect(),
             credentials_timeout: credentials,
@@ -253,7 +257,7 @@ fn configs() -> impl Strategy<Value = Config> {
             resume_timeout: gate,
             heartbeat_interval: heartbeat.0,
             heartbeat_timeout: heartbeat.1,
-            clock_jump: heartbeat.2,
+            suspend_threshold: heartbeat.2,
             can_ping,
             // Only the answer to a Ping proves anything.
             delivery: if can_ping { delivery } else { Delivery::AtMostOnce },

@@ -30,7 +30,7 @@ pub(crate) fn the_same<'a>(
 /// What might be the Pong that is waited for, and anything else that begins with two bytes.
 #[test]
 fn a_frame_that_begins_with_any_two_bytes() {
-    let mut bench = Bench::connected(Config { receipts: Receipts::Received, ..quiet() });
+    let mut bench = Bench::connected(Config { receipts: Receipts::Acknowledged, ..quiet() });
     bench.send("1");
     bench.take(usize::MAX);
     let fence = [1_u64.to_be_bytes(), 1_u64.to_be_bytes()].concat();

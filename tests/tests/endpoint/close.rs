@@ -1,6 +1,6 @@
 //! The end of a connection: who closed, with which code, and what becomes of what was on its way.
 
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::{Action, CloseReason, Config, Event, Input, State};
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;

@@ -1,8 +1,8 @@
 //! The way to a connection: transport, upgrade, session, outbox; and all that gets in between.
 
-use hermes_proto::close::{Stage, UpgradeError, Violation};
+use hermes_proto::reason::{Stage, UpgradeError, Violation};
 use hermes_proto::{
-    Action, Actions, CloseReason, Config, ConnId, Endpoint, Event, GiveUp, Input, SendError,
+    Action, Actions, CloseReason, Config, ConnId, Endpoint, Event, FailReason, Input, SendError,
     Session, Start, State, Transmit,
 };
 use hermes_tests::ws::*;
@@ -210,7 +210,7 @@ fn the_gateway_refuses_for_good() {
             CloseReason::Http { status, retry_after: None, redirect: None },
             None,
         );
-        let failed = Action::Emit(Event::Failed { attempts: 0, why: GiveUp::Fatal });
+        let failed = Action::Emit(Event::Failed { attempts: 0, why: FailReason::Fatal });
         let answer = format!("HTTP/1.1 {status} X\r\n\r\n");
         assert_eq!(bench.at(3).receive(answer), [abandon(1), gone, failed, disarm()]);
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, CloseReason, Config, Delivery, Event, Input, MessageId, Receipts, Resume, Session,
+    Action, CloseReason, Config, Delivery, Event, Input, MessageId, Receipts, ResumeMode, Session,
     Start, State, Transmit,
 };
 use hermes_tests::ws::*;
@@ -14,7 +14,7 @@ use hermes_tests::{ORIGIN, UNIX_MS, lost, quiet, start};
 const FENCE: usize = 2 + 4 + 16;
 
 fn receipts() -> Config {
-    Config { receipts: Receipts::Received, ..quiet() }
+    Config { receipts: Receipts::Acknowledged, ..quiet() }
 }
 
 fn at_least_once() -> Config {
@@ -39,16 +39,16 @@ fn written(from: u64, to: u64) -> Action<Transmit> {
     Action::Emit(Event::Written { from: MessageId(from), to: MessageId(to) })
 }
 
-fn received(from: u64, to: u64) -> Action<Transmit> {
-    Action::Emit(Event::Received { from: MessageId(from), to: MessageId(to) })
+fn acknowledged(from: u64, to: u64) -> Action<Transmit> {
+    Action::Emit(Event::Acknowledged { from: MessageId(from), to: MessageId(to) })
 }
 
 fn in_doubt(from: u64, to: u64, resend: bool) -> Action<Transmit> {
     Action::Emit(Event::InDoubt { from: MessageId(from), to: MessageId(to), resend })
 }
 
-fn shut_down(received: u64, in_doubt: u64, unsent: u64) -> Action<Transmit> {
-    Action::Emit(Event::ShutDown { received, in_doubt, unsent })
+fn shut_down(acknowledged: u64, in_doubt: u64, unsent: u64) -> Action<Transmit> {
+    Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent })
 }
 
 fn shutdown(bench: &mut Bench, within: u64) -> Asks {
@@ -81,9 +81,9 @@ fn a_fence_and_its_pong() {
     assert_eq!(bench.at(12).take(1), [written(1, 1)]);
     assert_eq!(bench.at(13).take(FENCE - 1), []);
     assert_eq!(bench.at(20).take(1), []);
-    assert_eq!(bench.at(50).receive(answer(1, 2)), [received(1, 1)]);
+    assert_eq!(bench.at(50).receive(answer(1, 2)), [acknowledged(1, 1)]);
     let stats = bench.endpoint.client().stats();
-    assert_eq!((stats.written, stats.confirmed, stats.unproven), (1, 1, 0));
+    assert_eq!((stats.written, stats.acknowledged, stats.unacknowledged), (1, 1, 0));
     assert_eq!(stats.rtt_last, Some(Duration::from_millis(30)), "since its last byte left");
 }
 
@@ -96,7 +96,7 @@ fn a_pong_in_pieces_and_among_others() {
     for byte in &bytes[..bytes.len() - 1] {
         assert_eq!(bench.receive([*byte]), []);
     }
-    assert_eq!(bench.receive([bytes[bytes.len() - 1]]), [received(1, 1)]);
+    assert_eq!(bench.receive([bytes[bytes.len() - 1]]), [acknowledged(1, 1)]);
 
     // Within a fragmented message, where a control frame may be (RFC 6455 §5.4).
     bench.send("2");
@@ -107,7 +107,7 @@ fn a_pong_in_pieces_and_among_others() {
         frame(bits::FIN | bits::CONTINUATION, r#""chat"}"#),
     ];
     let actions = bench.receive(pieces.concat());
-    assert_eq!(actions[0], received(2, 2));
+    assert_eq!(actions[0], acknowledged(2, 2));
     assert!(matches!(actions[1..], [Action::Emit(Event::Chat(_))]), "{actions:?}");
 }
 
@@ -119,13 +119,13 @@ fn a_pong_before_transmitted() {
     bench.send("2");
     let end = end(&bench);
     let actions = bench.receive(answer(1, 2));
-    assert_eq!(actions, [written(1, 1), received(1, 1), send(1, end + FENCE)]);
+    assert_eq!(actions, [written(1, 1), acknowledged(1, 1), send(1, end + FENCE)]);
     // The report is late; for the first message it is no news.
     assert_eq!(bench.take(7), []);
     assert_eq!(bench.take(FENCE), []);
     assert_eq!(bench.take(7), [written(2, 2)]);
     assert_eq!(bench.take(FENCE), []);
-    assert_eq!(bench.receive(answer(1, 4)), [received(2, 2)]);
+    assert_eq!(bench.receive(answer(1, 4)), [acknowledged(2, 2)]);
     assert_eq!(bench.frames(), [Sent::text("1"), fence(1, 2), Sent::text("2"), fence(1, 4)]);
 }
 
@@ -146,10 +146,10 @@ fn pongs_that_answer_nothing() {
     ] {
         let is_ping = bytes[0] == bits::FIN | bits::PING;
         assert_eq!(bench.receive(&bytes).len(), usize::from(is_ping));
-        assert_eq!(bench.endpoint.client().stats().confirmed, 0, "{bytes:?}");
+        assert_eq!(bench.endpoint.client().stats().acknowledged, 0, "{bytes:?}");
     }
     bench.take(usize::MAX);
-    assert_eq!(bench.receive([answer(1, 2), answer(1, 2)].concat()), [received(1, 1)]);
+    assert_eq!(bench.receive([answer(1, 2), answer(1, 2)].concat()), [acknowledged(1, 1)]);
 }
 
 /// Every frame of ours has a number, but the Pongs that the WebSocket writes by itself.
@@ -165,7 +165,7 @@ fn pongs_of_ours_have_no_number() {
     assert_eq!(bench.take(7 + 7), [written(1, 1)]);
     assert_eq!(bench.take(FENCE + 7 + 6), []);
     assert_eq!(bench.take(1), [written(2, 2)]);
-    assert_eq!(bench.receive(answer(1, 2))[0], received(1, 1));
+    assert_eq!(bench.receive(answer(1, 2))[0], acknowledged(1, 1));
 }
 
 /// The default: cut after every byte there is. What the gateway has whole is in doubt, and is named
@@ -223,10 +223,10 @@ fn at_least_once_sends_all_again_after_a_cut_anywhere() {
         assert_eq!(bench.frames(), expected, "{taken} bytes");
         let written = bench.take(usize::MAX);
         assert_eq!(written.len(), usize::from(whole < 3), "what was written is no news");
-        assert_eq!(bench.receive(answer(2, 4)), [received(1, 3)]);
+        assert_eq!(bench.receive(answer(2, 4)), [acknowledged(1, 3)]);
         assert_eq!(bench.endpoint.client().outbox_len(), 0);
         let stats = bench.endpoint.client().stats();
-        assert_eq!((stats.written, stats.rewritten, stats.confirmed), (3, whole, 3));
+        assert_eq!((stats.written, stats.rewritten, stats.acknowledged), (3, whole, 3));
     }
 }
 
@@ -284,7 +284,7 @@ fn at_least_once_over_many_connections() {
         });
         if let Some(data) = last {
             for action in bench.receive(pong(data)) {
-                if let Action::Emit(Event::Received { from, to }) = action {
+                if let Action::Emit(Event::Acknowledged { from, to }) = action {
                     proven.extend(from.0..=to.0);
                 }
             }
@@ -304,7 +304,7 @@ fn at_least_once_over_many_connections() {
     assert_eq!(firsts, messages, "none is missing, and without its repeats it is in order");
     let repeats = (arrived.len() - firsts.len()) as u64;
     let stats = bench.endpoint.client().stats();
-    assert_eq!((stats.written, stats.confirmed, stats.rewritten), (30, 30, repeats));
+    assert_eq!((stats.written, stats.acknowledged, stats.rewritten), (30, 30, repeats));
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn shutdown_to_the_close_frame() {
     assert_eq!(bench.frames(), [Sent::text("1"), fence(1, 2)]);
     bench.take(usize::MAX);
     let close_sent = send(1, before + FENCE + 8);
-    assert_eq!(bench.at(3).receive(answer(1, 2)), [received(1, 1), close_sent, arm(5_003)]);
+    assert_eq!(bench.at(3).receive(answer(1, 2)), [acknowledged(1, 1), close_sent, arm(5_003)]);
     assert_eq!(bench.frames(), [Sent::text("1"), fence(1, 2), Sent::Close(Some(1000))]);
     bench.take(usize::MAX);
     assert_eq!(bench.at(4).receive(close(1000, "")), []);
@@ -393,7 +393,7 @@ fn a_pong_and_a_close_in_one_read() {
         bench.send("2");
         bench.take(usize::MAX);
         let actions = bench.receive([answer(1, 2), close(1001, "")].concat());
-        assert_eq!(actions[0], received(1, 1));
+        assert_eq!(actions[0], acknowledged(1, 1));
         bench.take(usize::MAX);
         let gone = bench.closed(lost());
         assert_eq!(gone[1], in_doubt(2, 2, resend));
@@ -412,7 +412,7 @@ fn a_pong_behind_our_close_frame() {
     bench.send("1");
     bench.disconnect();
     bench.take(usize::MAX);
-    assert_eq!(bench.receive([answer(1, 2), close(1000, "")].concat()), [received(1, 1)]);
+    assert_eq!(bench.receive([answer(1, 2), close(1000, "")].concat()), [acknowledged(1, 1)]);
     let gone = disconnected(1, 1000, CloseReason::Requested, None);
     assert_eq!(bench.closed(lost()), [gone, disarm()]);
 }
@@ -438,7 +438,7 @@ fn heartbeat_and_fence_are_one() {
     bench.take(usize::MAX);
     assert_eq!(bench.at(25_000).timer(), [arm(35_000)]);
     assert_eq!(bench.frames(), [Sent::text("1"), fence(1, 2)]);
-    assert_eq!(bench.at(25_001).receive(answer(1, 2)), [received(1, 1), arm(50_001)]);
+    assert_eq!(bench.at(25_001).receive(answer(1, 2)), [acknowledged(1, 1), arm(50_001)]);
     let before = end(&bench);
     assert_eq!(bench.at(50_001).timer(), [send(1, before + FENCE), arm(60_001)]);
     assert_eq!(bench.at(50_002).receive(answer(1, 3)), [arm(75_002)]);
@@ -461,7 +461,7 @@ fn with_session(config: Config) -> Bench {
 #[test]
 fn nothing_but_session_resume_before_session_init() {
     let resume = Sent::text(r#"{"type":"session-resume","token":"t"}"#);
-    let mut bench = with_session(Config { resume: Resume::Wait, ..receipts() });
+    let mut bench = with_session(Config { resume: ResumeMode::Wait, ..receipts() });
     bench.send("1");
     bench.establish();
     bench.send("2");
@@ -476,13 +476,13 @@ fn nothing_but_session_resume_before_session_init() {
     assert_eq!(actions.last(), Some(&disarm()));
     assert_eq!(bench.frames(), [resume, Sent::text("1"), Sent::text("2"), fence(1, 4)]);
     assert_eq!(bench.take(usize::MAX), [written(1, 2)]);
-    assert_eq!(bench.receive(answer(1, 4)), [received(1, 2)]);
+    assert_eq!(bench.receive(answer(1, 4)), [acknowledged(1, 2)]);
 }
 
 /// It can't know what it answers, but a gateway that greets may be as quick as that.
 #[test]
 fn session_init_in_one_read_with_the_upgrade() {
-    let mut bench = with_session(Config { resume: Resume::Wait, ..quiet() });
+    let mut bench = with_session(Config { resume: ResumeMode::Wait, ..quiet() });
     bench.send("1");
     bench.opened(1);
     bench.take(usize::MAX);
@@ -543,7 +543,7 @@ fn portions_and_cuts_by_the_dice() {
             }
             for action in actions {
                 match action {
-                    Action::Emit(Event::Received { from, to }) => proven.extend(from.0..=to.0),
+                    Action::Emit(Event::Acknowledged { from, to }) => proven.extend(from.0..=to.0),
                     Action::Emit(Event::InDoubt { from, to, .. }) => doubted.extend(from.0..=to.0),
                     _ => {}
                 }

@@ -2,7 +2,7 @@
 //! operating system never fully took is sent again, whole and in order, with no loss and no
 //! duplicate.
 
-use hermes_proto::{Config, Input, Overflow, Session, Start};
+use hermes_proto::{Config, Input, OverflowPolicy, Session, Start};
 use hermes_tests::ws::*;
 use hermes_tests::{config, lost, quiet, start};
 
@@ -258,7 +258,7 @@ fn many_messages_through_a_small_window() {
     let mut bench = Bench::connected(Config {
         unflushed_max_bytes: 10,
         max_attempts: None,
-        overflow: Overflow::Refuse,
+        overflow: OverflowPolicy::Refuse,
         ..quiet()
     });
     let mut dice = Dice::new(1);

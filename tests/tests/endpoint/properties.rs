@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hermes_proto::{
-    Actions, Config, ConnId, Credentials, Delivery, Endpoint, Input, Overflow, Receipts, Resume,
-    Start, Transmit,
+    Actions, Config, ConnId, Credentials, Delivery, Endpoint, Input, OverflowPolicy, Receipts,
+    ResumeMode, Start, Transmit,
 };
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
@@ -117,13 +117,16 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn settings() -> impl Strategy<Value = Config> {
-    let overflow =
-        prop_oneof![Just(Overflow::Refuse), Just(Overflow::DropOldest), Just(Overflow::DropNewest)];
+    let overflow = prop_oneof![
+        Just(OverflowPolicy::Refuse),
+        Just(OverflowPolicy::DropOldest),
+        Just(OverflowPolicy::DropNewest)
+    ];
     let heartbeat = proptest::option::of((1..30_000_u64).prop_map(Duration::from_millis));
     let promises = (
         prop_oneof![Just(Delivery::AtMostOnce), Just(Delivery::AtLeastOnce)],
-        prop_oneof![Just(Receipts::None), Just(Receipts::Written), Just(Receipts::Received)],
-        prop_oneof![Just(Resume::Optimistic), Just(Resume::Wait)],
+        prop_oneof![Just(Receipts::None), Just(Receipts::Written), Just(Receipts::Acknowledged)],
+        prop_oneof![Just(ResumeMode::Optimistic), Just(ResumeMode::Wait)],
         proptest::bool::weighted(0.2),
     );
     (overflow, heartbeat, proptest::option::of(0..4_u32), promises).prop_map(

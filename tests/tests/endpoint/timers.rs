@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Actions, CloseReason, Config, ConnId, Endpoint, GiveUp, Input, State, Timestamp, Transmit,
+    Actions, CloseReason, Config, ConnId, Endpoint, FailReason, Input, State, Timestamp, Transmit,
 };
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
@@ -224,7 +224,7 @@ fn a_gateway_that_breaks_rules_is_not_hammered() {
     assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30, 30, 30]);
     let state = bench.endpoint.client().state();
     assert!(
-        matches!(state, State::Failed { attempts: 10, why: GiveUp::Attempts, .. }),
+        matches!(state, State::Failed { attempts: 10, why: FailReason::Attempts, .. }),
         "{state:?}"
     );
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hermes_mio::gateway::{Gateway, Misbehaviour, Options, Target};
-use hermes_proto::close::Stage;
+use hermes_mio::gateway::{Gateway, GatewayOptions, Misbehaviour, Target};
+use hermes_proto::reason::Stage;
 use hermes_proto::{CloseReason, Config, Delivery, Event, Outgoing, Receipts};
 use serde_json::{Value, json};
 use tokio::io::BufStream;
@@ -37,7 +37,7 @@ on_all! {
     there_is_one_connection_whatever_the_application_wants,
 }
 
-fn gateway(options: Options) -> Gateway {
+fn gateway(options: GatewayOptions) -> Gateway {
     Gateway::start(options).unwrap()
 }
 
@@ -46,7 +46,7 @@ fn config(gateway: &Gateway) -> Config {
     Config {
         backoff_base: Duration::from_millis(20),
         backoff_cap: Duration::from_millis(200),
-        connect_floor: Duration::ZERO,
+        min_connect_interval: Duration::ZERO,
         max_attempts: None,
         ..Config::new(gateway.url())
     }
@@ -63,7 +63,7 @@ fn numbers(gateway: &Gateway) -> Vec<u64> {
 }
 
 fn a_conversation<H: Host>() {
-    let gateway = gateway(Options { echo: true, ..Options::default() });
+    let gateway = gateway(GatewayOptions { echo: true, ..GatewayOptions::default() });
     let mut host = H::start(config(&gateway));
     host.connect();
     host.send_with_patience(&chat(1, 10));
@@ -85,13 +85,17 @@ fn a_conversation<H: Host>() {
 }
 
 fn a_gateway_that_restarts_gets_everything_once_and_in_order<H: Host>() {
-    let first = gateway(Options::default());
+    let first = gateway(GatewayOptions::default());
     let mut host = H::start(config(&first));
     host.connect();
     assert!(!host.until_session());
     host.send_with_patience(&chat(0, 100));
     host.run_until(|| first.report().messages == 1);
-    let options = Options { addr: first.addr(), sessions: first.sessions(), ..Options::default() };
+    let options = GatewayOptions {
+        addr: first.addr(),
+        sessions: first.sessions(),
+        ..GatewayOptions::default()
+    };
     first.stop();
     let code = host.until(|event| match event {
         Event::Disconnected { code, .. } => Some(*code),
@@ -112,9 +116,9 @@ fn a_gateway_that_restarts_gets_everything_once_and_in_order<H: Host>() {
 }
 
 fn what_was_in_doubt_is_sent_again_and_proven_to_have_arrived<H: Host>() {
-    let gateway = gateway(Options::default());
+    let gateway = gateway(GatewayOptions::default());
     gateway.misbehave(Target::Next, Misbehaviour::CutAfterReceived(10_000));
-    let (delivery, receipts) = (Delivery::AtLeastOnce, Receipts::Received);
+    let (delivery, receipts) = (Delivery::AtLeastOnce, Receipts::Acknowledged);
     let mut host = H::start(Config { delivery, receipts, ..config(&gateway) });
     host.connect();
     for n in 0..200 {
@@ -123,7 +127,7 @@ fn what_was_in_doubt_is_sent_again_and_proven_to_have_arrived<H: Host>() {
         host.send_with_patience(&chat(n, 100));
     }
     host.until(|event| match event {
-        Event::Received { to, .. } => (to.0 == 200).then_some(()),
+        Event::Acknowledged { to, .. } => (to.0 == 200).then_some(()),
         _ => None,
     });
     let mut next = 0;
@@ -135,7 +139,7 @@ fn what_was_in_doubt_is_sent_again_and_proven_to_have_arrived<H: Host>() {
 }
 
 fn a_link_that_is_dead_is_noticed<H: Host>() {
-    let gateway = gateway(Options::default());
+    let gateway = gateway(GatewayOptions::default());
     let mut host = H::start(Config {
         heartbeat_interval: Some(Duration::from_millis(100)),
         heartbeat_timeout: Duration::from_millis(1_000),
@@ -155,7 +159,7 @@ fn a_link_that_is_dead_is_noticed<H: Host>() {
 
 fn a_slow_application_slows_its_gateway_down<H: Host>() {
     const MEBIBYTE: usize = 1 << 20;
-    let gateway = gateway(Options { backlog_bytes: MEBIBYTE, ..Options::default() });
+    let gateway = gateway(GatewayOptions { backlog_bytes: MEBIBYTE, ..GatewayOptions::default() });
     let mut host = H::start(config(&gateway));
     host.connect();
     host.until_session();
@@ -169,7 +173,7 @@ fn a_slow_application_slows_its_gateway_down<H: Host>() {
 }
 
 fn a_slow_gateway_slows_its_application_down<H: Host>() {
-    let gateway = gateway(Options::default());
+    let gateway = gateway(GatewayOptions::default());
     let mut host = H::start(Config { outbox_max_messages: 100, ..config(&gateway) });
     host.connect();
     host.until_session();
@@ -188,7 +192,7 @@ fn a_slow_gateway_slows_its_application_down<H: Host>() {
 }
 
 fn there_is_one_connection_whatever_the_application_wants<H: Host>() {
-    let gateway = gateway(Options::default());
+    let gateway = gateway(GatewayOptions::default());
     let mut host = H::start(config(&gateway));
     for _ in 0..20 {
         host.connect();

@@ -1,7 +1,7 @@
 //! The ends of connections to servers that nobody here wrote.
 
 use hermes_mio::{CloseReason, Event};
-use hermes_proto::{GiveUp, MessageId};
+use hermes_proto::{FailReason, MessageId};
 use hermes_tests::against_both;
 use hermes_tests::interop::{Bench, Library, chat, resume};
 use serde_json::json;
@@ -30,7 +30,7 @@ fn a_close_frame_tells_code_and_reason(library: &'static Library) {
         assert_eq!(bench.report("close")["code"], code, "the code comes back");
         if code == 1008 {
             let failed = bench.next_event();
-            assert!(matches!(failed, Event::Failed { why: GiveUp::Fatal, .. }), "{failed:?}");
+            assert!(matches!(failed, Event::Failed { why: FailReason::Fatal, .. }), "{failed:?}");
             bench.client.connect();
         }
         bench.expect_connected();
@@ -104,14 +104,14 @@ fn finishing_sends_everything_first(library: &'static Library) {
     }
     // The server's Pongs prove it, bit by bit: the hello, and these.
     let (mut proven, mut event) = (0, bench.next_event());
-    while let Event::Received { from, to } = event {
+    while let Event::Acknowledged { from, to } = event {
         assert_eq!(from, MessageId(proven + 1));
         (proven, event) = (to.0, bench.next_event());
     }
     assert_eq!(proven, 101);
     let asked = CloseReason::Requested;
     assert!(matches!(event, Event::Disconnected { reason, .. } if reason == asked));
-    let report = Event::ShutDown { received: 101, in_doubt: 0, unsent: 0 };
+    let report = Event::ShutDown { acknowledged: 101, in_doubt: 0, unsent: 0 };
     assert_eq!(bench.next_event(), report);
     bench.expect_rest();
 }

@@ -136,7 +136,7 @@ fn the_heartbeat_is_answered(library: &'static Library) {
         bench.report("ping");
     }
     bench.exchange(1, 2, "still there?");
-    assert_eq!(bench.client.core().stats().opened, 1);
+    assert_eq!(bench.client.protocol().stats().opened, 1);
     bench.end();
 }
 

@@ -22,8 +22,8 @@ fn a_killed_server_gets_everything_once_it_is_back(library: &'static Library) {
             assert!(matches!(reason, CloseReason::Connect { .. }), "{reason:?}");
         }
     }
-    assert!(matches!(bench.client.core().state(), State::Waiting { .. }));
-    assert_eq!(bench.client.core().outbox_len(), 100);
+    assert!(matches!(bench.client.protocol().state(), State::Waiting { .. }));
+    assert_eq!(bench.client.protocol().outbox_len(), 100);
 
     bench.server.restart();
     bench.expect_connected();

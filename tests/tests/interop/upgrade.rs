@@ -1,7 +1,7 @@
 //! The opening handshake with servers that nobody here wrote.
 
 use hermes_mio::{CloseReason, Config, Event};
-use hermes_proto::GiveUp;
+use hermes_proto::FailReason;
 use hermes_tests::against_both;
 use hermes_tests::interop::{Bench, Library, Server, chat, config};
 use serde_json::json;
@@ -59,7 +59,7 @@ fn a_wrong_authorization_is_told_with_its_status(library: &'static Library) {
     let refused = CloseReason::Http { status: 401, retry_after: None, redirect: None };
     assert_eq!(bench.expect_disconnected(), refused);
     bench.report("reject");
-    assert_eq!(bench.next_event(), Event::Failed { attempts: 0, why: GiveUp::Fatal });
-    assert_eq!(bench.client.core().outbox_len(), 1);
+    assert_eq!(bench.next_event(), Event::Failed { attempts: 0, why: FailReason::Fatal });
+    assert_eq!(bench.client.protocol().outbox_len(), 1);
     assert_eq!(bench.server.report("open"), None);
 }

@@ -1,6 +1,6 @@
 //! A WebSocket by itself.
 
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Endpoint, Frame};
 use hermes_tests::config;

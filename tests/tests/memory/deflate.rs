@@ -1,6 +1,6 @@
 //! With compression: a message is held as it came, as it is inflated, and as it is handed on.
 
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::{Config, Credentials, Frame, Outgoing};
 use hermes_tests::deflate::{
     self, Gateway, PLAIN, agreed, answer_to, deflated_binary, deflated_text,

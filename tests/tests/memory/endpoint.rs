@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hermes_proto::{
     Actions, CloseReason, Config, ConnId, Credentials, Delivery, Endpoint, Input, Outgoing,
-    Overflow, Receipts, Timestamp, Transmit,
+    OverflowPolicy, Receipts, Timestamp, Transmit,
 };
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
@@ -140,7 +140,7 @@ pub(crate) fn besieged() -> [Config; 3] {
             outbox_max_messages: 257,
             outbox_max_bytes: 10_000,
             unflushed_max_bytes: 20_000,
-            receipts: Receipts::Received,
+            receipts: Receipts::Acknowledged,
             ..small.clone()
         },
         small,
@@ -314,7 +314,8 @@ fn floods_after_the_close() {
 fn outboxes_that_nobody_empties() {
     for base in besieged() {
         let sizes = [0, 1, 100, 1_000, base.outbox_max_bytes];
-        let policies = [Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest];
+        let policies =
+            [OverflowPolicy::Refuse, OverflowPolicy::DropOldest, OverflowPolicy::DropNewest];
         for (size, overflow) in sizes.into_iter().flat_map(|size| policies.map(|how| (size, how))) {
             let message_ttl = Some(Duration::from_secs(3_600));
             let config = Config { overflow, message_ttl, ..base.clone() };

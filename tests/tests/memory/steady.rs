@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, Config, Endpoint, Event, Input, Outgoing, Overflow, Timestamp, Transmit,
+    Action, Actions, Config, Endpoint, Event, Input, Outgoing, OverflowPolicy, Timestamp, Transmit,
 };
 use hermes_tests::ws::*;
 use hermes_tests::{config, start};
@@ -128,7 +128,8 @@ fn sending_allocates_nothing() {
 /// that no outbox can take.
 #[test]
 fn what_is_not_sent_leaves_no_memory() {
-    for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest] {
+    for overflow in [OverflowPolicy::Refuse, OverflowPolicy::DropOldest, OverflowPolicy::DropNewest]
+    {
         let (outbox_max_messages, outbox_max_bytes) = (10, 1 << 20);
         let config = Config {
             overflow,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use hermes_proto::testkit::{Accept, Conditions, Fault, NodeId, Sim};
+use hermes_proto::testkit::{Conditions, ConnectResponse, Fault, NodeId, Sim};
 use hermes_proto::{
-    Config, Delivery, Jitter, Outgoing, Overflow, Plaintext, Receipts, Resume, SendError, State,
+    Config, Delivery, Jitter, Outgoing, OverflowPolicy, PlaintextPolicy, Receipts, ResumeMode,
+    SendError, State,
 };
 use hermes_tests::URL;
 use hermes_tests::ws::Dice;
@@ -30,7 +31,7 @@ pub(crate) fn config(dice: &mut Dice) -> Config {
         false => (Delivery::AtMostOnce, Receipts::None),
         true => (
             *dice.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]),
-            *dice.pick(&[Receipts::None, Receipts::Written, Receipts::Received]),
+            *dice.pick(&[Receipts::None, Receipts::Written, Receipts::Acknowledged]),
         ),
     };
     let (base, cap) =
@@ -43,7 +44,7 @@ pub(crate) fn config(dice: &mut Dice) -> Config {
         max_attempts: *dice.pick(&[None, None, Some(10), Some(3)]),
         max_elapsed: *dice.pick(&[None, None, None, Some(ms(120_000))]),
         stable_after: ms(*dice.pick(&[0, 1_000, 1_000, 5_000, 5_000, 5_000])),
-        connect_floor: ms(*dice.pick(&[1, 500, 500])),
+        min_connect_interval: ms(*dice.pick(&[1, 500, 500])),
         max_retry_after: ms(*dice.pick(&[10_000, 120_000])),
         ask_credentials: dice.chance(10),
         connect_timeout: ms(*dice.pick(&[3_000, 15_000])),
@@ -55,19 +56,23 @@ pub(crate) fn config(dice: &mut Dice) -> Config {
         delivery,
         receipts,
         message_ttl: *dice.pick(&[None, None, None, Some(ms(30_000))]),
-        resume: *dice.pick(&[Resume::Optimistic, Resume::Wait]),
+        resume: *dice.pick(&[ResumeMode::Optimistic, ResumeMode::Wait]),
         resume_timeout: ms(*dice.pick(&[2_000, 10_000])),
         session_max_age: *dice.pick(&[None, Some(ms(600_000)), Some(ms(30 * 86_400_000))]),
         max_resume_failures: *dice.pick(&[None, Some(2), Some(5)]),
         plaintext_session: *dice.pick(&[
-            Plaintext::Allow,
-            Plaintext::Allow,
-            Plaintext::Warn,
-            Plaintext::Refuse,
+            PlaintextPolicy::Allow,
+            PlaintextPolicy::Allow,
+            PlaintextPolicy::Warn,
+            PlaintextPolicy::Refuse,
         ]),
         outbox_max_messages: *dice.pick(&[5, 100, 10_000]),
         outbox_max_bytes: *dice.pick(&[2_000, 1 << 20]),
-        overflow: *dice.pick(&[Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest]),
+        overflow: *dice.pick(&[
+            OverflowPolicy::Refuse,
+            OverflowPolicy::DropOldest,
+            OverflowPolicy::DropNewest,
+        ]),
         unflushed_max_bytes: *dice.pick(&[1, 200, 64 << 10]),
         max_redirects: *dice.pick(&[0, 1, 5]),
         fallback_urls: match dice.below(5) {
@@ -111,7 +116,7 @@ pub(crate) fn conditions(config: &Config, dice: &mut Dice) -> Conditions {
         lost: *dice.pick(&[0, 10]) as u8,
         fault_every: *dice.pick(&[None, Some(ms(30_000)), Some(ms(120_000)), Some(ms(900_000))]),
         faults,
-        oddities: *dice.pick(&[0, 2, 5]) as u8,
+        anomaly_percent: *dice.pick(&[0, 2, 5]) as u8,
     }
 }
 
@@ -231,21 +236,21 @@ pub(crate) fn change_mood(sim: &mut Sim, mood: Mood, dice: &mut Dice) -> Mood {
     }
     let behaviour = &mut gateway.behaviour;
     match dice.below(20) {
-        0 => behaviour.accept = Accept::Refuse,
-        1 => behaviour.accept = Accept::Ignore,
-        2 => behaviour.accept = Accept::Status { code: 503, retry_after: Some(30) },
+        0 => behaviour.accept = ConnectResponse::Refuse,
+        1 => behaviour.accept = ConnectResponse::Ignore,
+        2 => behaviour.accept = ConnectResponse::Status { code: 503, retry_after: Some(30) },
         3 => {
             behaviour.accept =
-                Accept::Status { code: *dice.pick(&[401, 429, 500]), retry_after: None }
+                ConnectResponse::Status { code: *dice.pick(&[401, 429, 500]), retry_after: None }
         }
-        4 => behaviour.accept = Accept::Drop,
-        5 => behaviour.accept = Accept::Close(*dice.pick(&[1000, 1008, 1012, 1013, 4000])),
-        6 => behaviour.accept = Accept::NotHttp,
+        4 => behaviour.accept = ConnectResponse::Drop,
+        5 => behaviour.accept = ConnectResponse::Close(*dice.pick(&[1000, 1008, 1012, 1013, 4000])),
+        6 => behaviour.accept = ConnectResponse::NotHttp,
         7 => behaviour.reads = false,
         8 => behaviour.answers = false,
         9 => behaviour.pongs = false,
         10 => behaviour.resumes = false,
-        11 | 12 => behaviour.lies = true,
+        11 | 12 => behaviour.byzantine = true,
         13 => gateway.flood(40),
         14 => gateway.close(*dice.pick(&[1000, 1001, 1008, 1012, 4321])),
         15 => gateway.reset_all(),
@@ -254,12 +259,12 @@ pub(crate) fn change_mood(sim: &mut Sim, mood: Mood, dice: &mut Dice) -> Mood {
             // Another path, another origin, further and further, nowhere.
             let to = ["/elsewhere", "ws://elsewhere.test/", "further/", "mailto:nobody"];
             let to = dice.pick(&to);
-            behaviour.accept = Accept::Redirect { code, to: (*to).to_owned() };
+            behaviour.accept = ConnectResponse::Redirect { code, to: (*to).to_owned() };
         }
         _ => gateway.restart(dice.chance(50)),
     }
     // What it does at once hits those who are there; the door those who come.
-    if gateway.behaviour.accept != Accept::Yes && dice.chance(70) {
+    if gateway.behaviour.accept != ConnectResponse::Yes && dice.chance(70) {
         gateway.reset_all();
     }
     Mood::Bad

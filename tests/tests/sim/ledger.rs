@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::RetryAfter;
+use hermes_proto::reason::RetryAfter;
 use hermes_proto::{
-    Client, CloseReason, Config, Delivery, Event, GiveUp, Jitter, MessageId, Plaintext, Receipts,
-    Resume, Session, State, Timestamp,
+    Client, CloseReason, Config, Delivery, Event, FailReason, Jitter, MessageId, PlaintextPolicy,
+    Receipts, ResumeMode, Session, State, Timestamp,
 };
 
 macro_rules! ensure {
@@ -199,13 +199,16 @@ impl Ledger {
             }
             Event::Failed { attempts, why } => {
                 let enough = self.config.max_attempts.is_some_and(|most| *attempts >= most);
-                ensure!(*why != GiveUp::Attempts || enough, "given up after {attempts} attempts");
+                ensure!(
+                    *why != FailReason::Attempts || enough,
+                    "given up after {attempts} attempts"
+                );
             }
             Event::SessionInit(init) => {
                 ensure!(!init.resumed() || self.has_session, "a session of long ago is resumed");
                 let has_token = init.json().contains(r#""token":""#);
                 // Over `wss://`, that is; where all gateways are in the clear there is none.
-                let may_keep = self.config.plaintext_session != Plaintext::Refuse
+                let may_keep = self.config.plaintext_session != PlaintextPolicy::Refuse
                     || !self.config.fallback_urls.is_empty();
                 self.has_session |= has_token && may_keep;
             }
@@ -214,7 +217,7 @@ impl Ledger {
                 ensure!(from.0 == self.written + 1, "written {from:?}, after {}", self.written);
                 self.written = to.0;
             }
-            Event::Received { from, to } => {
+            Event::Acknowledged { from, to } => {
                 ensure!(from.0 > self.settled, "received {from:?}, after {}", self.settled);
                 for id in from.0..=to.0 {
                     let message = &mut self.messages[id as usize - 1];
@@ -335,7 +338,7 @@ impl Ledger {
             ensure!(now <= due, "the shutdown was to be over at {due:?}");
         }
         ensure!(
-            self.config.resume == Resume::Wait
+            self.config.resume == ResumeMode::Wait
                 || !matches!(client.state(), State::Open { resuming: Some(_), .. }),
             "it waits for session-init, and was not told to"
         );
@@ -363,7 +366,7 @@ impl Ledger {
             None => ensure!(asked, "an attempt begins that nobody wants"),
             Some(at) if now < at => {
                 ensure!(asked, "an attempt begins before its time, {at:?}");
-                let floor = pace.began.unwrap_or_default() + config.connect_floor;
+                let floor = pace.began.unwrap_or_default() + config.min_connect_interval;
                 ensure!(now >= floor, "an attempt begins before {floor:?}");
             }
             Some(_) => {}
@@ -387,7 +390,7 @@ impl Ledger {
         );
         ensure!(client.outbox_len() == 0, "the outbox is not empty: {}", client.why(now));
         let at_least_once = self.config.delivery == Delivery::AtLeastOnce;
-        let is_told = self.config.receipts == Receipts::Received || at_least_once;
+        let is_told = self.config.receipts == Receipts::Acknowledged || at_least_once;
         let mut vanished = 0;
         for (message, id) in self.messages.iter().zip(1..) {
             if message.seen > 0 || message.dropped {
@@ -399,7 +402,7 @@ impl Ledger {
         }
         let in_doubt = client.stats().in_doubt;
         ensure!(vanished <= in_doubt, "{vanished} messages are lost, and {in_doubt} in doubt");
-        if self.config.receipts == Receipts::Received {
+        if self.config.receipts == Receipts::Acknowledged {
             let known = |message: &Message| {
                 message.received || message.dropped || !at_least_once && message.in_doubt
             };

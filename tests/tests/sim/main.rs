@@ -1,4 +1,4 @@
-//! The simulation: crowds of endpoints against a gateway that restarts, refuses, lies and floods,
+//! The simulation: crowds of endpoints against a gateway that restarts, refuses, byzantine and floods,
 //! over links that break at any byte. Virtual time only; every throw of the dice follows from a
 //! seed.
 //!
@@ -190,7 +190,7 @@ struct Figures {
     attempts: u64,
     opened: u64,
     accepted: u64,
-    confirmed: u64,
+    acknowledged: u64,
     in_doubt: u64,
     dropped: u64,
     resumed: u64,
@@ -202,7 +202,7 @@ impl Figures {
         self.attempts += other.attempts;
         self.opened += other.opened;
         self.accepted += other.accepted;
-        self.confirmed += other.confirmed;
+        self.acknowledged += other.acknowledged;
         self.in_doubt += other.in_doubt;
         self.dropped += other.dropped;
         self.resumed += other.resumed;
@@ -220,7 +220,7 @@ impl fmt::Display for Figures {
             self.opened,
             self.resumed,
             self.accepted,
-            self.confirmed,
+            self.acknowledged,
             self.in_doubt,
             self.dropped
         )
@@ -361,7 +361,7 @@ impl<'a> Run<'a> {
             figures.attempts += stats.attempts;
             figures.opened += stats.opened;
             figures.accepted += stats.accepted;
-            figures.confirmed += stats.confirmed;
+            figures.acknowledged += stats.acknowledged;
             figures.in_doubt += stats.in_doubt;
             figures.dropped += stats.dropped.total();
             figures.resumed += stats.resumed;

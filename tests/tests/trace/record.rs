@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use hermes_proto::close::RetryAfter;
+use hermes_proto::reason::RetryAfter;
 use hermes_proto::trace::{Checker, Header, Level, Recorder};
 use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Delivery, Endpoint, Event,
-    Frame, Input, Outgoing, Receipts, Resume, Session, Start, Timestamp, Transmit, close,
+    Frame, Input, Outgoing, Receipts, ResumeMode, Session, Start, Timestamp, Transmit, reason,
 };
 use hermes_tests::ws::{reply_to, text};
 use hermes_tests::{json, pong, redirect};
@@ -49,8 +49,8 @@ fn talkative() -> Config {
         max_redirects: 1,
         fallback_urls: vec!["ws://b.example/ws?key=s3cret-other".into()],
         delivery: Delivery::AtLeastOnce,
-        receipts: Receipts::Received,
-        resume: Resume::Wait,
+        receipts: Receipts::Acknowledged,
+        resume: ResumeMode::Wait,
         max_resume_failures: Some(1),
         outbox_max_bytes: 1_000,
         ..config()
@@ -129,7 +129,7 @@ fn frames() {
         let reason = CloseReason::Connect { text: "refused".into() };
         at(65_000_003, Input::Closed { conn, reason });
         let conn = at(67_000_003, Input::TimerFired).unwrap();
-        let reason = CloseReason::Timeout { stage: close::Stage::Upgrade };
+        let reason = CloseReason::Timeout { stage: reason::Stage::Upgrade };
         at(67_000_004, Input::Closed { conn, reason });
         at(67_000_005, Input::ClearSession);
         at(67_000_006, Input::Disconnect);
@@ -344,7 +344,7 @@ fn all_that_can_be_said() {
         "session-init",
         "session-dropped",
         "messages-written",
-        "messages-received",
+        "messages-acknowledged",
         "messages-in-doubt",
         "message-dropped",
         "shut-down",

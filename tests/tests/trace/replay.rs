@@ -125,7 +125,7 @@ fn a_trace_needs_no_header_and_time_can_go_on_by_itself() {
 
 /// Delivery and retries, as a person writes them.
 const DELIVERY: &str = r#"
-{"trace":1,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null,"ask_credentials":true,"receipts":"received","plaintext_session":"allow"}}
+{"trace":1,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null,"ask_credentials":true,"receipts":"acknowledged","plaintext_session":"allow"}}
 {"at":0,"in":"network","online":false}
 {"at":0,"in":"connect"}
 {"at":1,"in":"send","message":1,"ttl_ms":2.5}
@@ -153,7 +153,7 @@ const DELIVERY: &str = r#"
 {"at":9,"in":"flushed","up_to":3}
 {"at":9,"out":"event","event":"messages-written","detail":{"from":1,"to":3}}
 {"at":10,"in":"pong","data":"AAAAAAAAAAEAAAAAAAAAAg=="}
-{"at":10,"out":"event","event":"messages-received","detail":{"from":1,"to":3}}
+{"at":10,"out":"event","event":"messages-acknowledged","detail":{"from":1,"to":3}}
 {"at":11,"in":"send","message":5}
 {"at":11,"out":"send","conn":1,"seq":4,"text":"5"}
 {"at":11,"out":"send","conn":1,"seq":5,"frame":"ping","data":"AAAAAAAAAAEAAAAAAAAABA=="}
@@ -165,7 +165,7 @@ const DELIVERY: &str = r#"
 {"at":1012,"out":"close","conn":1,"code":null}
 {"at":1012,"out":"event","event":"ws-disconnected","detail":{"cause":"requested","retry_at":null}}
 {"at":1012,"out":"event","event":"messages-in-doubt","detail":{"from":4,"to":4,"resend":false}}
-{"at":1012,"out":"event","event":"shut-down","detail":{"received":0,"in_doubt":1,"unsent":0}}
+{"at":1012,"out":"event","event":"shut-down","detail":{"acknowledged":0,"in_doubt":1,"unsent":0}}
 "#;
 
 #[test]

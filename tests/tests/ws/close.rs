@@ -1,6 +1,6 @@
 //! The closing handshake (RFC 6455 §5.5.1, §7): codes, reasons, and what still passes meanwhile.
 
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::ws::Connection;
 use hermes_proto::{CloseReason, Frame};
 use hermes_tests::config;

@@ -1,7 +1,7 @@
 //! Frames in (RFC 6455 §5): what they amount to, however they are cut, and which rules they break.
 
 use bytes::Bytes;
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::ws::Event;
 use hermes_proto::{Config, Frame};
 use hermes_tests::config;

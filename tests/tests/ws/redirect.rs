@@ -1,6 +1,6 @@
 //! `Location` off the wire (RFC 9110 §10.2.2): where an answer to the upgrade request points.
 
-use hermes_proto::close::UpgradeError;
+use hermes_proto::reason::UpgradeError;
 use hermes_proto::ws::Event;
 use hermes_proto::{CloseReason, Config};
 use hermes_tests::ws::*;

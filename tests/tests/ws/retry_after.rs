@@ -1,8 +1,8 @@
 //! `Retry-After` (RFC 9110 §10.2.3) off the wire: seconds, or a date in one of three forms.
 
-use hermes_proto::close::RetryAfter::{self, Seconds, UnixSeconds};
+use hermes_proto::reason::RetryAfter::{self, Seconds, UnixSeconds};
 use hermes_proto::ws::Event;
-use hermes_proto::{CloseReason, GiveUp};
+use hermes_proto::{CloseReason, FailReason};
 use hermes_tests::ws::*;
 use hermes_tests::{UNIX_MS, config, http};
 
@@ -248,7 +248,7 @@ fn a_fatal_status_does_not_wait() {
     bench.opened(1);
     bench.take(usize::MAX);
     let gone = disconnected(1, 1006, http(403, Seconds(5)), None);
-    let failed = hermes_proto::Event::Failed { attempts: 0, why: GiveUp::Fatal };
+    let failed = hermes_proto::Event::Failed { attempts: 0, why: FailReason::Fatal };
     let actions = bench.at(10).receive("HTTP/1.1 403 No\r\nRetry-After: 5\r\n\r\n");
     assert_eq!(actions, [abandon(1), gone, hermes_proto::Action::Emit(failed), disarm()]);
 }

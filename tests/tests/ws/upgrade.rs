@@ -1,6 +1,6 @@
 //! The opening handshake (RFC 6455 §4.1): the request, and what counts as an answer.
 
-use hermes_proto::close::{RetryAfter, UpgradeError};
+use hermes_proto::reason::{RetryAfter, UpgradeError};
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Frame};
 use hermes_tests::config;

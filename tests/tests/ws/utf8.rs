@@ -1,6 +1,6 @@
 //! Texts are UTF-8 (RFC 6455 §5.6, §8.1; RFC 3629), and fail at the first byte that can't be.
 
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::ws::Connection;
 use hermes_tests::config;
 use hermes_tests::ws::bits::*;

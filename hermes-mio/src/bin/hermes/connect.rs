@@ -13,7 +13,7 @@ use std::time::Duration;
 #[cfg(feature = "tls")]
 use hermes_mio::Tls;
 use hermes_mio::{Client, Error, FileStore, Options, Proxy, Recording, Sender};
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::trace::event_line;
 use hermes_proto::{Config, ConnId, Credentials, DEFAULT_URL, Event, Outgoing, State, Url};
 use serde_json::{Map, Value};
@@ -58,9 +58,9 @@ pub(crate) struct Args {
     /// Send again what may not have arrived, rather than lose it; it may arrive twice
     #[arg(long, help_heading = "Delivery")]
     at_least_once: bool,
-    /// Tell how far messages have come: none (the default), written, received
+    /// Tell how far messages have come: none (the default), written, acknowledged
     ///
-    /// Written: this system has them. Received: the gateway has them, too.
+    /// Written: this system has them. Acknowledged: the gateway has read them.
     #[arg(long, value_name = "GRADE", help_heading = "Delivery")]
     receipts: Option<String>,
     /// Milliseconds after which a message that could not be sent is dropped
@@ -209,7 +209,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let input = Input::read(client.sender(), args.volatile)?;
     let shown = show(&mut client, &input, args);
     if args.stats {
-        let stats = serde_json::to_string(&client.core().stats())?;
+        let stats = serde_json::to_string(&client.protocol().stats())?;
         output::line(&format!("{{\"stats\":{stats}}}"))?;
     }
     shown?;
@@ -455,7 +455,7 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
             eprintln!("hermes: {}", client.why());
         }
         let Some(event) = event else {
-            match client.core().state() {
+            match client.protocol().state() {
                 State::Idle | State::Failed { .. } => return failure.map_or(Ok(()), Err),
                 // Somebody woke us, or it was time to look.
                 _ => continue,
@@ -513,7 +513,7 @@ fn show(client: &mut Client, input: &Input, args: &Args) -> Result<(), Failure> 
 /// The steps that were done since, each with its time. `timed` is of which connection how many were
 /// shown.
 fn show_steps(client: &Client, timed: &mut (Option<ConnId>, usize)) {
-    let (conn, timings) = (client.core().conn(), client.timings());
+    let (conn, timings) = (client.protocol().conn(), client.timings());
     if conn.is_some() && timed.0 != conn {
         *timed = (conn, 0);
     }
@@ -524,17 +524,17 @@ fn show_steps(client: &Client, timed: &mut (Option<ConnId>, usize)) {
 }
 
 fn unsent(client: &Client) -> usize {
-    client.core().outbox_len() + client.queued()
+    client.protocol().outbox_len() + client.queued()
 }
 
 /// What `why` is said for: where the client is, without the numbers that change all the time.
 fn stage(client: &Client) -> (mem::Discriminant<State>, Option<Stage>, Option<ConnId>) {
-    let state = client.core().state();
+    let state = client.protocol().state();
     let stage = match state {
         State::Connecting { stage, .. } => Some(stage),
         _ => None,
     };
-    (mem::discriminant(&state), stage, client.core().conn())
+    (mem::discriminant(&state), stage, client.protocol().conn())
 }
 
 /// Is true after a SIGUSR1, which also wakes the client.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hermes_mio::gateway::{Gateway, Misbehaviour, Received, Target};
 use hermes_mio::{Client, Receipts};
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::trace::event_line;
 use hermes_proto::{CloseReason, Config, Event};
 
@@ -48,7 +48,7 @@ impl Demo {
             heartbeat_interval: Some(Duration::from_millis(300)),
             heartbeat_timeout: Duration::from_millis(300),
             close_delays: [(1012, Duration::from_millis(300))].into(),
-            receipts: Receipts::Received,
+            receipts: Receipts::Acknowledged,
             ..Config::new(gateway.url())
         };
         let client = Client::new(config)?;
@@ -67,7 +67,7 @@ impl Demo {
         say("them all.");
         self.until(
             "a fence's answer",
-            |event| matches!(event, Event::Received { to, .. } if to.0 == 20),
+            |event| matches!(event, Event::Acknowledged { to, .. } if to.0 == 20),
         )?;
         self.all_arrived()?;
         self.gateway.broadcast(r#"{"type":"chat","sender":"ada","text":"Hello, Hermes!"}"#);
@@ -177,7 +177,7 @@ impl Demo {
     /// Goes on until the gateway has every message.
     fn all_arrived(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
-        while self.client.core().outbox_len() > 0 {
+        while self.client.protocol().outbox_len() > 0 {
             self.turn(deadline, "an empty outbox")?;
         }
         let sent = self.sent;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use hermes_mio::gateway::{Gateway, Misbehaviour, Options, Record, Session, Target};
+use hermes_mio::gateway::{Gateway, GatewayOptions, Misbehaviour, Record, StoredSession, Target};
 
 #[cfg(feature = "tls")]
 use crate::read;
@@ -53,14 +53,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (log, records) = mpsc::channel();
     let sessions = args.sessions.as_deref().map(load).transpose()?.unwrap_or_default();
-    let options = Options {
+    let options = GatewayOptions {
         addr: args.addr,
         #[cfg(feature = "tls")]
         tls: tls(args)?,
         echo: args.echo,
         sessions,
         log: Some(log),
-        ..Options::default()
+        ..GatewayOptions::default()
     };
     let gateway = Gateway::start(options)
         .map_err(|error| format!("can't listen on {}: {error}", args.addr))?;
@@ -92,9 +92,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 #[cfg(feature = "tls")]
-fn tls(args: &Args) -> Result<Option<hermes_mio::gateway::Tls>, Failure> {
+fn tls(args: &Args) -> Result<Option<hermes_mio::gateway::ServerTls>, Failure> {
     let (Some(cert), Some(key)) = (&args.cert, &args.key) else { return Ok(None) };
-    let tls = hermes_mio::gateway::Tls::new(read(cert)?, read(key)?)
+    let tls = hermes_mio::gateway::ServerTls::new(read(cert)?, read(key)?)
         .map_err(|error| format!("{} and {}: {error}", cert.display(), key.display()))?;
     Ok(Some(tls))
 }
@@ -144,7 +144,7 @@ fn obey(gateway: &Gateway, order: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn load(file: &Path) -> Result<Vec<Session>, Failure> {
+fn load(file: &Path) -> Result<Vec<StoredSession>, Failure> {
     match std::fs::read(file) {
         Ok(json) => Ok(serde_json::from_slice(&json)
             .map_err(|error| format!("{} holds no sessions: {error}", file.display()))?),
@@ -153,7 +153,7 @@ fn load(file: &Path) -> Result<Vec<Session>, Failure> {
     }
 }
 
-fn save(file: &Path, sessions: &[Session]) -> Result<(), Failure> {
+fn save(file: &Path, sessions: &[StoredSession]) -> Result<(), Failure> {
     let json = serde_json::to_vec(sessions)?;
     std::fs::write(file, json)
         .map_err(|error| format!("can't write {}: {error}", file.display()).into())

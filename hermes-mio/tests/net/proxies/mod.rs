@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use hermes_mio::proto::close::Stage;
+use hermes_mio::proto::reason::Stage;
 use hermes_mio::{Client, CloseReason, Config, Event, Options, Proxy};
 use serde_json::json;
 
@@ -221,7 +221,7 @@ mod in_tls {
             for n in 0..MESSAGES {
                 assert!(wait_for(&mut client, chat_text) == large(n), "message {n}");
             }
-            run_until(&mut client, |client| client.core().outbox_len() == 0);
+            run_until(&mut client, |client| client.protocol().outbox_len() == 0);
             let timings = client.timings();
             let steps: Vec<&str> = timings.steps().map(|(name, _)| name).collect();
             let tls = if is_gateway_secure { &["TLS"][..] } else { &[] };

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use hermes_mio::proto::close::Stage;
+use hermes_mio::proto::reason::Stage;
 use hermes_mio::{CloseReason, Config, Event, Tls};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};

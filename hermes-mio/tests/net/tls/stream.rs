@@ -227,9 +227,9 @@ fn much_passes_whole_and_in_order() {
     for n in 0..MESSAGES {
         assert!(wait_for(&mut client, chat_text) == text(n), "message {n}");
     }
-    run_until(&mut client, |client| client.core().outbox_len() == 0);
+    run_until(&mut client, |client| client.protocol().outbox_len() == 0);
     disconnect(&mut client);
-    assert_eq!(client.core().stats().written, MESSAGES as u64);
+    assert_eq!(client.protocol().stats().written, MESSAGES as u64);
     peer.join();
 }
 

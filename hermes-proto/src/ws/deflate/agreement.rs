@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::{Deflater, Inflater};
 use crate::Config;
-use crate::close::UpgradeError;
+use crate::reason::UpgradeError;
 
 const NAME: &str = "permessage-deflate";
 

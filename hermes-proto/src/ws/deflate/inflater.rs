@@ -10,7 +10,7 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use super::TAIL;
 use super::context::Context;
-use crate::close::Violation;
+use crate::reason::Violation;
 
 /// Inflates whole messages (RFC 7692 §7.2.2).
 #[derive(Clone, PartialEq, Eq)]

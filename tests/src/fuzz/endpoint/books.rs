@@ -102,7 +102,7 @@ impl Books {
                 return;
             }
             Event::Written { from, to }
-            | Event::Received { from, to }
+            | Event::Acknowledged { from, to }
             | Event::InDoubt { from, to, .. } => (from, to),
             _ => return,
         };

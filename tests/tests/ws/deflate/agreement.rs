@@ -1,6 +1,6 @@
 //! What is offered, and which answers count (RFC 7692 §5.1, §7.1).
 
-use hermes_proto::close::UpgradeError;
+use hermes_proto::reason::UpgradeError;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config};
 use hermes_tests::deflate::{PLAIN, agreed, answer, config};
@@ -89,7 +89,7 @@ fn no_answer_is_no_compression() {
     Case::violation(
         "a compressed message",
         hermes_tests::deflate::deflated_text([0]),
-        hermes_proto::close::Violation::ReservedBit,
+        hermes_proto::reason::Violation::ReservedBit,
     )
     .check(&conn);
 }

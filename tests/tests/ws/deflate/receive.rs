@@ -1,7 +1,7 @@
 //! Compressed messages in (RFC 7692 §6.2, §7.2.2): what they say, however they are cut, and which
 //! rules they break.
 
-use hermes_proto::close::Violation;
+use hermes_proto::reason::Violation;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{Config, Frame};
 use hermes_tests::deflate::{

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, CloseReason, Config, ConnId, Event, GiveUp, Jitter, Start, State, Timestamp,
+    Action, CloseReason, Config, ConnId, Event, FailReason, Jitter, Start, State, Timestamp,
 };
 use hermes_tests::*;
 
@@ -29,7 +29,7 @@ fn fails(host: &mut Host, now: u64, conn: u64, wait: u64) -> u64 {
 
 /// Connection `conn` fails, and is the last one.
 #[track_caller]
-fn gives_up(host: &mut Host, now: u64, conn: u64, attempts: u32, why: GiveUp) {
+fn gives_up(host: &mut Host, now: u64, conn: u64, attempts: u32, why: FailReason) {
     host.at(now).closed(conn, lost()).expect([
         disconnected(conn, 1006, lost(), None),
         failed(attempts, why),
@@ -56,7 +56,7 @@ fn the_attempts_are_reconnects_and_the_first_is_none() {
     assert_eq!(attempt(&host), 2);
     host.at(3_000).timer().expect([open(3), arm(18_000)]);
     assert_eq!(attempt(&host), 2);
-    gives_up(&mut host, 3_000, 3, 2, GiveUp::Attempts);
+    gives_up(&mut host, 3_000, 3, 2, FailReason::Attempts);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn every_end_counts() {
     host.at(22_001).timer().expect([
         abandon(4),
         disconnected(4, 1006, timeout(Stage::Connect), None),
-        failed(3, GiveUp::Attempts),
+        failed(3, FailReason::Attempts),
     ]);
 }
 
@@ -92,7 +92,7 @@ fn time_ends_it() {
     let now = fails(&mut host, 0, 1, 1_000);
     let now = fails(&mut host, now, 2, 2_000);
     let now = fails(&mut host, now, 3, 4_000);
-    gives_up(&mut host, now, 4, 3, GiveUp::Elapsed);
+    gives_up(&mut host, now, 4, 3, FailReason::Elapsed);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn an_attempt_at_the_last_moment_is_in_time() {
     let now = fails(&mut host, now, 3, 4_000);
     let now = fails(&mut host, now, 4, 8_000);
     assert_eq!(now, 15_000);
-    gives_up(&mut host, now, 5, 4, GiveUp::Elapsed);
+    gives_up(&mut host, now, 5, 4, FailReason::Elapsed);
 }
 
 /// An attempt takes its time from the same purse.
@@ -115,14 +115,14 @@ fn attempts_that_hang_use_up_the_time() {
     let gone = |conn, retry| disconnected(conn, 1006, timeout(Stage::Connect), retry);
     host.at(15_000).timer().expect([abandon(1), gone(1, Some(16_000)), arm(16_000)]);
     host.at(16_000).timer().expect([open(2), arm(31_000)]);
-    host.at(31_000).timer().expect([abandon(2), gone(2, None), failed(1, GiveUp::Elapsed)]);
+    host.at(31_000).timer().expect([abandon(2), gone(2, None), failed(1, FailReason::Elapsed)]);
 }
 
 #[test]
 fn no_time_at_all() {
     let mut host = Host::new(elapsed(0));
     host.at(7).connect().expect([open(1), arm(15_007)]);
-    gives_up(&mut host, 7, 1, 0, GiveUp::Elapsed);
+    gives_up(&mut host, 7, 1, 0, FailReason::Elapsed);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn time_counts_from_the_loss_of_a_stable_connection() {
         .expect([disconnected(1, 1006, lost(), 101_000), arm(101_000)]);
     host.at(101_000).timer().expect([open(2), arm(116_000)]);
     let now = fails(&mut host, 101_000, 2, 2_000);
-    gives_up(&mut host, now, 3, 2, GiveUp::Elapsed);
+    gives_up(&mut host, now, 3, 2, FailReason::Elapsed);
 }
 
 /// Else a gateway that accepts and drops would be tried for ever.
@@ -147,7 +147,7 @@ fn time_goes_on_under_a_connection_that_is_not_stable() {
     host.at(5_999).opened(2).expect([connected(2), disarm()]);
     host.at(10_000)
         .closed(2, lost())
-        .expect([disconnected(2, 1006, lost(), None), failed(1, GiveUp::Elapsed)]);
+        .expect([disconnected(2, 1006, lost(), None), failed(1, FailReason::Elapsed)]);
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn connect_after_failure_has_all_the_time_again() {
     let mut host = Host::new(elapsed(2));
     host.at(0).connect().expect([open(1), arm(15_000)]);
     let now = fails(&mut host, 0, 1, 1_000);
-    gives_up(&mut host, now, 2, 1, GiveUp::Elapsed);
+    gives_up(&mut host, now, 2, 1, FailReason::Elapsed);
     host.at(2_000_000).connect().expect([open(3), arm(2_015_000)]);
     let now = fails(&mut host, 2_000_000, 3, 1_000);
-    gives_up(&mut host, now, 4, 1, GiveUp::Elapsed);
+    gives_up(&mut host, now, 4, 1, FailReason::Elapsed);
 }
 
 /// A call of `connect` in a wait only skips the wait.
@@ -179,13 +179,13 @@ fn connect_in_a_wait_does_not_buy_time() {
     host.at(900).connect().expect([open(2), arm(15_900)]);
     host.at(900).closed(2, lost()).expect([disconnected(2, 1006, lost(), 2_900), arm(2_900)]);
     host.at(1_400).connect().expect([open(3), arm(16_400)]);
-    gives_up(&mut host, 1_400, 3, 2, GiveUp::Elapsed);
+    gives_up(&mut host, 1_400, 3, 2, FailReason::Elapsed);
 }
 
 #[test]
 fn the_first_limit_counts() {
     let both = |attempts, time| Config { max_attempts: Some(attempts), ..elapsed(time) };
-    for (config, why) in [(both(1, 10), GiveUp::Attempts), (both(5, 2), GiveUp::Elapsed)] {
+    for (config, why) in [(both(1, 10), FailReason::Attempts), (both(5, 2), FailReason::Elapsed)] {
         let mut host = Host::new(config);
         host.at(0).connect().expect([open(1), arm(15_000)]);
         let now = fails(&mut host, 0, 1, 1_000);
@@ -206,7 +206,7 @@ fn elapsed_time_and_jitter() {
             }
             [
                 Action::Emit(Event::Disconnected { retry_at: None, .. }),
-                Action::Emit(Event::Failed { why: GiveUp::Elapsed, .. }),
+                Action::Emit(Event::Failed { why: FailReason::Elapsed, .. }),
                 _,
             ] => {}
             ref other => panic!("{other:?}"),
@@ -247,7 +247,7 @@ fn stable_at_once() {
         now = fails(&mut host, now, conn, 1_000);
     }
     // One that does not open is not stable.
-    gives_up(&mut host, now, 10, 1, GiveUp::Attempts);
+    gives_up(&mut host, now, 10, 1, FailReason::Attempts);
 }
 
 /// The begin of the end counts: a slow closing handshake does not make a connection stable.
@@ -419,7 +419,7 @@ fn connect_never_delays_an_attempt() {
     for (base, floor) in [(100, 500), (300, 60_000), (499, 500)] {
         let mut host = Host::new(Config {
             backoff_base: Duration::from_millis(base),
-            connect_floor: Duration::from_millis(floor),
+            min_connect_interval: Duration::from_millis(floor),
             ..config()
         });
         host.at(0).connect().expect([open(1), arm(15_000)]);
@@ -433,7 +433,7 @@ fn connect_never_delays_an_attempt() {
 /// Where the wait is over, though nobody looked, `connect` finds it so.
 #[test]
 fn connect_when_the_wait_is_over() {
-    let mut host = Host::new(Config { connect_floor: secs(60), ..config() });
+    let mut host = Host::new(Config { min_connect_interval: secs(60), ..config() });
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(0).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_000), arm(1_000)]);
     host.at(1_001).connect().expect([open(2), arm(16_001)]);
@@ -448,7 +448,7 @@ fn an_attempt_that_connect_brings_forward_is_a_reconnect() {
     host.at(700).connect().expect([open(2), arm(15_700)]);
     let (conn, stage, deadline) = (ConnId(2), Stage::Connect, ms(15_700));
     assert_eq!(host.state(), State::Connecting { conn, stage, deadline, attempt: 1 });
-    gives_up(&mut host, 700, 2, 1, GiveUp::Attempts);
+    gives_up(&mut host, 700, 2, 1, FailReason::Attempts);
 }
 
 #[test]
@@ -458,7 +458,7 @@ fn the_floor_after_failure() {
     for (conn, now) in (1..10).zip((0..).step_by(500)) {
         host.at(now + 1).closed(conn, lost()).expect([
             disconnected(conn, 1006, lost(), None),
-            failed(0, GiveUp::Attempts),
+            failed(0, FailReason::Attempts),
             disarm(),
         ]);
         host.at(now + 2).connect().expect([arm(now + 500)]);
@@ -473,13 +473,13 @@ fn the_floor_after_failure() {
 fn the_floor_after_failure_is_not_felt_later() {
     let mut host = Host::new(Config { max_attempts: Some(0), ..config() });
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    gives_up(&mut host, 1, 1, 0, GiveUp::Attempts);
+    gives_up(&mut host, 1, 1, 0, FailReason::Attempts);
     host.at(1_000_001).connect().expect([open(2), arm(1_015_001)]);
 }
 
 #[test]
 fn no_floor() {
-    let mut host = Host::new(Config { connect_floor: Duration::ZERO, ..config() });
+    let mut host = Host::new(Config { min_connect_interval: Duration::ZERO, ..config() });
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(0).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_000), arm(1_000)]);
     host.at(0).connect().expect([open(2), arm(15_000)]);
@@ -489,7 +489,7 @@ fn no_floor() {
 #[test]
 fn the_first_connect_knows_no_floor() {
     for now in [0, 1, 499, 500] {
-        let mut host = Host::new(Config { connect_floor: secs(3_600), ..config() });
+        let mut host = Host::new(Config { min_connect_interval: secs(3_600), ..config() });
         host.at(now).connect().expect([open(1), arm(now + 15_000)]);
     }
 }
@@ -522,7 +522,7 @@ fn limits_without_end() {
     let mut host = Host::new(Config {
         max_attempts: Some(u32::MAX),
         max_elapsed: Some(Duration::MAX),
-        connect_floor: Duration::MAX,
+        min_connect_interval: Duration::MAX,
         stable_after: Duration::MAX,
         ..config()
     });

@@ -1,6 +1,6 @@
 //! Is anybody there? By default a Ping after 25 s of silence, and 10 s to answer.
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{Config, Frame};
 use hermes_tests::*;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{Actions, Client, Config, ConnId, Frame, Input, Session, Start, State};
 use hermes_tests::*;
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{Client, Config, ConfigError, Delivery, Event, Frame, Receipts, State};
 use hermes_tests::*;
 
 /// Every message is followed by a fence, where none is out.
 fn fenced() -> Config {
-    Config { receipts: Receipts::Received, ..quiet() }
+    Config { receipts: Receipts::Acknowledged, ..quiet() }
 }
 
 fn micros(duration: Option<Duration>) -> u128 {
@@ -47,17 +47,17 @@ fn impostors() -> Vec<Frame> {
 fn a_pong_proves_what_was_sent_before_its_ping() {
     let mut host = Host::connected(fenced());
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    assert_eq!((host.client().stats().unproven, host.client().stats().confirmed), (0, 0));
+    assert_eq!((host.client().stats().unacknowledged, host.client().stats().acknowledged), (0, 0));
     host.at(11).flushed(1, 1).expect([written(1, 1)]);
-    assert_eq!((host.client().stats().unproven, host.client().stats().confirmed), (1, 0));
+    assert_eq!((host.client().stats().unacknowledged, host.client().stats().acknowledged), (1, 0));
     host.at(12).flushed(1, 2).expect([]);
-    host.at(40).pong(1, 2).expect([received(1, 1)]);
-    assert_eq!((host.client().stats().unproven, host.client().stats().confirmed), (0, 1));
+    host.at(40).pong(1, 2).expect([acknowledged(1, 1)]);
+    assert_eq!((host.client().stats().unacknowledged, host.client().stats().acknowledged), (0, 1));
     // And so on.
     host.at(50).send("2").expect([send(1, 3, "2"), ping(1, 4)]);
     host.at(51).flushed(1, 4).expect([written(2, 2)]);
-    host.at(52).pong(1, 4).expect([received(2, 2)]);
-    assert_eq!((host.client().stats().written, host.client().stats().confirmed), (2, 2));
+    host.at(52).pong(1, 4).expect([acknowledged(2, 2)]);
+    assert_eq!((host.client().stats().written, host.client().stats().acknowledged), (2, 2));
 }
 
 /// As many messages in a round trip as there are: two fences for them, not one for each.
@@ -69,14 +69,14 @@ fn one_fence_is_out_at_most_and_the_next_is_for_all_that_came_since() {
     host.at(12).flushed(1, 3).expect([written(1, 2)]);
     host.at(13).send("3").expect([send(1, 4, "3")]);
     // It proves the first one only.
-    host.at(20).pong(1, 2).expect([received(1, 1), ping(1, 5)]);
-    assert_eq!(host.client().stats().confirmed, 1);
+    host.at(20).pong(1, 2).expect([acknowledged(1, 1), ping(1, 5)]);
+    assert_eq!(host.client().stats().acknowledged, 1);
     host.at(21).send("4").expect([send(1, 6, "4")]);
     host.at(22).flushed(1, 6).expect([written(3, 4)]);
-    host.at(30).pong(1, 5).expect([received(2, 3), ping(1, 7)]);
+    host.at(30).pong(1, 5).expect([acknowledged(2, 3), ping(1, 7)]);
     host.at(31).flushed(1, 7).expect([]);
-    host.at(40).pong(1, 7).expect([received(4, 4)]);
-    assert_eq!(host.client().stats().confirmed, 4);
+    host.at(40).pong(1, 7).expect([acknowledged(4, 4)]);
+    assert_eq!(host.client().stats().acknowledged, 4);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn messages_from_the_outbox_share_a_fence() {
     let sends = [send(1, 1, "1"), send(1, 2, "2"), send(1, 3, "3")];
     host.at(1).opened(1).expect(sends.into_iter().chain([ping(1, 4), connected(1), disarm()]));
     host.at(2).flushed(1, 4).expect([written(1, 3)]);
-    host.at(3).pong(1, 4).expect([received(1, 3)]);
+    host.at(3).pong(1, 4).expect([acknowledged(1, 3)]);
 }
 
 /// A message is under way for as long as its fence; the outbox flows on.
@@ -106,7 +106,7 @@ fn a_fence_holds_nothing_up_and_takes_no_room() {
         host.at(4).send(text).expect([send(1, seq, text)]);
         host.at(4).flushed(1, seq).expect([written(seq - 1, seq - 1)]);
     }
-    assert_eq!(host.client().stats().unproven, 7);
+    assert_eq!(host.client().stats().unacknowledged, 7);
 }
 
 /// The system took the Ping, or the peer could not have answered it: the host is late to say so.
@@ -115,7 +115,7 @@ fn a_pong_may_come_before_flushed_was_reported() {
     let mut host = Host::connected(fenced());
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).send("2").expect([send(1, 3, "2")]);
-    host.at(20).pong(1, 2).expect([written(1, 1), received(1, 1), ping(1, 4)]);
+    host.at(20).pong(1, 2).expect([written(1, 1), acknowledged(1, 1), ping(1, 4)]);
     assert_eq!((host.client().outbox_len(), host.client().stats().written), (1, 1));
     // The report is late, and no news for the first one.
     host.at(21).flushed(1, 1).expect([]);
@@ -125,7 +125,7 @@ fn a_pong_may_come_before_flushed_was_reported() {
     // What was read by the peer is not sent again, whatever the host had said of it.
     let mut host = Host::connected(fenced());
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    host.at(20).pong(1, 2).expect([written(1, 1), received(1, 1)]);
+    host.at(20).pong(1, 2).expect([written(1, 1), acknowledged(1, 1)]);
     host.at(30).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_030), arm(1_030)]);
     host.at(1_030).timer().expect([open(2), arm(16_030)]);
     host.at(1_031).opened(2).expect([connected(2), disarm()]);
@@ -137,7 +137,7 @@ fn a_pong_before_flushed_lets_more_through() {
     let mut host = Host::connected(Config { unflushed_max_bytes: 1, ..fenced() });
     host.at(1).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(1).send("2").expect([]);
-    let answer = [written(1, 1), received(1, 1), send(1, 3, "2"), ping(1, 4)];
+    let answer = [written(1, 1), acknowledged(1, 1), send(1, 3, "2"), ping(1, 4)];
     host.at(9).pong(1, 2).expect(answer);
     host.at(9).flushed(1, 2).expect([]);
     assert_eq!(host.client().outbox_len(), 1);
@@ -154,7 +154,7 @@ fn a_pong_that_answers_no_fence_proves_nothing() {
         assert_eq!(*host.client(), before, "{impostor:?}");
         // The fence is out as before.
         host.at(12).send("2").expect([send(1, 3, "2")]);
-        host.at(13).pong(1, 2).expect([received(1, 1), ping(1, 4)]);
+        host.at(13).pong(1, 2).expect([acknowledged(1, 1), ping(1, 4)]);
     }
 }
 
@@ -175,7 +175,7 @@ fn a_doubled_pong_counts_once() {
     let mut host = Host::connected(fenced());
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
-    host.at(20).pong(1, 2).expect([received(1, 1)]);
+    host.at(20).pong(1, 2).expect([acknowledged(1, 1)]);
     let before = host.client().stats();
     host.at(30).pong(1, 2).expect([]);
     assert_eq!(host.client().stats(), before);
@@ -183,8 +183,8 @@ fn a_doubled_pong_counts_once() {
     host.at(40).send("2").expect([send(1, 3, "2"), ping(1, 4)]);
     host.at(41).flushed(1, 4).expect([written(2, 2)]);
     host.at(50).pong(1, 2).expect([]);
-    assert_eq!((host.client().stats().confirmed, host.client().stats().unproven), (1, 1));
-    host.at(60).pong(1, 4).expect([received(2, 2)]);
+    assert_eq!((host.client().stats().acknowledged, host.client().stats().unacknowledged), (1, 1));
+    host.at(60).pong(1, 4).expect([acknowledged(2, 2)]);
 }
 
 #[test]
@@ -201,8 +201,8 @@ fn a_pong_of_an_older_connection_proves_nothing_on_a_newer_one() {
     // Under the name of the other: a proxy that mixes up its clients, say.
     host.at(1_015).frame(2, pong(1, 2)).expect([]);
     host.at(1_016).pong(1, 2).expect([]);
-    assert_eq!(host.client().stats().confirmed, 0);
-    host.at(1_017).pong(2, 2).expect([received(1, 1)]);
+    assert_eq!(host.client().stats().acknowledged, 0);
+    host.at(1_017).pong(2, 2).expect([acknowledged(1, 1)]);
 }
 
 /// Both answers may have left before the Close frame: the peer's, and ours.
@@ -225,9 +225,12 @@ fn a_pong_during_the_closing_handshake_counts() {
         host.at(11).send("2").expect([send(1, 3, "2")]);
         begin(&mut host);
         // Whether or not the host has said that the Ping left. No further fence follows.
-        host.at(20).pong(1, 2).expect([written(1, 1), received(1, 1)]);
+        host.at(20).pong(1, 2).expect([written(1, 1), acknowledged(1, 1)]);
         host.at(21).flushed(1, 3).expect([written(2, 2)]);
-        assert_eq!((host.client().stats().confirmed, host.client().stats().unproven), (1, 1));
+        assert_eq!(
+            (host.client().stats().acknowledged, host.client().stats().unacknowledged),
+            (1, 1)
+        );
         let mut gone = gone;
         gone.insert(1, in_doubt(2, 2, false));
         host.at(30).closed(1, peer(1000)).expect(gone);
@@ -238,10 +241,10 @@ fn a_pong_during_the_closing_handshake_counts() {
 /// A fence is a question, too: an idle link costs nothing more.
 #[test]
 fn a_fence_is_an_answer_to_the_heartbeat() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..config() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(20_000).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(20_001).flushed(1, 2).expect([written(1, 1)]);
-    host.at(20_050).pong(1, 2).expect([received(1, 1)]);
+    host.at(20_050).pong(1, 2).expect([acknowledged(1, 1)]);
     // It was heard at 20.05 s.
     host.at(25_000).timer().expect([arm(45_050)]);
     host.at(45_050).timer().expect([ping(1, 3), arm(55_050)]);
@@ -250,24 +253,24 @@ fn a_fence_is_an_answer_to_the_heartbeat() {
 
 #[test]
 fn heartbeat_and_fence_share_a_ping_that_is_out() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..config() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
     // The heartbeat finds one that is out, and waits for its answer.
     host.at(25_000).timer().expect([arm(35_000)]);
-    host.at(30_000).pong(1, 2).expect([received(1, 1), arm(55_000)]);
+    host.at(30_000).pong(1, 2).expect([acknowledged(1, 1), arm(55_000)]);
     // The other way round: a message finds the heartbeat's.
     host.at(55_000).timer().expect([ping(1, 3), arm(65_000)]);
     host.at(55_001).send("2").expect([send(1, 4, "2")]);
     host.at(55_002).flushed(1, 4).expect([written(2, 2)]);
     // It was sent before the message and says nothing of it.
     host.at(55_003).pong(1, 3).expect([ping(1, 5), arm(80_003)]);
-    host.at(55_004).pong(1, 5).expect([received(2, 2)]);
+    host.at(55_004).pong(1, 5).expect([acknowledged(2, 2)]);
 }
 
 #[test]
 fn an_unanswered_fence_is_a_dead_link() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..config() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
     host.at(25_000).timer().expect([arm(35_000)]);
@@ -282,14 +285,14 @@ fn an_unanswered_fence_is_a_dead_link() {
 /// Anything that is heard is a sign of life, but only the Pong is a proof.
 #[test]
 fn what_else_is_heard_proves_nothing() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..config() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
     host.at(25_000).timer().expect([arm(35_000)]);
     host.at(26_000).text(1, "0").expect([event("0"), arm(51_000)]);
     host.at(51_000).timer().expect([arm(61_000)]);
-    assert_eq!(host.client().stats().unproven, 1);
-    host.at(52_000).pong(1, 2).expect([received(1, 1), arm(77_000)]);
+    assert_eq!(host.client().stats().unacknowledged, 1);
+    host.at(52_000).pong(1, 2).expect([acknowledged(1, 1), arm(77_000)]);
 }
 
 /// Nobody asked for proof; the heartbeat brings it now and then.
@@ -301,35 +304,38 @@ fn without_receipts_the_heartbeat_is_the_only_fence() {
         host.at(10).send("1").expect([send(1, 1, "1")]);
         host.at(11).send("2").expect([send(1, 2, "2")]);
         host.at(12).flushed(1, 2).expect(told(written(1, 2)));
-        assert_eq!(host.client().stats().unproven, 2);
+        assert_eq!(host.client().stats().unacknowledged, 2);
         host.at(25_000).timer().expect([ping(1, 3), arm(35_000)]);
         host.at(25_001).flushed(1, 3).expect([]);
         host.at(25_002).send("3").expect([send(1, 4, "3")]);
         host.at(25_003).flushed(1, 4).expect(told(written(3, 3)));
         host.at(25_050).pong(1, 3).expect([arm(50_050)]);
-        assert_eq!((host.client().stats().confirmed, host.client().stats().unproven), (2, 1));
+        assert_eq!(
+            (host.client().stats().acknowledged, host.client().stats().unacknowledged),
+            (2, 1)
+        );
     }
 }
 
 /// After a change of network the Ping that is out may be lost with the old one.
 #[test]
 fn a_new_ping_takes_the_place_of_one_that_was_lost() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..config() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
     host.at(20).network(true).expect([ping(1, 3), arm(10_020)]);
     // The answer to the first one is none any more; it is a sign of life.
     host.at(30).pong(1, 2).expect([arm(25_030)]);
-    assert_eq!(host.client().stats().unproven, 1);
-    host.at(31).pong(1, 3).expect([received(1, 1)]);
+    assert_eq!(host.client().stats().unacknowledged, 1);
+    host.at(31).pong(1, 3).expect([acknowledged(1, 1)]);
 }
 
 #[test]
 fn no_second_ping_behind_one_that_has_not_left() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..config() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(20).network(true).expect([arm(10_020)]);
-    host.at(30).pong(1, 2).expect([written(1, 1), received(1, 1), arm(25_030)]);
+    host.at(30).pong(1, 2).expect([written(1, 1), acknowledged(1, 1), arm(25_030)]);
 }
 
 #[test]
@@ -348,7 +354,7 @@ fn the_round_trip_is_measured_from_the_time_the_ping_left() {
         host.at(now + 1_000).flushed(1, seq + 2).expect([]);
         // Said again, which changes nothing.
         host.at(now + 1_000 + rtt).flushed(1, seq + 2).expect([]);
-        host.pong(1, seq + 2).expect([received(id, id)]);
+        host.pong(1, seq + 2).expect([acknowledged(id, id)]);
         let stats = host.client().stats();
         let micros = (micros(stats.rtt_last), micros(stats.rtt_smoothed));
         assert_eq!(micros, (u128::from(rtt) * 1_000, smoothed), "{text}");
@@ -374,7 +380,7 @@ fn a_new_connection_begins_the_smoothing_anew() {
     let mut host = Host::connected(fenced());
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(10).flushed(1, 2).expect([written(1, 1)]);
-    host.at(810).pong(1, 2).expect([received(1, 1)]);
+    host.at(810).pong(1, 2).expect([acknowledged(1, 1)]);
     host.at(820).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_820), arm(1_820)]);
     assert_eq!(micros(host.client().stats().rtt_smoothed), 800_000);
     host.at(1_820).timer().expect([open(2), arm(16_820)]);
@@ -383,7 +389,7 @@ fn a_new_connection_begins_the_smoothing_anew() {
     assert_eq!(micros(host.client().stats().rtt_last), 800_000, "the latest one there was");
     host.at(2_000).send("2").expect([send(2, 1, "2"), ping(2, 2)]);
     host.at(2_000).flushed(2, 2).expect([written(2, 2)]);
-    host.at(2_020).pong(2, 2).expect([received(2, 2)]);
+    host.at(2_020).pong(2, 2).expect([acknowledged(2, 2)]);
     assert_eq!(micros(host.client().stats().rtt_smoothed), 20_000);
 }
 
@@ -393,7 +399,7 @@ fn stats_show_round_trips_in_milliseconds() {
     let json = serde_json::to_value(host.client().stats()).expect("stats are JSON");
     assert_eq!((&json["rtt_last_ms"], &json["rtt_smoothed_ms"]), (&().into(), &().into()));
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    host.at(35).pong(1, 2).expect([written(1, 1), received(1, 1)]);
+    host.at(35).pong(1, 2).expect([written(1, 1), acknowledged(1, 1)]);
     let json = serde_json::to_value(host.client().stats()).expect("stats are JSON");
     assert_eq!((&json["rtt_last_ms"], &json["rtt_smoothed_ms"]), (&25.0.into(), &25.0.into()));
 }
@@ -407,8 +413,8 @@ fn a_host_that_can_not_ping_says_so_and_is_told_what_it_can_not_have() {
              to a Ping proves that a message was received",
         ),
         (
-            Config { can_ping: false, receipts: Receipts::Received, ..config() },
-            "config: `receipts` can't be \"received\" where can_ping is false: only the answer to a \
+            Config { can_ping: false, receipts: Receipts::Acknowledged, ..config() },
+            "config: `receipts` can't be \"acknowledged\" where can_ping is false: only the answer to a \
              Ping proves that a message was received",
         ),
     ] {
@@ -437,7 +443,7 @@ fn a_host_that_can_not_ping_is_never_asked_to() {
     host.at(9_000_001).pong(1, 2).expect([]);
     // It is in doubt, in the counters; where there can't be proof no event says so.
     host.at(9_000_002).closed(1, lost()).skip();
-    assert_eq!((host.client().stats().in_doubt, host.client().stats().confirmed), (1, 0));
+    assert_eq!((host.client().stats().in_doubt, host.client().stats().acknowledged), (1, 0));
 }
 
 /// A session's frame is none of the application's messages.
@@ -450,8 +456,8 @@ fn a_connection_without_messages_needs_no_fence() {
     host.at(1_003).opened(2).expect([resume(2, "t"), connected(2), disarm()]);
     host.at(1_004).send("1").expect([send(2, 2, "1"), ping(2, 3)]);
     host.at(1_005).flushed(2, 3).expect([written(1, 1)]);
-    host.at(1_006).pong(2, 3).expect([received(1, 1)]);
-    assert_eq!(host.client().stats().confirmed, 1);
+    host.at(1_006).pong(2, 3).expect([acknowledged(1, 1)]);
+    assert_eq!(host.client().stats().acknowledged, 1);
 }
 
 /// What is received is told in the order in which it came, and a Pong is a frame among others.
@@ -461,7 +467,9 @@ fn a_pong_between_messages() {
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
     host.at(12).text(1, "1").expect([event("1")]);
-    let Event::Received { from, to } = host.at(12).pong(1, 2).event() else { panic!("received") };
+    let Event::Acknowledged { from, to } = host.at(12).pong(1, 2).event() else {
+        panic!("received")
+    };
     assert_eq!((from.0, to.0), (1, 1));
     host.at(12).text(1, "2").expect([event("2")]);
     assert_eq!(host.client().stats().received, 2, "a Pong is no message");

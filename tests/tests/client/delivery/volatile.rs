@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, CloseReason, Config, Delivery, DropReason, Event, Input, Outgoing, Overflow, Receipts,
-    Resume, SendError, Session, Start, State,
+    Action, CloseReason, Config, Delivery, DropReason, Event, Input, Outgoing, OverflowPolicy,
+    Receipts, ResumeMode, SendError, Session, Start, State,
 };
 use hermes_tests::*;
 
@@ -34,14 +34,14 @@ fn a_message_is_volatile_by_its_own_wish() {
 
 #[test]
 fn an_open_connection_takes_it_at_once() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..quiet() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..quiet() });
     host.at(1).send_message(volatile("1")).expect([send(1, 1, "1"), ping(1, 2)]);
     // Behind others that are on their way, in their order.
     host.at(2).send("2").expect([send(1, 3, "2")]);
     host.at(3).send_message(volatile("3")).expect([send(1, 4, "3")]);
     host.at(4).flushed(1, 4).expect([written(1, 3)]);
-    host.at(5).pong(1, 2).expect([received(1, 1), ping(1, 5)]);
-    host.at(6).pong(1, 5).expect([received(2, 3)]);
+    host.at(5).pong(1, 2).expect([acknowledged(1, 1), ping(1, 5)]);
+    host.at(6).pong(1, 5).expect([acknowledged(2, 3)]);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn before_the_session_is_resumed_it_is_refused() {
         origin: Some(ORIGIN.into()),
     };
     let start = Start { session: Some(session), ..start() };
-    let mut host = Host::start(Config { resume: Resume::Wait, ..quiet() }, start);
+    let mut host = Host::start(Config { resume: ResumeMode::Wait, ..quiet() }, start);
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(1).opened(1).expect([resume(1, "t"), connected(1), arm(10_001)]);
     not_now(&mut host, "1");
@@ -136,7 +136,7 @@ fn it_needs_room_in_the_outbox() {
     host.at(2).send_message(volatile("4")).expect([send(1, 2, "4")]);
     host.at(3).flushed(1, 2).expect([]);
     // Nothing gives way to it.
-    let config = Config { outbox_max_messages: 1, overflow: Overflow::DropOldest, ..quiet() };
+    let config = Config { outbox_max_messages: 1, overflow: OverflowPolicy::DropOldest, ..quiet() };
     let mut host = Host::new(config);
     host.at(0).send("1").expect([]);
     not_now(&mut host, "2");
@@ -200,7 +200,7 @@ fn it_is_given_up_however_the_connection_ends() {
             vec![
                 disconnected(1, 1008, peer(1008), None),
                 connection_lost(1, "1"),
-                failed(0, hermes_proto::GiveUp::Fatal),
+                failed(0, hermes_proto::FailReason::Fatal),
                 disarm(),
             ],
         ),
@@ -217,7 +217,7 @@ fn it_is_given_up_however_the_connection_ends() {
 /// It has left: at-most-once asks no more of any message.
 #[test]
 fn what_was_written_at_most_once_is_in_doubt_like_others() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..quiet() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..quiet() });
     host.at(1).send_message(volatile("1")).expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(2).send_message(volatile("2")).expect([send(1, 3, "2")]);
     host.at(3).flushed(1, 2).expect([written(1, 1)]);
@@ -251,18 +251,18 @@ fn at_least_once_makes_no_difference_to_it() {
     host.at(1_007).opened(2).expect(sends);
     host.at(1_008).pong(2, 3).expect([]);
     let stats = host.client().stats();
-    assert_eq!((stats.accepted, stats.confirmed, stats.dropped.connection_lost), (4, 2, 2));
+    assert_eq!((stats.accepted, stats.acknowledged, stats.dropped.connection_lost), (4, 2, 2));
 }
 
 #[test]
 fn at_least_once_it_can_be_proven() {
     let config =
-        Config { delivery: Delivery::AtLeastOnce, receipts: Receipts::Received, ..quiet() };
+        Config { delivery: Delivery::AtLeastOnce, receipts: Receipts::Acknowledged, ..quiet() };
     let mut host = Host::connected(config);
     host.at(1).send_message(volatile("1")).expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(2).flushed(1, 2).expect([written(1, 1)]);
     assert_eq!(host.client().outbox_len(), 1);
-    host.at(3).pong(1, 2).expect([received(1, 1)]);
+    host.at(3).pong(1, 2).expect([acknowledged(1, 1)]);
     host.at(4).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_004), arm(1_004)]);
     assert_eq!(host.client().stats().dropped.total(), 0);
 }
@@ -270,7 +270,9 @@ fn at_least_once_it_can_be_proven() {
 /// At-least-once the outbox may be full of what is written; then it is full for this one, too.
 #[test]
 fn an_outbox_full_of_unproven_messages_refuses_it() {
-    for (overflow, is_refused) in [(Overflow::Refuse, true), (Overflow::DropNewest, false)] {
+    for (overflow, is_refused) in
+        [(OverflowPolicy::Refuse, true), (OverflowPolicy::DropNewest, false)]
+    {
         let delivery = Delivery::AtLeastOnce;
         let config = Config { delivery, overflow, outbox_max_messages: 1, ..quiet() };
         let mut host = Host::connected(config);

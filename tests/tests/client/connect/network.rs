@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::RetryAfter::Seconds;
-use hermes_proto::close::Stage;
+use hermes_proto::reason::RetryAfter::Seconds;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, CloseReason, Config, ConnId, Delivery, Frame, GiveUp, Resume, Session, Start, State,
+    Action, CloseReason, Config, ConnId, Delivery, FailReason, Frame, ResumeMode, Session, Start,
+    State,
 };
 use hermes_tests::*;
 
@@ -33,7 +34,7 @@ fn held() -> Host {
 /// A client with a session, whose gateway does not answer `session-resume`.
 fn gated(config: Config) -> Host {
     let session = Session { token: "t".into(), client_id: None, saved_at: 0, origin: None };
-    let config = Config { resume: Resume::Wait, ..config };
+    let config = Config { resume: ResumeMode::Wait, ..config };
     let mut host = Host::start(config, Start { session: Some(session), ..start() });
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(0).opened(1).expect([resume(1, "t"), connected(1), arm(10_000)]);
@@ -189,7 +190,7 @@ mod offline {
         host.at(0).connect().expect([open(1), arm(15_000)]);
         host.at(1).closed(1, lost()).expect([
             disconnected(1, 1006, lost(), None),
-            failed(0, GiveUp::Attempts),
+            failed(0, FailReason::Attempts),
             disarm(),
         ]);
         host.at(2).network(false).expect([]);
@@ -266,7 +267,7 @@ mod the_budget {
         }
         host.at(now).closed(10, lost()).expect([
             disconnected(10, 1006, lost(), None),
-            failed(1, GiveUp::Attempts),
+            failed(1, FailReason::Attempts),
             disarm(),
         ]);
     }
@@ -285,7 +286,7 @@ mod the_budget {
         host.at(3_000).timer().expect([open(3), arm(18_000)]);
         host.at(3_000).closed(3, lost()).expect([
             disconnected(3, 1006, lost(), None),
-            failed(1, GiveUp::Attempts),
+            failed(1, FailReason::Attempts),
             disarm(),
         ]);
     }
@@ -307,7 +308,7 @@ mod the_budget {
         }
         host.at(now).closed(4, lost()).expect([
             disconnected(4, 1006, lost(), None),
-            failed(3, GiveUp::Attempts),
+            failed(3, FailReason::Attempts),
             disarm(),
         ]);
     }
@@ -337,7 +338,7 @@ mod the_budget {
         }
         host.at(now).closed(5, lost()).expect([
             disconnected(5, 1006, lost(), None),
-            failed(3, GiveUp::Elapsed),
+            failed(3, FailReason::Elapsed),
             disarm(),
         ]);
     }
@@ -356,7 +357,7 @@ mod the_budget {
         host.at(3_610_000).timer().expect([open(2), arm(3_625_000)]);
         host.at(3_610_000).closed(2, lost()).expect([
             disconnected(2, 1006, lost(), None),
-            failed(1, GiveUp::Elapsed),
+            failed(1, FailReason::Elapsed),
             disarm(),
         ]);
     }
@@ -374,7 +375,7 @@ mod the_budget {
         host.at(81_000).timer().expect([open(2), arm(96_000)]);
         host.at(81_000).closed(2, lost()).expect([
             disconnected(2, 1006, lost(), None),
-            failed(1, GiveUp::Elapsed),
+            failed(1, FailReason::Elapsed),
             disarm(),
         ]);
     }
@@ -619,7 +620,7 @@ mod an_open_connection {
         host.at(13_000).network(true).expect([]);
     }
 
-    /// "Not more often than `connect_floor` allows."
+    /// "Not more often than `min_connect_interval` allows."
     #[test]
     fn is_not_asked_more_often_than_the_floor_allows() {
         let mut host = Host::connected(config());
@@ -687,7 +688,7 @@ mod an_open_connection {
         // The probe is a fence as well.
         host.at(10_001).flushed(1, 3).expect([]);
         host.at(10_100).pong(1, 3).expect([arm(35_100)]);
-        assert_eq!(host.client().stats().confirmed, 2);
+        assert_eq!(host.client().stats().acknowledged, 2);
     }
 
     #[test]
@@ -897,14 +898,15 @@ mod a_clock_that_jumped {
 
     #[test]
     fn is_a_setting() {
-        let mut host = Host::connected(Config { clock_jump: Duration::from_millis(1), ..config() });
+        let mut host =
+            Host::connected(Config { suspend_threshold: Duration::from_millis(1), ..config() });
         host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
         host.at(25_001).flushed(1, 1).expect([]);
         host.at(35_001).timer().expect([ping(1, 2), arm(45_001)]);
         host.at(45_001).timer().skip();
         assert!(matches!(host.state(), State::Waiting { .. }));
 
-        let mut host = Host::connected(Config { clock_jump: Duration::MAX, ..config() });
+        let mut host = Host::connected(Config { suspend_threshold: Duration::MAX, ..config() });
         host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
         host.at(3_600_000).timer().expect([
             abandon(1),

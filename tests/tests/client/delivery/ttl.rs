@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Config, Delivery, DropReason, Event, GiveUp, Outgoing, Overflow, State, Timestamp,
+    Action, Config, Delivery, DropReason, Event, FailReason, Outgoing, OverflowPolicy, State,
+    Timestamp,
 };
 use hermes_tests::*;
 
@@ -101,7 +102,7 @@ fn it_is_given_up_wherever_the_client_is() {
             |host| {
                 host.connect().skip();
                 let gone = disconnected(1, 1008, peer(1008), None);
-                let actions = [gone, failed(0, GiveUp::Fatal), disarm()];
+                let actions = [gone, failed(0, FailReason::Fatal), disarm()];
                 host.closed(1, peer(1008)).expect(actions);
             },
             None,
@@ -198,7 +199,7 @@ fn time_is_over_for_one_in_doubt() {
     host.at(2_200).timer().expect([open(2), arm(17_200)]);
     host.at(2_201).opened(2).expect([connected(2), disarm()]);
     let stats = host.client().stats();
-    assert_eq!((stats.in_doubt, stats.dropped.expired, stats.confirmed), (2, 2, 0));
+    assert_eq!((stats.in_doubt, stats.dropped.expired, stats.acknowledged), (2, 2, 0));
 }
 
 /// At-most-once: what was written is no longer here to be given up.
@@ -251,7 +252,7 @@ fn a_time_without_end() {
 #[test]
 fn what_goes_otherwise_needs_no_timer() {
     // It gave way.
-    let config = Config { outbox_max_messages: 1, overflow: Overflow::DropOldest, ..quiet() };
+    let config = Config { outbox_max_messages: 1, overflow: OverflowPolicy::DropOldest, ..quiet() };
     let mut host = Host::new(config);
     host.at(0).send_message(ttl("1", 1_000)).expect([arm(1_000)]);
     host.at(0).send("2").expect([dropped(1, "1"), disarm()]);
@@ -260,7 +261,7 @@ fn what_goes_otherwise_needs_no_timer() {
     host.at(0).send("1").expect([arm(1_000)]);
     host.at(1).clear_outbox().expect([given_up(1, "1", DropReason::Cleared), disarm()]);
     // It was never there.
-    let config = Config { outbox_max_messages: 1, overflow: Overflow::DropNewest, ..quiet() };
+    let config = Config { outbox_max_messages: 1, overflow: OverflowPolicy::DropNewest, ..quiet() };
     let mut host = Host::new(config);
     host.at(0).send("1").expect([]);
     host.at(0).send_message(ttl("2", 1_000)).expect([dropped(2, "2")]);

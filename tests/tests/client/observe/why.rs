@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::RetryAfter::{Seconds, UnixSeconds};
-use hermes_proto::close::{UpgradeError, Violation};
+use hermes_proto::reason::RetryAfter::{Seconds, UnixSeconds};
+use hermes_proto::reason::{UpgradeError, Violation};
 use hermes_proto::{
     Actions, CloseReason, Config, Credentials, Delivery, Endpoint, Event, Frame, Input, Jitter,
-    Overflow, Resume, Session, Start, State, Timestamp, Transmit,
+    OverflowPolicy, ResumeMode, Session, Start, State, Timestamp, Transmit,
 };
 use hermes_tests::*;
 
@@ -225,7 +225,7 @@ fn open_with_a_fence() {
 
 #[test]
 fn open_and_resuming() {
-    let mut host = with_session(Config { resume: Resume::Wait, ..quiet() });
+    let mut host = with_session(Config { resume: ResumeMode::Wait, ..quiet() });
     host.at(0).connect().skip();
     host.at(0).opened(1).skip();
     host.at(1).send("1").expect([]);
@@ -581,9 +581,9 @@ fn no_secret_is_in_it() {
         fallback_urls: vec![format!("{URL}/2?key={SECRET}").into()],
         url: format!("{URL}?key={SECRET}").into(),
         ask_credentials: true,
-        resume: Resume::Wait,
+        resume: ResumeMode::Wait,
         delivery: Delivery::AtLeastOnce,
-        overflow: Overflow::DropNewest,
+        overflow: OverflowPolicy::DropNewest,
         jitter: Jitter::Full,
         ..config()
     };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::{UpgradeError, Violation};
+use hermes_proto::reason::{UpgradeError, Violation};
 use hermes_proto::{
-    CloseReason, Config, Credentials, Delivery, Drops, Ends, Frame, Input, Overflow, Receipts,
-    Session, Start, Stats,
+    CloseReason, Config, Credentials, Delivery, DropCounts, EndCounts, Frame, Input,
+    OverflowPolicy, Receipts, Session, Start, Stats,
 };
 use hermes_tests::ws::Dice;
 use hermes_tests::*;
@@ -69,7 +69,7 @@ fn handed(s: &mut Stats) {
 /// The operating system took so many of them.
 fn flushed(s: &mut Stats, n: usize) {
     s.written += n as u64;
-    s.unproven += n as u64;
+    s.unacknowledged += n as u64;
     s.outbox_messages -= n;
     s.outbox_bytes -= n;
 }
@@ -124,7 +124,7 @@ mod connections {
 
     #[test]
     fn ends_by_reason() {
-        type Field = fn(&mut Ends) -> &mut u64;
+        type Field = fn(&mut EndCounts) -> &mut u64;
         let text = || "x".into();
         let reasons: [(CloseReason, Field); 11] = [
             (peer(1001), |e| &mut e.peer),
@@ -256,8 +256,8 @@ mod messages_out {
             25_060,
             |host| host.pong(1, 4),
             |s| {
-                s.confirmed += 3;
-                s.unproven -= 3;
+                s.acknowledged += 3;
+                s.unacknowledged -= 3;
                 s.rtt_last = Some(Duration::from_millis(50));
                 s.rtt_smoothed = s.rtt_last;
             },
@@ -285,7 +285,7 @@ mod messages_out {
     /// A Pong proves what went before its Ping, and nothing behind it.
     #[test]
     fn a_pong_confirms_what_was_before_the_ping() {
-        let mut count = Count::connected(Config { receipts: Receipts::Received, ..quiet() });
+        let mut count = Count::connected(Config { receipts: Receipts::Acknowledged, ..quiet() });
         count.step(1, |host| host.send("1"), handed);
         count.step(2, |host| host.send("2"), handed);
         count.step(3, |host| host.flushed(1, 3), |s| flushed(s, 2));
@@ -293,8 +293,8 @@ mod messages_out {
             4,
             |host| host.pong(1, 2),
             |s| {
-                s.confirmed += 1;
-                s.unproven -= 1;
+                s.acknowledged += 1;
+                s.unacknowledged -= 1;
                 s.rtt_last = Some(Duration::from_millis(1));
                 s.rtt_smoothed = s.rtt_last;
             },
@@ -312,8 +312,8 @@ mod messages_out {
             |host| host.pong(1, 2),
             |s| {
                 flushed(s, 1);
-                s.confirmed += 1;
-                s.unproven -= 1;
+                s.acknowledged += 1;
+                s.unacknowledged -= 1;
                 s.rtt_last = Some(Duration::from_millis(40));
                 s.rtt_smoothed = s.rtt_last;
             },
@@ -334,7 +334,7 @@ mod messages_out {
             |s| {
                 s.ended.lost += 1;
                 s.in_doubt += 2;
-                s.unproven = 0;
+                s.unacknowledged = 0;
             },
         );
         count.step(1_005, Host::timer, |s| s.attempts += 1);
@@ -363,7 +363,7 @@ mod messages_out {
             |s| {
                 s.ended.requested += 1;
                 s.in_doubt += 1;
-                s.unproven = 0;
+                s.unacknowledged = 0;
             },
         );
     }
@@ -376,7 +376,7 @@ mod messages_out {
         // Written, and still in the outbox.
         let kept = |s: &mut Stats| {
             s.written += 2;
-            s.unproven += 2;
+            s.unacknowledged += 2;
         };
         count.step(3, |host| host.flushed(1, 3), kept);
         count.step(
@@ -385,7 +385,7 @@ mod messages_out {
             |s| {
                 s.ended.lost += 1;
                 s.in_doubt += 2;
-                s.unproven = 0;
+                s.unacknowledged = 0;
             },
         );
         count.step(1_004, Host::timer, |s| s.attempts += 1);
@@ -402,15 +402,15 @@ mod messages_out {
             |host| host.flushed(2, 3),
             |s| {
                 s.rewritten += 2;
-                s.unproven += 2;
+                s.unacknowledged += 2;
             },
         );
         count.step(
             1_016,
             |host| host.pong(2, 3),
             |s| {
-                s.confirmed += 2;
-                s.unproven = 0;
+                s.acknowledged += 2;
+                s.unacknowledged = 0;
                 s.outbox_messages -= 2;
                 s.outbox_bytes -= 2;
                 s.rtt_last = Some(Duration::from_millis(10));
@@ -476,7 +476,8 @@ mod messages_dropped {
 
     #[test]
     fn the_oldest() {
-        let config = Config { outbox_max_messages: 2, overflow: Overflow::DropOldest, ..config() };
+        let config =
+            Config { outbox_max_messages: 2, overflow: OverflowPolicy::DropOldest, ..config() };
         let mut count = Count::new(config);
         count.step(0, |host| host.send("1"), |s| queued(s, 1));
         count.step(0, |host| host.send("2"), |s| queued(s, 1));
@@ -492,7 +493,8 @@ mod messages_dropped {
 
     #[test]
     fn several_of_the_oldest() {
-        let config = Config { outbox_max_bytes: 4, overflow: Overflow::DropOldest, ..config() };
+        let config =
+            Config { outbox_max_bytes: 4, overflow: OverflowPolicy::DropOldest, ..config() };
         let mut count = Count::new(config);
         for _ in 0..4 {
             count.step(0, |host| host.send("1"), |s| queued(s, 1));
@@ -510,7 +512,8 @@ mod messages_dropped {
 
     #[test]
     fn the_newest() {
-        let config = Config { outbox_max_messages: 1, overflow: Overflow::DropNewest, ..config() };
+        let config =
+            Config { outbox_max_messages: 1, overflow: OverflowPolicy::DropNewest, ..config() };
         let mut count = Count::new(config);
         count.step(0, |host| host.send("1"), |s| queued(s, 1));
         // It had a name, and so it was accepted.
@@ -735,7 +738,11 @@ fn the_books_balance() {
     for seed in 0..30 {
         let mut dice = Dice::new(seed);
         let delivery = *dice.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
-        let overflow = *dice.pick(&[Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest]);
+        let overflow = *dice.pick(&[
+            OverflowPolicy::Refuse,
+            OverflowPolicy::DropOldest,
+            OverflowPolicy::DropNewest,
+        ]);
         let mut host = Host::new(Config {
             delivery,
             overflow,
@@ -779,22 +786,26 @@ fn the_books_balance() {
             let (client, s) = (host.client(), host.client().stats());
             let live = u64::from(client.conn().is_some());
             assert_eq!(s.attempts, s.ended.total() + live, "{s:?}");
-            assert!(s.opened <= s.attempts && s.confirmed <= s.written, "{s:?}");
+            assert!(s.opened <= s.attempts && s.acknowledged <= s.written, "{s:?}");
             assert!(s.unhandled + s.malformed <= s.received, "{s:?}");
             assert_eq!(s.outbox_messages, client.outbox_len());
             assert_eq!(s.outbox_bytes, client.outbox_bytes());
             // Every message is written, or dropped, or waits: exactly one of these. With
             // at-least-once one that was written waits for its proof, and may be dropped then.
             let refused = s.dropped.too_large + s.dropped.not_now;
-            let refused =
-                refused + if overflow == Overflow::Refuse { s.dropped.outbox_full } else { 0 };
-            if overflow != Overflow::DropOldest {
+            let refused = refused
+                + if overflow == OverflowPolicy::Refuse { s.dropped.outbox_full } else { 0 };
+            if overflow != OverflowPolicy::DropOldest {
                 let ends = s.written + s.dropped.total() - refused + s.outbox_messages as u64;
                 match delivery {
                     Delivery::AtMostOnce => {
                         assert_eq!(s.accepted, ends, "{s:?}");
                         // One that was written is proven, in doubt, or on the way.
-                        assert_eq!(s.written, s.confirmed + s.in_doubt + s.unproven, "{s:?}");
+                        assert_eq!(
+                            s.written,
+                            s.acknowledged + s.in_doubt + s.unacknowledged,
+                            "{s:?}"
+                        );
                     }
                     _ => assert!(s.accepted <= ends, "{s:?}"),
                 }
@@ -807,8 +818,8 @@ fn the_books_balance() {
 
 #[test]
 fn totals() {
-    let mut ends = Ends::default();
-    let fields: [fn(&mut Ends) -> &mut u64; 11] = [
+    let mut ends = EndCounts::default();
+    let fields: [fn(&mut EndCounts) -> &mut u64; 11] = [
         |e| &mut e.requested,
         |e| &mut e.peer,
         |e| &mut e.lost,
@@ -825,8 +836,8 @@ fn totals() {
         *field(&mut ends) += 1 << n;
         assert_eq!(ends.total(), (1 << (n + 1)) - 1);
     }
-    let mut drops = Drops::default();
-    let fields: [fn(&mut Drops) -> &mut u64; 7] = [
+    let mut drops = DropCounts::default();
+    let fields: [fn(&mut DropCounts) -> &mut u64; 7] = [
         |d| &mut d.outbox_full,
         |d| &mut d.too_large,
         |d| &mut d.expired,
@@ -846,7 +857,7 @@ fn as_json() {
     let empty = serde_json::to_string(&Stats::default()).expect("it is plain");
     assert_eq!(
         empty,
-        r#"{"attempts":0,"opened":0,"ended":{"requested":0,"peer":0,"lost":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"http":0,"credentials":0,"upgrade":0,"protocol":0,"timeout":0},"resumed":0,"accepted":0,"written":0,"confirmed":0,"in_doubt":0,"rewritten":0,"dropped":{"outbox_full":0,"too_large":0,"expired":0,"not_now":0,"connection_lost":0,"cleared":0,"shutting_down":0},"bytes_sent":0,"received":0,"unhandled":0,"malformed":0,"bytes_received":0,"outbox_messages":0,"outbox_bytes":0,"unproven":0,"rtt_last_ms":null,"rtt_smoothed_ms":null}"#
+        r#"{"attempts":0,"opened":0,"ended":{"requested":0,"peer":0,"lost":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"http":0,"credentials":0,"upgrade":0,"protocol":0,"timeout":0},"resumed":0,"accepted":0,"written":0,"acknowledged":0,"in_doubt":0,"rewritten":0,"dropped":{"outbox_full":0,"too_large":0,"expired":0,"not_now":0,"connection_lost":0,"cleared":0,"shutting_down":0},"bytes_sent":0,"received":0,"unhandled":0,"malformed":0,"bytes_received":0,"outbox_messages":0,"outbox_bytes":0,"unacknowledged":0,"rtt_last_ms":null,"rtt_smoothed_ms":null}"#
     );
 }
 

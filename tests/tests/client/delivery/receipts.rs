@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Config, Delivery, DropReason, Event, Frame, MessageId, Overflow, Receipts, State,
+    Action, Config, Delivery, DropReason, Event, Frame, MessageId, OverflowPolicy, Receipts, State,
 };
 use hermes_tests::ws::Dice;
 use hermes_tests::*;
@@ -26,7 +26,7 @@ fn by_default_nothing_is_told_but_what_is_dropped() {
     // It is counted all the same.
     let stats = host.client().stats();
     assert_eq!((stats.accepted, stats.written), (2, 1));
-    assert_eq!((stats.in_doubt, stats.confirmed, stats.dropped.cleared), (1, 0, 1));
+    assert_eq!((stats.in_doubt, stats.acknowledged, stats.dropped.cleared), (1, 0, 1));
 }
 
 /// Their cost is an event, and no Ping.
@@ -52,8 +52,8 @@ fn receipts_of_writing() {
 fn a_range_begins_behind_the_one_before_and_covers_what_was_dropped() {
     let config = Config {
         outbox_max_messages: 2,
-        overflow: Overflow::DropOldest,
-        receipts: Receipts::Received,
+        overflow: OverflowPolicy::DropOldest,
+        receipts: Receipts::Acknowledged,
         ..quiet()
     };
     let mut host = Host::new(config);
@@ -65,14 +65,14 @@ fn a_range_begins_behind_the_one_before_and_covers_what_was_dropped() {
     host.at(1).opened(1).expect(sends);
     host.at(2).flushed(1, 1).expect([written(1, 2)]);
     host.at(3).flushed(1, 3).expect([written(3, 3)]);
-    host.at(4).pong(1, 3).expect([received(1, 3)]);
-    assert_eq!(host.client().stats().confirmed, 2, "two messages, three names");
+    host.at(4).pong(1, 3).expect([acknowledged(1, 3)]);
+    assert_eq!(host.client().stats().acknowledged, 2, "two messages, three names");
 }
 
 /// What is settled is settled: a later proof is not theirs.
 #[test]
 fn what_is_in_doubt_for_good_is_not_received_later() {
-    let mut host = Host::connected(receipts(Receipts::Received));
+    let mut host = Host::connected(receipts(Receipts::Acknowledged));
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
     host.at(12).send("2").expect([send(1, 3, "2")]);
@@ -81,15 +81,15 @@ fn what_is_in_doubt_for_good_is_not_received_later() {
     host.at(1_013).timer().expect([open(2), arm(16_013)]);
     host.at(1_014).opened(2).expect([send(2, 1, "2"), ping(2, 2), connected(2), disarm()]);
     host.at(1_015).flushed(2, 2).expect([written(2, 2)]);
-    host.at(1_016).pong(2, 2).expect([received(2, 2)]);
+    host.at(1_016).pong(2, 2).expect([acknowledged(2, 2)]);
     host.at(1_017).closed(2, lost()).expect([disconnected(2, 1006, lost(), 3_017), arm(3_017)]);
 }
 
 /// The first time is the news.
 #[test]
 fn what_is_written_again_is_not_told_again() {
-    for receipts in [Receipts::Written, Receipts::Received] {
-        let told = |action| (receipts == Receipts::Received).then_some(action);
+    for receipts in [Receipts::Written, Receipts::Acknowledged] {
+        let told = |action| (receipts == Receipts::Acknowledged).then_some(action);
         let config = Config { receipts, delivery: Delivery::AtLeastOnce, ..quiet() };
         let mut host = Host::connected(config);
         host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
@@ -102,9 +102,9 @@ fn what_is_written_again_is_not_told_again() {
         host.at(1_014).opened(2).expect(sends);
         host.at(1_015).flushed(2, 1).expect([]);
         host.at(1_016).flushed(2, 2).expect([written(2, 2)]);
-        host.at(1_017).pong(2, 3).expect(told(received(1, 2)));
+        host.at(1_017).pong(2, 3).expect(told(acknowledged(1, 2)));
         let stats = host.client().stats();
-        assert_eq!((stats.written, stats.rewritten, stats.confirmed), (2, 1, 2));
+        assert_eq!((stats.written, stats.rewritten, stats.acknowledged), (2, 1, 2));
     }
 }
 
@@ -123,7 +123,7 @@ fn fences_without_receipts() {
 
 #[test]
 fn what_is_written_during_the_closing_handshake_is_told() {
-    let mut host = Host::connected(receipts(Receipts::Received));
+    let mut host = Host::connected(receipts(Receipts::Acknowledged));
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).closing(1, peer(1001)).expect([arm(5_011)]);
     host.at(12).flushed(1, 1).expect([written(1, 1)]);
@@ -136,25 +136,34 @@ fn what_is_written_during_the_closing_handshake_is_told() {
 
 #[test]
 fn all_stages_in_the_stats() {
-    let config = Config { unflushed_max_bytes: 3, ..receipts(Receipts::Received) };
+    let config = Config { unflushed_max_bytes: 3, ..receipts(Receipts::Acknowledged) };
     let mut host = Host::connected(config);
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(10).send("22").expect([send(1, 3, "22")]);
     host.at(10).send("333").expect([]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
     let stats = host.client().stats();
-    assert_eq!((stats.accepted, stats.written, stats.unproven, stats.confirmed), (3, 1, 1, 0));
+    assert_eq!(
+        (stats.accepted, stats.written, stats.unacknowledged, stats.acknowledged),
+        (3, 1, 1, 0)
+    );
     assert_eq!((stats.outbox_messages, stats.outbox_bytes, stats.bytes_sent), (2, 5, 3));
-    host.at(12).pong(1, 2).expect([received(1, 1), ping(1, 4)]);
+    host.at(12).pong(1, 2).expect([acknowledged(1, 1), ping(1, 4)]);
     host.at(13).flushed(1, 3).expect([written(2, 2), send(1, 5, "333")]);
     let stats = host.client().stats();
-    assert_eq!((stats.accepted, stats.written, stats.unproven, stats.confirmed), (3, 2, 1, 1));
+    assert_eq!(
+        (stats.accepted, stats.written, stats.unacknowledged, stats.acknowledged),
+        (3, 2, 1, 1)
+    );
     assert_eq!((stats.outbox_messages, stats.outbox_bytes, stats.bytes_sent), (1, 3, 6));
     // The gauges are of the live connection, and of now.
     let gone = [disconnected(1, 1006, lost(), 1_014), in_doubt(2, 2, false), arm(1_014)];
     host.at(14).closed(1, lost()).expect(gone);
     let stats = host.client().stats();
-    assert_eq!((stats.accepted, stats.written, stats.unproven, stats.confirmed), (3, 2, 0, 1));
+    assert_eq!(
+        (stats.accepted, stats.written, stats.unacknowledged, stats.acknowledged),
+        (3, 2, 0, 1)
+    );
     assert_eq!((stats.in_doubt, stats.outbox_messages, stats.bytes_sent), (1, 1, 6));
 }
 
@@ -183,7 +192,7 @@ impl Ledger {
                 self.ends[0] = to.0;
                 names(from, to).into_iter().for_each(|id| count(&mut self.written, id));
             }
-            Event::Received { from, to } => {
+            Event::Acknowledged { from, to } => {
                 assert!(from.0 > self.ends[1], "{event:?} is told once");
                 self.ends[1] = to.0;
                 names(from, to).into_iter().for_each(|id| count(&mut self.received, id));
@@ -225,10 +234,10 @@ impl Story {
     fn new(delivery: Delivery, seed: u64) -> Self {
         let config = Config {
             delivery,
-            receipts: Receipts::Received,
+            receipts: Receipts::Acknowledged,
             unflushed_max_bytes: 8,
             outbox_max_messages: 6,
-            overflow: Overflow::DropOldest,
+            overflow: OverflowPolicy::DropOldest,
             max_attempts: None,
             stable_after: Duration::ZERO,
             ..quiet()
@@ -331,10 +340,10 @@ fn every_message_has_one_fate() {
         let Story { host, ledger, accepted, mut seen, .. } = story;
         let stats = host.client().stats();
         let queued: Vec<u64> = host.client().outbox().map(|(id, _)| id.0).collect();
-        assert_eq!((stats.accepted, stats.unproven), (accepted, 0));
-        assert_eq!(stats.confirmed, ledger.received.len() as u64);
+        assert_eq!((stats.accepted, stats.unacknowledged), (accepted, 0));
+        assert_eq!(stats.acknowledged, ledger.received.len() as u64);
         assert_eq!(stats.dropped.total(), ledger.dropped.len() as u64);
-        assert!(accepted > 20 && stats.confirmed > 0 && stats.in_doubt > 0, "{stats:?}");
+        assert!(accepted > 20 && stats.acknowledged > 0 && stats.in_doubt > 0, "{stats:?}");
         assert!(ledger.written.values().all(|times| *times == 1), "{ledger:?}");
         assert!(ledger.received.keys().all(|id| seen.contains(id)), "{ledger:?} {seen:?}");
         for id in 1..=accepted {

@@ -1,7 +1,7 @@
 //! `Delivery::AtLeastOnce`: a message is kept until it is proven received, and sent again where it
 //! is not. Beside it what `AtMostOnce` does with the same loss.
 
-use hermes_proto::{Config, Delivery, DropReason, Overflow, Receipts, SendError};
+use hermes_proto::{Config, Delivery, DropReason, OverflowPolicy, Receipts, SendError};
 use hermes_tests::*;
 
 /// Without an event for each stage.
@@ -10,7 +10,7 @@ fn at_least_once() -> Config {
 }
 
 fn at_most_once() -> Config {
-    Config { receipts: Receipts::Received, ..quiet() }
+    Config { receipts: Receipts::Acknowledged, ..quiet() }
 }
 
 /// Messages and bytes in the outbox.
@@ -32,7 +32,7 @@ fn a_message_is_kept_until_it_is_proven_received() {
     host.at(40).pong(1, 2).expect([]);
     assert_eq!(outbox(&host), (0, 0));
     let stats = host.client().stats();
-    assert_eq!((stats.accepted, stats.written, stats.confirmed, stats.rewritten), (1, 1, 1, 0));
+    assert_eq!((stats.accepted, stats.written, stats.acknowledged, stats.rewritten), (1, 1, 1, 0));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_was_written_and_not_proven_is_sent_again() {
     assert_eq!(outbox(&host), (0, 0));
     let stats = host.client().stats();
     assert_eq!((stats.accepted, stats.written, stats.rewritten), (1, 1, 1));
-    assert_eq!((stats.in_doubt, stats.confirmed), (1, 1));
+    assert_eq!((stats.in_doubt, stats.acknowledged), (1, 1));
 }
 
 /// The default: the application is told, and nothing arrives twice.
@@ -73,11 +73,11 @@ fn at_most_once_sends_what_was_written_never_again() {
     // Once is enough, however many connections are lost after it.
     host.at(1_014).send("3").expect([send(2, 1, "3"), ping(2, 2)]);
     host.at(1_015).flushed(2, 1).expect([written(3, 3)]);
-    host.at(1_016).pong(2, 2).expect([received(3, 3)]);
+    host.at(1_016).pong(2, 2).expect([acknowledged(3, 3)]);
     host.at(1_017).closed(2, lost()).expect([disconnected(2, 1006, lost(), 3_017), arm(3_017)]);
     let stats = host.client().stats();
     assert_eq!((stats.written, stats.rewritten), (3, 0));
-    assert_eq!((stats.in_doubt, stats.confirmed, stats.unproven), (2, 1, 0));
+    assert_eq!((stats.in_doubt, stats.acknowledged, stats.unacknowledged), (2, 1, 0));
 }
 
 /// What the system had not taken whole was never received: it is not in doubt, it goes again.
@@ -88,7 +88,7 @@ fn at_most_once_sends_what_was_not_written_again() {
     for (seq, text) in (3..).zip(["2", "3", "4"]) {
         host.at(11).send(text).expect([send(1, seq, text)]);
     }
-    host.at(12).pong(1, 2).expect([written(1, 1), received(1, 1), ping(1, 6)]);
+    host.at(12).pong(1, 2).expect([written(1, 1), acknowledged(1, 1), ping(1, 6)]);
     host.at(13).flushed(1, 4).expect([written(2, 3)]);
     // 1 is proven, 2 and 3 are written, 4 was handed over.
     host.at(14).closed(1, lost()).expect([
@@ -100,10 +100,10 @@ fn at_most_once_sends_what_was_not_written_again() {
     host.at(1_014).timer().expect([open(2), arm(16_014)]);
     host.at(1_015).opened(2).expect([send(2, 1, "4"), ping(2, 2), connected(2), disarm()]);
     host.at(1_016).flushed(2, 2).expect([written(4, 4)]);
-    host.at(1_017).pong(2, 2).expect([received(4, 4)]);
+    host.at(1_017).pong(2, 2).expect([acknowledged(4, 4)]);
     let stats = host.client().stats();
     assert_eq!((stats.accepted, stats.written), (4, 4));
-    assert_eq!((stats.confirmed, stats.in_doubt), (2, 2));
+    assert_eq!((stats.acknowledged, stats.in_doubt), (2, 2));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn older_messages_go_again_before_newer_ones() {
     host.at(1_020).pong(2, 8).expect([]);
     let stats = host.client().stats();
     assert_eq!((stats.accepted, stats.written, stats.rewritten), (7, 7, 2));
-    assert_eq!((stats.confirmed, stats.in_doubt), (7, 2));
+    assert_eq!((stats.acknowledged, stats.in_doubt), (7, 2));
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_message_is_in_doubt_as_often_as_it_was_lost() {
     assert_eq!((stats.written, stats.rewritten, stats.in_doubt), (1, 4, 5));
     host.pong(6, 2).expect([]);
     let stats = host.client().stats();
-    assert_eq!((stats.written, stats.rewritten, stats.confirmed), (1, 5, 1));
+    assert_eq!((stats.written, stats.rewritten, stats.acknowledged), (1, 5, 1));
     assert_eq!(outbox(&host), (0, 0));
 }
 
@@ -213,7 +213,8 @@ fn a_connection_that_wrote_nothing_adds_no_doubt() {
 /// The first of them was proven to have arrived on the second connection.
 #[test]
 fn what_is_proven_on_the_second_connection_is_done() {
-    let config = Config { unflushed_max_bytes: 1, receipts: Receipts::Received, ..at_least_once() };
+    let config =
+        Config { unflushed_max_bytes: 1, receipts: Receipts::Acknowledged, ..at_least_once() };
     let mut host = Host::connected(config);
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
@@ -228,7 +229,7 @@ fn what_is_proven_on_the_second_connection_is_done() {
     host.at(1_015).opened(2).expect([send(2, 1, "1"), ping(2, 2), connected(2), disarm()]);
     // Written once more, which is no news.
     host.at(1_016).flushed(2, 1).expect([send(2, 3, "2")]);
-    host.at(1_017).pong(2, 2).expect([received(1, 1), ping(2, 4)]);
+    host.at(1_017).pong(2, 2).expect([acknowledged(1, 1), ping(2, 4)]);
     host.at(1_018).flushed(2, 4).expect([]);
     host.at(1_019).closed(2, lost()).expect([
         disconnected(2, 1006, lost(), 3_019),
@@ -291,7 +292,7 @@ fn bytes_are_kept_until_they_are_proven() {
 #[test]
 fn drop_oldest_with_messages_in_doubt() {
     let config =
-        Config { outbox_max_messages: 2, overflow: Overflow::DropOldest, ..at_least_once() };
+        Config { outbox_max_messages: 2, overflow: OverflowPolicy::DropOldest, ..at_least_once() };
     let mut host = Host::connected(config);
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).send("2").expect([send(1, 3, "2")]);
@@ -310,13 +311,13 @@ fn drop_oldest_with_messages_in_doubt() {
     host.at(1_014).opened(2).expect(sends);
     host.at(1_015).pong(2, 3).expect([]);
     let stats = host.client().stats();
-    assert_eq!((stats.accepted, stats.confirmed, stats.dropped.outbox_full), (3, 2, 1));
+    assert_eq!((stats.accepted, stats.acknowledged, stats.dropped.outbox_full), (3, 2, 1));
 }
 
 #[test]
 fn drop_newest_with_messages_in_doubt() {
     let config =
-        Config { outbox_max_messages: 1, overflow: Overflow::DropNewest, ..at_least_once() };
+        Config { outbox_max_messages: 1, overflow: OverflowPolicy::DropNewest, ..at_least_once() };
     let mut host = Host::connected(config);
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([]);
@@ -330,8 +331,8 @@ fn drop_newest_with_messages_in_doubt() {
 fn a_range_covers_what_was_dropped() {
     let config = Config {
         outbox_max_messages: 2,
-        overflow: Overflow::DropOldest,
-        receipts: Receipts::Received,
+        overflow: OverflowPolicy::DropOldest,
+        receipts: Receipts::Acknowledged,
         ..at_least_once()
     };
     let mut host = Host::connected(config);
@@ -345,7 +346,7 @@ fn a_range_covers_what_was_dropped() {
     let sends = [send(2, 1, "2"), send(2, 2, "3"), ping(2, 3), connected(2), disarm()];
     host.at(1_013).opened(2).expect(sends);
     host.at(1_014).flushed(2, 3).expect([written(2, 3)]);
-    host.at(1_015).pong(2, 3).expect([received(1, 3)]);
+    host.at(1_015).pong(2, 3).expect([acknowledged(1, 3)]);
 }
 
 #[test]
@@ -367,7 +368,7 @@ fn clear_outbox_leaves_what_is_on_its_way() {
     host.at(1_017).timer().expect([open(2), arm(16_017)]);
     host.at(1_018).opened(2).expect([connected(2), disarm()]);
     let stats = host.client().stats();
-    assert_eq!((stats.confirmed, stats.in_doubt, stats.dropped.cleared), (1, 1, 2));
+    assert_eq!((stats.acknowledged, stats.in_doubt, stats.dropped.cleared), (1, 1, 2));
 }
 
 #[test]
@@ -378,7 +379,7 @@ fn at_most_once_clear_outbox_leaves_what_was_handed_over() {
     host.at(12).clear_outbox().expect([given_up(2, "2", DropReason::Cleared)]);
     host.at(13).flushed(1, 2).expect([written(1, 1)]);
     host.at(14).clear_outbox().expect([]);
-    host.at(15).pong(1, 2).expect([received(1, 1)]);
+    host.at(15).pong(1, 2).expect([acknowledged(1, 1)]);
     // Once its connection is gone, what was handed over waits again.
     host.at(20).send("3").expect([send(1, 3, "3"), ping(1, 4)]);
     host.at(21).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_021), arm(1_021)]);
@@ -394,7 +395,7 @@ fn a_stop_and_a_failure_keep_what_is_in_doubt() {
     host.at(12).closed(1, lost()).expect([
         disconnected(1, 1006, lost(), None),
         in_doubt(1, 1, true),
-        failed(0, hermes_proto::GiveUp::Attempts),
+        failed(0, hermes_proto::FailReason::Attempts),
     ]);
     host.at(2_000).connect().expect([open(2), arm(17_000)]);
     host.at(2_001).opened(2).expect([send(2, 1, "1"), ping(2, 2), connected(2), disarm()]);
@@ -412,7 +413,7 @@ fn a_stop_and_a_failure_keep_what_is_in_doubt() {
 #[test]
 fn what_is_proven_is_out_of_the_way() {
     let config = Config {
-        overflow: Overflow::DropOldest,
+        overflow: OverflowPolicy::DropOldest,
         outbox_max_bytes: 10,
         unflushed_max_bytes: 1,
         ..at_least_once()

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use hermes_proto::close::RedirectRefused::{Insecure, Off, TooMany};
+use hermes_proto::reason::RedirectRefused::{Insecure, Off, TooMany};
 use hermes_proto::{
     Action, Client, CloseReason, Config, ConnId, Credentials, Event, Session, Start, Url,
 };
@@ -111,7 +111,7 @@ fn the_next_attempt_begins_where_the_first_one_did() {
 fn each_connection_has_its_own_time() {
     let mut host = begun(following(1));
     follows(&mut host, 14_000, 1, 302, B);
-    let gone = disconnected(2, 1006, timeout(hermes_proto::close::Stage::Connect), 30_000);
+    let gone = disconnected(2, 1006, timeout(hermes_proto::reason::Stage::Connect), 30_000);
     host.at(29_000).timer().expect([abandon(2), gone, arm(30_000)]);
 }
 

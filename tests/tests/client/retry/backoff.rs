@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
-use hermes_proto::{Action, Config, Event, GiveUp, Jitter, Session, Start, State};
+use hermes_proto::reason::Stage;
+use hermes_proto::{Action, Config, Event, FailReason, Jitter, Session, Start, State};
 use hermes_tests::*;
 
 /// The reference's numbers.
@@ -25,10 +25,10 @@ fn the_waits_double_up_to_the_cap_and_end_in_failure() {
     }
     host.at(now).closed(11, unreachable()).expect([
         disconnected(11, 1006, unreachable(), None),
-        failed(10, GiveUp::Attempts),
+        failed(10, FailReason::Attempts),
         disarm(),
     ]);
-    let (attempts, why, after) = (10, GiveUp::Attempts, Some(unreachable()));
+    let (attempts, why, after) = (10, FailReason::Attempts, Some(unreachable()));
     assert_eq!(host.state(), State::Failed { attempts, why, after });
     host.at(now + 1_000_000).timer().expect([]);
 }
@@ -44,7 +44,7 @@ fn connect_after_failure_has_a_full_budget() {
         host.at(now + 1_000).timer().expect([open(conn + 1), arm(now + 16_000)]);
         host.closed(conn + 1, lost()).expect([
             disconnected(conn + 1, 1006, lost(), None),
-            failed(1, GiveUp::Attempts),
+            failed(1, FailReason::Attempts),
             disarm(),
         ]);
     }
@@ -56,7 +56,7 @@ fn a_budget_may_be_empty_or_endless() {
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(1).closed(1, lost()).expect([
         disconnected(1, 1006, lost(), None),
-        failed(0, GiveUp::Attempts),
+        failed(0, FailReason::Attempts),
         disarm(),
     ]);
 
@@ -88,7 +88,7 @@ fn accept_then_close_does_not_refill_the_budget() {
     }
     host.at(now).opened(4).expect([connected(4), disarm()]);
     host.closed(4, lost())
-        .expect([disconnected(4, 1006, lost(), None), failed(3, GiveUp::Attempts)]);
+        .expect([disconnected(4, 1006, lost(), None), failed(3, FailReason::Attempts)]);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn accept_then_close_slowly_does_not_refill_the_budget() {
     host.closing(3, peer(1001)).expect([arm(now + 5_000)]);
     host.at(now + 4_999).closed(3, peer(1001)).expect([
         disconnected(3, 1001, peer(1001), None),
-        failed(2, GiveUp::Attempts),
+        failed(2, FailReason::Attempts),
         disarm(),
     ]);
 }
@@ -154,7 +154,7 @@ fn a_timeout_counts_like_any_other_end() {
     host.at(31_000).timer().expect([
         abandon(2),
         disconnected(2, 1006, reason, None),
-        failed(1, GiveUp::Attempts),
+        failed(1, FailReason::Attempts),
     ]);
 }
 
@@ -179,12 +179,13 @@ fn connect_during_a_wait_uses_the_budget() {
     host.at(500).closed(2, lost()).expect([disconnected(2, 1006, lost(), 2_500), arm(2_500)]);
     host.at(1_000).connect().expect([open(3), arm(16_000)]);
     let gone = disconnected(3, 1006, lost(), None);
-    host.at(1_000).closed(3, lost()).expect([gone, failed(2, GiveUp::Attempts), disarm()]);
+    host.at(1_000).closed(3, lost()).expect([gone, failed(2, FailReason::Attempts), disarm()]);
 }
 
 /// The first waits of a client that never gets through.
 fn waits(jitter: Jitter, seed: [u8; 32]) -> Vec<Duration> {
-    let config = Config { jitter, max_attempts: None, connect_floor: Duration::ZERO, ..config() };
+    let config =
+        Config { jitter, max_attempts: None, min_connect_interval: Duration::ZERO, ..config() };
     let mut host = Host::start(config, Start { seed, ..start() });
     host.at(0).connect().skip();
     let mut waits = Vec::new();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hermes_proto::close::{RetryAfter, Stage, Violation};
-use hermes_proto::{CloseReason, Config, DropReason, Event, GiveUp, State};
+use hermes_proto::reason::{RetryAfter, Stage, Violation};
+use hermes_proto::{CloseReason, Config, DropReason, Event, FailReason, State};
 use hermes_tests::*;
 
 /// An attempt that begins at 0 and is answered so at 10 ms is the last one.
@@ -14,10 +14,10 @@ fn is_fatal(config: &Config, reason: CloseReason) -> Host {
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(10).closed(1, reason.clone()).expect([
         disconnected(1, reason.code(), reason.clone(), None),
-        failed(0, GiveUp::Fatal),
+        failed(0, FailReason::Fatal),
         disarm(),
     ]);
-    let (why, after) = (GiveUp::Fatal, Some(reason));
+    let (why, after) = (FailReason::Fatal, Some(reason));
     assert_eq!(host.state(), State::Failed { attempts: 0, why, after });
     host.at(1_000_000).timer().expect([]);
     host
@@ -139,21 +139,21 @@ fn an_open_connection_that_is_closed_for_good() {
     host.at(10).closing(1, peer(1008)).expect([arm(5_010)]);
     host.at(11).closed(1, lost()).expect([
         disconnected(1, 1008, peer(1008), None),
-        failed(0, GiveUp::Fatal),
+        failed(0, FailReason::Fatal),
         disarm(),
     ]);
     // or only the end;
     let mut host = Host::connected(quiet());
     host.at(11)
         .closed(1, peer(1008))
-        .expect([disconnected(1, 1008, peer(1008), None), failed(0, GiveUp::Fatal)]);
+        .expect([disconnected(1, 1008, peer(1008), None), failed(0, FailReason::Fatal)]);
     // or no end.
     let mut host = Host::connected(quiet());
     host.at(10).closing(1, peer(1008)).expect([arm(5_010)]);
     host.at(5_010).timer().expect([
         abandon(1),
         disconnected(1, 1008, peer(1008), None),
-        failed(0, GiveUp::Fatal),
+        failed(0, FailReason::Fatal),
     ]);
 }
 
@@ -163,7 +163,7 @@ fn a_stable_connection_that_is_closed_for_good() {
     let mut host = Host::connected(config());
     host.at(24_999).closed(1, peer(1008)).expect([
         disconnected(1, 1008, peer(1008), None),
-        failed(0, GiveUp::Fatal),
+        failed(0, FailReason::Fatal),
         disarm(),
     ]);
 }
@@ -179,7 +179,7 @@ fn in_the_midst_of_a_budget() {
     host.at(3_000).timer().expect([open(3), arm(18_000)]);
     host.at(3_010).closed(3, http(401, None)).expect([
         disconnected(3, 1006, http(401, None), None),
-        failed(2, GiveUp::Fatal),
+        failed(2, FailReason::Fatal),
         disarm(),
     ]);
 }
@@ -252,7 +252,7 @@ fn the_outbox_stays() {
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(2)
         .closed(1, peer(1008))
-        .expect([disconnected(1, 1008, peer(1008), None), failed(0, GiveUp::Fatal)]);
+        .expect([disconnected(1, 1008, peer(1008), None), failed(0, FailReason::Fatal)]);
     host.at(3).send("2").expect([]);
     assert_eq!(host.client().outbox_len(), 2);
     host.at(600).connect().expect([open(2), arm(15_600)]);
@@ -268,7 +268,7 @@ fn the_dead_stay_dead() {
     host.network(true).expect([]);
     host.network(false).expect([]);
     host.network(true).expect([]);
-    assert!(matches!(host.state(), State::Failed { why: GiveUp::Fatal, .. }));
+    assert!(matches!(host.state(), State::Failed { why: FailReason::Fatal, .. }));
 }
 
 /// An application that calls `connect` whenever it hears of a failure does not hammer the gateway.
@@ -280,7 +280,7 @@ fn connect_after_it_respects_the_floor() {
     for conn in 1..=5 {
         host.at(now + 10).closed(conn, http(401, None)).expect([
             disconnected(conn, 1006, http(401, None), None),
-            failed(0, GiveUp::Fatal),
+            failed(0, FailReason::Fatal),
             disarm(),
         ]);
         host.at(now + 10).connect().expect([arm(now + 500)]);
@@ -305,7 +305,7 @@ fn connect_after_the_floor_is_done_at_once() {
     host.at(500).closed(1, http(401, None)).skip();
     host.at(500).connect().expect([open(2), arm(15_500)]);
 
-    let mut host = Host::new(Config { connect_floor: Duration::ZERO, ..config() });
+    let mut host = Host::new(Config { min_connect_interval: Duration::ZERO, ..config() });
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(0).closed(1, http(401, None)).skip();
     host.at(0).connect().expect([open(2), arm(15_000)]);
@@ -330,7 +330,7 @@ fn connect_after_it_has_a_full_budget() {
     host.at(1_000).timer().expect([open(2), arm(16_000)]);
     host.at(1_010).closed(2, http(401, None)).expect([
         disconnected(2, 1006, http(401, None), None),
-        failed(1, GiveUp::Fatal),
+        failed(1, FailReason::Fatal),
         disarm(),
     ]);
     host.at(2_000).connect().expect([open(3), arm(17_000)]);
@@ -338,7 +338,7 @@ fn connect_after_it_has_a_full_budget() {
     host.at(3_000).timer().expect([open(4), arm(18_000)]);
     host.at(3_000).closed(4, lost()).expect([
         disconnected(4, 1006, lost(), None),
-        failed(1, GiveUp::Attempts),
+        failed(1, FailReason::Attempts),
         disarm(),
     ]);
 }
@@ -351,7 +351,7 @@ fn while_offline_it_is_as_fatal() {
     host.at(1).network(false).expect([]);
     host.at(2).closed(1, http(403, None)).expect([
         disconnected(1, 1006, http(403, None), None),
-        failed(0, GiveUp::Fatal),
+        failed(0, FailReason::Fatal),
         disarm(),
     ]);
     host.at(3).network(true).expect([]);
@@ -365,7 +365,7 @@ fn during_a_shutdown() {
     host.at(2).shutdown(10_000).expect([ping(1, 2), arm(10_002)]);
     host.at(3).closed(1, peer(1008)).expect([
         disconnected(1, 1008, peer(1008), None),
-        failed(0, GiveUp::Fatal),
+        failed(0, FailReason::Fatal),
         shut_down(0, 0, 1),
         disarm(),
     ]);
@@ -381,16 +381,17 @@ fn volatile_messages_go_first() {
     host.at(2).closed(1, peer(1008)).expect([
         disconnected(1, 1008, peer(1008), None),
         given_up(1, "1", DropReason::ConnectionLost),
-        failed(0, GiveUp::Fatal),
+        failed(0, FailReason::Fatal),
     ]);
 }
 
 #[test]
 fn for_people() {
-    let texts = [GiveUp::Attempts, GiveUp::Elapsed, GiveUp::Fatal].map(|why| why.to_string());
+    let texts =
+        [FailReason::Attempts, FailReason::Elapsed, FailReason::Fatal].map(|why| why.to_string());
     assert_eq!(
         texts,
         ["max_attempts are used up", "max_elapsed is used up", "a retry would not help"]
     );
-    assert_eq!(Event::Failed { attempts: 0, why: GiveUp::Fatal }.name(), "ws-failed");
+    assert_eq!(Event::Failed { attempts: 0, why: FailReason::Fatal }.name(), "ws-failed");
 }

@@ -1,14 +1,14 @@
 //! A full outbox: what gives way, and who hears of it.
 
 use hermes_proto::{
-    Config, DropReason, Input, MessageId, Overflow,
-    Overflow::{DropNewest, DropOldest, Refuse},
+    Config, DropReason, Input, MessageId, OverflowPolicy,
+    OverflowPolicy::{DropNewest, DropOldest, Refuse},
     SendError,
 };
 use hermes_tests::*;
 
 /// Room for three messages and ten bytes; a window of four bytes.
-fn small(overflow: Overflow) -> Config {
+fn small(overflow: OverflowPolicy) -> Config {
     Config {
         overflow,
         outbox_max_messages: 3,

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use hermes_proto::{
-    Action, Actions, Client, Config, ConnId, DropReason, Event, Frame, GiveUp, MessageId, Outgoing,
-    SendError, Session, Start,
+    Action, Actions, Client, Config, ConnId, DropReason, Event, FailReason, Frame, MessageId,
+    Outgoing, SendError, Session, Start,
 };
 use hermes_tests::*;
 use serde_json::json;
@@ -204,7 +204,7 @@ fn what_was_not_flushed_goes_again_in_order_and_nothing_else_does() {
 #[test]
 fn nothing_is_lost_however_often_the_link_is() {
     let mut host =
-        Host::new(Config { max_attempts: None, connect_floor: Duration::ZERO, ..narrow() });
+        Host::new(Config { max_attempts: None, min_connect_interval: Duration::ZERO, ..narrow() });
     for text in ["11111111", "22222222", "33333333"] {
         host.at(0).send(text).expect([]);
     }
@@ -235,7 +235,7 @@ fn a_stop_and_a_failure_keep_the_outbox() {
     host.at(0).connect().expect([open(2), arm(15_000)]);
     host.at(0).closed(2, lost()).expect([
         disconnected(2, 1006, lost(), None),
-        failed(0, GiveUp::Attempts),
+        failed(0, FailReason::Attempts),
         disarm(),
     ]);
     host.at(1).send("2").expect([]);

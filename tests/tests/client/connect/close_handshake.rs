@@ -1,7 +1,7 @@
 //! The end of a connection: who began it, what it is called, and how long it may take.
 
 use hermes_proto::CloseReason::{self, Requested};
-use hermes_proto::close::{UpgradeError, Violation};
+use hermes_proto::reason::{UpgradeError, Violation};
 use hermes_proto::{Frame, Session, State};
 use hermes_tests::*;
 

@@ -1,6 +1,6 @@
 //! `disconnect()`, in every phase, and `connect()` right behind it.
 
-use hermes_proto::{CloseReason::Requested, Config, GiveUp, State};
+use hermes_proto::{CloseReason::Requested, Config, FailReason, State};
 use hermes_tests::*;
 
 /// No attempt is left: whatever would be a failure fails at once. A stop must not.
@@ -67,7 +67,7 @@ fn failure_is_forgotten() {
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(1).closed(1, lost()).expect([
         disconnected(1, 1006, lost(), None),
-        failed(0, GiveUp::Attempts),
+        failed(0, FailReason::Attempts),
         disarm(),
     ]);
     host.at(2).disconnect().expect([]);

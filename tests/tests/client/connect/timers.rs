@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
-use hermes_proto::{CloseReason::Requested, Config, Frame, GiveUp, Jitter, SendError, Timestamp};
+use hermes_proto::reason::Stage;
+use hermes_proto::{
+    CloseReason::Requested, Config, FailReason, Frame, Jitter, SendError, Timestamp,
+};
 use hermes_tests::*;
 
 /// A late look at the clock catches up with one step, and counts from now.
@@ -104,7 +106,7 @@ fn at_rest_there_is_no_timer() {
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(1).closed(1, lost()).expect([
         disconnected(1, 1006, lost(), None),
-        failed(0, GiveUp::Attempts),
+        failed(0, FailReason::Attempts),
         disarm(),
     ]);
     host.at(100_000).timer().expect([]);
@@ -114,7 +116,7 @@ fn at_rest_there_is_no_timer() {
     host.at(115_000).timer().expect([
         abandon(2),
         disconnected(2, 1006, reason, None),
-        failed(0, GiveUp::Attempts),
+        failed(0, FailReason::Attempts),
     ]);
 }
 

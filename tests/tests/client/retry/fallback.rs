@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, Actions, CloseReason, Config, ConnId, Endpoint, Event, GiveUp, Input, Session,
-    SessionDrop, Start, State, Transmit, Url,
+    Action, Actions, CloseReason, Config, ConnId, Endpoint, Event, FailReason, Input, Session,
+    SessionDropReason, Start, State, Transmit, Url,
 };
 use hermes_tests::*;
 
@@ -171,7 +171,7 @@ mod rotation {
         let now = on_to(&mut host, 0, 1, lost(), 1_000, B);
         host.at(now).closed(2, lost()).expect([
             disconnected(2, 1006, lost(), None),
-            failed(1, GiveUp::Attempts),
+            failed(1, FailReason::Attempts),
             disarm(),
         ]);
     }
@@ -381,7 +381,7 @@ mod a_session {
         host.at(now).closed(3, lost()).expect([
             disconnected(3, 1006, lost(), now + 4_000),
             forget(),
-            session_dropped(SessionDrop::ResumeFailed),
+            session_dropped(SessionDropReason::ResumeFailed),
             arm(now + 4_000),
         ]);
     }
@@ -419,7 +419,7 @@ mod fatal_ends {
         let now = on_to(&mut host, now, 2, http(404, None), 2_000, C);
         host.at(now).closed(3, http(403, None)).expect([
             disconnected(3, 1006, http(403, None), None),
-            failed(2, GiveUp::Fatal),
+            failed(2, FailReason::Fatal),
             disarm(),
         ]);
     }
@@ -438,7 +438,7 @@ mod fatal_ends {
         let now = on_to(&mut host, now, 7, lost(), 30_000, C);
         host.at(now).closed(8, http(401, None)).expect([
             disconnected(8, 1006, http(401, None), None),
-            failed(7, GiveUp::Fatal),
+            failed(7, FailReason::Fatal),
             disarm(),
         ]);
     }
@@ -451,7 +451,7 @@ mod fatal_ends {
         let now = on_to(&mut host, now, 2, http(401, None), 2_000, A);
         host.at(now).closed(3, http(401, None)).expect([
             disconnected(3, 1006, http(401, None), None),
-            failed(2, GiveUp::Fatal),
+            failed(2, FailReason::Fatal),
             disarm(),
         ]);
     }
@@ -479,7 +479,7 @@ mod fatal_ends {
         let now = on_to(&mut host, now, 3, http(401, None), 1_000, A);
         host.at(now).closed(4, http(401, None)).expect([
             disconnected(4, 1006, http(401, None), None),
-            failed(1, GiveUp::Fatal),
+            failed(1, FailReason::Fatal),
             disarm(),
         ]);
     }
@@ -491,7 +491,7 @@ mod fatal_ends {
         begin(&mut host, A);
         host.at(0).closed(1, http(401, None)).expect([
             disconnected(1, 1006, http(401, None), None),
-            failed(0, GiveUp::Attempts),
+            failed(0, FailReason::Attempts),
             disarm(),
         ]);
     }

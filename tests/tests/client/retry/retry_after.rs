@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::RetryAfter::{self, Seconds, UnixSeconds};
-use hermes_proto::{Action, CloseReason, Config, Event, GiveUp, Jitter, Start, State};
+use hermes_proto::reason::RetryAfter::{self, Seconds, UnixSeconds};
+use hermes_proto::{Action, CloseReason, Config, Event, FailReason, Jitter, Start, State};
 use hermes_tests::*;
 
 /// The wall clock at time 0, in seconds.
@@ -191,7 +191,7 @@ fn the_table_is_not_cut() {
 /// Only the peer's own code counts: what we fail a connection with asks for nothing.
 #[test]
 fn our_own_codes_do_not_ask() {
-    let violation = hermes_proto::close::Violation::FrameTooLarge { bytes: 1 << 40 };
+    let violation = hermes_proto::reason::Violation::FrameTooLarge { bytes: 1 << 40 };
     let reason = CloseReason::Protocol { violation };
     let config = Config { close_delays: [(1009, Duration::from_secs(60))].into(), ..quiet() };
     let mut host = Host::connected(config);
@@ -245,7 +245,7 @@ fn a_wish_spends_the_budget() {
     host.at(60_000).timer().expect([open(2), arm(75_000)]);
     host.closed(2, http(503, Seconds(60))).expect([
         disconnected(2, 1006, http(503, Seconds(60)), None),
-        failed(1, GiveUp::Attempts),
+        failed(1, FailReason::Attempts),
         disarm(),
     ]);
 }
@@ -259,7 +259,7 @@ fn a_wish_beyond_the_elapsed_time_ends_it() {
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(0).closed(1, http(503, Seconds(61))).expect([
         disconnected(1, 1006, http(503, Seconds(61)), None),
-        failed(0, GiveUp::Elapsed),
+        failed(0, FailReason::Elapsed),
         disarm(),
     ]);
 }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, Event, Frame, Input, Plaintext, Resume,
-    SendError, Session, SessionDrop, SessionInit, Start, State, Url,
+    Action, Actions, Client, CloseReason, Config, ConnId, Event, Frame, Input, PlaintextPolicy,
+    ResumeMode, SendError, Session, SessionDropReason, SessionInit, Start, State, Url,
 };
 use hermes_tests::*;
 
@@ -37,7 +37,7 @@ fn with(config: Config, session: Session) -> Host {
 
 /// Nothing goes out before `session-init`.
 fn wait() -> Config {
-    Config { resume: Resume::Wait, ..quiet() }
+    Config { resume: ResumeMode::Wait, ..quiet() }
 }
 
 /// A client that offered its session on connection 1, at time 1, with one message in its outbox.
@@ -79,7 +79,7 @@ fn connected_to(conn: u64, url: &str) -> Action {
 
 #[test]
 fn optimistic_is_the_default() {
-    assert_eq!(Config::default().resume, Resume::Optimistic);
+    assert_eq!(Config::default().resume, ResumeMode::Optimistic);
     let mut host = with(quiet(), session());
     host.at(0).send("1").expect([]);
     host.at(0).connect().expect([open(1), arm(15_000)]);
@@ -136,7 +136,7 @@ fn fences_wait_with_the_messages() {
         disarm(),
     ]);
     host.at(5).pong(1, 3).expect([]);
-    assert_eq!(host.client().stats().confirmed, 1);
+    assert_eq!(host.client().stats().acknowledged, 1);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_machine_that_slept_waits_again() {
 #[test]
 fn the_heartbeat_beats_on_while_it_waits() {
     let config =
-        Config { resume: Resume::Wait, resume_timeout: Duration::from_secs(60), ..config() };
+        Config { resume: ResumeMode::Wait, resume_timeout: Duration::from_secs(60), ..config() };
     let mut host = with(config, session());
     host.at(0).send("1").expect([]);
     host.at(0).connect().expect([open(1), arm(15_000)]);
@@ -269,7 +269,7 @@ fn the_heartbeat_beats_on_while_it_waits() {
     host.at(25_000).timer().expect([ping(1, 2), arm(35_000)]);
     // It proves that the peer is there, and nothing of messages.
     host.at(25_001).pong(1, 2).expect([arm(50_001)]);
-    assert_eq!(host.client().stats().confirmed, 0);
+    assert_eq!(host.client().stats().acknowledged, 0);
     host.at(50_001).timer().expect([ping(1, 3), arm(60_000)]);
     host.at(60_000).timer().expect([
         abandon(1),
@@ -403,7 +403,7 @@ fn a_session_that_is_too_old_is_dropped() {
     assert!(host.client().session().is_some());
     host.at(1).opened(1).expect([
         forget(),
-        session_dropped(SessionDrop::TooOld),
+        session_dropped(SessionDropReason::TooOld),
         send(1, 1, "1"),
         connected(1),
         disarm(),
@@ -427,7 +427,7 @@ fn a_session_of_that_very_age_is_not() {
 fn there_is_nothing_to_wait_for_where_it_was_dropped() {
     let mut host = with(Config { session_max_age: Some(Duration::ZERO), ..wait() }, session());
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    let actions = [forget(), session_dropped(SessionDrop::TooOld), connected(1), disarm()];
+    let actions = [forget(), session_dropped(SessionDropReason::TooOld), connected(1), disarm()];
     host.at(1).opened(1).expect(actions);
     host.at(2).send("1").expect([send(1, 1, "1")]);
 }
@@ -465,7 +465,7 @@ fn a_session_of_another_origin_keeps_its_age() {
 fn a_session_grows_old_while_there_is_no_connection() {
     let mut host = with(quiet(), session());
     host.at(30 * DAY + 1).connect().expect([open(1), arm(30 * DAY + 15_001)]);
-    let actions = [forget(), session_dropped(SessionDrop::TooOld), connected(1), disarm()];
+    let actions = [forget(), session_dropped(SessionDropReason::TooOld), connected(1), disarm()];
     host.at(30 * DAY + 2).opened(1).expect(actions);
 }
 
@@ -558,7 +558,7 @@ fn offer(host: &mut Host, conn: u64) {
 #[track_caller]
 fn is_dropped(host: &mut Host) {
     let actions = host.take();
-    let dropped = [forget(), session_dropped(SessionDrop::ResumeFailed)];
+    let dropped = [forget(), session_dropped(SessionDropReason::ResumeFailed)];
     assert!(matches!(actions[0], Action::Emit(Event::Disconnected { .. })), "{actions:?}");
     assert_eq!(actions[1..3], dropped);
     assert_eq!(host.client().session(), None);
@@ -585,7 +585,7 @@ fn a_session_that_can_not_be_resumed_is_dropped() {
     host.at(61_003).closed(2, peer(4000)).expect([
         disconnected(2, 4000, peer(4000), 63_003),
         forget(),
-        session_dropped(SessionDrop::ResumeFailed),
+        session_dropped(SessionDropReason::ResumeFailed),
         arm(63_003),
     ]);
     // The next one is a new one.
@@ -628,7 +628,7 @@ fn without_a_limit_it_is_offered_for_ever() {
 /// gateway would be asked every few seconds for ever, and nothing would ever be sent.
 #[test]
 fn an_answer_that_does_not_come_is_a_failure() {
-    let mut host = with(Config { resume: Resume::Wait, ..two() }, session());
+    let mut host = with(Config { resume: ResumeMode::Wait, ..two() }, session());
     for conn in 1..=2 {
         offer(&mut host, conn);
         host.at(60_000 * conn + 10_000).timer();
@@ -636,7 +636,7 @@ fn an_answer_that_does_not_come_is_a_failure() {
         let gone =
             disconnected(conn, 1006, timeout(Stage::Resume), 60_000 * conn + 10_000 + 1_000 * conn);
         assert_eq!(actions[..2], [abandon(conn), gone]);
-        let rest = [forget(), session_dropped(SessionDrop::ResumeFailed)];
+        let rest = [forget(), session_dropped(SessionDropReason::ResumeFailed)];
         assert_eq!(actions[2..actions.len() - 1] == rest, conn == 2, "{actions:?}");
     }
 }
@@ -778,8 +778,8 @@ fn it_is_dropped_with_the_last_attempt() {
     host.closed(1, lost()).expect([
         disconnected(1, 1006, lost(), None),
         forget(),
-        session_dropped(SessionDrop::ResumeFailed),
-        failed(0, hermes_proto::GiveUp::Attempts),
+        session_dropped(SessionDropReason::ResumeFailed),
+        failed(0, hermes_proto::FailReason::Attempts),
     ]);
 }
 
@@ -790,13 +790,13 @@ const WARNING: &str = "the session with ws://gateway.test travels in the clear; 
 const REFUSAL: &str = "no session with ws://gateway.test: it would travel in the clear, and \
                        plaintext_session is \"refuse\"; use wss://";
 
-fn plaintext(policy: Plaintext) -> Config {
+fn plaintext(policy: PlaintextPolicy) -> Config {
     Config { plaintext_session: policy, ..quiet() }
 }
 
 #[test]
 fn allowed_in_the_clear() {
-    let mut host = with(plaintext(Plaintext::Allow), session());
+    let mut host = with(plaintext(PlaintextPolicy::Allow), session());
     host.at(0).connect().skip();
     host.at(1).opened(1).expect([resume(1, "t"), connected(1), disarm()]);
     let issued = Session { saved_at: UNIX_MS + 2, ..session() };
@@ -805,8 +805,8 @@ fn allowed_in_the_clear() {
 
 #[test]
 fn warned_of_once() {
-    assert_eq!(Config::default().plaintext_session, Plaintext::Warn);
-    let mut host = with(plaintext(Plaintext::Warn), session());
+    assert_eq!(Config::default().plaintext_session, PlaintextPolicy::Warn);
+    let mut host = with(plaintext(PlaintextPolicy::Warn), session());
     host.at(0).send("1").expect([]);
     host.at(0).connect().expect([open(1), arm(15_000)]);
     let first = [warning(WARNING), resume(1, "t"), send(1, 2, "1"), connected(1), disarm()];
@@ -826,7 +826,7 @@ fn warned_of_once() {
 /// Before there is a session there is nothing to warn of.
 #[test]
 fn warned_of_with_the_first_session() {
-    let mut host = Host::new(plaintext(Plaintext::Warn));
+    let mut host = Host::new(plaintext(PlaintextPolicy::Warn));
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(1).opened(1).expect([connected(1), disarm()]);
     host.at(2).text(1, r#"{"type":"session-init"}"#).expect([event(r#"{"type":"session-init"}"#)]);
@@ -836,7 +836,7 @@ fn warned_of_with_the_first_session() {
 
 #[test]
 fn refused_in_the_clear() {
-    let config = Config { resume: Resume::Wait, ..plaintext(Plaintext::Refuse) };
+    let config = Config { resume: ResumeMode::Wait, ..plaintext(PlaintextPolicy::Refuse) };
     let mut host = with(config, session());
     host.at(0).send("1").expect([]);
     host.at(0).connect().expect([open(1), arm(15_000)]);
@@ -855,7 +855,7 @@ fn refused_in_the_clear() {
 
 #[test]
 fn refused_with_the_first_session() {
-    let mut host = Host::new(plaintext(Plaintext::Refuse));
+    let mut host = Host::new(plaintext(PlaintextPolicy::Refuse));
     host.at(0).connect().skip();
     host.at(1).opened(1).expect([connected(1), disarm()]);
     host.at(2).text(1, INIT).expect([warning(REFUSAL), event(INIT)]);
@@ -875,7 +875,9 @@ fn loopback_and_tls_are_private() {
         "ws://127.9.9.9/",
         "ws://[::1]:8080/",
     ] {
-        for plaintext_session in [Plaintext::Allow, Plaintext::Warn, Plaintext::Refuse] {
+        for plaintext_session in
+            [PlaintextPolicy::Allow, PlaintextPolicy::Warn, PlaintextPolicy::Refuse]
+        {
             let parsed = Url::parse(url).expect("it is one");
             let mine = Session { origin: Some(parsed.origin().into()), ..session() };
             let config = Config { plaintext_session, heartbeat_interval: None, ..Config::new(url) };
@@ -903,7 +905,7 @@ fn others_are_not_private() {
         let parsed = Url::parse(url).expect("it is one");
         let mine = Session { origin: Some(parsed.origin().into()), ..session() };
         let config = Config {
-            plaintext_session: Plaintext::Refuse,
+            plaintext_session: PlaintextPolicy::Refuse,
             heartbeat_interval: None,
             ..Config::new(url)
         };
@@ -918,13 +920,13 @@ fn others_are_not_private() {
 /// A session that is too old is dropped without a word about how it would travel.
 #[test]
 fn no_warning_for_what_is_not_sent() {
-    let mut host = with(plaintext(Plaintext::Warn), saved(31 * DAY));
+    let mut host = with(plaintext(PlaintextPolicy::Warn), saved(31 * DAY));
     host.at(0).connect().skip();
-    let actions = [forget(), session_dropped(SessionDrop::TooOld), connected(1), disarm()];
+    let actions = [forget(), session_dropped(SessionDropReason::TooOld), connected(1), disarm()];
     host.at(1).opened(1).expect(actions);
     let other = Session { origin: Some("wss://gateway.test".into()), ..session() };
     for session in [other, Session { token: String::new(), ..session() }] {
-        let mut host = with(plaintext(Plaintext::Warn), session);
+        let mut host = with(plaintext(PlaintextPolicy::Warn), session);
         host.at(0).connect().skip();
         host.at(1).opened(1).expect([connected(1), disarm()]);
     }
@@ -932,7 +934,7 @@ fn no_warning_for_what_is_not_sent() {
 
 #[test]
 fn warnings_withhold_the_token() {
-    for policy in [Plaintext::Warn, Plaintext::Refuse] {
+    for policy in [PlaintextPolicy::Warn, PlaintextPolicy::Refuse] {
         let secret = Session { token: "s3cret".into(), ..session() };
         let mut host = with(plaintext(policy), secret);
         host.at(0).connect().skip();

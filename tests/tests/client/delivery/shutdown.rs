@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, CloseReason, Config, ConnId, Credentials, Delivery, DropReason, Event, Frame, GiveUp,
-    Input, Receipts, Resume, SendError, Session, Start, State,
+    Action, CloseReason, Config, ConnId, Credentials, Delivery, DropReason, Event, FailReason,
+    Frame, Input, Receipts, ResumeMode, SendError, Session, Start, State,
 };
 use hermes_tests::ws::Dice;
 use hermes_tests::*;
@@ -75,7 +75,7 @@ fn a_client_that_has_failed() {
     let mut host = Host::new(Config { max_attempts: Some(0), ..quiet() });
     host.at(0).send("1").expect([]);
     host.at(0).connect().skip();
-    let gone = [disconnected(1, 1006, lost(), None), failed(0, GiveUp::Attempts), disarm()];
+    let gone = [disconnected(1, 1006, lost(), None), failed(0, FailReason::Attempts), disarm()];
     host.at(1).closed(1, lost()).expect(gone);
     host.at(2).shutdown(1_000).expect([shut_down(0, 0, 1)]);
     assert!(matches!(host.state(), State::Failed { .. }));
@@ -174,9 +174,9 @@ fn what_is_left_is_sent_proven_and_then_the_connection_closed() {
     host.at(6).flushed(1, 1).expect([send(1, 3, "2")]);
     host.at(7).flushed(1, 3).expect([]);
     // The outbox is empty, and nobody knows whether it arrived.
-    host.at(8).pong(1, 2).expect([received(1, 1), ping(1, 4)]);
+    host.at(8).pong(1, 2).expect([acknowledged(1, 1), ping(1, 4)]);
     host.at(9).flushed(1, 4).expect([]);
-    host.at(10).pong(1, 4).expect([received(2, 2), close(1, 1000), arm(5_010)]);
+    host.at(10).pong(1, 4).expect([acknowledged(2, 2), close(1, 1000), arm(5_010)]);
     refuses(&mut host);
     host.at(11).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(2, 0, 0), disarm()]);
 }
@@ -188,7 +188,7 @@ fn what_was_written_before_is_proven_too() {
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(2).flushed(1, 1).expect([]);
     host.at(4_000).shutdown(1_000).expect([ping(1, 2), arm(5_000)]);
-    let rest = [received(1, 1), close(1, 1000)];
+    let rest = [acknowledged(1, 1), close(1, 1000)];
     host.at(4_010).pong(1, 2).expect(rest);
     host.at(4_020).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
 }
@@ -196,10 +196,10 @@ fn what_was_written_before_is_proven_too() {
 /// One is out already; its answer is waited for, and that is all.
 #[test]
 fn a_fence_that_is_out_serves() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..quiet() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..quiet() });
     host.at(1).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(2).shutdown(1_000).expect([arm(1_002)]);
-    let rest = [written(1, 1), received(1, 1), close(1, 1000)];
+    let rest = [written(1, 1), acknowledged(1, 1), close(1, 1000)];
     host.at(3).pong(1, 2).expect(rest);
     host.at(4).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
 }
@@ -213,7 +213,7 @@ fn a_heartbeat_that_is_out_does_not_serve() {
     host.at(25_002).flushed(1, 2).expect([]);
     host.at(25_003).shutdown(5_000).expect([arm(30_003)]);
     host.at(25_004).pong(1, 1).expect([ping(1, 3)]);
-    host.at(25_005).pong(1, 3).expect([received(1, 1), close(1, 1000)]);
+    host.at(25_005).pong(1, 3).expect([acknowledged(1, 1), close(1, 1000)]);
     host.at(25_006).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
 }
 
@@ -226,7 +226,7 @@ fn a_connection_to_come_takes_the_outbox() {
     refuses(&mut host);
     let sends = [send(1, 1, "1"), ping(1, 2), connected(1), arm(20_005)];
     host.at(6).opened(1).expect(sends);
-    host.at(7).pong(1, 2).expect([received(1, 1), close(1, 1000), arm(5_007)]);
+    host.at(7).pong(1, 2).expect([acknowledged(1, 1), close(1, 1000), arm(5_007)]);
     host.at(8).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
 }
 
@@ -243,7 +243,7 @@ fn so_does_the_next_attempt() {
     host.at(1_002).closed(2, unreachable()).expect(gone);
     host.at(3_002).timer().expect([open(3), arm(18_002)]);
     host.at(3_003).opened(3).expect([send(3, 1, "1"), ping(3, 2), connected(3), arm(60_005)]);
-    host.at(3_004).pong(3, 2).expect([received(1, 1), close(3, 1000), arm(8_004)]);
+    host.at(3_004).pong(3, 2).expect([acknowledged(1, 1), close(3, 1000), arm(8_004)]);
     host.at(3_005).closed(3, peer(1000)).expect([ended(3, 1000), shut_down(1, 0, 0), disarm()]);
 }
 
@@ -263,7 +263,7 @@ fn the_peer_closes_and_something_is_left() {
     host.at(1_008).timer().expect([open(2), arm(16_008)]);
     let sends = [send(2, 1, "2"), ping(2, 2), connected(2), arm(60_006)];
     host.at(1_009).opened(2).expect(sends);
-    host.at(1_010).pong(2, 2).expect([received(2, 2), close(2, 1000), arm(6_010)]);
+    host.at(1_010).pong(2, 2).expect([acknowledged(2, 2), close(2, 1000), arm(6_010)]);
     host.at(1_011).closed(2, peer(1000)).expect([ended(2, 1000), shut_down(1, 1, 0), disarm()]);
 }
 
@@ -281,7 +281,7 @@ fn without_a_network_it_is_held_until_there_is_one_or_the_time_is_over() {
     host.at(1_000).network(true).expect([open(1), arm(16_000)]);
     let sends = [send(1, 1, "1"), ping(1, 2), connected(1), arm(60_005)];
     host.at(1_001).opened(1).expect(sends);
-    host.at(1_002).pong(1, 2).expect([received(1, 1), close(1, 1000), arm(6_002)]);
+    host.at(1_002).pong(1, 2).expect([acknowledged(1, 1), close(1, 1000), arm(6_002)]);
     host.at(1_003).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
 
     let mut host = offline();
@@ -298,7 +298,7 @@ fn waiting_for_session() -> Host {
         origin: Some(ORIGIN.into()),
     };
     let start = Start { session: Some(session), ..start() };
-    let mut host = Host::start(Config { resume: Resume::Wait, ..quiet() }, start);
+    let mut host = Host::start(Config { resume: ResumeMode::Wait, ..quiet() }, start);
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(1).opened(1).expect([resume(1, "t"), connected(1), arm(10_001)]);
     host
@@ -312,7 +312,7 @@ fn the_session_is_waited_for_where_something_is_left() {
     host.at(2).send("1").expect([]);
     host.at(3).shutdown(5_000).expect([arm(5_003)]);
     host.at(4).text(1, INIT).expect([event(INIT), send(1, 2, "1"), ping(1, 3)]);
-    host.at(5).pong(1, 3).expect([received(1, 1), close(1, 1000)]);
+    host.at(5).pong(1, 3).expect([acknowledged(1, 1), close(1, 1000)]);
     assert_eq!(host.client().deadline(), Some(ms(5_003)), "less than close_timeout is left");
     host.at(6).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
 }
@@ -412,7 +412,7 @@ fn the_closing_handshake_is_within_the_time() {
     let mut host = Host::connected(quiet());
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(2).shutdown(1_000).expect([ping(1, 2), arm(1_002)]);
-    host.at(900).pong(1, 2).expect([received(1, 1), close(1, 1000)]);
+    host.at(900).pong(1, 2).expect([acknowledged(1, 1), close(1, 1000)]);
     host.at(1_001).timer().expect([arm(1_002)]);
     host.at(1_002).timer().expect([abandon(1), ended(1, 1006), shut_down(1, 0, 0)]);
 }
@@ -423,7 +423,7 @@ fn the_closing_handshake_has_its_own_time_too() {
     let mut host = Host::connected(quiet());
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(2).shutdown(60_000).expect([ping(1, 2), arm(60_002)]);
-    host.at(900).pong(1, 2).expect([received(1, 1), close(1, 1000), arm(5_900)]);
+    host.at(900).pong(1, 2).expect([acknowledged(1, 1), close(1, 1000), arm(5_900)]);
     host.at(5_900).timer().expect([abandon(1), ended(1, 1006), shut_down(1, 0, 0)]);
 }
 
@@ -445,7 +445,7 @@ fn proof_in_the_last_moment() {
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(2).shutdown(1_000).expect([ping(1, 2), arm(1_002)]);
     host.at(1_002).pong(1, 2).expect([
-        received(1, 1),
+        acknowledged(1, 1),
         abandon(1),
         ended(1, 1006),
         shut_down(1, 0, 0),
@@ -495,9 +495,9 @@ fn the_report_is_since_the_first_call() {
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(1).send("2").expect([]);
     host.at(2).shutdown(60_000).expect([ping(1, 2), arm(60_002)]);
-    host.at(3).pong(1, 2).expect([received(1, 1), send(1, 3, "2"), ping(1, 4)]);
+    host.at(3).pong(1, 2).expect([acknowledged(1, 1), send(1, 3, "2"), ping(1, 4)]);
     host.at(4).shutdown(30_000).expect([arm(30_004)]);
-    host.at(5).pong(1, 4).expect([received(2, 2), close(1, 1000), arm(5_005)]);
+    host.at(5).pong(1, 4).expect([acknowledged(2, 2), close(1, 1000), arm(5_005)]);
     host.at(6).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(2, 0, 0), disarm()]);
 }
 
@@ -515,7 +515,7 @@ fn one_after_the_other() {
     let mut host = Host::connected(quiet());
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(2).shutdown(1_000).expect([ping(1, 2), arm(1_002)]);
-    host.at(3).pong(1, 2).expect([received(1, 1), close(1, 1000)]);
+    host.at(3).pong(1, 2).expect([acknowledged(1, 1), close(1, 1000)]);
     host.at(4).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
     // Each has a report of its own.
     host.at(5).shutdown(1_000).expect([shut_down(0, 0, 0)]);
@@ -523,7 +523,7 @@ fn one_after_the_other() {
     host.at(7).opened(2).expect([connected(2), disarm()]);
     host.at(8).send("2").expect([send(2, 1, "2")]);
     host.at(9).shutdown(1_000).expect([ping(2, 2), arm(1_009)]);
-    host.at(10).pong(2, 2).expect([received(2, 2), close(2, 1000)]);
+    host.at(10).pong(2, 2).expect([acknowledged(2, 2), close(2, 1000)]);
     host.at(11).closed(2, peer(1000)).expect([ended(2, 1000), shut_down(1, 0, 0), disarm()]);
 }
 
@@ -537,7 +537,7 @@ fn connect_takes_it_back() {
     // No report, and no receipts that nobody asked for.
     host.at(5).pong(1, 2).expect([]);
     host.at(6).flushed(1, 3).expect([]);
-    assert_eq!(host.client().stats().confirmed, 1);
+    assert_eq!(host.client().stats().acknowledged, 1);
     host.at(9_000).timer().expect([]);
     host.at(9_001).closed(1, lost()).expect([disconnected(1, 1006, lost(), 10_001), arm(10_001)]);
 }
@@ -609,7 +609,7 @@ fn shutdown_after_a_connect_during_the_closing_handshake() {
         arm(15_008),
     ]);
     host.at(9).opened(2).expect([send(2, 1, "1"), ping(2, 2), connected(2), arm(60_007)]);
-    host.at(10).pong(2, 2).expect([received(1, 1), close(2, 1000), arm(5_010)]);
+    host.at(10).pong(2, 2).expect([acknowledged(1, 1), close(2, 1000), arm(5_010)]);
     host.at(11).closed(2, peer(1000)).expect([ended(2, 1000), shut_down(1, 0, 0), disarm()]);
 }
 
@@ -715,7 +715,7 @@ fn the_connection_is_lost_with_some_written() {
     let sends = [send(2, 1, "2"), send(2, 2, "3"), ping(2, 3), connected(2), arm(60_002)];
     host.at(1_005).opened(2).expect(sends);
     host.at(1_006).flushed(2, 3).expect([]);
-    host.at(1_007).pong(2, 3).expect([received(2, 3), close(2, 1000), arm(6_007)]);
+    host.at(1_007).pong(2, 3).expect([acknowledged(2, 3), close(2, 1000), arm(6_007)]);
     host.at(1_008).closed(2, peer(1000)).expect([ended(2, 1000), shut_down(2, 1, 0), disarm()]);
 }
 
@@ -734,7 +734,7 @@ fn at_least_once_the_connection_is_lost_with_all_written() {
     host.at(1_004).timer().expect([open(2), arm(16_004)]);
     host.at(1_005).opened(2).expect([send(2, 1, "1"), ping(2, 2), connected(2), arm(60_002)]);
     host.at(1_006).flushed(2, 2).expect([]);
-    host.at(1_007).pong(2, 2).expect([received(1, 1), close(2, 1000), arm(6_007)]);
+    host.at(1_007).pong(2, 2).expect([acknowledged(1, 1), close(2, 1000), arm(6_007)]);
     host.at(1_008).closed(2, peer(1000)).expect([ended(2, 1000), shut_down(1, 0, 0), disarm()]);
 }
 
@@ -772,7 +772,7 @@ fn attempts_run_out() {
     host.at(1_002).timer().expect([open(2), arm(16_002)]);
     host.at(1_003).closed(2, unreachable()).expect([
         disconnected(2, 1006, unreachable(), None),
-        failed(1, GiveUp::Attempts),
+        failed(1, FailReason::Attempts),
         shut_down(0, 0, 1),
         disarm(),
     ]);
@@ -789,7 +789,7 @@ fn the_gateway_will_have_none_of_it() {
     host.at(4).closed(1, peer(1008)).expect([
         disconnected(1, 1008, peer(1008), None),
         in_doubt(1, 1, false),
-        failed(0, GiveUp::Fatal),
+        failed(0, FailReason::Fatal),
         shut_down(0, 1, 1),
         disarm(),
     ]);
@@ -808,7 +808,7 @@ fn a_dead_link_is_noticed_as_ever() {
     ]);
     host.at(36_000).timer().expect([open(2), arm(51_000)]);
     host.at(36_001).opened(2).expect([send(2, 1, "1"), ping(2, 2), connected(2), arm(60_002)]);
-    host.at(36_002).pong(2, 2).expect([received(1, 1), close(2, 1000), arm(41_002)]);
+    host.at(36_002).pong(2, 2).expect([acknowledged(1, 1), close(2, 1000), arm(41_002)]);
     host.at(36_003).closed(2, peer(1000)).expect([ended(2, 1000), shut_down(1, 0, 0), disarm()]);
 }
 
@@ -858,7 +858,7 @@ fn what_arrives_meanwhile_is_told() {
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(2).shutdown(60_000).expect([ping(1, 2), arm(60_002)]);
     host.at(3).text(1, r#"{"type":"chat"}"#).expect([event(r#"{"type":"chat"}"#)]);
-    host.at(4).pong(1, 2).expect([received(1, 1), close(1, 1000), arm(5_004)]);
+    host.at(4).pong(1, 2).expect([acknowledged(1, 1), close(1, 1000), arm(5_004)]);
     host.at(5).text(1, "0").expect([event("0")]);
     host.at(6).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
 }
@@ -866,9 +866,9 @@ fn what_arrives_meanwhile_is_told() {
 /// What was proven, or in doubt, before the call is not in the report.
 #[test]
 fn the_report_is_since_the_call() {
-    let mut host = Host::connected(Config { receipts: Receipts::Received, ..quiet() });
+    let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..quiet() });
     host.at(1).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    host.at(2).pong(1, 2).expect([written(1, 1), received(1, 1)]);
+    host.at(2).pong(1, 2).expect([written(1, 1), acknowledged(1, 1)]);
     host.at(3).send("2").expect([send(1, 3, "2"), ping(1, 4)]);
     host.at(4).flushed(1, 4).expect([written(2, 2)]);
     let gone = [disconnected(1, 1006, lost(), 1_005), in_doubt(2, 2, false), arm(1_005)];
@@ -877,10 +877,10 @@ fn the_report_is_since_the_call() {
     host.at(7).shutdown(60_000).expect([]);
     host.at(1_005).timer().expect([open(2), arm(16_005)]);
     host.at(1_006).opened(2).expect([send(2, 1, "3"), ping(2, 2), connected(2), arm(60_007)]);
-    let rest = [written(3, 3), received(3, 3), close(2, 1000), arm(6_007)];
+    let rest = [written(3, 3), acknowledged(3, 3), close(2, 1000), arm(6_007)];
     host.at(1_007).pong(2, 2).expect(rest);
     host.at(1_008).closed(2, peer(1000)).expect([ended(2, 1000), shut_down(1, 0, 0), disarm()]);
-    assert_eq!((host.client().stats().confirmed, host.client().stats().in_doubt), (2, 1));
+    assert_eq!((host.client().stats().acknowledged, host.client().stats().in_doubt), (2, 1));
 }
 
 /// A call during the drain, and one after it.
@@ -895,7 +895,7 @@ fn send_works_again_once_it_is_over() {
     assert_eq!(error.to_string(), "the client is shutting down");
     assert_eq!(error.into_frame(), Some(Frame::Text("9".into())));
     host.expect([]);
-    host.at(3).pong(1, 2).expect([received(1, 1), close(1, 1000)]);
+    host.at(3).pong(1, 2).expect([acknowledged(1, 1), close(1, 1000)]);
     host.at(4).closed(1, peer(1000)).expect([ended(1, 1000), shut_down(1, 0, 0), disarm()]);
     // For the next connection.
     host.at(5).send("2").expect([]);
@@ -986,8 +986,8 @@ impl Story {
         for action in self.host.take() {
             match action {
                 Action::Send { payload: Frame::Ping(data), .. } => self.ping = data.to_vec(),
-                Action::Emit(Event::ShutDown { received, in_doubt, unsent }) => {
-                    self.reports.push([received, in_doubt, unsent]);
+                Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent }) => {
+                    self.reports.push([acknowledged, in_doubt, unsent]);
                 }
                 _ => {}
             }
@@ -1006,7 +1006,7 @@ fn it_ends_in_time_with_one_report() {
             deaf(),
             config(),
             Config { unflushed_max_bytes: 1, max_attempts: Some(1), ..at_least_once() },
-            Config { resume: Resume::Wait, ..config() },
+            Config { resume: ResumeMode::Wait, ..config() },
         ];
         let host = Host::new(dice.pick(&configs).clone());
         let mut story = Story { host, dice, now: 0, ping: Vec::new(), reports: Vec::new() };
@@ -1030,9 +1030,9 @@ fn it_ends_in_time_with_one_report() {
         let (client, state) = (story.host.client(), story.host.state());
         assert!(matches!(state, State::Idle | State::Failed { .. }), "{state:?}");
         assert_eq!(client.conn(), None);
-        let [received, in_doubt, unsent] = story.reports[0];
+        let [acknowledged, in_doubt, unsent] = story.reports[0];
         let (after, left) = (client.stats(), client.outbox_len() as u64);
-        assert_eq!(received, after.confirmed - before.confirmed);
+        assert_eq!(acknowledged, after.acknowledged - before.acknowledged);
         match client.config().delivery {
             Delivery::AtMostOnce => {
                 assert_eq!((in_doubt, unsent), (after.in_doubt - before.in_doubt, left));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{Config, ConnId, Credentials, Input};
 use hermes_tests::*;
 

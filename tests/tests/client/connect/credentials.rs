@@ -5,10 +5,10 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use hermes_proto::close::Stage;
+use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, Actions, CloseReason, Config, ConnId, Credentials, Delivery, Endpoint, Event, Frame,
-    GiveUp, Input, Plaintext, Session, Start, State, Transmit, Url,
+    Action, Actions, CloseReason, Config, ConnId, Credentials, Delivery, Endpoint, Event,
+    FailReason, Frame, Input, PlaintextPolicy, Session, Start, State, Transmit, Url,
 };
 use hermes_tests::ws::{reply_to, sent};
 use hermes_tests::*;
@@ -171,7 +171,7 @@ fn failures_use_the_budget() {
     host.at(31_000).timer().expect([
         abandon(2),
         disconnected(2, 1006, timeout(Stage::Credentials), None),
-        failed(1, GiveUp::Attempts),
+        failed(1, FailReason::Attempts),
     ]);
     host.at(40_000).connect().expect([ask_credentials(3), arm(70_000)]);
 }
@@ -210,7 +210,7 @@ fn credentials_that_are_refused_are_no_reason_to_give_up() {
     // Others than those may be of no more use.
     host.at(1_004).closed(2, http(403, None)).expect([
         disconnected(2, 1006, http(403, None), None),
-        failed(1, GiveUp::Fatal),
+        failed(1, FailReason::Fatal),
         disarm(),
     ]);
 }
@@ -421,7 +421,7 @@ mod tokens {
 
     #[test]
     fn are_as_secret_as_others() {
-        let config = Config { plaintext_session: Plaintext::Refuse, ..asking() };
+        let config = Config { plaintext_session: PlaintextPolicy::Refuse, ..asking() };
         let mut host = asked(config);
         host.at(1).credentials(1, token("fresh")).expect([open(1), arm(15_001)]);
         match host.at(2).opened(1).take().as_slice() {

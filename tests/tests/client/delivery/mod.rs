@@ -1,0 +1,11 @@
+//! Messages, from the outbox to their acknowledgement.
+
+mod at_least_once;
+mod fence;
+mod json;
+mod outbox;
+mod overflow;
+mod receipts;
+mod shutdown;
+mod ttl;
+mod volatile;

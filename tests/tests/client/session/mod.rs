@@ -1,0 +1,4 @@
+//! The session: saved, offered, resumed, forgotten.
+
+mod resume;
+mod saved;
