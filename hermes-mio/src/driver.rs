@@ -16,7 +16,7 @@ use crate::events::Events;
 use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::member::{Member, Shared, Standing};
-use crate::resolve::Lookups;
+use crate::net::resolve::Lookups;
 use crate::timers::Timers;
 use crate::{Error, FleetOptions, Options};
 

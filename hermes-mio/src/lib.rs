@@ -248,9 +248,7 @@ struct Readme;
 mod alarm;
 mod client;
 mod clock;
-mod connecting;
 mod credentials;
-mod dial;
 mod driver;
 mod error;
 mod events;
@@ -259,23 +257,15 @@ mod fleet;
 pub mod gateway;
 mod inbox;
 mod line;
-mod link;
 mod log;
 mod member;
-mod network;
+mod net;
 mod options;
-mod proxy;
-mod race;
 mod record;
-mod resolve;
 mod sender;
-mod sockets;
-mod store;
+mod session_store;
 mod timers;
 mod timings;
-#[cfg(feature = "tls")]
-mod tls;
-mod transport;
 
 pub use hermes_proto as proto;
 // What every application names.
@@ -289,11 +279,11 @@ pub use driver::{Driver, MemberId, MemberMut, ReadBuffer};
 pub use error::Error;
 pub use fleet::{Fleet, FleetOptions};
 pub use member::Member;
+pub use net::proxy::Proxy;
+#[cfg(feature = "tls")]
+pub use net::tls::Tls;
 pub use options::Options;
-pub use proxy::Proxy;
 pub use record::{Recording, Tap};
 pub use sender::{EnqueueError, Sender};
-pub use store::{FileStore, MemoryStore, SessionStore, StoreError};
+pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};
 pub use timings::Timings;
-#[cfg(feature = "tls")]
-pub use tls::Tls;

@@ -14,23 +14,23 @@ use hermes_proto::{
 use mio::{Registry, Token};
 use serde::Serialize;
 
-#[cfg(unix)]
-use crate::connecting::Connecting;
-use crate::connecting::Progress;
 use crate::credentials::Provider;
 use crate::driver::{MemberId, ReadBuffer, Told};
 use crate::events::Events;
 use crate::inbox::Inbox;
 use crate::line::Line;
-use crate::link::{Link, Stream, Wish};
-use crate::network::{Hop, Network};
+use crate::net::connection::{Link, Stream, Wish};
+use crate::net::connector::{Hop, Network};
+#[cfg(unix)]
+use crate::net::handshake::Connecting;
+use crate::net::handshake::Progress;
+use crate::net::resolve::{Found, Lookups};
+#[cfg(unix)]
+use crate::net::transport::Transport;
+use crate::net::transport::{Slot, ended_by};
 use crate::options::SENDER_CAPACITY;
-use crate::resolve::{Found, Lookups};
 use crate::sender::{Gate, Queue};
 use crate::timings::{Step, Stopwatch};
-#[cfg(unix)]
-use crate::transport::Transport;
-use crate::transport::{Slot, ended_by};
 use crate::{Error, Options, Sender, SessionStore, StoreError, Tap, Timings, log};
 
 /// One of a [`Driver`](crate::Driver)'s clients, and what there is to know of it. Commands are

@@ -11,8 +11,8 @@ use std::time::Duration;
 use hermes_proto::{Config, Credentials, Url};
 
 use crate::credentials::Provider;
-use crate::network::Network;
-use crate::resolve::Resolver;
+use crate::net::connector::Network;
+use crate::net::resolve::Resolver;
 use crate::{Proxy, SessionStore, Tap};
 
 /// What a client is made of: the protocol's

@@ -14,7 +14,7 @@ use self::http::Connect;
 pub(crate) use self::server::{Kind, Server};
 use self::socks5::Socks5;
 use crate::Error;
-use crate::resolve::Host;
+use crate::net::resolve::Host;
 
 /// Which proxy leads to which gateway.
 ///

@@ -9,12 +9,12 @@ use std::time::Duration;
 use hermes_proto::{CloseReason, Config, ConfigError, Url};
 
 use crate::Error;
-use crate::connecting::{Connecting, Layer, With};
-use crate::dial::Dial;
-use crate::proxy::{Kind, Proxy, Server, Tunnel};
-use crate::race::Race;
-use crate::resolve::{Host, Resolver};
-use crate::sockets::Sockets;
+use crate::net::dial::Dial;
+use crate::net::handshake::{Connecting, Layer, With};
+use crate::net::happy_eyeballs::Race;
+use crate::net::proxy::{Kind, Proxy, Server, Tunnel};
+use crate::net::resolve::{Host, Resolver};
+use crate::net::socket_options::Sockets;
 
 /// How connections are made.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use fluent_uri::Uri;
 use fluent_uri::pct_enc::EStr;
 use fluent_uri::pct_enc::encoder::Userinfo;
 
-use crate::resolve::Host;
+use crate::net::resolve::Host;
 
 /// A proxy.
 #[derive(Clone, PartialEq, Eq)]

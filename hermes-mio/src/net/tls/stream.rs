@@ -9,7 +9,7 @@ use rustls::pki_types::{IpAddr, ServerName};
 use rustls::{ClientConfig, ClientConnection};
 
 use super::verify::explain;
-use crate::transport::{Slot, Transport};
+use crate::net::transport::{Slot, Transport};
 
 /// A stream in TLS: first its [handshake](Self::shake_hands), then reads and writes.
 pub(crate) struct TlsStream {

@@ -7,10 +7,10 @@ use std::vec;
 use hermes_proto::reason::Stage;
 use hermes_proto::{CloseReason, Timestamp};
 
-use crate::dial::{Dial, Dialed};
-use crate::proxy::Tunnel;
+use crate::net::dial::{Dial, Dialed};
+use crate::net::proxy::Tunnel;
+use crate::net::transport::{Slot, Transport, ended_by};
 use crate::timings::{self, Stopwatch};
-use crate::transport::{Slot, Transport, ended_by};
 
 /// A connection in the making.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ enum Step {
     Connected(Transport),
     Tunnel(Transport, Tunnel),
     #[cfg(feature = "tls")]
-    Tls(Box<crate::tls::TlsStream>, With),
+    Tls(Box<crate::net::tls::TlsStream>, With),
     /// It is over, one way or another.
     Over,
 }
@@ -142,7 +142,7 @@ impl Connecting {
                 Some(Layer::Tunnel(tunnel)) => self.step = Step::Tunnel(transport, tunnel),
                 #[cfg(feature = "tls")]
                 Some(Layer::Tls { config, host, with }) => {
-                    match crate::tls::TlsStream::new(&config, &host, transport) {
+                    match crate::net::tls::TlsStream::new(&config, &host, transport) {
                         Ok(stream) => self.step = Step::Tls(Box::new(stream), with),
                         Err((transport, reason)) => {
                             transport.hang_up(slot);

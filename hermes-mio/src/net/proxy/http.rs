@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Refusal;
 use super::server::Login;
-use crate::resolve::Host;
+use crate::net::resolve::Host;
 
 /// What is read of an answer at most.
 const MOST: usize = 16 << 10;

@@ -13,7 +13,7 @@ use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
 #[cfg(feature = "tls")]
-use crate::tls::{Failure, TlsStream};
+use crate::net::tls::{Failure, TlsStream};
 
 /// A byte stream that is up.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use hermes_proto::reason::Stage;
 use hermes_proto::{CloseReason, ConnId, Text, Timestamp};
 use mio::event::Event;
 
-use crate::connecting::Connecting;
-use crate::network::Route;
-use crate::transport::{Slot, Transport};
+use crate::net::connector::Route;
+use crate::net::handshake::Connecting;
+use crate::net::transport::{Slot, Transport};
 
 /// What there is of the endpoint's live connection.
 pub(crate) enum Link {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::Refusal;
 use super::server::Login;
-use crate::resolve::Host;
+use crate::net::resolve::Host;
 
 const VERSION: u8 = 5;
 const NO_LOGIN: u8 = 0;

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use hermes_proto::{CloseReason, Timestamp};
 use mio::net::TcpStream;
 
-use crate::race::Race;
-use crate::sockets::Sockets;
-use crate::transport::{Slot, Transport};
+use crate::net::happy_eyeballs::Race;
+use crate::net::socket_options::Sockets;
+use crate::net::transport::{Slot, Transport};
 
 /// A connection to whichever of several addresses is first.
 #[derive(Debug)]
