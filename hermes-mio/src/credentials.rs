@@ -15,7 +15,7 @@ type Answer = Result<Credentials, String>;
 type Source = dyn FnMut(&Url) -> Answer + Send;
 
 /// The application's source of credentials, and what it is asked for.
-pub(crate) struct Provider {
+pub(crate) struct CredentialSource {
     source: Arc<Mutex<Source>>,
     /// A call under way, for this connection. There is never more than one, and so never more than
     /// one thread, however long the source takes.
@@ -24,9 +24,9 @@ pub(crate) struct Provider {
     waiting: Option<(ConnId, Url)>,
 }
 
-impl Provider {
+impl CredentialSource {
     pub(crate) fn new(source: impl FnMut(&Url) -> Answer + Send + 'static) -> Self {
-        Provider { source: Arc::new(Mutex::new(source)), running: None, waiting: None }
+        CredentialSource { source: Arc::new(Mutex::new(source)), running: None, waiting: None }
     }
 
     /// Asks for credentials, at once or after the call under way. `bell` rings once there is
@@ -81,8 +81,10 @@ fn call(source: &Mutex<Source>, url: &Url) -> Answer {
         .unwrap_or_else(|_| Err("the source of credentials panicked".to_owned()))
 }
 
-impl fmt::Debug for Provider {
+impl fmt::Debug for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider").field("running", &self.running.is_some()).finish_non_exhaustive()
+        f.debug_struct("CredentialSource")
+            .field("running", &self.running.is_some())
+            .finish_non_exhaustive()
     }
 }

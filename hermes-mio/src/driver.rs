@@ -208,7 +208,7 @@ impl Driver {
         self.get(id)?;
         let index = id.index();
         let mut member = self.members[index].take()?;
-        member.hang_up(&self.shared);
+        member.close(&self.shared);
         self.shared.events.forget(id);
         self.timers.set(id.index, None);
         if member.booked.has_turn {
@@ -561,7 +561,7 @@ impl fmt::Debug for MemberMut<'_> {
 impl Drop for Driver {
     fn drop(&mut self) {
         for member in self.members.iter_mut().flatten() {
-            member.hang_up(&self.shared);
+            member.close(&self.shared);
         }
     }
 }

@@ -14,20 +14,20 @@ use hermes_proto::{
 use mio::{Registry, Token};
 use serde::Serialize;
 
-use crate::credentials::Provider;
+use crate::credentials::CredentialSource;
 use crate::driver::{MemberId, ReadBuffer, Told};
 use crate::events::Events;
 use crate::inbox::Inbox;
 use crate::line::Line;
-use crate::net::connection::{Link, Stream, Wish};
-use crate::net::connector::{Hop, Network};
+use crate::net::connection::{Connection, OpenTransport, PendingAttempt};
+use crate::net::connector::{Connector, Hop};
 #[cfg(unix)]
 use crate::net::handshake::Connecting;
 use crate::net::handshake::Progress;
 use crate::net::resolve::{Found, Lookups};
 #[cfg(unix)]
 use crate::net::transport::Transport;
-use crate::net::transport::{Slot, ended_by};
+use crate::net::transport::{Registration, ended_by};
 use crate::options::SENDER_CAPACITY;
 use crate::sender::{Gate, Queue};
 use crate::timings::{Step, Stopwatch};
@@ -38,8 +38,8 @@ use crate::{Error, Options, Sender, SessionStore, StoreError, Tap, Timings, log}
 pub struct Member {
     id: MemberId,
     endpoint: Endpoint,
-    link: Link,
-    network: Arc<Network>,
+    connection: Connection,
+    connector: Arc<Connector>,
     inbox: Arc<Inbox>,
     watch: Stopwatch,
     attachments: OnceCell<Box<Attachments>>,
@@ -51,7 +51,7 @@ pub struct Member {
 struct Attachments {
     store: Option<Box<dyn SessionStore + Send>>,
     tap: Option<Box<dyn Tap + Send>>,
-    provider: Option<Provider>,
+    credential_source: Option<CredentialSource>,
     sender_capacity: usize,
     /// Made when somebody wants to send from another thread.
     queue: OnceCell<Arc<Queue>>,
@@ -120,8 +120,8 @@ const EVENTS_AHEAD: usize = 256;
 const MESSAGES_PER_TURN: usize = 1_024;
 
 impl Shared {
-    fn slot(&self, id: MemberId) -> Slot<'_> {
-        Slot { registry: &self.registry, token: Token(self.first + id.index()) }
+    fn registration(&self, id: MemberId) -> Registration<'_> {
+        Registration { registry: &self.registry, token: Token(self.first + id.index()) }
     }
 
     pub(crate) fn tick(&mut self) {
@@ -139,7 +139,7 @@ impl Attachments {
         Box::new(Attachments {
             store: None,
             tap: None,
-            provider: None,
+            credential_source: None,
             sender_capacity: SENDER_CAPACITY,
             queue: OnceCell::new(),
             shutdown: None,
@@ -154,9 +154,16 @@ impl Member {
         seed: [u8; 32],
         shared: &mut Shared,
     ) -> Result<Self, Error> {
-        let Options { config, mut store, sender_capacity, mut tap, seed: _, provider, network } =
-            options;
-        if config.ask_credentials && provider.is_none() {
+        let Options {
+            config,
+            mut store,
+            sender_capacity,
+            mut tap,
+            seed: _,
+            credential_source,
+            connector,
+        } = options;
+        if config.ask_credentials && credential_source.is_none() {
             let problem = "needs a source: set it with Options::credentials".to_owned();
             return Err(ConfigError { field: "ask_credentials", problem }.into());
         }
@@ -165,16 +172,16 @@ impl Member {
         let session = store.as_mut().and_then(|store| store.load(&mut warnings));
         let start = Start { seed, unix_ms: clock.unix_ms(), session };
         let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;
-        network.check(&config)?;
+        connector.check(&config)?;
         if let Some(tap) = &mut tap {
             tap.start(&config, &start);
         }
-        let is_plain = store.is_none() && tap.is_none() && provider.is_none();
+        let is_plain = store.is_none() && tap.is_none() && credential_source.is_none();
         let is_plain = is_plain && sender_capacity == SENDER_CAPACITY;
         let attachments = Attachments {
             store,
             tap,
-            provider,
+            credential_source,
             sender_capacity,
             queue: OnceCell::new(),
             shutdown: None,
@@ -184,8 +191,8 @@ impl Member {
         let mut member = Member {
             id,
             endpoint,
-            link: Link::Down,
-            network,
+            connection: Connection::Down,
+            connector,
             inbox: Arc::clone(&shared.inbox),
             watch: Stopwatch::new(shared.now),
             attachments,
@@ -249,8 +256,8 @@ impl Member {
     /// ```
     pub fn why(&self) -> String {
         let mut line = self.protocol().why(self.now());
-        if let Some(what) = self.link.what() {
-            line.push_str(&format!("; {what}"));
+        if let Some(doing) = self.connection.describe() {
+            line.push_str(&format!("; {doing}"));
         }
         match self.queued() {
             0 => {}
@@ -381,18 +388,20 @@ impl Member {
 impl Member {
     /// Takes note of a readiness event.
     pub(crate) fn ready(&mut self, event: &mio::event::Event) {
-        self.link.ready(event);
+        self.connection.ready(event);
     }
 
     /// Works: reads and writes what is ready, takes what senders brought, does what is due. Bounded,
     /// also while the gateway floods it.
     pub(crate) fn run(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer, told: Told) {
         let is_due = self.due().is_some_and(|due| due <= shared.now);
-        if is_due && (told == Told::Perhaps || matches!(self.link, Link::Connecting { .. })) {
+        if is_due
+            && (told == Told::Perhaps || matches!(self.connection, Connection::Connecting { .. }))
+        {
             // A loop that comes late looks at the socket before it looks at the clock: what
             // waits there may be what the timer is about to miss. And what is connecting has
             // timers of its own.
-            self.link.assume_ready();
+            self.connection.assume_ready();
         }
         self.run_credentials(shared);
         self.run_connecting(shared);
@@ -403,21 +412,23 @@ impl Member {
         self.run_timer(shared);
         self.write(shared);
         self.run_shutdown(shared);
-        debug_assert!(self.link.conn().is_none_or(|conn| self.protocol().conn() == Some(conn)));
+        debug_assert!(
+            self.connection.conn().is_none_or(|conn| self.protocol().conn() == Some(conn))
+        );
     }
 
     /// Its turn has come to begin with `conn`, if that still waits. Whether it does.
     pub(crate) fn begin(&mut self, shared: &mut Shared, conn: ConnId) -> bool {
-        let Link::Held(wish) = self.link else { return false };
-        if wish.conn != conn {
+        let Connection::Queued(attempt) = self.connection else { return false };
+        if attempt.conn != conn {
             return false;
         }
-        self.link = Link::Down;
+        self.connection = Connection::Down;
         self.booked.has_turn = true;
         self.tick_for_command(shared);
         // All the time there is for it counts from now.
         self.step(shared, Input::Postponed { conn });
-        if let Some((conn, reason)) = self.try_begin(shared, wish) {
+        if let Some((conn, reason)) = self.try_begin(shared, attempt) {
             self.step(shared, Input::Closed { conn, reason });
         }
         self.write(shared);
@@ -426,15 +437,15 @@ impl Member {
 
     /// What was found for a host that it wanted to know.
     pub(crate) fn resolved(&mut self, shared: &mut Shared, found: &Found) {
-        match std::mem::replace(&mut self.link, Link::Down) {
+        match std::mem::replace(&mut self.connection, Connection::Down) {
             // Where the connection that asked has died and no other wants the same, nobody wants
             // to know.
-            Link::Resolving { conn, route } if route.leads_to(&found.host) => {
+            Connection::Resolving { conn, route } if route.leads_to(&found.host) => {
                 match &found.addresses {
                     Ok(addresses) => {
                         self.watch.done(Step::Resolve, shared.now);
-                        let connecting = Box::new(self.network.dial(addresses.clone(), *route));
-                        self.link = Link::Connecting { conn, connecting, ready: true };
+                        let connecting = Box::new(self.connector.dial(addresses.clone(), *route));
+                        self.connection = Connection::Connecting { conn, connecting, ready: true };
                     }
                     Err(error) => {
                         let whose = route.whose();
@@ -443,32 +454,34 @@ impl Member {
                     }
                 }
             }
-            link => self.link = link,
+            connection => self.connection = connection,
         }
     }
 
     /// Whether it has something to do at once.
     pub(crate) fn has_work(&self) -> bool {
-        let link = match &self.link {
-            Link::Down | Link::Held(_) | Link::Resolving { .. } => false,
-            Link::Connecting { ready, .. } => *ready,
-            Link::Up(stream) => {
+        let connection = match &self.connection {
+            Connection::Down | Connection::Queued(_) | Connection::Resolving { .. } => false,
+            Connection::Connecting { ready, .. } => *ready,
+            Connection::Up(stream) => {
                 stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
             }
         };
-        link || self.has_room_for_sender() || self.has_gathered()
+        connection || self.has_room_for_sender() || self.has_gathered()
     }
 
     /// Whether it would read if there were room for what comes of it.
     pub(crate) fn wants_to_read(&self) -> bool {
-        matches!(&self.link, Link::Up(stream) if stream.readable)
+        matches!(&self.connection, Connection::Up(stream) if stream.readable)
     }
 
     /// How it stands, to the driver.
     pub(crate) fn standing(&self) -> Standing {
         match self.protocol().state() {
             State::Idle | State::Failed { .. } => Standing::AtRest,
-            State::Connecting { .. } if !matches!(self.link, Link::Held(_)) => Standing::Connecting,
+            State::Connecting { .. } if !matches!(self.connection, Connection::Queued(_)) => {
+                Standing::Connecting
+            }
             State::Open { .. } if self.shutdown_state().is_none() => Standing::Open,
             _ => Standing::Busy,
         }
@@ -506,7 +519,7 @@ impl Member {
 
     /// When there is something to do even if nothing happens.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        [self.endpoint.deadline(), self.link.deadline(), self.gathering()]
+        [self.endpoint.deadline(), self.connection.deadline(), self.gathering()]
             .into_iter()
             .flatten()
             .min()
@@ -572,10 +585,10 @@ impl Member {
                 match std::mem::replace(action, Action::ArmTimer(None)) {
                     // Their URL is the endpoint's.
                     Action::AskCredentials { conn, .. } => {
-                        failed = self.want(shared, Wish { conn, credentials: true });
+                        failed = self.want(shared, PendingAttempt { conn, credentials: true });
                     }
                     Action::Open { conn, .. } => {
-                        failed = self.want(shared, Wish { conn, credentials: false });
+                        failed = self.want(shared, PendingAttempt { conn, credentials: false });
                     }
                     Action::Send { .. } | Action::ArmTimer(_) => {}
                     Action::PersistSession(session) => {
@@ -584,8 +597,8 @@ impl Member {
                         }
                     }
                     Action::Close { conn, code: _ } => {
-                        if self.link.conn() == Some(conn) {
-                            self.hang_up(shared);
+                        if self.connection.conn() == Some(conn) {
+                            self.close(shared);
                         }
                     }
                     _ => debug_assert!(false, "an action that this adapter does not know"),
@@ -601,22 +614,30 @@ impl Member {
     }
 
     /// Begins with an attempt, or lets it wait for its turn.
-    fn want(&mut self, shared: &mut Shared, wish: Wish) -> Option<(ConnId, CloseReason)> {
+    fn want(
+        &mut self,
+        shared: &mut Shared,
+        attempt: PendingAttempt,
+    ) -> Option<(ConnId, CloseReason)> {
         // The one before has ended; the endpoint has never more than one.
-        self.hang_up(shared);
+        self.close(shared);
         if !self.booked.has_turn {
-            self.booked.has_turn = shared.line.enter(shared.now, self.id, wish.conn);
+            self.booked.has_turn = shared.line.enter(shared.now, self.id, attempt.conn);
         }
         if !self.booked.has_turn {
-            tracing::debug!(conn = %wish.conn, "waits for its turn");
-            self.link = Link::Held(wish);
+            tracing::debug!(conn = %attempt.conn, "waits for its turn");
+            self.connection = Connection::Queued(attempt);
             return None;
         }
-        self.try_begin(shared, wish)
+        self.try_begin(shared, attempt)
     }
 
-    fn try_begin(&mut self, shared: &mut Shared, wish: Wish) -> Option<(ConnId, CloseReason)> {
-        let Wish { conn, credentials } = wish;
+    fn try_begin(
+        &mut self,
+        shared: &mut Shared,
+        attempt: PendingAttempt,
+    ) -> Option<(ConnId, CloseReason)> {
+        let PendingAttempt { conn, credentials } = attempt;
         let begun = if credentials { self.ask_credentials(conn) } else { self.open(shared, conn) };
         Some((conn, begun.err()?))
     }
@@ -624,12 +645,13 @@ impl Member {
     fn ask_credentials(&mut self, conn: ConnId) -> Result<(), CloseReason> {
         tracing::debug!(%conn, "asking for credentials");
         let refused = |text: String| CloseReason::Credentials { text: text.into() };
-        let provider = self.attachments.get_mut().and_then(|more| more.provider.as_mut());
-        let Some(provider) = provider else {
+        let credential_source =
+            self.attachments.get_mut().and_then(|more| more.credential_source.as_mut());
+        let Some(credential_source) = credential_source else {
             return Err(refused("there is no source of them".into()));
         };
         let bell = self.inbox.bell(self.id.index());
-        provider.ask(conn, self.endpoint.client().url(), bell).map_err(refused)
+        credential_source.ask(conn, self.endpoint.client().url(), bell).map_err(refused)
     }
 
     /// Begins to make a connection.
@@ -637,28 +659,29 @@ impl Member {
         let url = self.endpoint.client().url();
         tracing::debug!(%conn, ?url, "opening");
         self.watch = Stopwatch::new(shared.now);
-        let route = self.network.route(url)?;
+        let route = self.connector.route(url)?;
         let connecting = match &route.hop {
             #[cfg(unix)]
             Hop::Unix(path) => {
-                let transport = Transport::unix(path, &shared.slot(self.id))?;
+                let transport = Transport::unix(path, &shared.registration(self.id))?;
                 Connecting::over(transport, route.layers)
             }
             Hop::Host(host) => match host.literal() {
-                Some(address) => self.network.dial(vec![address], route),
+                Some(address) => self.connector.dial(vec![address], route),
                 None => {
                     let inbox = &shared.inbox;
-                    let (resolver, member) = (&self.network.resolver, self.id);
+                    let (resolver, member) = (&self.connector.resolver, self.id);
                     shared.lookups.want(host, resolver, member, inbox).map_err(|error| {
                         let text = format!("no thread to look it up: {error}").into();
                         CloseReason::Resolve { text }
                     })?;
-                    self.link = Link::Resolving { conn, route: Box::new(route) };
+                    self.connection = Connection::Resolving { conn, route: Box::new(route) };
                     return Ok(());
                 }
             },
         };
-        self.link = Link::Connecting { conn, connecting: Box::new(connecting), ready: true };
+        self.connection =
+            Connection::Connecting { conn, connecting: Box::new(connecting), ready: true };
         Ok(())
     }
 
@@ -702,13 +725,14 @@ impl Member {
     }
 
     /// Ends whatever there is of a connection, at once.
-    pub(crate) fn hang_up(&mut self, shared: &Shared) {
-        std::mem::replace(&mut self.link, Link::Down).hang_up(&shared.slot(self.id));
+    pub(crate) fn close(&mut self, shared: &Shared) {
+        std::mem::replace(&mut self.connection, Connection::Down)
+            .close(&shared.registration(self.id));
     }
 
     /// The live connection ended, or could not be made.
     fn closed(&mut self, shared: &mut Shared, conn: ConnId, reason: CloseReason) {
-        self.hang_up(shared);
+        self.close(shared);
         self.step(shared, Input::Closed { conn, reason });
     }
 
@@ -721,10 +745,11 @@ impl Member {
 impl Member {
     fn run_credentials(&mut self, shared: &mut Shared) {
         let live = self.protocol().conn();
-        let provider = self.attachments.get_mut().and_then(|more| more.provider.as_mut());
-        let Some(provider) = provider else { return };
+        let credential_source =
+            self.attachments.get_mut().and_then(|more| more.credential_source.as_mut());
+        let Some(credential_source) = credential_source else { return };
         let bell = || self.inbox.bell(self.id.index());
-        let Some((conn, answer)) = provider.poll(live, bell) else { return };
+        let Some((conn, answer)) = credential_source.poll(live, bell) else { return };
         let input = match answer {
             Ok(credentials) => Input::Credentials { conn, credentials },
             Err(text) => {
@@ -736,15 +761,17 @@ impl Member {
     }
 
     fn run_connecting(&mut self, shared: &mut Shared) {
-        let Link::Connecting { conn, connecting, ready } = &mut self.link else { return };
+        let Connection::Connecting { conn, connecting, ready } = &mut self.connection else {
+            return;
+        };
         if !std::mem::take(ready) {
             return;
         }
         let conn = *conn;
-        match connecting.poll(shared.now, &shared.slot(self.id), &mut self.watch) {
+        match connecting.poll(shared.now, &shared.registration(self.id), &mut self.watch) {
             Progress::Waiting => {}
             Progress::Up(transport) => {
-                self.link = Link::Up(Stream::new(conn, transport));
+                self.connection = Connection::Up(OpenTransport::new(conn, transport));
                 self.step(shared, Input::Opened { conn });
             }
             Progress::Failed(reason) => self.closed(shared, conn, reason),
@@ -754,7 +781,7 @@ impl Member {
     /// The machine only knows that there is no connection in time; here it is known what was
     /// waited for. Where the machine takes the time for a jump of the clock, it has the word.
     fn run_connect_deadline(&mut self, shared: &mut Shared) {
-        if matches!(self.link, Link::Up(_)) {
+        if matches!(self.connection, Connection::Up(_)) {
             return;
         }
         let State::Connecting { conn, stage: Stage::Connect, deadline, .. } =
@@ -765,7 +792,7 @@ impl Member {
         let is_due = deadline <= shared.now;
         if is_due
             && shared.now - deadline < self.protocol().config().suspend_threshold
-            && let Some(reason) = self.link.timed_out()
+            && let Some(reason) = self.connection.timed_out()
         {
             self.closed(shared, conn, reason);
         }
@@ -773,7 +800,7 @@ impl Member {
 
     fn read(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer) {
         for turn in 0..TURN {
-            let Link::Up(stream) = &mut self.link else { return };
+            let Connection::Up(stream) = &mut self.connection else { return };
             if !stream.readable || shared.is_full() {
                 return;
             }
@@ -782,7 +809,10 @@ impl Member {
                 Ok(0) => CloseReason::lost(),
                 Ok(n) => {
                     tracing::trace!(%conn, bytes = n, "read");
-                    if n < buffer.0.len() && !stream.may_end && stream.transport.tells_all() {
+                    if n < buffer.0.len()
+                        && !stream.peer_may_have_closed
+                        && stream.transport.short_read_drains()
+                    {
                         stream.readable = false;
                     }
                     // What was written since the turn began may be answered in here.
@@ -796,7 +826,7 @@ impl Member {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    (stream.readable, stream.may_end) = (false, false);
+                    (stream.readable, stream.peer_may_have_closed) = (false, false);
                     if stream.broken.is_none() {
                         return;
                     }
@@ -814,7 +844,7 @@ impl Member {
 
     fn write(&mut self, shared: &mut Shared) {
         for _ in 0..TURN {
-            let Link::Up(stream) = &mut self.link else { return };
+            let Connection::Up(stream) = &mut self.connection else { return };
             let bytes = self.endpoint.transmit();
             if bytes.is_empty() || !stream.can_write() {
                 return;
@@ -823,8 +853,8 @@ impl Member {
             let error = match stream.transport.write(bytes) {
                 Ok(n) if n > 0 => {
                     tracing::trace!(%conn, bytes = n, "written");
-                    stream.taken += n as u64;
-                    let up_to = stream.taken;
+                    stream.written += n as u64;
+                    let up_to = stream.written;
                     self.step(shared, Input::Flushed { conn, up_to });
                     continue;
                 }
@@ -861,9 +891,9 @@ impl Member {
 
     fn run_timer(&mut self, shared: &mut Shared) {
         if self.endpoint.deadline().is_some_and(|due| due <= shared.now) {
-            let input = match &self.link {
+            let input = match &self.connection {
                 // Nobody has begun, so nobody is late.
-                Link::Held(wish) => Input::Postponed { conn: wish.conn },
+                Connection::Queued(attempt) => Input::Postponed { conn: attempt.conn },
                 _ => Input::TimerFired,
             };
             self.step(shared, input);

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use hermes_proto::{Config, Credentials, Url};
 
-use crate::credentials::Provider;
-use crate::net::connector::Network;
+use crate::credentials::CredentialSource;
+use crate::net::connector::Connector;
 use crate::net::resolve::Resolver;
 use crate::{Proxy, SessionStore, Tap};
 
@@ -34,8 +34,8 @@ pub struct Options {
     pub(crate) sender_capacity: usize,
     pub(crate) tap: Option<Box<dyn Tap + Send>>,
     pub(crate) seed: Option<[u8; 32]>,
-    pub(crate) provider: Option<Provider>,
-    pub(crate) network: Arc<Network>,
+    pub(crate) credential_source: Option<CredentialSource>,
+    pub(crate) connector: Arc<Connector>,
 }
 
 /// The default.
@@ -50,8 +50,8 @@ impl Options {
             sender_capacity: SENDER_CAPACITY,
             tap: None,
             seed: None,
-            provider: None,
-            network: Network::shared(),
+            credential_source: None,
+            connector: Connector::shared(),
         }
     }
 
@@ -66,13 +66,13 @@ impl Options {
             sender_capacity: self.sender_capacity,
             tap: None,
             seed: None,
-            provider: None,
-            network: Arc::clone(&self.network),
+            credential_source: None,
+            connector: Arc::clone(&self.connector),
         }
     }
 
-    fn network_mut(&mut self) -> &mut Network {
-        Arc::make_mut(&mut self.network)
+    fn connector_mut(&mut self) -> &mut Connector {
+        Arc::make_mut(&mut self.connector)
     }
 
     /// Where the session is kept. Default: in memory, so that it ends with the client.
@@ -125,7 +125,7 @@ impl Options {
         source: impl FnMut(&Url) -> Result<Credentials, String> + Send + 'static,
     ) -> Self {
         Arc::make_mut(&mut self.config).ask_credentials = true;
-        Options { provider: Some(Provider::new(source)), ..self }
+        Options { credential_source: Some(CredentialSource::new(source)), ..self }
     }
 
     /// How `wss://` is spoken. Default: [`Tls::new`](crate::Tls::new), with the system's
@@ -133,7 +133,7 @@ impl Options {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: crate::Tls) -> Self {
-        self.network_mut().tls = tls;
+        self.connector_mut().tls = tls;
         self
     }
 
@@ -161,7 +161,7 @@ impl Options {
         mut self,
         resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Self {
-        self.network_mut().resolver = Resolver::new(resolve);
+        self.connector_mut().resolver = Resolver::new(resolve);
         self
     }
 
@@ -172,7 +172,7 @@ impl Options {
     /// takes counts as part of [`connect_timeout`](Config::connect_timeout).
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.network_mut().proxy = proxy;
+        self.connector_mut().proxy = proxy;
         self
     }
 
@@ -185,7 +185,7 @@ impl Options {
     #[cfg(unix)]
     #[must_use]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.network_mut().unix_socket = Some(path.into());
+        self.connector_mut().unix_socket = Some(path.into());
         self
     }
 
@@ -194,7 +194,7 @@ impl Options {
     /// [heartbeat](Config::heartbeat_interval) asks the gateway itself.
     #[must_use]
     pub fn keepalive(mut self, after: Duration) -> Self {
-        self.network_mut().sockets.keepalive = Some(after);
+        self.connector_mut().sockets.keepalive = Some(after);
         self
     }
 
@@ -202,7 +202,7 @@ impl Options {
     /// have bounds. At least 1. Default: the system's, which on many grows as need be.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.network_mut().sockets.send_buffer = Some(bytes);
+        self.connector_mut().sockets.send_buffer = Some(bytes);
         self
     }
 
@@ -210,7 +210,7 @@ impl Options {
     /// [`send_buffer`](Self::send_buffer).
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.network_mut().sockets.receive_buffer = Some(bytes);
+        self.connector_mut().sockets.receive_buffer = Some(bytes);
         self
     }
 
@@ -218,7 +218,7 @@ impl Options {
     /// reached. Default: the system chooses.
     #[must_use]
     pub fn bind(mut self, address: IpAddr) -> Self {
-        self.network_mut().sockets.bind = Some(address);
+        self.connector_mut().sockets.bind = Some(address);
         self
     }
 
@@ -229,7 +229,7 @@ impl Options {
     /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
     #[must_use]
     pub fn attempt_delay(mut self, delay: Duration) -> Self {
-        self.network_mut().attempt_delay = delay;
+        self.connector_mut().attempt_delay = delay;
         self
     }
 
@@ -258,8 +258,8 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("config", &self.config)
             .field("sender_capacity", &self.sender_capacity)
-            .field("provider", &self.provider)
-            .field("network", &self.network)
+            .field("credential_source", &self.credential_source)
+            .field("connector", &self.connector)
             .finish_non_exhaustive()
     }
 }

@@ -10,17 +10,17 @@ use hermes_proto::{CloseReason, Config, ConfigError, Url};
 
 use crate::Error;
 use crate::net::dial::Dial;
-use crate::net::handshake::{Connecting, Layer, With};
-use crate::net::happy_eyeballs::Race;
+use crate::net::handshake::{Connecting, Layer, TlsPeer};
+use crate::net::happy_eyeballs::HappyEyeballs;
 use crate::net::proxy::{Kind, Proxy, Server, Tunnel};
 use crate::net::resolve::{Host, Resolver};
-use crate::net::socket_options::Sockets;
+use crate::net::socket_options::SocketOptions;
 
 /// How connections are made.
 #[derive(Clone, Debug)]
-pub(crate) struct Network {
+pub(crate) struct Connector {
     pub(crate) resolver: Resolver,
-    pub(crate) sockets: Sockets,
+    pub(crate) sockets: SocketOptions,
     /// In place of wherever the URL leads.
     #[cfg(unix)]
     pub(crate) unix_socket: Option<PathBuf>,
@@ -49,10 +49,10 @@ pub(crate) enum Hop {
     Unix(PathBuf),
 }
 
-impl Network {
+impl Connector {
     /// The defaults, of which there is one copy for all clients.
     pub(crate) fn shared() -> Arc<Self> {
-        static DEFAULT: LazyLock<Arc<Network>> = LazyLock::new(Arc::default);
+        static DEFAULT: LazyLock<Arc<Connector>> = LazyLock::new(Arc::default);
         Arc::clone(&DEFAULT)
     }
 
@@ -84,12 +84,12 @@ impl Network {
         let proxy = self.proxy_for(url);
         if let Some(proxy) = proxy {
             if proxy.kind == Kind::Https {
-                layers.push(self.tls(&proxy.host, With::Proxy)?);
+                layers.push(self.tls(&proxy.host, TlsPeer::Proxy)?);
             }
             layers.push(Layer::Tunnel(Tunnel::new(proxy, &gateway)));
         }
         if url.is_secure() {
-            layers.push(self.tls(&gateway, With::Gateway)?);
+            layers.push(self.tls(&gateway, TlsPeer::Gateway)?);
         }
         let is_proxied = proxy.is_some();
         let hop = Hop::Host(proxy.map_or(gateway, |proxy| proxy.host.clone()));
@@ -108,21 +108,21 @@ impl Network {
 
     /// Begins to connect to the first hop, which has these addresses.
     pub(crate) fn dial(&self, addresses: Vec<SocketAddr>, route: Route) -> Connecting {
-        let race = Race::new(addresses, self.attempt_delay);
+        let race = HappyEyeballs::new(addresses, self.attempt_delay);
         let dial = Dial::new(route.whose(), race, self.sockets.clone());
         Connecting::new(dial, route.layers)
     }
 
     #[cfg(feature = "tls")]
-    fn tls(&self, host: &Host, with: With) -> Result<Layer, CloseReason> {
+    fn tls(&self, host: &Host, peer: TlsPeer) -> Result<Layer, CloseReason> {
         match self.tls.config() {
-            Ok(config) => Ok(Layer::Tls { config, host: host.name.clone(), with }),
+            Ok(config) => Ok(Layer::Tls { config, host: host.name.clone(), peer }),
             Err(error) => Err(CloseReason::Tls { text: error.to_string().into() }),
         }
     }
 
     #[cfg(not(feature = "tls"))]
-    fn tls(&self, _host: &Host, _with: With) -> Result<Layer, CloseReason> {
+    fn tls(&self, _host: &Host, _with: TlsPeer) -> Result<Layer, CloseReason> {
         let text =
             "wss:// and https:// need TLS, and hermes-mio was built without its feature tls".into();
         Err(CloseReason::Tls { text })
@@ -149,11 +149,11 @@ impl Route {
     }
 }
 
-impl Default for Network {
+impl Default for Connector {
     fn default() -> Self {
-        Network {
+        Connector {
             resolver: Resolver::default(),
-            sockets: Sockets::default(),
+            sockets: SocketOptions::default(),
             #[cfg(unix)]
             unix_socket: None,
             // RFC 8305 §8.

@@ -6,17 +6,17 @@ use std::net::SocketAddr;
 use hermes_proto::{CloseReason, Timestamp};
 use mio::net::TcpStream;
 
-use crate::net::happy_eyeballs::Race;
-use crate::net::socket_options::Sockets;
-use crate::net::transport::{Slot, Transport};
+use crate::net::happy_eyeballs::HappyEyeballs;
+use crate::net::socket_options::SocketOptions;
+use crate::net::transport::{Registration, Transport};
 
 /// A connection to whichever of several addresses is first.
 #[derive(Debug)]
 pub(crate) struct Dial {
     /// Before the addresses, for people.
     to: &'static str,
-    race: Race,
-    sockets: Sockets,
+    race: HappyEyeballs,
+    sockets: SocketOptions,
     attempts: Vec<Attempt>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum Dialed {
 }
 
 impl Dial {
-    pub(crate) fn new(to: &'static str, race: Race, sockets: Sockets) -> Self {
+    pub(crate) fn new(to: &'static str, race: HappyEyeballs, sockets: SocketOptions) -> Self {
         Dial { to, race, sockets, attempts: Vec::new() }
     }
 
@@ -45,26 +45,26 @@ impl Dial {
     }
 
     /// Looks at the sockets, and opens those whose time has come.
-    pub(crate) fn poll(&mut self, now: Timestamp, slot: &Slot<'_>) -> Dialed {
+    pub(crate) fn poll(&mut self, now: Timestamp, registration: &Registration<'_>) -> Dialed {
         let mut index = 0;
         while let Some(attempt) = self.attempts.get(index) {
             match attempt.is_up() {
                 Ok(false) => index += 1,
                 Ok(true) => {
                     let winner = self.attempts.swap_remove(index);
-                    self.close(slot);
+                    self.close_attempts(registration);
                     return Dialed::Up(winner.into_transport());
                 }
                 Err(error) => {
                     let mut attempt = self.attempts.swap_remove(index);
-                    slot.remove(&mut attempt.socket);
+                    registration.remove(&mut attempt.socket);
                     self.failed(now, attempt.address, &error);
                 }
             }
         }
         while let Some(address) = self.race.begin(now) {
             tracing::debug!(%address, "connecting");
-            match self.connect(address, slot) {
+            match self.connect(address, registration) {
                 Ok(socket) => self.attempts.push(Attempt { address, socket }),
                 Err(error) => self.failed(now, address, &error),
             }
@@ -78,26 +78,30 @@ impl Dial {
     }
 
     /// What is done now, for people.
-    pub(crate) fn what(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let to: Vec<String> =
             self.attempts.iter().map(|attempt| attempt.address.to_string()).collect();
         format!("connecting to {}{}", self.to, to.join(", "))
     }
 
     /// Stops trying.
-    pub(crate) fn hang_up(mut self, slot: &Slot<'_>) {
-        self.close(slot);
+    pub(crate) fn close(mut self, registration: &Registration<'_>) {
+        self.close_attempts(registration);
     }
 
-    fn connect(&self, address: SocketAddr, slot: &Slot<'_>) -> io::Result<TcpStream> {
+    fn connect(
+        &self,
+        address: SocketAddr,
+        registration: &Registration<'_>,
+    ) -> io::Result<TcpStream> {
         let mut socket = self.sockets.connect(address)?;
-        slot.add(&mut socket)?;
+        registration.add(&mut socket)?;
         Ok(socket)
     }
 
-    fn close(&mut self, slot: &Slot<'_>) {
+    fn close_attempts(&mut self, registration: &Registration<'_>) {
         for mut attempt in self.attempts.drain(..) {
-            slot.remove(&mut attempt.socket);
+            registration.remove(&mut attempt.socket);
         }
     }
 
@@ -175,13 +179,14 @@ mod tests {
     fn dial(addresses: Vec<SocketAddr>, delay: Duration) -> Dialed {
         let mut poll = Poll::new().unwrap();
         let registry = poll.registry().try_clone().unwrap();
-        let slot = Slot { registry: &registry, token: Token(7) };
+        let registration = Registration { registry: &registry, token: Token(7) };
         let mut events = Events::with_capacity(8);
         let clock = Clock::start();
         let until = clock.now() + LONG;
-        let mut dial = Dial::new("", Race::new(addresses, delay), Sockets::default());
+        let mut dial =
+            Dial::new("", HappyEyeballs::new(addresses, delay), SocketOptions::default());
         loop {
-            match dial.poll(clock.now(), &slot) {
+            match dial.poll(clock.now(), &registration) {
                 Dialed::Waiting => {}
                 done => {
                     assert!(dial.attempts.is_empty(), "losers are closed");

@@ -9,7 +9,7 @@ use hermes_proto::{CloseReason, Timestamp};
 
 use crate::net::dial::{Dial, Dialed};
 use crate::net::proxy::Tunnel;
-use crate::net::transport::{Slot, Transport, ended_by};
+use crate::net::transport::{Registration, Transport, ended_by};
 use crate::timings::{self, Stopwatch};
 
 /// A connection in the making.
@@ -28,7 +28,7 @@ enum Step {
     Connected(Transport),
     Tunnel(Transport, Tunnel),
     #[cfg(feature = "tls")]
-    Tls(Box<crate::net::tls::TlsStream>, With),
+    Tls(Box<crate::net::tls::TlsStream>, TlsPeer),
     /// It is over, one way or another.
     Over,
 }
@@ -39,12 +39,12 @@ pub(crate) enum Layer {
     /// A way through a proxy.
     Tunnel(Tunnel),
     #[cfg(feature = "tls")]
-    Tls { config: std::sync::Arc<rustls::ClientConfig>, host: String, with: With },
+    Tls { config: std::sync::Arc<rustls::ClientConfig>, host: String, peer: TlsPeer },
 }
 
 /// Who is on the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum With {
+pub(crate) enum TlsPeer {
     Proxy,
     Gateway,
 }
@@ -80,12 +80,12 @@ impl Connecting {
     pub(crate) fn poll(
         &mut self,
         now: Timestamp,
-        slot: &Slot<'_>,
+        registration: &Registration<'_>,
         watch: &mut Stopwatch,
     ) -> Progress {
         loop {
             let transport = match mem::replace(&mut self.step, Step::Over) {
-                Step::Dial(mut dial) => match dial.poll(now, slot) {
+                Step::Dial(mut dial) => match dial.poll(now, registration) {
                     Dialed::Up(transport) => {
                         watch.done(timings::Step::Connect, now);
                         transport
@@ -102,7 +102,7 @@ impl Connecting {
                     transport
                 }
                 Step::Tunnel(mut transport, mut tunnel) => {
-                    match lead_through(&mut transport, &mut tunnel) {
+                    match drive_tunnel(&mut transport, &mut tunnel) {
                         Ok(true) => {
                             watch.done(timings::Step::Proxy, now);
                             transport
@@ -112,26 +112,26 @@ impl Connecting {
                             return Progress::Waiting;
                         }
                         Err(reason) => {
-                            transport.hang_up(slot);
+                            transport.close(registration);
                             return Progress::Failed(reason);
                         }
                     }
                 }
                 #[cfg(feature = "tls")]
-                Step::Tls(mut stream, with) => match stream.shake_hands() {
+                Step::Tls(mut stream, peer) => match stream.handshake() {
                     Ok(true) => {
-                        // With a proxy it is a part of what that takes.
-                        if with == With::Gateway {
+                        // TlsPeer a proxy it is a part of what that takes.
+                        if peer == TlsPeer::Gateway {
                             watch.done(timings::Step::Tls, now);
                         }
                         Transport::Tls(stream)
                     }
                     Ok(false) => {
-                        self.step = Step::Tls(stream, with);
+                        self.step = Step::Tls(stream, peer);
                         return Progress::Waiting;
                     }
                     Err(reason) => {
-                        stream.hang_up(slot);
+                        stream.close(registration);
                         return Progress::Failed(reason);
                     }
                 },
@@ -141,11 +141,11 @@ impl Connecting {
                 None => return Progress::Up(transport),
                 Some(Layer::Tunnel(tunnel)) => self.step = Step::Tunnel(transport, tunnel),
                 #[cfg(feature = "tls")]
-                Some(Layer::Tls { config, host, with }) => {
+                Some(Layer::Tls { config, host, peer }) => {
                     match crate::net::tls::TlsStream::new(&config, &host, transport) {
-                        Ok(stream) => self.step = Step::Tls(Box::new(stream), with),
+                        Ok(stream) => self.step = Step::Tls(Box::new(stream), peer),
                         Err((transport, reason)) => {
-                            transport.hang_up(slot);
+                            transport.close(registration);
                             return Progress::Failed(reason);
                         }
                     }
@@ -160,7 +160,7 @@ impl Connecting {
             Step::Dial(dial) => dial.failure(),
             Step::Tunnel(..) => CloseReason::Timeout { stage: Stage::Proxy },
             #[cfg(feature = "tls")]
-            Step::Tls(_, With::Proxy) => CloseReason::Timeout { stage: Stage::Proxy },
+            Step::Tls(_, TlsPeer::Proxy) => CloseReason::Timeout { stage: Stage::Proxy },
             #[cfg(feature = "tls")]
             Step::Tls(..) => CloseReason::Timeout { stage: Stage::Tls },
             _ => CloseReason::Timeout { stage: Stage::Connect },
@@ -168,9 +168,9 @@ impl Connecting {
     }
 
     /// What is done now, for people.
-    pub(crate) fn what(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match &self.step {
-            Step::Dial(dial) => dial.what(),
+            Step::Dial(dial) => dial.describe(),
             Step::Tunnel(_, tunnel) => format!("asking the proxy {}", tunnel.server()),
             #[cfg(feature = "tls")]
             Step::Tls(stream, _) => format!("shaking hands with {}", stream.host()),
@@ -179,21 +179,21 @@ impl Connecting {
     }
 
     /// Stops.
-    pub(crate) fn hang_up(self, slot: &Slot<'_>) {
+    pub(crate) fn close(self, registration: &Registration<'_>) {
         match self.step {
-            Step::Dial(dial) => dial.hang_up(slot),
+            Step::Dial(dial) => dial.close(registration),
             #[cfg(unix)]
-            Step::Connected(transport) => transport.hang_up(slot),
-            Step::Tunnel(transport, _) => transport.hang_up(slot),
+            Step::Connected(transport) => transport.close(registration),
+            Step::Tunnel(transport, _) => transport.close(registration),
             #[cfg(feature = "tls")]
-            Step::Tls(stream, _) => stream.hang_up(slot),
+            Step::Tls(stream, _) => stream.close(registration),
             Step::Over => {}
         }
     }
 }
 
 /// Goes on with what is said to a proxy; `true` once the way is open.
-fn lead_through(transport: &mut Transport, tunnel: &mut Tunnel) -> Result<bool, CloseReason> {
+fn drive_tunnel(transport: &mut Transport, tunnel: &mut Tunnel) -> Result<bool, CloseReason> {
     let mut answer = [0; 1024];
     loop {
         while !tunnel.transmit().is_empty() {

@@ -11,7 +11,7 @@ use hermes_proto::Timestamp;
 /// one before it, or as soon as one has failed. Whoever is first to connect has won, and then the
 /// race is simply left.
 #[derive(Debug)]
-pub(crate) struct Race {
+pub(crate) struct HappyEyeballs {
     delay: Duration,
     waiting: VecDeque<SocketAddr>,
     running: Vec<SocketAddr>,
@@ -23,13 +23,13 @@ pub(crate) struct Race {
 /// A name has rarely more addresses, and never more that are worth a try.
 const MOST: usize = 64;
 
-impl Race {
+impl HappyEyeballs {
     /// `addresses` in the order of preference (RFC 6724), each of them once.
     pub(crate) fn new(addresses: Vec<SocketAddr>, delay: Duration) -> Self {
         let mut waiting = interleave(addresses);
         waiting.truncate(MOST);
         let next = Timestamp::ZERO;
-        Race { delay, waiting, running: Vec::new(), next, failures: Vec::new() }
+        HappyEyeballs { delay, waiting, running: Vec::new(), next, failures: Vec::new() }
     }
 
     /// The address that begins now, if one does. To be asked until none does.
@@ -62,7 +62,7 @@ impl Race {
 }
 
 /// What became of all of them, in the order of their ends.
-impl fmt::Display for Race {
+impl fmt::Display for HappyEyeballs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ended = self.failures.iter().map(|(address, why)| (address, why.as_str()));
         let running = self.running.iter().map(|address| (address, "no answer"));
@@ -129,7 +129,8 @@ mod tests {
 
     /// A race on virtual time, to its end: when each began, and who won when.
     fn run(field: &[(SocketAddr, Fate)]) -> (Vec<At>, Option<At>) {
-        let mut race = Race::new(field.iter().map(|(address, _)| *address).collect(), DELAY);
+        let mut race =
+            HappyEyeballs::new(field.iter().map(|(address, _)| *address).collect(), DELAY);
         let fate = |address| field.iter().find(|(other, _)| *other == address).unwrap().1;
         let mut now = Timestamp::ZERO;
         let mut begun: Vec<At> = Vec::new();
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_failure_is_told() {
-        let mut race = Race::new(addresses("6:1 4:1 6:2 4:2"), DELAY);
+        let mut race = HappyEyeballs::new(addresses("6:1 4:1 6:2 4:2"), DELAY);
         let at = Timestamp::from_millis;
         let begun: Vec<SocketAddr> =
             [0, 250].into_iter().filter_map(|ms| race.begin(at(ms))).collect();

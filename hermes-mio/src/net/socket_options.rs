@@ -11,14 +11,14 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 /// What is set on sockets, beside that they keep nothing back (TCP_NODELAY), block nobody, and are
 /// not inherited by processes that the application starts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sockets {
+pub(crate) struct SocketOptions {
     pub(crate) keepalive: Option<Duration>,
     pub(crate) send_buffer: Option<usize>,
     pub(crate) receive_buffer: Option<usize>,
     pub(crate) bind: Option<IpAddr>,
 }
 
-impl Sockets {
+impl SocketOptions {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         // Systems count in seconds.
         if self.keepalive.is_some_and(|after| after < Duration::from_secs(1)) {

@@ -28,10 +28,10 @@ pub(crate) enum Transport {
 impl Transport {
     /// A connection to a socket in the file system: there at once, or not at all.
     #[cfg(unix)]
-    pub(crate) fn unix(path: &Path, slot: &Slot<'_>) -> Result<Self, CloseReason> {
+    pub(crate) fn unix(path: &Path, registration: &Registration<'_>) -> Result<Self, CloseReason> {
         let connect = || {
             let mut socket = UnixStream::connect(path)?;
-            slot.add(&mut socket)?;
+            registration.add(&mut socket)?;
             Ok(Transport::Unix(socket))
         };
         connect().map_err(|error: io::Error| {
@@ -43,7 +43,7 @@ impl Transport {
     /// Whether a read that leaves room has brought all there is, so that whatever comes after it is
     /// an event of its own: `epoll(7)` says so for streams, and kqueue tells each arrival. It saves
     /// the read that would say `WouldBlock`.
-    pub(crate) fn tells_all(&self) -> bool {
+    pub(crate) fn short_read_drains(&self) -> bool {
         let is_plain = match self {
             Transport::Tcp(_) => true,
             #[cfg(unix)]
@@ -61,22 +61,22 @@ impl Transport {
     /// this says FIN first and then reads what is there. No more than that: what arrives after the
     /// close is answered with a RST by the system, and only lingering could prevent it, which a
     /// loop has no time for. By then the peer has had `close_timeout` to end the conversation.
-    pub(crate) fn hang_up(self, slot: &Slot<'_>) {
+    pub(crate) fn close(self, registration: &Registration<'_>) {
         // A socket that is not connected any more says so; there is no need to listen.
         match self {
             Transport::Tcp(mut socket) => {
-                slot.remove(&mut socket);
+                registration.remove(&mut socket);
                 let _ = socket.shutdown(Shutdown::Write);
                 read_the_rest(&mut socket);
             }
             #[cfg(unix)]
             Transport::Unix(mut socket) => {
-                slot.remove(&mut socket);
+                registration.remove(&mut socket);
                 let _ = socket.shutdown(Shutdown::Write);
                 read_the_rest(&mut socket);
             }
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.hang_up(slot),
+            Transport::Tls(stream) => stream.close(registration),
         }
     }
 }
@@ -133,12 +133,12 @@ pub(crate) fn ended_by(error: &io::Error) -> CloseReason {
 
 /// A loop's registry, and the token under which one member's sockets are known there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot<'a> {
+pub(crate) struct Registration<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) token: Token,
 }
 
-impl Slot<'_> {
+impl Registration<'_> {
     /// Both interests, once and for good. mio's readiness is edge-triggered (or made to look so,
     /// on Windows): an event says that something has changed since the last `WouldBlock`. So a
     /// member remembers that a socket is ready until it says `WouldBlock`, and a socket that has

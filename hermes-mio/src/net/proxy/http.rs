@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Refusal;
+use super::ProxyRefusal;
 use super::server::Login;
 use crate::net::resolve::Host;
 
@@ -32,34 +32,34 @@ impl Connect {
     }
 
     /// Takes the next byte; `true` once the way is open.
-    pub(super) fn receive(&mut self, byte: u8) -> Result<bool, Refusal> {
+    pub(super) fn receive(&mut self, byte: u8) -> Result<bool, ProxyRefusal> {
         self.head.push(byte);
         if !could_be_http(&self.head) {
-            return Err(Refusal::new("it does not speak HTTP/1.1"));
+            return Err(ProxyRefusal::new("it does not speak HTTP/1.1"));
         }
         if self.head.ends_with(b"\n\r\n") || self.head.ends_with(b"\n\n") {
             return self.check();
         }
         if self.head.len() >= MOST {
-            return Err(Refusal::new("its answer has no end"));
+            return Err(ProxyRefusal::new("its answer has no end"));
         }
         Ok(false)
     }
 
-    fn check(&mut self) -> Result<bool, Refusal> {
+    fn check(&mut self) -> Result<bool, ProxyRefusal> {
         let head = std::mem::take(&mut self.head);
         let lines = head.iter().filter(|byte| **byte == b'\n').count();
         let mut headers = vec![httparse::EMPTY_HEADER; lines];
         let mut response = httparse::Response::new(&mut headers);
         if !matches!(response.parse(&head), Ok(httparse::Status::Complete(_))) {
-            return Err(Refusal::new("its answer is not HTTP/1.1"));
+            return Err(ProxyRefusal::new("its answer is not HTTP/1.1"));
         }
         match response.code {
             // An interim answer (RFC 9110 §15.2); the real one follows.
             Some(100..200) => Ok(false),
             // Whatever its header says of a body, there is none.
             Some(200..300) => Ok(true),
-            status => Err(Refusal::with(status, response.reason.unwrap_or_default())),
+            status => Err(ProxyRefusal::with(status, response.reason.unwrap_or_default())),
         }
     }
 }

@@ -115,7 +115,7 @@ enum Talk {
 
 /// Why a proxy does not lead there.
 #[derive(Debug, PartialEq, Eq)]
-struct Refusal {
+struct ProxyRefusal {
     /// HTTP's status, or SOCKS5's reply.
     status: Option<u16>,
     text: String,
@@ -153,8 +153,10 @@ impl Tunnel {
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<bool, CloseReason> {
         for byte in bytes {
             let answer = match &mut self.talk {
-                _ if self.is_open => Err(Refusal::new("it says more than it was asked")),
-                _ if !self.out.is_empty() => Err(Refusal::new("it answers what it was not asked")),
+                _ if self.is_open => Err(ProxyRefusal::new("it says more than it was asked")),
+                _ if !self.out.is_empty() => {
+                    Err(ProxyRefusal::new("it answers what it was not asked"))
+                }
                 Talk::Http(connect) => connect.receive(*byte),
                 Talk::Socks5(socks5) => socks5.receive(*byte, &mut self.out),
             };
@@ -165,11 +167,11 @@ impl Tunnel {
 
     /// The connection ended before the way was open.
     pub(crate) fn lost(&self, why: &dyn fmt::Display) -> CloseReason {
-        self.reason(Refusal::new(&format!("the connection was lost: {why}")))
+        self.reason(ProxyRefusal::new(&format!("the connection was lost: {why}")))
     }
 
-    fn reason(&self, refusal: Refusal) -> CloseReason {
-        let Refusal { status, text } = refusal;
+    fn reason(&self, refusal: ProxyRefusal) -> CloseReason {
+        let ProxyRefusal { status, text } = refusal;
         CloseReason::Proxy { status, text: format!("{}: {text}", self.server).into() }
     }
 }
@@ -183,14 +185,14 @@ impl fmt::Debug for Tunnel {
 /// Characters of a proxy's own words.
 const WORDS: usize = 200;
 
-impl Refusal {
+impl ProxyRefusal {
     fn new(text: &str) -> Self {
         Self::with(None, text)
     }
 
     fn with(status: Option<u16>, text: &str) -> Self {
         let printable = |char: char| if char.is_control() { ' ' } else { char };
-        Refusal { status, text: text.chars().take(WORDS).map(printable).collect() }
+        ProxyRefusal { status, text: text.chars().take(WORDS).map(printable).collect() }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::Refusal;
+use super::ProxyRefusal;
 use super::server::Login;
 use crate::net::resolve::Host;
 
@@ -45,7 +45,7 @@ impl Socks5 {
 
     /// Takes the next byte, and puts what is to be said to it into `out`; `true` once the way is
     /// open.
-    pub(super) fn receive(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<bool, Refusal> {
+    pub(super) fn receive(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<bool, ProxyRefusal> {
         self.head.push(byte);
         if self.head.len() < self.length() {
             return Ok(false);
@@ -54,12 +54,14 @@ impl Socks5 {
         match self.waits_for {
             Answer::Method => self.on_method(head[0], head[1], out)?,
             Answer::Login if head[1] == 0 => self.request(out),
-            Answer::Login => return Err(Refusal::new("it does not take our name and password")),
+            Answer::Login => {
+                return Err(ProxyRefusal::new("it does not take our name and password"));
+            }
             Answer::Connect => {
                 return match head[..] {
                     [VERSION, 0, _, IPV4 | IPV6 | NAME, ..] => Ok(true),
                     [VERSION, reply, ..] if reply != 0 => {
-                        Err(Refusal::with(Some(u16::from(reply)), words(reply)))
+                        Err(ProxyRefusal::with(Some(u16::from(reply)), words(reply)))
                     }
                     _ => Err(not_socks()),
                 };
@@ -84,7 +86,12 @@ impl Socks5 {
         }
     }
 
-    fn on_method(&mut self, version: u8, method: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn on_method(
+        &mut self,
+        version: u8,
+        method: u8,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ProxyRefusal> {
         match (version, method, &self.login) {
             (VERSION, NO_LOGIN, _) => self.request(out),
             (VERSION, BY_PASSWORD, Some(Login { name, password })) => {
@@ -97,12 +104,12 @@ impl Socks5 {
                 self.waits_for = Answer::Login;
             }
             (VERSION, NO_METHOD, None) => {
-                return Err(Refusal::new("it wants to know who we are"));
+                return Err(ProxyRefusal::new("it wants to know who we are"));
             }
             (VERSION, NO_METHOD, Some(_)) => {
-                return Err(Refusal::new("it takes no name and password"));
+                return Err(ProxyRefusal::new("it takes no name and password"));
             }
-            (VERSION, ..) => return Err(Refusal::new("it chose what was not offered")),
+            (VERSION, ..) => return Err(ProxyRefusal::new("it chose what was not offered")),
             _ => return Err(not_socks()),
         }
         Ok(())
@@ -130,8 +137,8 @@ impl Socks5 {
     }
 }
 
-fn not_socks() -> Refusal {
-    Refusal::new("it does not speak SOCKS5")
+fn not_socks() -> ProxyRefusal {
+    ProxyRefusal::new("it does not speak SOCKS5")
 }
 
 /// RFC 1928 §6.

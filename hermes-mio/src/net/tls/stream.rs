@@ -9,15 +9,15 @@ use rustls::pki_types::{IpAddr, ServerName};
 use rustls::{ClientConfig, ClientConnection};
 
 use super::verify::explain;
-use crate::net::transport::{Slot, Transport};
+use crate::net::transport::{Registration, Transport};
 
-/// A stream in TLS: first its [handshake](Self::shake_hands), then reads and writes.
+/// A stream in TLS: first its [handshake](Self::handshake), then reads and writes.
 pub(crate) struct TlsStream {
     session: ClientConnection,
-    below: Transport,
+    inner: Transport,
     host: String,
-    /// How many bytes were sealed into the record that the layer below has not taken whole.
-    sealed: usize,
+    /// Plaintext bytes in the record that the inner transport has not taken whole.
+    pending_plaintext: usize,
     /// Why there is nothing more to read but what is in the session.
     failed: Option<Failure>,
 }
@@ -39,13 +39,17 @@ impl TlsStream {
     pub(crate) fn new(
         config: &Arc<ClientConfig>,
         host: &str,
-        below: Transport,
+        inner: Transport,
     ) -> Result<Self, (Transport, CloseReason)> {
         match session(config, host) {
-            Ok(session) => {
-                Ok(TlsStream { session, below, host: host.to_owned(), sealed: 0, failed: None })
-            }
-            Err(failure) => Err((below, failure.into())),
+            Ok(session) => Ok(TlsStream {
+                session,
+                inner,
+                host: host.to_owned(),
+                pending_plaintext: 0,
+                failed: None,
+            }),
+            Err(failure) => Err((inner, failure.into())),
         }
     }
 
@@ -54,16 +58,16 @@ impl TlsStream {
     }
 
     /// Goes on with the handshake; `true` once it is done.
-    pub(crate) fn shake_hands(&mut self) -> Result<bool, CloseReason> {
+    pub(crate) fn handshake(&mut self) -> Result<bool, CloseReason> {
         loop {
-            let pushed = self.push();
+            let pushed = self.flush_tls();
             if !self.session.is_handshaking() {
                 let session = &self.session;
                 let (version, resumed) = (session.protocol_version(), session.handshake_kind());
                 tracing::debug!(host = self.host, ?version, ?resumed, "TLS is up");
                 return Ok(true);
             }
-            match self.pull() {
+            match self.fill_tls() {
                 Ok(0) => return Err(self.fail(&"the connection ended in the handshake").into()),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -92,10 +96,10 @@ impl TlsStream {
         if let Some(failure) = self.failed.clone() {
             return Err(failure.into());
         }
-        self.pull()?;
+        self.fill_tls()?;
         if self.session.wants_write() {
             // An answer of TLS' own. What can't leave yet leaves before the next text.
-            let _ = self.push();
+            let _ = self.flush_tls();
         }
         match self.read_text(buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -105,26 +109,27 @@ impl TlsStream {
         }
     }
 
-    /// As [`Write::write`], with two differences. A byte counts as written once the layer below
+    /// As [`Write::write`], with two differences. A byte counts as written once the inner transport
     /// has all of its record: a record that did not arrive whole can't be read, so what does not
     /// count was not received. And after a `WouldBlock` the same bytes must come again, perhaps
     /// with more behind them.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.sealed == 0 {
-            self.sealed = self.session.writer().write(&bytes[..bytes.len().min(RECORD)])?;
+        if self.pending_plaintext == 0 {
+            self.pending_plaintext =
+                self.session.writer().write(&bytes[..bytes.len().min(RECORD)])?;
         }
-        self.push()?;
-        Ok(std::mem::take(&mut self.sealed))
+        self.flush_tls()?;
+        Ok(std::mem::take(&mut self.pending_plaintext))
     }
 
     /// Says goodbye (RFC 8446 §6.1), so that nobody takes the end for one that somebody else made,
     /// and ends the stream.
-    pub(crate) fn hang_up(mut self, slot: &Slot<'_>) {
+    pub(crate) fn close(mut self, registration: &Registration<'_>) {
         if self.failed.is_none() {
             self.session.send_close_notify();
-            let _ = self.push();
+            let _ = self.flush_tls();
         }
-        self.below.hang_up(slot);
+        self.inner.close(registration);
     }
 
     fn read_text(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -138,9 +143,9 @@ impl TlsStream {
     }
 
     /// Writes until there is nothing to be written.
-    fn push(&mut self) -> io::Result<()> {
+    fn flush_tls(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            match self.session.write_tls(&mut self.below) {
+            match self.session.write_tls(&mut self.inner) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -151,11 +156,11 @@ impl TlsStream {
     }
 
     /// Reads once. What is wrong with it is in `failed`.
-    fn pull(&mut self) -> io::Result<usize> {
-        let n = self.session.read_tls(&mut self.below)?;
+    fn fill_tls(&mut self) -> io::Result<usize> {
+        let n = self.session.read_tls(&mut self.inner)?;
         if let Err(error) = self.session.process_new_packets() {
             // The alert that tells the peer why; it may not hear it.
-            let _ = self.push();
+            let _ = self.flush_tls();
             self.failed = Some(self.fail(&explain(&error)));
         }
         Ok(n)
@@ -180,7 +185,7 @@ impl fmt::Debug for TlsStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsStream")
             .field("host", &self.host)
-            .field("below", &self.below)
+            .field("inner", &self.inner)
             .finish_non_exhaustive()
     }
 }
@@ -239,7 +244,7 @@ mod tests {
         far.set_nonblocking(true).unwrap();
         let near = Transport::Tcp(mio::net::TcpStream::from_std(near));
         let mut client = TlsStream::new(&tls.config().unwrap(), "127.0.0.1", near).unwrap();
-        while !client.shake_hands().unwrap() || server.is_handshaking() {
+        while !client.handshake().unwrap() || server.is_handshaking() {
             // `WouldBlock`, each time that it is the client's turn.
             let _ = server.complete_io(&mut far);
         }
