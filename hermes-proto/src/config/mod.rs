@@ -1,8 +1,12 @@
 //! Every setting, its default and the reason for it.
 
+mod durations;
+mod policies;
+mod validation;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,6 +14,10 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::durations::{millis, millis_by_code, millis_or_off};
+pub use self::policies::{Delivery, Jitter, OverflowPolicy, PlaintextPolicy, Receipts, ResumeMode};
+pub use self::validation::ConfigError;
+pub(crate) use self::validation::check_header;
 use crate::Url;
 use crate::reason::code;
 
@@ -270,158 +278,6 @@ impl Config {
     pub fn new(url: impl AsRef<str>) -> Self {
         Config { url: url.as_ref().into(), ..Config::default() }
     }
-
-    /// Checks every field, as making a client does.
-    ///
-    /// # Errors
-    ///
-    /// At the first setting that can't be.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.validate().map(|_| ())
-    }
-
-    /// Checks every field, and parses the URLs: `url`, and the others.
-    pub(crate) fn validate(&self) -> Result<(Url, Vec<Url>), ConfigError> {
-        let parse = |field, url: &Arc<str>| {
-            Url::parse(url)
-                .map(|parsed| parsed.shared_with(url))
-                .map_err(|error| ConfigError { field, problem: format!("{error}{}", shorten(url)) })
-        };
-        let url = parse("url", &self.url)?;
-        let fallbacks = self.fallback_urls.iter().map(|url| parse("fallback_urls", url));
-        let fallbacks = fallbacks.collect::<Result<Vec<Url>, ConfigError>>()?;
-        for (field, duration) in [
-            ("backoff_base_ms", Some(self.backoff_base)),
-            ("credentials_timeout_ms", Some(self.credentials_timeout)),
-            ("connect_timeout_ms", Some(self.connect_timeout)),
-            ("upgrade_timeout_ms", Some(self.upgrade_timeout)),
-            ("close_timeout_ms", Some(self.close_timeout)),
-            ("heartbeat_interval_ms", self.heartbeat_interval),
-            ("heartbeat_timeout_ms", Some(self.heartbeat_timeout)),
-            ("suspend_threshold_ms", Some(self.suspend_threshold)),
-            ("resume_timeout_ms", Some(self.resume_timeout)),
-        ] {
-            if duration.is_some_and(|duration| duration < Duration::from_millis(1)) {
-                return Err(ConfigError { field, problem: "must be at least 1".to_string() });
-            }
-        }
-        if self.backoff_cap < self.backoff_base {
-            let problem = "must not be less than backoff_base_ms".to_string();
-            return Err(ConfigError { field: "backoff_cap_ms", problem });
-        }
-        for (field, value, least) in [
-            ("outbox_max_messages", self.outbox_max_messages, 1),
-            ("outbox_max_bytes", self.outbox_max_bytes, 1),
-            ("max_message_bytes", self.max_message_bytes, 125),
-            ("max_frame_bytes", self.max_frame_bytes, 125),
-            ("max_header_bytes", self.max_header_bytes, 256),
-        ] {
-            if value < least {
-                return Err(ConfigError { field, problem: format!("must be at least {least}") });
-            }
-        }
-        if self.max_redirects > MAX_REDIRECTS {
-            let problem = format!("must be at most {MAX_REDIRECTS}");
-            return Err(ConfigError { field: "max_redirects", problem });
-        }
-        if self.deflate && !cfg!(feature = "deflate") {
-            let problem = "needs hermes-proto's feature `deflate`".to_string();
-            return Err(ConfigError { field: "deflate", problem });
-        }
-        for (field, bits) in [
-            ("deflate_client_max_window_bits", self.deflate_client_max_window_bits),
-            ("deflate_server_max_window_bits", self.deflate_server_max_window_bits),
-        ] {
-            if !(8..=15).contains(&bits) {
-                return Err(ConfigError { field, problem: "must be 8 to 15".to_string() });
-            }
-        }
-        for (field, asks, what) in [
-            ("delivery", self.delivery == Delivery::AtLeastOnce, "at-least-once"),
-            ("receipts", self.receipts == Receipts::Acknowledged, "acknowledged"),
-        ] {
-            if asks && !self.can_ping {
-                let problem = format!(
-                    "can't be {what:?} where can_ping is false: only the answer to a Ping proves \
-                     that a message was received"
-                );
-                return Err(ConfigError { field, problem });
-            }
-        }
-        self.validate_headers()?;
-        Ok((url, fallbacks))
-    }
-
-    /// RFC 9110 §5.6.2 (names), §5.5 (values): whatever could forge another header is refused.
-    fn validate_headers(&self) -> Result<(), ConfigError> {
-        let problem = |field, problem: String| Err(ConfigError { field, problem });
-        for (name, value) in &self.headers {
-            check_header(name, value).or_else(|wrong| problem("headers", wrong))?;
-        }
-        if self.origin.as_deref().is_some_and(|origin| !is_header_value(origin)) {
-            return problem("origin", "must be visible ASCII, as https://example.com".to_string());
-        }
-        for (index, name) in self.subprotocols.iter().enumerate() {
-            if !is_token(name) {
-                return problem("subprotocols", format!("{name:?} is not a token"));
-            }
-            if self.subprotocols.iter().take(index).any(|other| other == name) {
-                return problem("subprotocols", format!("{name:?} is there twice"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// As many as WHATWG's `fetch` follows. More are a loop.
-const MAX_REDIRECTS: u32 = 20;
-
-/// Whether this can be one of the application's headers; else what is wrong with it.
-pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {
-    const OURS: [&str; 8] = [
-        "host",
-        "upgrade",
-        "connection",
-        "origin",
-        "sec-websocket-key",
-        "sec-websocket-version",
-        "sec-websocket-protocol",
-        "sec-websocket-extensions",
-    ];
-    if !is_token(name) {
-        // It may be a whole header, secret included.
-        let problem = "a name is letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 §5.6.2)";
-        return Err(format!("a header has a name of {} bytes that is none: {problem}", name.len()));
-    }
-    if !is_header_value(value) {
-        return Err(format!("the value of {name} must be visible ASCII, spaces and tabs"));
-    }
-    let lower = name.to_ascii_lowercase();
-    if OURS.contains(&lower.as_str()) {
-        let hint = match lower.as_str() {
-            "origin" => "; set `origin`",
-            "sec-websocket-protocol" => "; set `subprotocols`",
-            "sec-websocket-extensions" => "; set `deflate`",
-            _ => "",
-        };
-        return Err(format!("{name} belongs to the handshake{hint}"));
-    }
-    Ok(())
-}
-
-fn is_token(text: &str) -> bool {
-    let is_tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(is_tchar)
-}
-
-fn is_header_value(text: &str) -> bool {
-    text.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
-}
-
-/// The start of a URL that did not parse, where it can't have a secret in it.
-fn shorten(url: &str) -> String {
-    let start: String = url.split(['?', '#']).next().unwrap_or_default().chars().take(80).collect();
-    if url.contains('@') { String::new() } else { format!(" (it is {start:?})") }
 }
 
 impl fmt::Debug for Config {
@@ -443,179 +299,10 @@ impl fmt::Debug for Config {
     }
 }
 
-/// How a wait between reconnects is spread. It is applied after the cap, so it never vanishes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Jitter {
-    /// The wait as it is.
-    #[default]
-    None,
-    /// Evenly between nothing (1 ms) and the wait.
-    Full,
-    /// Evenly between half the wait and the wait.
-    Equal,
-    /// Evenly between the base and three times the wait before, the cap at most, so that clients
-    /// which failed together drift apart. It takes the place of the doubling.
-    Decorrelated,
-}
-
-/// What becomes of messages that were written to a connection that then ended, without a
-/// [fence](crate#fences) that proved them received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Delivery {
-    /// They are not sent again, so nothing arrives twice. What the operating system had not taken
-    /// whole was never received, and is sent again.
-    #[default]
-    AtMostOnce,
-    /// They are sent again, in order and before newer ones, so nothing that the outbox took gets
-    /// lost; an [`Event::InDoubt`](crate::Event::InDoubt) names those that may arrive twice. A
-    /// message stays in the outbox, and within its bounds, until it is proven received. Fences are
-    /// on.
-    AtLeastOnce,
-}
-
-/// Which stages of messages' lives are told as events. That a message was
-/// [dropped](crate::Event::Dropped) is always told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Receipts {
-    /// None.
-    #[default]
-    None,
-    /// [`Event::Written`](crate::Event::Written): the operating system has taken them.
-    Written,
-    /// `Written`, and [`Event::Acknowledged`](crate::Event::Acknowledged): the peer's endpoint has them.
-    /// Fences are on, so that it is known as soon as can be.
-    Acknowledged,
-}
-
-/// What goes out while a `session-resume` is not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ResumeMode {
-    /// The outbox, right behind it: the gateway reads in order.
-    #[default]
-    Optimistic,
-    /// Nothing, until the gateway's `session-init` says whether the session was resumed. Without a
-    /// session to resume there is nothing to wait for.
-    Wait,
-}
-
-/// Whether a session may travel in the clear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum PlaintextPolicy {
-    /// It may.
-    Allow,
-    /// It may, with one [`Event::Warning`](crate::Event::Warning) in a client's life.
-    #[default]
-    Warn,
-    /// It is neither resumed nor kept; each connection has a session of its own.
-    Refuse,
-}
-
-/// What happens to a message that finds the outbox full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum OverflowPolicy {
-    /// `send` hands the message back.
-    #[default]
-    Refuse,
-    /// The oldest messages that have not been handed to a connection give way, each with an
-    /// [`Event::Dropped`](crate::Event::Dropped). Where none is left to give way, as `Refuse`.
-    DropOldest,
-    /// The new message is dropped, with an [`Event::Dropped`](crate::Event::Dropped).
-    DropNewest,
-}
-
-/// A setting that can't be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("config: `{field}` {problem}")]
-pub struct ConfigError {
-    /// The field, by its name in JSON.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-/// Durations as numbers of milliseconds, fractions allowed.
-mod millis {
-    use core::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Error> {
-        let micros = value.as_micros();
-        match u64::try_from(micros / 1_000) {
-            Ok(millis) if micros.is_multiple_of(1_000) => s.serialize_u64(millis),
-            _ => s.serialize_f64(micros as f64 / 1_000.0),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-        // Rounded to the microsecond, the resolution of a `Timestamp`.
-        let micros = (f64::deserialize(d)? * 1_000.0 + 0.5) as i128;
-        match u64::try_from(micros) {
-            Ok(micros) if micros <= 1_000 * super::MAX_MILLIS => Ok(Duration::from_micros(micros)),
-            _ => Err(Error::custom("a duration must be between 0 and 10^12 milliseconds")),
-        }
-    }
-}
-
-/// Some 31 years; exact as a double.
-const MAX_MILLIS: u64 = 1_000_000_000_000;
-
-/// The same, with `null` for `None`.
-mod millis_or_off {
-    use core::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    pub(super) struct Millis(#[serde(with = "super::millis")] pub(super) Duration);
-
-    pub(super) fn serialize<S: Serializer>(v: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
-        v.map(Millis).serialize(s)
-    }
-
-    pub(super) fn deserialize<'de, D>(d: D) -> Result<Option<Duration>, D::Error>
-    where
-        D: Deserializer<'de>,
-    {
-        Ok(Option::<Millis>::deserialize(d)?.map(|Millis(duration)| duration))
-    }
-}
-
-/// A table from close codes to durations.
-mod millis_by_code {
-    use alloc::collections::BTreeMap;
-    use core::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::millis_or_off::Millis;
-
-    type Table = BTreeMap<u16, Duration>;
-
-    pub(super) fn serialize<S: Serializer>(table: &Table, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_map(table.iter().map(|(code, delay)| (code, Millis(*delay))))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Table, D::Error> {
-        let table = BTreeMap::<u16, Millis>::deserialize(d)?;
-        Ok(table.into_iter().map(|(code, Millis(delay))| (code, delay)).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     #[test]
