@@ -5,13 +5,13 @@
 //! a history of what happens, of which each [verb](history::Verb) is a byte. [`TARGETS`] has them all,
 //! each with its seeds: inputs for a fuzzer to begin with.
 
+mod byte_source;
 pub mod client;
 pub mod codec;
 pub mod deflate;
 pub mod endpoint;
 pub mod history;
 pub mod message;
-mod script;
 pub mod session;
 pub mod trace;
 pub mod upgrade;

@@ -2,7 +2,7 @@
 //! `websockets` and Node's `ws`, at the versions that `tests/interop/` pins.
 //!
 //! A [`Library`] is one of the two, installed below `target/interop/` when it is first needed. A
-//! [`Server`] is a process that runs it. A [`Bench`] is a server with a client that talks to it.
+//! [`Server`] is a process that runs it. A [`Harness`] is a server with a client that talks to it.
 //! A scenario gets the library, and [`against_both!`](crate::against_both) makes two tests of it.
 //! Where there is no Python, or no Node, those tests are left out, and say so; an installation
 //! that fails is a failure.
@@ -32,7 +32,7 @@
 //! hexadecimal), `traffic` or `close`.
 //! They end when their standard input does, which is when the test ends, however it ends.
 
-mod bench;
+mod harness;
 mod install;
 mod server;
 
@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-pub use bench::{Bench, chat, config, resume};
+pub use harness::{Harness, chat, config, resume};
 pub use server::Server;
 
 /// Whose server it is.

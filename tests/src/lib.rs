@@ -1,4 +1,4 @@
-//! The test bench: a [`Client`](hermes_proto::Client), a clock that stands still, and a host that
+//! The test harness: a [`Client`](hermes_proto::Client), a clock that stands still, and a host that
 //! does nothing unless it is told to.
 //!
 //! A scenario reads like a packet trace. On the left what happens and when, in milliseconds; on the
@@ -19,17 +19,16 @@
 //! - The functions beside it ([`open`], [`arm`], [`disconnected`] …) spell the actions.
 //! - [`Contract`] is a second opinion: a model of what a host may rely on, consulted after every
 //!   call. No scenario has to ask for it.
-#![allow(clippy::missing_panics_doc)] // A bench panics: that is how it says no.
+#![allow(clippy::missing_panics_doc)] // A harness panics: that is how it says no.
 
-mod contract;
-pub mod deflate;
+pub mod dsl;
 pub mod fuzz;
-mod host;
 pub mod interop;
-mod words;
-pub mod world;
+pub mod model;
+mod rng;
 pub mod ws;
 
-pub use contract::{Call, Contract, Step};
-pub use host::Host;
-pub use words::*;
+pub use dsl::Host;
+pub use dsl::actions::*;
+pub use model::{Call, Contract, Step};
+pub use rng::Rng;

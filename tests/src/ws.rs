@@ -1,10 +1,11 @@
-//! The bench of [`ws::Connection`](Connection) and [`Endpoint`]: a peer that writes every byte by
+//! The harness of [`ws::Connection`](Connection) and [`Endpoint`]: a peer that writes every byte by
 //! hand, and reads every byte that comes back.
 //!
 //! The peer has a codec of its own, as plain as it gets; nothing here is shared with the crate
 //! under test but the digest of the upgrade.
 
 pub mod answer;
+pub mod deflate;
 pub mod stream;
 pub mod verdict;
 
@@ -18,7 +19,7 @@ use hermes_proto::{
 };
 use tungstenite::handshake::derive_accept_key;
 
-use crate::words::{URL, ms, start};
+use crate::dsl::actions::{URL, ms, start};
 
 /// The seed of every connection that has no reason for another.
 pub const SEED: [u8; 32] = [7; 32];
@@ -350,7 +351,7 @@ pub type Asks = Vec<Action<Transmit>>;
 ///
 /// Every call returns the actions, and checks what holds at all times: see `check`.
 #[derive(Clone, Debug)]
-pub struct Bench {
+pub struct Harness {
     /// The machine.
     pub endpoint: Endpoint,
     /// The clock.
@@ -375,7 +376,7 @@ pub struct Bench {
 }
 
 /// The beginning.
-impl Bench {
+impl Harness {
     /// An endpoint that is not connected.
     pub fn new(config: Config) -> Self {
         Self::start(config, start())
@@ -383,7 +384,7 @@ impl Bench {
 
     /// An endpoint that may have a session.
     pub fn start(config: Config, start: Start) -> Self {
-        Bench {
+        Harness {
             endpoint: Endpoint::new(config, start).expect("the settings are fine"),
             now: ms(0),
             live: None,
@@ -401,10 +402,10 @@ impl Bench {
     /// An endpoint whose connection 1 was opened and upgraded at time 0.
     #[track_caller]
     pub fn connected(config: Config) -> Self {
-        let mut bench = Self::new(config);
-        bench.connect();
-        bench.establish();
-        bench
+        let mut harness = Self::new(config);
+        harness.connect();
+        harness.establish();
+        harness
     }
 
     /// Sets the clock. It may be set back.
@@ -423,7 +424,7 @@ impl Bench {
 }
 
 /// What the application does.
-impl Bench {
+impl Harness {
     /// `connect()`.
     #[track_caller]
     pub fn connect(&mut self) -> Asks {
@@ -468,7 +469,7 @@ impl Bench {
 }
 
 /// What the transport does.
-impl Bench {
+impl Harness {
     /// The transport of connection `conn` is up.
     #[track_caller]
     pub fn opened(&mut self, conn: u64) -> Asks {
@@ -547,7 +548,7 @@ impl Bench {
 }
 
 /// What the gateway gets.
-impl Bench {
+impl Harness {
     /// The frames that it has whole, and how much of another.
     pub fn arrived(&self) -> (Vec<Sent>, usize) {
         arrived(self.wire.get(self.request.len()..).unwrap_or_default())
@@ -568,7 +569,7 @@ impl Bench {
     }
 }
 
-impl Bench {
+impl Harness {
     fn ended(&mut self) {
         if self.live.take().is_some() {
             self.past.push(self.wire.get(self.request.len()..).unwrap_or_default().to_vec());
@@ -680,61 +681,4 @@ pub fn disconnected(
 ) -> Action<Transmit> {
     let (conn, retry_at) = (ConnId(conn), retry_at.into().map(ms));
     Action::Emit(hermes_proto::Event::Disconnected { conn, code, reason, retry_at })
-}
-
-/// A generator for tests that need many cases rather than good ones: SplitMix64.
-#[derive(Clone, Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    /// The same numbers for the same seed. The seed is printed, for a test that fails.
-    pub fn new(seed: u64) -> Self {
-        println!("seed {seed}");
-        Dice(seed)
-    }
-
-    /// Any number.
-    pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.roll() % n as u64) as usize
-    }
-
-    /// Whether it happens, in `percent` of all cases.
-    pub fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    /// One of these.
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-
-    /// Any bytes.
-    pub fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.roll() as u8).collect()
-    }
-
-    /// `n` characters, of one to four bytes each.
-    pub fn text(&mut self, n: usize) -> String {
-        (0..n).map(|_| *self.pick(&['a', '"', '\u{e9}', '\u{20ac}', '\u{1f40e}'])).collect()
-    }
-
-    /// Pieces of `bytes`, mostly small ones.
-    pub fn pieces<'a>(&mut self, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
-        let mut pieces = Vec::new();
-        while !bytes.is_empty() {
-            let most = *self.pick(&[1, 4, 40, 4_000, usize::MAX]);
-            let (piece, rest) = bytes.split_at(1 + self.below(most.min(bytes.len())));
-            pieces.push(piece);
-            bytes = rest;
-        }
-        pieces
-    }
 }

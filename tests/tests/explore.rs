@@ -63,32 +63,32 @@ enum Topic {
 }
 
 /// What may happen next, whatever happened before.
-fn alphabet(world: &World) -> Vec<Deed> {
-    let client = &world.client;
-    let covers = |topic| world.topics.contains(&topic);
-    let mut deeds =
-        vec![Deed::Input(Input::Connect), Deed::Input(Input::Disconnect), Deed::Send(json("1"))];
+fn alphabet(host: &ModelHost) -> Vec<Op> {
+    let client = &host.client;
+    let covers = |topic| host.topics.contains(&topic);
+    let mut ops =
+        vec![Op::Input(Input::Connect), Op::Input(Input::Disconnect), Op::Send(json("1"))];
     if covers(Topic::Shutdown) {
-        deeds.push(Deed::Input(Input::Shutdown { within: Duration::from_secs(2) }));
-        deeds.push(Deed::Pass(Duration::from_secs(1)));
+        ops.push(Op::Input(Input::Shutdown { within: Duration::from_secs(2) }));
+        ops.push(Op::Pass(Duration::from_secs(1)));
     }
     if covers(Topic::Network) {
-        deeds.push(Deed::Input(Input::NetworkChanged { online: false }));
-        deeds.push(Deed::Input(Input::NetworkChanged { online: true }));
+        ops.push(Op::Input(Input::NetworkChanged { online: false }));
+        ops.push(Op::Input(Input::NetworkChanged { online: true }));
     }
     if covers(Topic::Messages) {
-        deeds.push(Deed::Input(Input::ClearOutbox));
-        deeds.push(Deed::Send(json("2").with_ttl(Duration::from_secs(1))));
-        deeds.push(Deed::Send(json("3").volatile()));
+        ops.push(Op::Input(Input::ClearOutbox));
+        ops.push(Op::Send(json("2").with_ttl(Duration::from_secs(1))));
+        ops.push(Op::Send(json("3").volatile()));
     }
     if covers(Topic::Session) && client.session().is_some() {
-        deeds.push(Deed::Input(Input::ClearSession));
+        ops.push(Op::Input(Input::ClearSession));
     }
     if let Some(due) = client.deadline() {
-        let left = due - world.now;
-        deeds.push(Deed::Pass(left));
+        let left = due - host.now;
+        ops.push(Op::Pass(left));
         if covers(Topic::Network) {
-            deeds.push(Deed::Pass(left + client.config().suspend_threshold));
+            ops.push(Op::Pass(left + client.config().suspend_threshold));
         }
     }
     if let Some(conn) = client.conn() {
@@ -113,15 +113,15 @@ fn alphabet(world: &World) -> Vec<Deed> {
             inputs.push(text(r#"{"type":"session-init","token":"t","clientId":"c"}"#));
             inputs.push(Input::Credentials { conn, credentials: Credentials::default() });
         }
-        inputs.extend((world.flushed + 1..=world.sent).map(|up_to| Input::Flushed { conn, up_to }));
-        inputs.extend(world.ping.iter().map(|data| received(Frame::Pong(data.clone()))));
-        deeds.extend(inputs.into_iter().map(Deed::Input));
+        inputs.extend((host.flushed + 1..=host.sent).map(|up_to| Input::Flushed { conn, up_to }));
+        inputs.extend(host.ping.iter().map(|data| received(Frame::Pong(data.clone()))));
+        ops.extend(inputs.into_iter().map(Op::Input));
     }
-    deeds
+    ops
 }
 
 #[derive(Clone, Debug)]
-enum Deed {
+enum Op {
     Input(Input),
     Send(Outgoing),
     /// Time passes, and the timer fires.
@@ -134,7 +134,7 @@ fn json(text: &str) -> Outgoing {
 
 /// A client with a history, and what its host knows of it.
 #[derive(Clone)]
-struct World {
+struct ModelHost {
     client: Client,
     contract: Contract,
     now: Timestamp,
@@ -146,56 +146,56 @@ struct World {
     topics: &'static [Topic],
 }
 
-impl World {
+impl ModelHost {
     fn new(config: Config, session: Option<Session>, topics: &'static [Topic]) -> Self {
         let start = Start { session, ..Start::new([7; 32], UNIX_MS) };
         let client = Client::new(config, start).expect("the settings are fine");
         let contract = Contract::new(&client);
         let now = Timestamp::ZERO;
-        World { client, contract, now, sent: 0, flushed: 0, ping: None, topics }
+        ModelHost { client, contract, now, sent: 0, flushed: 0, ping: None, topics }
     }
 
-    /// What follows from a deed; what is wrong with it, if anything.
-    fn after(&self, deed: &Deed) -> Result<(World, Step), String> {
-        let mut world = self.clone();
+    /// What follows from an op; what is wrong with it, if anything.
+    fn after(&self, op: &Op) -> Result<(ModelHost, Step), String> {
+        let mut host = self.clone();
         let mut actions = Actions::new();
-        if let Deed::Pass(time) = deed {
-            world.now = world.now + *time;
+        if let Op::Pass(time) = op {
+            host.now = host.now + *time;
         }
-        let call = match deed {
-            Deed::Send(message) => {
-                let result = world.client.send_message(world.now, message.clone(), &mut actions);
+        let call = match op {
+            Op::Send(message) => {
+                let result = host.client.send_message(host.now, message.clone(), &mut actions);
                 Call::Send(message.clone(), result)
             }
-            Deed::Input(input) => {
-                world.client.handle(world.now, input.clone(), &mut actions);
+            Op::Input(input) => {
+                host.client.handle(host.now, input.clone(), &mut actions);
                 Call::Input(input.clone())
             }
-            Deed::Pass(_) => {
-                world.client.handle(world.now, Input::TimerFired, &mut actions);
+            Op::Pass(_) => {
+                host.client.handle(host.now, Input::TimerFired, &mut actions);
                 Call::Input(Input::TimerFired)
             }
         };
         if let Call::Input(Input::Flushed { conn, up_to }) = &call
             && self.client.conn() == Some(*conn)
         {
-            world.flushed = world.flushed.max(*up_to);
+            host.flushed = host.flushed.max(*up_to);
         }
         for action in &actions {
             match action {
-                Action::Open { .. } => (world.sent, world.flushed, world.ping) = (0, 0, None),
+                Action::Open { .. } => (host.sent, host.flushed, host.ping) = (0, 0, None),
                 Action::Send { seq, payload, .. } => {
-                    world.sent = *seq;
+                    host.sent = *seq;
                     if let Frame::Ping(data) = payload {
-                        world.ping = Some(data.clone());
+                        host.ping = Some(data.clone());
                     }
                 }
                 _ => {}
             }
         }
-        let step = Step { at: world.now, call, actions: actions.into() };
-        match world.contract.check(&self.client, &world.client, &step) {
-            Ok(()) => Ok((world, step)),
+        let step = Step { at: host.now, call, actions: actions.into() };
+        match host.contract.check(&self.client, &host.client, &step) {
+            Ok(()) => Ok((host, step)),
             Err(broken) => Err(format!("{broken}\n\nbefore: {:#?}\n{step}", self.client)),
         }
     }
@@ -216,36 +216,36 @@ impl World {
         }
     }
 
-    /// Whether the relative client comes to the same place by the same deed.
-    fn check_relative(&self, deed: &Deed, after: &World) -> Result<(), String> {
+    /// Whether the relative client comes to the same place by the same op.
+    fn check_relative(&self, op: &Op, after: &ModelHost) -> Result<(), String> {
         let mut relative = self.client.relative();
         // Where `relative` puts the present.
         let now = Timestamp::from_micros(1 << 50);
         let live = self.client.conn();
         let rename = |conn: ConnId| if Some(conn) == live { ConnId(1) } else { conn };
         let mut out = Actions::new();
-        match deed {
-            Deed::Send(message) => {
+        match op {
+            Op::Send(message) => {
                 let _ = relative.send_message(now, message.clone(), &mut out);
             }
-            Deed::Pass(time) => relative.handle(now + *time, Input::TimerFired, &mut out),
-            Deed::Input(Input::Opened { conn }) => {
+            Op::Pass(time) => relative.handle(now + *time, Input::TimerFired, &mut out),
+            Op::Input(Input::Opened { conn }) => {
                 relative.handle(now, Input::Opened { conn: rename(*conn) }, &mut out);
             }
-            Deed::Input(Input::Closed { conn, reason }) => {
+            Op::Input(Input::Closed { conn, reason }) => {
                 let conn = rename(*conn);
                 relative.handle(now, Input::Closed { conn, reason: reason.clone() }, &mut out);
             }
             // The others name frames, too.
-            Deed::Input(input) if input.conn().is_none() => {
+            Op::Input(input) if input.conn().is_none() => {
                 relative.handle(now, input.clone(), &mut out);
             }
-            Deed::Input(_) => return Ok(()),
+            Op::Input(_) => return Ok(()),
         }
         match relative.relative() == after.client.relative() {
             true => Ok(()),
             false => Err(format!(
-                "relative() leaves out what matters: after {deed:?}\n{:#?}\nis not\n{:#?}",
+                "relative() leaves out what matters: after {op:?}\n{:#?}\nis not\n{:#?}",
                 relative.relative(),
                 after.client.relative()
             )),
@@ -264,28 +264,28 @@ struct Map {
 }
 
 /// Walks on until nothing new appears.
-fn explore(name: &str, begin: World) -> Map {
+fn explore(name: &str, begin: ModelHost) -> Map {
     let mut map = Map::default();
     let mut seen = HashSet::new();
     let mut frontier = VecDeque::from([(begin, 0)]);
     seen.insert(fingerprint(&frontier[0].0.client.relative()));
-    while let Some((world, depth)) = frontier.pop_front() {
+    while let Some((host, depth)) = frontier.pop_front() {
         map.states += 1;
-        world.ignores_the_dead();
+        host.ignores_the_dead();
         map.depth = map.depth.max(depth);
-        for deed in alphabet(&world) {
+        for op in alphabet(&host) {
             map.transitions += 1;
-            let (next, step) = match world.after(&deed) {
+            let (next, step) = match host.after(&op) {
                 Ok(next) => next,
                 Err(broken) => panic!("{name}, {depth} steps from the start: {broken}"),
             };
             // Now and then, for it takes its time.
             if map.transitions.is_multiple_of(16)
-                && let Err(broken) = world.check_relative(&deed, &next)
+                && let Err(broken) = host.check_relative(&op, &next)
             {
                 panic!("{name}, {depth} steps from the start: {broken}");
             }
-            map.note(&world, &deed, &step, &next);
+            map.note(&host, &op, &step, &next);
             if seen.insert(fingerprint(&next.client.relative())) {
                 frontier.push_back((next, depth + 1));
             }
@@ -302,14 +302,14 @@ fn fingerprint(client: &Client) -> (u64, u64) {
 }
 
 impl Map {
-    fn note(&mut self, before: &World, deed: &Deed, step: &Step, after: &World) {
+    fn note(&mut self, before: &ModelHost, op: &Op, step: &Step, after: &ModelHost) {
         let (from, to) = (phase(&before.client.state()), phase(&after.client.state()));
         let conn = before.client.conn();
         let is_new = step.actions.iter().any(|action| {
             matches!(action, Action::Open { conn: new, .. } if conn.is_some_and(|old| old != *new))
         });
         if from != to || is_new {
-            self.edges.entry((from, to)).or_default().insert(label(deed));
+            self.edges.entry((from, to)).or_default().insert(label(op));
         }
     }
 
@@ -342,11 +342,11 @@ fn phase(state: &State) -> &'static str {
     }
 }
 
-fn label(deed: &Deed) -> &'static str {
-    match deed {
-        Deed::Send(_) => "`send`",
-        Deed::Pass(_) => "time",
-        Deed::Input(input) => match input {
+fn label(op: &Op) -> &'static str {
+    match op {
+        Op::Send(_) => "`send`",
+        Op::Pass(_) => "time",
+        Op::Input(input) => match input {
             Input::Connect => "`connect`",
             Input::Disconnect => "`disconnect`",
             Input::Shutdown { .. } => "`shutdown`",
@@ -373,7 +373,7 @@ fn session() -> Option<Session> {
 fn no_history_breaks_the_contract() {
     let at_least_once =
         || Config { delivery: Delivery::AtLeastOnce, receipts: Receipts::Acknowledged, ..config() };
-    let worlds: [(_, _, _, &[Topic]); 9] = [
+    let hosts: [(_, _, _, &[Topic]); 9] = [
         ("ends", config(), None, &[Topic::Ends]),
         ("network", config(), None, &[Topic::Network]),
         ("messages", Config { heartbeat_interval: None, ..config() }, None, &[Topic::Messages]),
@@ -416,8 +416,8 @@ fn no_history_breaks_the_contract() {
     ];
     let mut all = Map::default();
     thread::scope(|scope| {
-        let searches = worlds.map(|(name, config, session, topics)| {
-            scope.spawn(move || explore(name, World::new(config, session, topics)))
+        let searches = hosts.map(|(name, config, session, topics)| {
+            scope.spawn(move || explore(name, ModelHost::new(config, session, topics)))
         });
         for search in searches {
             match search.join() {

@@ -1,24 +1,25 @@
 //! What a server sends, in any pieces: we hear and say what tungstenite does, but where we differ
 //! [on purpose](crate::ws::verdict::DIFFERENCES).
 
-use super::script::{Script, in_pieces};
+use super::byte_source::{ByteSource, in_pieces};
+use crate::Rng;
 use crate::ws::bits::{FIN, PING, TEXT};
 use crate::ws::stream::stream;
 use crate::ws::verdict::compare;
-use crate::ws::{Dice, close, header, text};
+use crate::ws::{close, header, text};
 
 /// Reads a stream.
 pub fn run(input: &[u8]) {
-    let pieces = Script::new(input).pieces();
+    let pieces = ByteSource::new(input).pieces();
     compare(&pieces).unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 /// Streams to begin with.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let mut dice = Dice::new(1);
+    let mut rng = Rng::new(1);
     let mut seeds = Vec::new();
     for sizes in [&[][..], &[1], &[2, 5], &[30]] {
-        seeds.extend((0..30).map(|_| in_pieces(sizes, &stream(&mut dice))));
+        seeds.extend((0..30).map(|_| in_pieces(sizes, &stream(&mut rng))));
     }
     // Each difference, and lengths in forms that a length does not have.
     let lengths = [&[FIN | TEXT, 126, 0, 5][..], &[FIN | PING, 127, 0, 0, 0, 0, 0, 0, 0, 1]];

@@ -5,15 +5,16 @@ use hermes_proto::reason::Violation;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Frame};
 
-use super::script::Script;
-use crate::deflate::{Gateway, PLAIN, agreed, config};
+use super::byte_source::ByteSource;
+use crate::Rng;
 use crate::ws::bits::{BINARY, CONTINUATION, FIN, RSV1, TEXT};
-use crate::ws::{Dice, feed, frame};
+use crate::ws::deflate::{Gateway, PLAIN, agreed, config};
+use crate::ws::{feed, frame};
 
 /// The longest message. Bombs are longer.
 const LIMIT: usize = 2_000;
 
-/// A message as it is sent, before a script's bytes: flags, and their number.
+/// A message as it is sent, before a source's bytes: flags, and their number.
 const RAW: u8 = 1;
 const IS_TEXT: u8 = 2;
 const FRAGMENTS: u8 = 4;
@@ -21,15 +22,15 @@ const SLOW: u8 = 8;
 
 /// Reads messages, as long as they are good.
 pub fn run(input: &[u8]) {
-    let mut script = Script::new(input);
-    let takes_over = !script.bit();
+    let mut source = ByteSource::new(input);
+    let takes_over = !source.bit();
     let extensions = if takes_over { PLAIN } else { ALONE };
     let mut conn = CONNECTIONS.with(|connections| connections[usize::from(takes_over)].clone());
     let mut gateway = Gateway::new(extensions);
     let mut context = Vec::new();
-    while !script.is_over() {
-        let [flags, length] = script.array();
-        let bytes = script.bytes(length.into());
+    while !source.is_over() {
+        let [flags, length] = source.array();
+        let bytes = source.bytes(length.into());
         let payload = if flags & RAW == 0 { gateway.deflate(bytes) } else { bytes.to_vec() };
         let right = inflate(&context, &payload);
         let came = receive(&mut conn, flags, &payload);
@@ -61,13 +62,13 @@ pub fn run(input: &[u8]) {
 
 /// Messages to begin with.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let mut dice = Dice::new(1);
+    let mut rng = Rng::new(1);
     let mut seeds = Vec::new();
     for flags in 0..16 {
         let mut seed = vec![flags / 8];
         for _ in 0..4 {
-            let length = dice.below(20);
-            let text = dice.text(length);
+            let length = rng.below(20);
+            let text = rng.text(length);
             let bytes = if flags & RAW == 0 {
                 text.into_bytes()
             } else {

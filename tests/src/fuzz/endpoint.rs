@@ -1,7 +1,7 @@
-//! An endpoint under any history, with a hostile server: what always holds does, the books are
+//! An endpoint under any history, with a hostile server: what always holds does, the audit are
 //! right, nothing grows, a recording replays, and in the end everything arrives.
 
-mod books;
+mod message_audit;
 
 use hermes_proto::reason::Stage;
 use hermes_proto::trace::{Level, Recorder};
@@ -9,20 +9,20 @@ use hermes_proto::{
     Action, Actions, Config, ConnId, Credentials, Event, Frame, Input, Outgoing, State, Timestamp,
 };
 
-use self::books::Books;
+use self::message_audit::MessageAudit;
+use super::byte_source::ByteSource;
 use super::history::{self, Recording, Verb};
-use super::script::Script;
 use super::trace::replays;
-use crate::words::lost;
-use crate::world::{Begin, Conn, Deed, Report, TOKEN};
+use crate::dsl::actions::lost;
+use crate::model::sim_host::{Conn, Op, Report, Setup, TOKEN};
 use crate::ws::bits::{BINARY, CONTINUATION, FIN, TEXT};
 use crate::ws::{
-    Asks, Bench, OnWire, Sent, arrived, binary, close, frame, header, ping, pong, read_frames,
+    Asks, Harness, OnWire, Sent, arrived, binary, close, frame, header, ping, pong, read_frames,
     reply_to, text,
 };
 
 /// As many as take a few milliseconds.
-const DEEDS: usize = 200;
+const OPS: usize = 200;
 
 /// The request, or all this at once: a session, the window and a message beyond it, a Ping, sixteen
 /// Pongs, and a Close frame.
@@ -79,12 +79,12 @@ const SERVED: [Served; 9] = [
 
 /// Lives through a history.
 pub fn run(input: &[u8]) {
-    let mut script = Script::new(input);
-    let (begin, recording) = history::begin(&mut script);
+    let mut source = ByteSource::new(input);
+    let (begin, recording) = history::begin(&mut source);
     let mut hostile = Hostile::new(&begin, recording);
-    hostile.live(script);
+    hostile.live(source);
     hostile.deliver();
-    let debug = format!("{:?}", hostile.bench.endpoint);
+    let debug = format!("{:?}", hostile.harness.endpoint);
     assert!(!debug.contains(TOKEN), "a secret is told: {debug}");
     hostile.check_recording();
 }
@@ -96,16 +96,16 @@ pub fn seeds() -> Vec<Vec<u8>> {
 
 /// The trace of a history.
 pub(super) fn trace(input: &[u8]) -> String {
-    let mut script = Script::new(input);
-    let (begin, _) = history::begin(&mut script);
+    let mut source = ByteSource::new(input);
+    let (begin, _) = history::begin(&mut source);
     let mut hostile = Hostile::new(&begin, Recording::Whole);
-    hostile.live(script);
+    hostile.live(source);
     hostile.recorder.take().map(|(_, trace)| trace).unwrap_or_default()
 }
 
 /// An endpoint, its host, and a server that means no good.
 struct Hostile {
-    bench: Bench,
+    harness: Harness,
     recorder: Option<(Recorder, String)>,
     /// On its way, and no longer when it is delivered.
     served: Vec<u8>,
@@ -117,14 +117,14 @@ struct Hostile {
     heard_bytes: usize,
     /// The last Ping that was answered.
     answered: Option<Vec<u8>>,
-    books: Books,
+    audit: MessageAudit,
     /// What happened, for people.
-    story: Vec<(Timestamp, String, Asks)>,
+    history: Vec<(Timestamp, String, Asks)>,
 }
 
 impl Hostile {
-    fn new(begin: &Begin, recording: Recording) -> Self {
-        let begin = Begin {
+    fn new(begin: &Setup, recording: Recording) -> Self {
+        let begin = Setup {
             config: Config {
                 max_message_bytes: 400,
                 max_frame_bytes: 300,
@@ -139,7 +139,7 @@ impl Hostile {
             (recorder, trace)
         });
         Hostile {
-            bench: Bench::start(begin.config.clone(), begin.start()),
+            harness: Harness::start(begin.config.clone(), begin.start()),
             recorder,
             served: Vec::new(),
             holds: false,
@@ -147,47 +147,47 @@ impl Hostile {
             heard: Vec::new(),
             heard_bytes: 0,
             answered: None,
-            books: Books::new(&begin.config),
-            story: Vec::new(),
+            audit: MessageAudit::new(&begin.config),
+            history: Vec::new(),
         }
     }
 
-    fn live(&mut self, mut script: Script<'_>) {
-        for _ in 0..DEEDS {
-            if script.is_over() {
+    fn live(&mut self, mut source: ByteSource<'_>) {
+        for _ in 0..OPS {
+            if source.is_over() {
                 break;
             }
-            let verb = usize::from(script.byte()) % (Verb::ALL.len() + SERVED.len());
+            let verb = usize::from(source.byte()) % (Verb::ALL.len() + SERVED.len());
             match Verb::ALL.get(verb) {
                 Some(verb) => {
-                    let deed = verb.deed(&mut script);
-                    self.step(&deed);
+                    let op = verb.op(&mut source);
+                    self.step(&op);
                 }
-                None => self.serve(SERVED[verb - Verb::ALL.len()], &mut script),
+                None => self.serve(SERVED[verb - Verb::ALL.len()], &mut source),
             }
         }
     }
 
-    fn step(&mut self, deed: &Deed) {
-        match deed {
-            Deed::Pass(micros) => self.pass(*micros),
-            Deed::Due { off_by, fires } => {
-                let Some(due) = self.bench.endpoint.deadline() else { return };
-                self.bench.now = due;
+    fn step(&mut self, op: &Op) {
+        match op {
+            Op::Pass(micros) => self.pass(*micros),
+            Op::Due { off_by, fires } => {
+                let Some(due) = self.harness.endpoint.deadline() else { return };
+                self.harness.now = due;
                 self.pass(*off_by);
                 if *fires {
                     self.input(Input::TimerFired);
                 }
             }
-            Deed::Connect => self.input(Input::Connect),
-            Deed::Disconnect => self.input(Input::Disconnect),
-            Deed::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
-            Deed::ClearSession => self.input(Input::ClearSession),
-            Deed::ClearOutbox => self.input(Input::ClearOutbox),
-            Deed::Network(online) => self.input(Input::NetworkChanged { online: *online }),
-            Deed::Timer => self.input(Input::TimerFired),
-            Deed::Send { bytes, ttl, volatile, as_input } => {
-                let number = self.books.tries();
+            Op::Connect => self.input(Input::Connect),
+            Op::Disconnect => self.input(Input::Disconnect),
+            Op::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
+            Op::ClearSession => self.input(Input::ClearSession),
+            Op::ClearOutbox => self.input(Input::ClearOutbox),
+            Op::Network(online) => self.input(Input::NetworkChanged { online: *online }),
+            Op::Timer => self.input(Input::TimerFired),
+            Op::Send { bytes, ttl, volatile, as_input } => {
+                let number = self.audit.tries();
                 let text = format!("{number:>bytes$}");
                 let mut message = match number % 4 {
                     0 => Outgoing::binary(text),
@@ -201,18 +201,18 @@ impl Hostile {
                 }
                 self.send(message, *as_input);
             }
-            Deed::Report(conn, report) => self.report(*conn, report),
-            Deed::Oblige => self.oblige(),
+            Op::Report(conn, report) => self.report(*conn, report),
+            Op::Cooperate => self.cooperate(),
         }
     }
 
     fn pass(&mut self, micros: i64) {
-        let now = self.bench.now.as_micros().saturating_add_signed(micros);
-        self.bench.now = Timestamp::from_micros(now);
+        let now = self.harness.now.as_micros().saturating_add_signed(micros);
+        self.harness.now = Timestamp::from_micros(now);
     }
 
     fn report(&mut self, conn: Conn, report: &Report) {
-        let live = self.bench.live.map_or(0, |conn| conn.0);
+        let live = self.harness.live.map_or(0, |conn| conn.0);
         let conn = ConnId(match conn {
             Conn::Live => live,
             Conn::Earlier(back) => live.saturating_sub(back),
@@ -226,7 +226,7 @@ impl Hostile {
             Report::Opened => self.input(Input::Opened { conn }),
             Report::Received(payload) => {
                 let bytes = frame_of(payload);
-                if self.bench.live == Some(conn) {
+                if self.harness.live == Some(conn) {
                     self.write(&bytes);
                 } else {
                     self.input(Input::Received { conn, payload: &bytes });
@@ -238,8 +238,8 @@ impl Hostile {
             }
             Report::Flushed(u64::MAX) => self.input(Input::Flushed { conn, up_to: u64::MAX }),
             Report::Flushed(percent) => {
-                let n = self.bench.endpoint.transmit().len() as u64 * percent / 100;
-                let up_to = self.bench.wire.len() as u64 + n;
+                let n = self.harness.endpoint.transmit().len() as u64 * percent / 100;
+                let up_to = self.harness.wire.len() as u64 + n;
                 self.input(Input::Flushed { conn, up_to });
             }
             Report::Closing(reason) => self.input(Input::Closing { conn, reason: reason.clone() }),
@@ -248,23 +248,23 @@ impl Hostile {
     }
 
     /// What is to be done next, by host and server.
-    fn oblige(&mut self) {
+    fn cooperate(&mut self) {
         if !self.served.is_empty() {
             return self.deliver_bytes(usize::MAX);
         }
-        if !self.bench.endpoint.transmit().is_empty() {
+        if !self.harness.endpoint.transmit().is_empty() {
             return self.report(Conn::Live, &Report::Flushed(100));
         }
         let asked = self.heard.iter().rev().find_map(pinged).map(<[u8]>::to_vec);
         let asked = asked.filter(|data| self.answered.as_ref() != Some(data));
-        match self.bench.endpoint.client().state() {
+        match self.harness.endpoint.client().state() {
             State::Connecting { conn, stage: Stage::Credentials, .. } => {
                 self.input(Input::Credentials { conn, credentials: Credentials::default() });
             }
             State::Connecting { conn, stage: Stage::Connect, .. } => {
                 self.input(Input::Opened { conn });
             }
-            State::Connecting { .. } => self.write(&reply_to(&self.bench.request)),
+            State::Connecting { .. } => self.write(&reply_to(&self.harness.request)),
             State::Open { resuming: Some(_), .. } => {
                 let init = format!(r#"{{"type":"session-init","token":"{TOKEN}"}}"#);
                 self.write(&text(init));
@@ -274,7 +274,7 @@ impl Hostile {
                 self.answered = asked;
             }
             State::Closing { conn, .. } => self.input(Input::Closed { conn, reason: lost() }),
-            _ => self.step(&Deed::Due { off_by: 0, fires: true }),
+            _ => self.step(&Op::Due { off_by: 0, fires: true }),
         }
     }
 
@@ -282,53 +282,53 @@ impl Hostile {
     fn deliver(&mut self) {
         self.holds = false;
         self.report(Conn::Live, &Report::Closed(lost()));
-        self.step(&Deed::Network(true));
+        self.step(&Op::Network(true));
         for _ in 0..100 {
-            if self.bench.endpoint.client().outbox_len() == 0 {
+            if self.harness.endpoint.client().outbox_len() == 0 {
                 return;
             }
-            self.step(&Deed::Connect);
-            self.oblige();
+            self.step(&Op::Connect);
+            self.cooperate();
         }
         panic!(
             "these never arrive: {:?}",
-            self.bench.endpoint.client().outbox().collect::<Vec<_>>()
+            self.harness.endpoint.client().outbox().collect::<Vec<_>>()
         );
     }
 }
 
 /// What the server does.
 impl Hostile {
-    fn serve(&mut self, what: Served, script: &mut Script<'_>) {
+    fn serve(&mut self, what: Served, source: &mut ByteSource<'_>) {
         match what {
-            Served::Upgrade if self.bench.request.is_empty() => {}
-            Served::Upgrade => self.write(&reply_to(&self.bench.request)),
-            Served::Refuse => self.write(script.pick(&ANSWERS).as_bytes()),
+            Served::Upgrade if self.harness.request.is_empty() => {}
+            Served::Upgrade => self.write(&reply_to(&self.harness.request)),
+            Served::Refuse => self.write(source.pick(&ANSWERS).as_bytes()),
             Served::Frame => {
-                let [first, length] = script.array();
-                self.write(&frame(first, script.bytes(length.into())));
+                let [first, length] = source.array();
+                self.write(&frame(first, source.bytes(length.into())));
             }
             Served::Lie => {
-                let first = script.pick(&[FIN | TEXT, FIN | BINARY, TEXT, BINARY, CONTINUATION]);
-                let length = script.pick(&[200, 300, 301, 125, 126, 1 << 16, 1 << 40, 1 << 63]);
+                let first = source.pick(&[FIN | TEXT, FIN | BINARY, TEXT, BINARY, CONTINUATION]);
+                let length = source.pick(&[200, 300, 301, 125, 126, 1 << 16, 1 << 40, 1 << 63]);
                 self.write(&header(first, length));
             }
             Served::Close => {
-                let code = u16::from_be_bytes(script.array());
-                let length = script.byte() % 128;
-                self.write(&close(code, script.bytes(length.into())));
+                let code = u16::from_be_bytes(source.array());
+                let length = source.byte() % 128;
+                self.write(&close(code, source.bytes(length.into())));
             }
             Served::Flood => {
-                let n = script.byte();
+                let n = source.byte();
                 let one = if n.is_multiple_of(2) { ping([n]) } else { text(r#"{"type":"chat"}"#) };
                 self.write(&one.repeat(n.into()));
             }
             Served::Raw => {
-                let length = script.byte();
-                self.write(script.bytes(length.into()));
+                let length = source.byte();
+                self.write(source.bytes(length.into()));
             }
             Served::Hold => self.holds = !self.holds,
-            Served::Deliver => self.deliver_bytes(1 + usize::from(script.byte())),
+            Served::Deliver => self.deliver_bytes(1 + usize::from(source.byte())),
         }
     }
 
@@ -340,7 +340,7 @@ impl Hostile {
     }
 
     fn deliver_bytes(&mut self, n: usize) {
-        let Some(conn) = self.bench.live else { return self.served.clear() };
+        let Some(conn) = self.harness.live else { return self.served.clear() };
         let bytes: Vec<u8> = self.served.drain(..n.min(self.served.len())).collect();
         self.said.extend(&bytes);
         self.input(Input::Received { conn, payload: &bytes });
@@ -354,70 +354,70 @@ impl Hostile {
         if as_input {
             return self.input(input);
         }
-        let (result, actions) = self.bench.try_send_message(message);
+        let (result, actions) = self.harness.try_send_message(message);
         if result.is_ok() {
             self.done(&input, actions);
         }
     }
 
     fn input(&mut self, input: Input<&[u8]>) {
-        let actions = self.bench.input(input.clone());
+        let actions = self.harness.input(input.clone());
         self.done(&input, actions);
     }
 
     fn done(&mut self, input: &Input<&[u8]>, actions: Asks) {
-        let Hostile { bench, books, .. } = self;
+        let Hostile { harness, audit, .. } = self;
         let happened = match input {
             Input::Received { conn, payload } => format!("{conn} {}", payload.escape_ascii()),
             other => format!("{other:?}"),
         };
-        self.story.push((bench.now, happened, actions.clone()));
+        self.history.push((harness.now, happened, actions.clone()));
 
         let refused =
             |action: &Action<_>| matches!(action, Action::Emit(Event::Dropped { id: None, .. }));
         if matches!(input, Input::Send(_)) && !actions.iter().any(refused) {
-            books.accepts();
+            audit.accepts();
         }
         self.hear();
-        self.books.check(self.bench.endpoint.client(), &actions);
-        let waiting = self.bench.endpoint.transmit().len();
+        self.audit.check(self.harness.endpoint.client(), &actions);
+        let waiting = self.harness.endpoint.transmit().len();
         assert!(waiting <= MOST_WAITING, "{waiting} bytes wait");
         self.record(input, actions);
     }
 
     /// What the server has, now that something was taken, or the connection has ended.
     fn hear(&mut self) {
-        let Hostile { bench, books, .. } = self;
-        for bytes in bench.past.drain(..) {
+        let Hostile { harness, audit, .. } = self;
+        for bytes in harness.past.drain(..) {
             let (frames, _) = arrived(&bytes);
-            frames[self.heard.len()..].iter().for_each(|frame| books.hears(frame));
-            books.ends();
+            frames[self.heard.len()..].iter().for_each(|frame| audit.hears(frame));
+            audit.ends();
             self.heard.clear();
             self.heard_bytes = 0;
             self.said.clear();
             self.served.clear();
             self.answered = None;
         }
-        let start = bench.request.len() + self.heard_bytes;
-        let Some(bytes) = bench.wire.get(start..) else { return };
+        let start = harness.request.len() + self.heard_bytes;
+        let Some(bytes) = harness.wire.get(start..) else { return };
         let (frames, rest) = read_frames(bytes);
         self.heard_bytes += bytes.len() - rest.len();
         for OnWire { frame, .. } in frames {
-            books.hears(&frame);
+            audit.hears(&frame);
             self.heard.push(frame);
         }
-        let unseen = [rest, bench.endpoint.transmit()].concat();
+        let unseen = [rest, harness.endpoint.transmit()].concat();
         let (unseen, _) = read_frames(&unseen);
         let mut unseen = unseen.iter().filter_map(|on_wire| pinged(&on_wire.frame));
-        books.lied |= unseen.any(|data| contains(&self.said, data));
+        audit.lied |= unseen.any(|data| contains(&self.said, data));
     }
 
     fn record(&mut self, input: &Input<&[u8]>, actions: Asks) {
-        if self.bench.now > history::RECORDED {
+        if self.harness.now > history::RECORDED {
             return self.check_recording();
         }
         if let Some((recorder, trace)) = &mut self.recorder {
-            let Bench { endpoint, now, .. } = &self.bench;
+            let Harness { endpoint, now, .. } = &self.harness;
             recorder.endpoint_input(*now, input, trace);
             recorder.endpoint_actions(*now, endpoint, &Actions::from(actions), trace);
         }
@@ -434,8 +434,8 @@ impl Hostile {
 impl Drop for Hostile {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{:?}", self.bench.endpoint);
-            for (now, happened, actions) in &self.story {
+            println!("{:?}", self.harness.endpoint);
+            for (now, happened, actions) in &self.history {
                 println!("{now:?} {happened}\n    {actions:?}");
             }
         }

@@ -9,10 +9,10 @@ use hermes_proto::{
     Receipts, ResumeMode, Timestamp,
 };
 
-use super::script::Script;
-use crate::words::{UNIX_MS, URL, http, lost, peer, redirect};
-use crate::world::{Begin, Conn, Deed, Report, TOKEN};
-use crate::ws::Dice;
+use super::byte_source::ByteSource;
+use crate::Rng;
+use crate::dsl::actions::{UNIX_MS, URL, http, lost, peer, redirect};
+use crate::model::sim_host::{Conn, Op, Report, Setup, TOKEN};
 
 /// How many bytes the settings take. With zeros a client is an obliging one, with short waits and
 /// tight bounds: all that there is to happen happens soon.
@@ -31,7 +31,7 @@ pub(super) enum Recording {
 
 impl Recording {
     /// A recorder, if there is to be one.
-    pub(super) fn recorder(self, level: Level, begin: &Begin) -> Option<Recorder> {
+    pub(super) fn recorder(self, level: Level, begin: &Setup) -> Option<Recorder> {
         let header = Header::new(level, begin.config.clone(), begin.start());
         let recorder = match self {
             Recording::None => return None,
@@ -43,74 +43,74 @@ impl Recording {
 }
 
 /// The settings, off the front of a history.
-pub(super) fn begin(script: &mut Script<'_>) -> (Begin, Recording) {
-    let script = &mut Script::new(script.bytes(SETTINGS));
-    let fallbacks = script.pick(&[&[][..], &["ws://b.test/"], &["wss://other.test/", URL]]);
-    let backoff = millis(script.pick(&[100, 1, 1_000, 2_000]));
-    let can_ping = !script.bit();
-    let delivery = script.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
-    let receipts = script.pick(&[Receipts::None, Receipts::Written, Receipts::Acknowledged]);
+pub(super) fn begin(source: &mut ByteSource<'_>) -> (Setup, Recording) {
+    let source = &mut ByteSource::new(source.bytes(SETTINGS));
+    let fallbacks = source.pick(&[&[][..], &["ws://b.test/"], &["wss://other.test/", URL]]);
+    let backoff = millis(source.pick(&[100, 1, 1_000, 2_000]));
+    let can_ping = !source.bit();
+    let delivery = source.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
+    let receipts = source.pick(&[Receipts::None, Receipts::Written, Receipts::Acknowledged]);
     let mut config = Config {
         fallback_urls: fallbacks.iter().map(|&url| url.into()).collect(),
-        ask_credentials: script.bit(),
+        ask_credentials: source.bit(),
         backoff_base: backoff,
-        backoff_cap: backoff * script.pick(&[4, 1, 30]),
-        max_attempts: script.pick(&[Some(3), None, Some(0), Some(1)]),
-        max_elapsed: script.pick(&[None, Some(0), Some(3_000), Some(20_000)]).map(millis),
-        jitter: script.pick(&[Jitter::None, Jitter::Equal, Jitter::Full, Jitter::Decorrelated]),
-        stable_after: millis(script.pick(&[1_000, 0, 3_000])),
-        min_connect_interval: millis(script.pick(&[500, 0, 1_500])),
-        max_retry_after: millis(script.pick(&[3_000, 0, 500])),
-        close_delays: script
+        backoff_cap: backoff * source.pick(&[4, 1, 30]),
+        max_attempts: source.pick(&[Some(3), None, Some(0), Some(1)]),
+        max_elapsed: source.pick(&[None, Some(0), Some(3_000), Some(20_000)]).map(millis),
+        jitter: source.pick(&[Jitter::None, Jitter::Equal, Jitter::Full, Jitter::Decorrelated]),
+        stable_after: millis(source.pick(&[1_000, 0, 3_000])),
+        min_connect_interval: millis(source.pick(&[500, 0, 1_500])),
+        max_retry_after: millis(source.pick(&[3_000, 0, 500])),
+        close_delays: source
             .pick(&[None, Some(0), Some(4_000)])
             .map(|delay| (1013, millis(delay)))
             .into_iter()
             .collect(),
-        credentials_timeout: millis(script.pick(&[1_000, 1, 3_000])),
-        connect_timeout: millis(script.pick(&[1_000, 1, 3_000])),
-        upgrade_timeout: millis(script.pick(&[1_000, 1, 3_000])),
-        close_timeout: millis(script.pick(&[1_000, 1, 3_000])),
-        resume_timeout: millis(script.pick(&[1_000, 1, 3_000])),
-        heartbeat_interval: script.pick(&[Some(2_000), None, Some(1), Some(500)]).map(millis),
-        heartbeat_timeout: millis(script.pick(&[1_000, 1, 2_000])),
-        suspend_threshold: millis(script.pick(&[2_000, 1, 500])),
+        credentials_timeout: millis(source.pick(&[1_000, 1, 3_000])),
+        connect_timeout: millis(source.pick(&[1_000, 1, 3_000])),
+        upgrade_timeout: millis(source.pick(&[1_000, 1, 3_000])),
+        close_timeout: millis(source.pick(&[1_000, 1, 3_000])),
+        resume_timeout: millis(source.pick(&[1_000, 1, 3_000])),
+        heartbeat_interval: source.pick(&[Some(2_000), None, Some(1), Some(500)]).map(millis),
+        heartbeat_timeout: millis(source.pick(&[1_000, 1, 2_000])),
+        suspend_threshold: millis(source.pick(&[2_000, 1, 500])),
         can_ping,
         // Only the answer to a Ping proves anything.
         delivery: if can_ping { delivery } else { Delivery::AtMostOnce },
         receipts: if can_ping { receipts } else { Receipts::Written },
-        message_ttl: script.pick(&[None, Some(0), Some(2_000)]).map(millis),
-        resume: script.pick(&[ResumeMode::Optimistic, ResumeMode::Wait]),
-        plaintext_session: script.pick(&[
+        message_ttl: source.pick(&[None, Some(0), Some(2_000)]).map(millis),
+        resume: source.pick(&[ResumeMode::Optimistic, ResumeMode::Wait]),
+        plaintext_session: source.pick(&[
             PlaintextPolicy::Allow,
             PlaintextPolicy::Warn,
             PlaintextPolicy::Refuse,
         ]),
-        session_max_age: script.pick(&[Some(60_000), None, Some(0), Some(10_000)]).map(millis),
-        max_resume_failures: script.pick(&[Some(2), None, Some(1)]),
-        outbox_max_messages: script.pick(&[4, 1, 2]),
-        outbox_max_bytes: script.pick(&[100, 1, 40]),
-        unflushed_max_bytes: script.pick(&[40, 0, 10]),
-        overflow: script.pick(&[
+        session_max_age: source.pick(&[Some(60_000), None, Some(0), Some(10_000)]).map(millis),
+        max_resume_failures: source.pick(&[Some(2), None, Some(1)]),
+        outbox_max_messages: source.pick(&[4, 1, 2]),
+        outbox_max_bytes: source.pick(&[100, 1, 40]),
+        unflushed_max_bytes: source.pick(&[40, 0, 10]),
+        overflow: source.pick(&[
             OverflowPolicy::Refuse,
             OverflowPolicy::DropOldest,
             OverflowPolicy::DropNewest,
         ]),
         ..Config::new(URL)
     };
-    let origin = script.pick(&[None, Some("ws://b.test"), Some("wss://other.test")]);
-    let age = script.pick(&[None, Some(0), Some(9_000), Some(20_000)]);
-    let session = script.pick(&[None, Some((origin, age))]);
-    let recording = script.pick(&[Recording::None, Recording::Whole, Recording::Redacted]);
-    let seed = script.byte();
-    config.max_redirects = script.pick(&[1, 0, 2]);
-    (Begin { config, seed, session }, recording)
+    let origin = source.pick(&[None, Some("ws://b.test"), Some("wss://other.test")]);
+    let age = source.pick(&[None, Some(0), Some(9_000), Some(20_000)]);
+    let session = source.pick(&[None, Some((origin, age))]);
+    let recording = source.pick(&[Recording::None, Recording::Whole, Recording::Redacted]);
+    let seed = source.byte();
+    config.max_redirects = source.pick(&[1, 0, 2]);
+    (Setup { config, seed, session }, recording)
 }
 
 /// Something that happens. As a byte it is its place in here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// The host does what is to be done next.
-    Oblige,
+    Cooperate,
     /// `connect()`.
     Connect,
     /// A message; with its length, and flags: volatile (1), as an input (2), a time to live (4, 8).
@@ -154,7 +154,7 @@ pub enum Verb {
 impl Verb {
     /// All there are.
     pub const ALL: [Verb; 20] = [
-        Verb::Oblige,
+        Verb::Cooperate,
         Verb::Connect,
         Verb::Send,
         Verb::Opened,
@@ -176,14 +176,14 @@ impl Verb {
         Verb::Offline,
     ];
 
-    /// The deed, with what belongs to it read off the script.
-    pub(super) fn deed(self, script: &mut Script<'_>) -> Deed {
+    /// The op, with what belongs to it read off the source.
+    pub(super) fn op(self, source: &mut ByteSource<'_>) -> Op {
         match self {
-            Verb::Oblige => Deed::Oblige,
-            Verb::Connect => Deed::Connect,
+            Verb::Cooperate => Op::Cooperate,
+            Verb::Connect => Op::Connect,
             Verb::Send => {
-                let [bytes, flags] = script.array();
-                Deed::Send {
+                let [bytes, flags] = source.array();
+                Op::Send {
                     bytes: 1 + usize::from(bytes % 70),
                     volatile: flags & 1 != 0,
                     as_input: flags & 2 != 0,
@@ -191,49 +191,40 @@ impl Verb {
                         .map(millis),
                 }
             }
-            Verb::Opened => match script.byte() {
-                byte @ 240.. => Deed::Report(conn(byte), Report::Postponed),
-                byte => Deed::Report(conn(byte), Report::Opened),
+            Verb::Opened => match source.byte() {
+                byte @ 240.. => Op::Report(conn(byte), Report::Postponed),
+                byte => Op::Report(conn(byte), Report::Opened),
             },
-            Verb::Frame => {
-                Deed::Report(conn(script.byte()), Report::Received(frame(script.byte())))
-            }
+            Verb::Frame => Op::Report(conn(source.byte()), Report::Received(frame(source.byte()))),
             Verb::Text => {
-                let conn = conn(script.byte());
-                let length = script.byte();
-                let text = String::from_utf8_lossy(script.bytes(length.into()));
-                Deed::Report(conn, Report::Received(Frame::Text((&*text).into())))
+                let conn = conn(source.byte());
+                let length = source.byte();
+                let text = String::from_utf8_lossy(source.bytes(length.into()));
+                Op::Report(conn, Report::Received(Frame::Text((&*text).into())))
             }
-            Verb::Pong => {
-                Deed::Report(conn(script.byte()), Report::Pong((script.byte() % 4).into()))
-            }
+            Verb::Pong => Op::Report(conn(source.byte()), Report::Pong((source.byte() % 4).into())),
             Verb::Flushed => {
-                let conn = conn(script.byte());
-                let percent = match script.byte() {
+                let conn = conn(source.byte());
+                let percent = match source.byte() {
                     0 => 100,
                     u8::MAX => u64::MAX,
                     other => u64::from(other) % 101,
                 };
-                Deed::Report(conn, Report::Flushed(percent))
+                Op::Report(conn, Report::Flushed(percent))
             }
-            Verb::Closed => {
-                Deed::Report(conn(script.byte()), Report::Closed(reason(script.byte())))
-            }
+            Verb::Closed => Op::Report(conn(source.byte()), Report::Closed(reason(source.byte()))),
             Verb::Closing => {
-                Deed::Report(conn(script.byte()), Report::Closing(reason(script.byte())))
+                Op::Report(conn(source.byte()), Report::Closing(reason(source.byte())))
             }
             Verb::Credentials => {
-                Deed::Report(conn(script.byte()), Report::Credentials(credentials(script.byte())))
+                Op::Report(conn(source.byte()), Report::Credentials(credentials(source.byte())))
             }
             Verb::Due => {
-                let byte = script.byte();
+                let byte = source.byte();
                 let off_by = [0, 0, -1, 1, -9_999, 9_999, 1_500_000, 9_000_000];
-                Deed::Due {
-                    off_by: off_by[usize::from(byte / 2 % 8)],
-                    fires: byte.is_multiple_of(2),
-                }
+                Op::Due { off_by: off_by[usize::from(byte / 2 % 8)], fires: byte.is_multiple_of(2) }
             }
-            Verb::Pass => Deed::Pass(script.pick(&[
+            Verb::Pass => Op::Pass(source.pick(&[
                 1_000,
                 100_000,
                 1_000_000,
@@ -248,34 +239,34 @@ impl Verb {
                 1,
                 -1,
             ])),
-            Verb::Timer => Deed::Timer,
-            Verb::Disconnect => Deed::Disconnect,
-            Verb::Shutdown => Deed::Shutdown(millis(u64::from(script.byte()) * 20)),
-            Verb::ClearSession => Deed::ClearSession,
-            Verb::ClearOutbox => Deed::ClearOutbox,
-            Verb::Online => Deed::Network(true),
-            Verb::Offline => Deed::Network(false),
+            Verb::Timer => Op::Timer,
+            Verb::Disconnect => Op::Disconnect,
+            Verb::Shutdown => Op::Shutdown(millis(u64::from(source.byte()) * 20)),
+            Verb::ClearSession => Op::ClearSession,
+            Verb::ClearOutbox => Op::ClearOutbox,
+            Verb::Online => Op::Network(true),
+            Verb::Offline => Op::Network(false),
         }
     }
 }
 
 /// Histories to begin with: what a good day is like, and days of chance.
 pub(super) fn seeds(verbs: usize) -> Vec<Vec<u8>> {
-    let mut dice = Dice::new(1);
-    let settings = |dice: &mut Dice, percent| -> Vec<u8> {
-        (0..SETTINGS).map(|_| if dice.chance(percent) { dice.roll() as u8 } else { 0 }).collect()
+    let mut rng = Rng::new(1);
+    let settings = |rng: &mut Rng, percent| -> Vec<u8> {
+        (0..SETTINGS).map(|_| if rng.chance(percent) { rng.next_u64() as u8 } else { 0 }).collect()
     };
     let mut seeds = Vec::new();
     for percent in [0, 10, 30, 60, 100] {
         for chores in [20, 60, 90] {
             for _ in 0..4 {
-                let mut seed = settings(&mut dice, percent);
+                let mut seed = settings(&mut rng, percent);
                 seed.extend([Verb::Connect as u8, 0, 0, Verb::Send as u8, 3, 0]);
                 for _ in 0..80 {
-                    let byte = dice.roll() as u8;
-                    seed.push(match dice.below(100) {
-                        n if n < chores => Verb::Oblige as u8,
-                        n if n % 2 == 0 => dice.below(verbs) as u8,
+                    let byte = rng.next_u64() as u8;
+                    seed.push(match rng.below(100) {
+                        n if n < chores => Verb::Cooperate as u8,
+                        n if n % 2 == 0 => rng.below(verbs) as u8,
                         n if n % 3 == 0 => 0,
                         _ => byte,
                     });

@@ -9,7 +9,7 @@ use hermes_proto::{Action, Actions, Client, ConnId, Frame, Input, Session, Start
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::words::{ORIGIN, UNIX_MS, config, ms};
+use crate::dsl::actions::{ORIGIN, UNIX_MS, config, ms};
 
 /// Loads a file.
 pub fn run(input: &[u8]) {

@@ -1,15 +1,15 @@
 //! An answer to the upgrade request, in any pieces: we take it as tungstenite does, but where we
 //! differ [on purpose](crate::ws::answer::DIFFERENCES).
 
-use super::script::{Script, in_pieces};
+use super::byte_source::{ByteSource, in_pieces};
 use crate::ws::answer::compare;
 use crate::ws::{ACCEPT, reply, text};
 
 /// Reads an answer.
 pub fn run(input: &[u8]) {
-    let mut script = Script::new(input);
-    let asks = script.bit();
-    compare(asks, &script.pieces()).unwrap_or_else(|problem| panic!("{problem}"));
+    let mut source = ByteSource::new(input);
+    let asks = source.bit();
+    compare(asks, &source.pieces()).unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 /// Answers to begin with.

@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::bench::PATIENCE;
+use super::harness::PATIENCE;
 use super::{Language, Library};
 
 /// A server's process. It ends when this is dropped.

@@ -10,7 +10,7 @@ use tungstenite::handshake::machine::TryParse;
 
 use super::SEED;
 use super::verdict::Stream;
-use crate::words::{URL, config};
+use crate::dsl::actions::{URL, config};
 
 /// The largest header, for us.
 pub const MAX_HEADER: usize = 1_000;

@@ -10,7 +10,7 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
 use super::{Sent, feed, opened, sent};
-use crate::words::config;
+use crate::dsl::actions::config;
 
 /// The largest frame, for both.
 pub const MAX_FRAME: usize = 300;

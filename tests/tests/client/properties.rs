@@ -16,7 +16,7 @@ use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, Credentials, Delivery, Event, Frame, Jitter,
     OverflowPolicy, PlaintextPolicy, Receipts, ResumeMode,
 };
-use hermes_tests::world::{Begin, Conn, Deed, Report, TOKEN, World};
+use hermes_tests::model::{Conn, ModelHost, Op, Report, Setup, TOKEN};
 use hermes_tests::{Call, Step, UNIX_MS, URL, http, lost, peer, redirect};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,48 +33,48 @@ proptest! {
     })]
 
     #[test]
-    fn whatever_happens_the_contract_holds(start in starts(), deeds in vec(deed(), 1..70)) {
-        let mut world = World::new(&start);
-        world.run(&deeds).map_err(TestCaseError::fail)?;
+    fn whatever_happens_the_contract_holds(start in starts(), ops in vec(op(), 1..70)) {
+        let mut host = ModelHost::new(&start);
+        host.run(&ops).map_err(TestCaseError::fail)?;
     }
 
     /// And every message arrives in order, but for those that were dropped: once, or where it is
     /// kept until it is proven to have arrived, at least once.
     #[test]
-    fn whatever_happens_a_patient_host_delivers(start in starts(), deeds in vec(deed(), 1..70)) {
-        let mut world = World::new(&start);
-        world.run(&deeds).map_err(TestCaseError::fail)?;
-        world.deliver().map_err(TestCaseError::fail)?;
+    fn whatever_happens_a_patient_host_delivers(start in starts(), ops in vec(op(), 1..70)) {
+        let mut host = ModelHost::new(&start);
+        host.run(&ops).map_err(TestCaseError::fail)?;
+        host.deliver().map_err(TestCaseError::fail)?;
     }
 
     /// The same settings, seed and inputs: the same actions. A clone goes on like the original.
     #[test]
     fn whatever_happens_it_would_happen_again(
         start in starts(),
-        before in vec(deed(), 1..40),
-        after in vec(deed(), 1..40),
+        before in vec(op(), 1..40),
+        after in vec(op(), 1..40),
     ) {
-        let mut world = World::new(&start);
-        world.go(&before);
-        let (half, mut clone) = (world.story.len(), world.client.clone());
-        world.go(&after);
+        let mut host = ModelHost::new(&start);
+        host.go(&before);
+        let (half, mut clone) = (host.history.len(), host.client.clone());
+        host.go(&after);
 
         let mut again = start.client();
-        for (index, step) in world.story.iter().enumerate() {
+        for (index, step) in host.history.iter().enumerate() {
             prop_assert_eq!(&repeat(&mut again, step), &step.actions, "again: {}", step);
             if index >= half {
                 prop_assert_eq!(&repeat(&mut clone, step), &step.actions, "cloned: {}", step);
             }
         }
-        prop_assert_eq!(&again, &world.client);
-        prop_assert_eq!(&clone, &world.client);
+        prop_assert_eq!(&again, &host.client);
+        prop_assert_eq!(&clone, &host.client);
     }
 
     #[test]
-    fn whatever_happens_the_token_is_withheld(start in starts(), deeds in vec(deed(), 1..40)) {
-        let mut world = World::new(&start);
-        world.go(&deeds);
-        let debug = format!("{:?} {:?}", world.client, world.story);
+    fn whatever_happens_the_token_is_withheld(start in starts(), ops in vec(op(), 1..40)) {
+        let mut host = ModelHost::new(&start);
+        host.go(&ops);
+        let debug = format!("{:?} {:?}", host.client, host.history);
         prop_assert!(!debug.contains(TOKEN), "{}", debug);
     }
 }
@@ -84,14 +84,13 @@ proptest! {
 fn everything_happens() {
     let mut seen = BTreeMap::<String, u32>::new();
     let mut see = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
-    let histories = (starts(), vec(deed(), 120));
+    let histories = (starts(), vec(op(), 120));
     let mut runner = TestRunner::deterministic();
     for _ in 0..300 {
-        let (start, deeds) =
-            histories.new_tree(&mut runner).expect("nothing is rejected").current();
-        let mut world = World::new(&start);
-        world.go(&deeds);
-        for action in world.story.iter().flat_map(|step| &step.actions) {
+        let (start, ops) = histories.new_tree(&mut runner).expect("nothing is rejected").current();
+        let mut host = ModelHost::new(&start);
+        host.go(&ops);
+        for action in host.history.iter().flat_map(|step| &step.actions) {
             match action {
                 Action::Emit(Event::Disconnected { reason, .. }) => match reason {
                     CloseReason::Http { redirect: Some(redirect), .. } => match redirect.refused {
@@ -163,7 +162,7 @@ fn everything_happens() {
 }
 
 /// Short waits, tight bounds: all that there is to happen happens soon.
-fn starts() -> impl Strategy<Value = Begin> {
+fn starts() -> impl Strategy<Value = Setup> {
     let session = prop_oneof![
         1 => Just(None),
         3 => (
@@ -172,7 +171,7 @@ fn starts() -> impl Strategy<Value = Begin> {
         )
             .prop_map(Some),
     ];
-    (configs(), any::<u8>(), session).prop_map(|(config, seed, session)| Begin {
+    (configs(), any::<u8>(), session).prop_map(|(config, seed, session)| Setup {
         config,
         seed,
         session,
@@ -276,7 +275,7 @@ fn configs() -> impl Strategy<Value = Config> {
     })
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn op() -> impl Strategy<Value = Op> {
     let conn = prop_oneof![
         12 => Just(Conn::Live),
         1 => (1..4_u64).prop_map(Conn::Earlier),
@@ -292,20 +291,20 @@ fn deed() -> impl Strategy<Value = Deed> {
     let volatile = prop_oneof![4 => Just(false), 1 => Just(true)];
     let send = (1..=70_usize, ttl, volatile, any::<bool>());
     prop_oneof![
-        4 => pass.prop_map(Deed::Pass),
-        6 => (off_by, any::<bool>()).prop_map(|(off_by, fires)| Deed::Due { off_by, fires }),
-        4 => Just(Deed::Connect),
-        1 => Just(Deed::Disconnect),
-        1 => ms(0..=5_000).prop_map(Deed::Shutdown),
-        1 => Just(Deed::ClearSession),
-        1 => Just(Deed::ClearOutbox),
-        2 => any::<bool>().prop_map(Deed::Network),
+        4 => pass.prop_map(Op::Pass),
+        6 => (off_by, any::<bool>()).prop_map(|(off_by, fires)| Op::Due { off_by, fires }),
+        4 => Just(Op::Connect),
+        1 => Just(Op::Disconnect),
+        1 => ms(0..=5_000).prop_map(Op::Shutdown),
+        1 => Just(Op::ClearSession),
+        1 => Just(Op::ClearOutbox),
+        2 => any::<bool>().prop_map(Op::Network),
         8 => send.prop_map(|(bytes, ttl, volatile, as_input)| {
-            Deed::Send { bytes, ttl, volatile, as_input }
+            Op::Send { bytes, ttl, volatile, as_input }
         }),
-        16 => (conn, report()).prop_map(|(conn, report)| Deed::Report(conn, report)),
-        1 => Just(Deed::Timer),
-        8 => Just(Deed::Oblige),
+        16 => (conn, report()).prop_map(|(conn, report)| Op::Report(conn, report)),
+        1 => Just(Op::Timer),
+        8 => Just(Op::Cooperate),
     ]
 }
 

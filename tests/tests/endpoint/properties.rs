@@ -150,64 +150,64 @@ fn settings() -> impl Strategy<Value = Config> {
     )
 }
 
-/// Does it, and returns what was asked for. The bench checks what always holds.
-fn run(bench: &mut Bench, op: &Op) -> Asks {
+/// Does it, and returns what was asked for. The harness checks what always holds.
+fn run(harness: &mut Harness, op: &Op) -> Asks {
     let named =
-        |whose: Whose| ConnId(bench.live.map_or(0, |c| c.0).wrapping_add_signed(whose.0.into()));
+        |whose: Whose| ConnId(harness.live.map_or(0, |c| c.0).wrapping_add_signed(whose.0.into()));
     match op {
-        Op::Connect => bench.connect(),
-        Op::Disconnect => bench.disconnect(),
+        Op::Connect => harness.connect(),
+        Op::Disconnect => harness.disconnect(),
         Op::Shutdown(millis) => {
-            bench.input(Input::Shutdown { within: Duration::from_millis(*millis) })
+            harness.input(Input::Shutdown { within: Duration::from_millis(*millis) })
         }
-        Op::ClearSession => bench.input(Input::ClearSession),
-        Op::ClearOutbox => bench.input(Input::ClearOutbox),
-        Op::Network(online) => bench.input(Input::NetworkChanged { online: *online }),
+        Op::ClearSession => harness.input(Input::ClearSession),
+        Op::ClearOutbox => harness.input(Input::ClearOutbox),
+        Op::Network(online) => harness.input(Input::NetworkChanged { online: *online }),
         Op::SendWith(digits, ttl) => {
             let message = json("1".repeat(*digits));
             let message = match ttl {
                 Some(millis) => message.with_ttl(Duration::from_millis(*millis)),
                 None => message.volatile(),
             };
-            bench.try_send_message(message).1
+            harness.try_send_message(message).1
         }
         Op::Credentials(whose, good) => {
             let name = if *good { "Authorization" } else { "Host" };
             let headers = vec![(name.to_owned(), "x".to_owned())];
             let credentials = Credentials { headers, token: Some("t0ken".to_owned()) };
-            bench.input(Input::Credentials { conn: named(*whose), credentials })
+            harness.input(Input::Credentials { conn: named(*whose), credentials })
         }
-        Op::Answer => match bench.pinged() {
-            Some(data) if bench.live.is_some() => bench.receive(pong(data)),
+        Op::Answer => match harness.pinged() {
+            Some(data) if harness.live.is_some() => harness.receive(pong(data)),
             _ => Asks::new(),
         },
-        Op::Send(digits) => bench.try_send(&"1".repeat(*digits)).1,
-        Op::SendInput(digits) => bench.input(Input::Send(json("1".repeat(*digits)))),
-        Op::Postponed(whose) => bench.input(Input::Postponed { conn: named(*whose) }),
-        Op::Opened(whose) => bench.input(Input::Opened { conn: named(*whose) }),
-        Op::Read(whose, payload) => bench.input(Input::Received { conn: named(*whose), payload }),
-        Op::Upgrade(most) if !bench.request.is_empty() => {
-            let answer = reply_to(&bench.request);
-            bench.receive(&answer[..most.unwrap_or(usize::MAX).min(answer.len())])
+        Op::Send(digits) => harness.try_send(&"1".repeat(*digits)).1,
+        Op::SendInput(digits) => harness.input(Input::Send(json("1".repeat(*digits)))),
+        Op::Postponed(whose) => harness.input(Input::Postponed { conn: named(*whose) }),
+        Op::Opened(whose) => harness.input(Input::Opened { conn: named(*whose) }),
+        Op::Read(whose, payload) => harness.input(Input::Received { conn: named(*whose), payload }),
+        Op::Upgrade(most) if !harness.request.is_empty() => {
+            let answer = reply_to(&harness.request);
+            harness.receive(&answer[..most.unwrap_or(usize::MAX).min(answer.len())])
         }
         Op::Upgrade(_) => Asks::new(),
-        Op::Take(n) => bench.take(*n),
+        Op::Take(n) => harness.take(*n),
         Op::Flushed(whose, up_to) => {
-            bench.input(Input::Flushed { conn: named(*whose), up_to: *up_to })
+            harness.input(Input::Flushed { conn: named(*whose), up_to: *up_to })
         }
-        Op::Closing(whose) => bench.input(Input::Closing { conn: named(*whose), reason: lost() }),
+        Op::Closing(whose) => harness.input(Input::Closing { conn: named(*whose), reason: lost() }),
         Op::Closed(whose) => {
-            bench.input(Input::Closed { conn: named(*whose), reason: unreachable() })
+            harness.input(Input::Closed { conn: named(*whose), reason: unreachable() })
         }
-        Op::Timer => bench.timer(),
-        Op::Wait if bench.endpoint.deadline().is_some() => bench.wait(),
+        Op::Timer => harness.timer(),
+        Op::Wait if harness.endpoint.deadline().is_some() => harness.wait(),
         Op::Wait => Asks::new(),
         Op::Later(millis) => {
-            bench.now = ms(bench.now.as_millis() + millis);
+            harness.now = ms(harness.now.as_millis() + millis);
             Asks::new()
         }
         Op::Earlier(millis) => {
-            bench.now = ms(bench.now.as_millis().saturating_sub(*millis));
+            harness.now = ms(harness.now.as_millis().saturating_sub(*millis));
             Asks::new()
         }
     }
@@ -215,10 +215,10 @@ fn run(bench: &mut Bench, op: &Op) -> Asks {
 
 /// Request or session, the window, one message, and framing; one Ping, sixteen Pongs, a Close
 /// frame.
-fn bound(bench: &Bench) -> usize {
+fn bound(harness: &Harness) -> usize {
     let framing = 8 * (MESSAGES + 1);
     let session = 100;
-    bench.request.len() + session + WINDOW + MOST + framing + 22 + 16 * (125 + 6) + 8
+    harness.request.len() + session + WINDOW + MOST + framing + 22 + 16 * (125 + 6) + 8
 }
 
 fn settings_of_proptest(cases: u32) -> ProptestConfig {
@@ -231,18 +231,18 @@ proptest! {
     #[test]
     fn any_calls_in_any_order(config in settings(), ops in vec(op(), 0..80), seed: [u8; 32]) {
         let start = Start { seed, ..start() };
-        let mut bench = Bench::start(config.clone(), start.clone());
-        let mut twin = Bench::start(config, start);
+        let mut harness = Harness::start(config.clone(), start.clone());
+        let mut twin = Harness::start(config, start);
         for op in &ops {
-            let actions = run(&mut bench, op);
+            let actions = run(&mut harness, op);
             // The twin is another copy each time.
             let mut twins = twin.clone();
             prop_assert_eq!(&run(&mut twins, op), &actions);
-            prop_assert_eq!(&twins.endpoint, &bench.endpoint);
-            prop_assert_eq!(twins.endpoint.transmit(), bench.endpoint.transmit());
+            prop_assert_eq!(&twins.endpoint, &harness.endpoint);
+            prop_assert_eq!(twins.endpoint.transmit(), harness.endpoint.transmit());
             twin = twins;
-            let waiting = bench.endpoint.transmit().len();
-            prop_assert!(waiting <= bound(&bench), "{} bytes wait", waiting);
+            let waiting = harness.endpoint.transmit().len();
+            prop_assert!(waiting <= bound(&harness), "{} bytes wait", waiting);
         }
     }
 
@@ -256,26 +256,26 @@ proptest! {
             rest = more;
             (!piece.is_empty()).then_some(piece)
         });
-        the_same(&Bench::connected(config()), &bytes, pieces);
+        the_same(&Harness::connected(config()), &bytes, pieces);
     }
 
     /// Any bytes at all, before and after the upgrade.
     #[test]
     fn noise(before in vec(any::<u8>(), 0..400), after in vec(any::<u8>(), 0..400), cut in 1..50_usize) {
         for established in [false, true] {
-            let mut bench = Bench::new(config());
-            bench.connect();
-            bench.opened(1);
-            bench.take(usize::MAX);
+            let mut harness = Harness::new(config());
+            harness.connect();
+            harness.opened(1);
+            harness.take(usize::MAX);
             if established {
-                bench.upgrade();
+                harness.upgrade();
             } else {
-                bench.receive("HTTP/1.1 ");
+                harness.receive("HTTP/1.1 ");
             }
             for piece in before.chunks(cut).chain(after.chunks(cut)) {
-                if bench.live.is_some() {
-                    bench.receive(piece);
-                    prop_assert!(bench.endpoint.transmit().len() <= 16 * 131 + 8);
+                if harness.live.is_some() {
+                    harness.receive(piece);
+                    prop_assert!(harness.endpoint.transmit().len() <= 16 * 131 + 8);
                 }
             }
         }
@@ -286,13 +286,13 @@ proptest! {
     fn the_seed_decides(ops in vec(op(), 0..40), seed: [u8; 32], other: [u8; 32]) {
         prop_assume!(seed != other);
         let run_all = |seed| {
-            let mut bench = Bench::start(config(), Start { seed, ..start() });
-            bench.connect();
-            bench.opened(1);
-            let mut bytes = bench.request.clone();
+            let mut harness = Harness::start(config(), Start { seed, ..start() });
+            harness.connect();
+            harness.opened(1);
+            let mut bytes = harness.request.clone();
             for op in &ops {
-                run(&mut bench, op);
-                bytes.extend_from_slice(bench.endpoint.transmit());
+                run(&mut harness, op);
+                bytes.extend_from_slice(harness.endpoint.transmit());
             }
             bytes
         };
@@ -305,18 +305,18 @@ proptest! {
 #[test]
 fn commands_are_inputs() {
     for state in 0..5 {
-        let mut bench = Bench::new(config());
+        let mut harness = Harness::new(config());
         if state > 0 {
-            bench.connect();
+            harness.connect();
         }
         if state > 1 {
-            bench.establish();
+            harness.establish();
         }
         if state > 2 {
-            bench.send("0");
+            harness.send("0");
         }
         if state > 3 {
-            bench.receive(close(1000, ""));
+            harness.receive(close(1000, ""));
         }
         type Command = fn(&mut Endpoint, &mut Actions<Transmit>);
         let within = Duration::from_secs(1);
@@ -348,7 +348,7 @@ fn commands_are_inputs() {
             ),
         ];
         for (command, input) in commands {
-            let (mut one, mut two) = (bench.endpoint.clone(), bench.endpoint.clone());
+            let (mut one, mut two) = (harness.endpoint.clone(), harness.endpoint.clone());
             let (mut one_out, mut two_out) = (Actions::new(), Actions::new());
             command(&mut one, &mut one_out);
             two.handle(ms(50), input.clone(), &mut two_out);

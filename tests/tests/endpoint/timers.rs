@@ -20,15 +20,15 @@ fn dead(at: u64) -> Asks {
 
 #[test]
 fn silence_is_asked_after_and_then_the_end() {
-    let mut bench = Bench::connected(config());
-    let end = bench.request.len();
-    assert_eq!(bench.at(25_000).timer(), [send(1, end + BEAT), arm(35_000)]);
+    let mut harness = Harness::connected(config());
+    let end = harness.request.len();
+    assert_eq!(harness.at(25_000).timer(), [send(1, end + BEAT), arm(35_000)]);
     let name = [1_u64.to_be_bytes(), 0_u64.to_be_bytes()].concat();
-    assert_eq!(bench.frames(), [Sent::Ping(name)]);
-    bench.take(usize::MAX);
-    assert_eq!(bench.at(34_999).timer(), [arm(35_000)]);
+    assert_eq!(harness.frames(), [Sent::Ping(name)]);
+    harness.take(usize::MAX);
+    assert_eq!(harness.at(34_999).timer(), [arm(35_000)]);
     // A connection that was up for more than 5 s starts with a full budget.
-    assert_eq!(bench.at(35_000).timer(), dead(35_000));
+    assert_eq!(harness.at(35_000).timer(), dead(35_000));
 }
 
 /// Even part of a frame, even one that nobody reads to its end.
@@ -42,13 +42,13 @@ fn any_byte_is_a_sign_of_life() {
         vec![FIN | TEXT, 5, b'h'],
         frame(TEXT, ""),
     ] {
-        let mut bench = Bench::connected(config());
-        bench.at(20_000).receive(&bytes);
-        assert_eq!(bench.at(25_000).timer(), [arm(45_000)], "{bytes:?} was heard 20 s in");
-        let asked = bench.at(45_000).timer();
+        let mut harness = Harness::connected(config());
+        harness.at(20_000).receive(&bytes);
+        assert_eq!(harness.at(25_000).timer(), [arm(45_000)], "{bytes:?} was heard 20 s in");
+        let asked = harness.at(45_000).timer();
         assert_eq!(asked.last(), Some(&arm(55_000)));
         // After the question, too.
-        assert_eq!(bench.at(54_999).receive(b"x"), [arm(79_999)], "{bytes:?}");
+        assert_eq!(harness.at(54_999).receive(b"x"), [arm(79_999)], "{bytes:?}");
     }
 }
 
@@ -56,52 +56,52 @@ fn any_byte_is_a_sign_of_life() {
 /// of nothing has none.
 #[test]
 fn no_byte_is_no_sign_of_life() {
-    let mut bench = Bench::connected(config());
-    assert_eq!(bench.at(20_000).receive(b""), []);
-    let asked = bench.at(25_000).timer();
+    let mut harness = Harness::connected(config());
+    assert_eq!(harness.at(20_000).receive(b""), []);
+    let asked = harness.at(25_000).timer();
     assert_eq!(asked.last(), Some(&arm(35_000)));
-    assert_eq!(bench.at(30_000).receive(b""), []);
-    assert_eq!(bench.at(35_000).timer(), dead(35_000));
+    assert_eq!(harness.at(30_000).receive(b""), []);
+    assert_eq!(harness.at(35_000).timer(), dead(35_000));
 }
 
 /// Writing is no sign of life: the operating system takes bytes for a host that is gone.
 #[test]
 fn what_leaves_is_no_sign_of_life() {
-    let mut bench = Bench::connected(config());
+    let mut harness = Harness::connected(config());
     for at in (1_000..35_000).step_by(1_000) {
-        bench.at(at).send("1");
-        bench.take(usize::MAX);
+        harness.at(at).send("1");
+        harness.take(usize::MAX);
     }
-    assert_eq!(bench.at(35_000).timer(), dead(35_000));
+    assert_eq!(harness.at(35_000).timer(), dead(35_000));
 }
 
 #[test]
 fn a_busy_connection_is_never_asked() {
-    let mut bench = Bench::connected(config());
+    let mut harness = Harness::connected(config());
     for at in (0..200_000).step_by(10_000) {
-        bench.at(at).receive(frame(TEXT | FIN, "{}"));
-        while bench.endpoint.deadline().is_some_and(|due| due <= ms(at + 9_999)) {
-            bench.wait();
+        harness.at(at).receive(frame(TEXT | FIN, "{}"));
+        while harness.endpoint.deadline().is_some_and(|due| due <= ms(at + 9_999)) {
+            harness.wait();
         }
     }
-    assert_eq!(bench.frames(), []);
+    assert_eq!(harness.frames(), []);
 }
 
 /// A flood whose bytes come in time has no bearing on the timer: one is armed, once.
 #[test]
 fn a_flood_arms_no_timers() {
-    let mut bench = Bench::connected(config());
+    let mut harness = Harness::connected(config());
     for at in 1..20_000 {
-        assert_eq!(bench.at(at).receive(pong("")), []);
+        assert_eq!(harness.at(at).receive(pong("")), []);
     }
 }
 
 #[test]
 fn without_a_heartbeat_there_is_no_timer() {
-    let mut bench = Bench::connected(quiet());
-    assert_eq!(bench.endpoint.deadline(), None);
-    assert_eq!(bench.at(1 << 40).receive(pong("")), []);
-    assert_eq!(bench.timer(), []);
+    let mut harness = Harness::connected(quiet());
+    assert_eq!(harness.endpoint.deadline(), None);
+    assert_eq!(harness.at(1 << 40).receive(pong("")), []);
+    assert_eq!(harness.timer(), []);
 }
 
 /// The upgrade is no conversation yet: it has a timeout of its own.
@@ -112,30 +112,30 @@ fn heartbeats_begin_with_the_connection() {
         upgrade_timeout: Duration::from_secs(100),
         ..config()
     };
-    let mut bench = Bench::new(config);
-    bench.connect();
-    bench.at(0).opened(1);
-    assert_eq!(bench.take(usize::MAX), []);
-    assert_eq!(bench.at(50_000).timer(), [arm(100_000)]);
-    assert_eq!(bench.at(60_000).upgrade(), [connected(1), arm(60_010)]);
+    let mut harness = Harness::new(config);
+    harness.connect();
+    harness.at(0).opened(1);
+    assert_eq!(harness.take(usize::MAX), []);
+    assert_eq!(harness.at(50_000).timer(), [arm(100_000)]);
+    assert_eq!(harness.at(60_000).upgrade(), [connected(1), arm(60_010)]);
 }
 
 #[test]
 fn timers_may_come_early_late_twice_or_never() {
     // Early and twice.
-    let mut bench = Bench::connected(config());
+    let mut harness = Harness::connected(config());
     for _ in 0..3 {
-        assert_eq!(bench.at(10_000).timer(), [arm(25_000)]);
+        assert_eq!(harness.at(10_000).timer(), [arm(25_000)]);
     }
     // Never: any input does the work. Here the heartbeat is long overdue, and one Ping is sent.
-    let actions = bench.at(100_000).send("1");
-    let end = bench.request.len() + 7 + BEAT;
+    let actions = harness.at(100_000).send("1");
+    let end = harness.request.len() + 7 + BEAT;
     assert_eq!(actions, [send(1, end), arm(110_000)]);
     // Late: only the time that a machine sees passes for it.
-    let mut slept = bench.clone();
-    assert_eq!(bench.at(114_999).timer(), dead(114_999));
-    assert_eq!(bench.at(115_500).timer(), [arm(115_999)]);
-    assert_eq!(bench.at(900_000).timer(), [open(2), arm(915_000)]);
+    let mut slept = harness.clone();
+    assert_eq!(harness.at(114_999).timer(), dead(114_999));
+    assert_eq!(harness.at(115_500).timer(), [arm(115_999)]);
+    assert_eq!(harness.at(900_000).timer(), [open(2), arm(915_000)]);
     // So late that it must have slept, it asks again before it says so. The Ping has not left yet.
     assert_eq!(slept.at(500_000).timer(), [arm(510_000)]);
     slept.take(usize::MAX);
@@ -160,30 +160,30 @@ fn every_input_does_what_is_due() {
         ]
     };
     for input in inputs() {
-        let mut bench = Bench::connected(config());
-        bench.endpoint.handle(ms(26_000), input.clone(), &mut Actions::new());
-        assert_eq!(bench.endpoint.deadline(), Some(ms(36_000)), "{input:?}");
+        let mut harness = Harness::connected(config());
+        harness.endpoint.handle(ms(26_000), input.clone(), &mut Actions::new());
+        assert_eq!(harness.endpoint.deadline(), Some(ms(36_000)), "{input:?}");
     }
     // The same, on the way to a connection.
     for input in inputs() {
-        let mut bench = Bench::new(config());
-        bench.connect();
-        bench.opened(1);
-        bench.endpoint.handle(ms(10_000), input.clone(), &mut Actions::new());
-        let client = bench.endpoint.client();
+        let mut harness = Harness::new(config());
+        harness.connect();
+        harness.opened(1);
+        harness.endpoint.handle(ms(10_000), input.clone(), &mut Actions::new());
+        let client = harness.endpoint.client();
         assert!(matches!(client.state(), State::Waiting { .. }), "{input:?}: {:?}", client.state());
     }
 }
 
 #[test]
 fn time_does_not_run_backwards() {
-    let mut bench = Bench::new(config());
-    bench.at(10_000).connect();
-    assert_eq!(bench.at(3_000).opened(1), [send(1, bench.request.len()), arm(20_000)]);
-    bench.at(0).take(usize::MAX);
-    assert_eq!(bench.at(5_000).upgrade(), [connected(1), arm(35_000)]);
-    assert_eq!(bench.at(1_000).receive(pong("")), []);
-    assert_eq!(bench.at(35_000).timer().last(), Some(&arm(45_000)));
+    let mut harness = Harness::new(config());
+    harness.at(10_000).connect();
+    assert_eq!(harness.at(3_000).opened(1), [send(1, harness.request.len()), arm(20_000)]);
+    harness.at(0).take(usize::MAX);
+    assert_eq!(harness.at(5_000).upgrade(), [connected(1), arm(35_000)]);
+    assert_eq!(harness.at(1_000).receive(pong("")), []);
+    assert_eq!(harness.at(35_000).timer().last(), Some(&arm(45_000)));
 }
 
 /// The end of time is far, and nothing breaks there.
@@ -208,21 +208,21 @@ fn the_end_of_time() {
 /// A gateway that accepts and then breaks the rules every time is left alone more and more.
 #[test]
 fn a_gateway_that_breaks_rules_is_not_hammered() {
-    let mut bench = Bench::new(quiet());
-    bench.connect();
+    let mut harness = Harness::new(quiet());
+    harness.connect();
     let mut waits = Vec::new();
     for _ in 0..20 {
-        bench.establish();
-        bench.receive([0x83, 0]);
-        bench.closed(lost());
-        let State::Waiting { until: Some(until), .. } = bench.endpoint.client().state() else {
+        harness.establish();
+        harness.receive([0x83, 0]);
+        harness.closed(lost());
+        let State::Waiting { until: Some(until), .. } = harness.endpoint.client().state() else {
             break;
         };
-        waits.push((until - bench.now).as_secs());
-        bench.wait();
+        waits.push((until - harness.now).as_secs());
+        harness.wait();
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30, 30, 30]);
-    let state = bench.endpoint.client().state();
+    let state = harness.endpoint.client().state();
     assert!(
         matches!(state, State::Failed { attempts: 10, why: FailReason::Attempts, .. }),
         "{state:?}"
@@ -240,23 +240,23 @@ fn a_wait_of_its_own_for_each_stage() {
         backoff_base: Duration::from_millis(60),
         ..config()
     };
-    let mut bench = Bench::new(config);
-    assert_eq!(bench.at(0).connect(), [open(1), arm(10)]);
-    let mut other = bench.clone();
+    let mut harness = Harness::new(config);
+    assert_eq!(harness.at(0).connect(), [open(1), arm(10)]);
+    let mut other = harness.clone();
     let gone = |conn, stage, at| disconnected(conn, 1006, timeout(stage), at);
     assert_eq!(other.at(10).timer(), [abandon(1), gone(1, Stage::Connect, 70), arm(70)]);
 
-    assert_eq!(bench.at(9).opened(1)[1], arm(29));
-    let mut other = bench.clone();
+    assert_eq!(harness.at(9).opened(1)[1], arm(29));
+    let mut other = harness.clone();
     assert_eq!(other.at(29).timer(), [abandon(1), gone(1, Stage::Upgrade, 89), arm(89)]);
 
-    bench.take(usize::MAX);
-    assert_eq!(bench.at(28).upgrade(), [connected(1), arm(68)]);
-    let mut other = bench.clone();
+    harness.take(usize::MAX);
+    assert_eq!(harness.at(28).upgrade(), [connected(1), arm(68)]);
+    let mut other = harness.clone();
     assert_eq!(other.at(68).timer()[1], arm(118));
     assert_eq!(other.at(118).timer(), [abandon(1), gone(1, Stage::Heartbeat, 178), arm(178)]);
 
-    assert_eq!(bench.at(30).disconnect()[1], arm(60));
+    assert_eq!(harness.at(30).disconnect()[1], arm(60));
     let gone = disconnected(1, 1006, CloseReason::Requested, None);
-    assert_eq!(bench.at(60).timer(), [abandon(1), gone]);
+    assert_eq!(harness.at(60).timer(), [abandon(1), gone]);
 }

@@ -2,7 +2,7 @@
 
 use hermes_mio::{CloseReason, Options, Tls};
 use hermes_tests::against_both;
-use hermes_tests::interop::{Bench, Library, Server, config, resume};
+use hermes_tests::interop::{Harness, Library, Server, config, resume};
 use serde_json::json;
 
 against_both!(a_conversation_in_tls, a_loss_in_tls, a_certificate_that_is_not_trusted);
@@ -15,46 +15,46 @@ fn server(library: &'static Library) -> (Server, Tls) {
     (server, Tls::new().without_system().trust(cert).expect("a certificate"))
 }
 
-fn bench(library: &'static Library) -> Bench {
+fn harness(library: &'static Library) -> Harness {
     let (server, tls) = server(library);
     let options = Options::new(config(&server)).tls(tls);
-    Bench::with(server, options)
+    Harness::with(server, options)
 }
 
 fn a_conversation_in_tls(library: &'static Library) {
-    let mut bench = bench(library);
-    bench.join();
-    bench.exchange(1, 2, "in private");
+    let mut harness = harness(library);
+    harness.join();
+    harness.exchange(1, 2, "in private");
     // Of several records, in both directions.
     let large = "\u{fc}ber".repeat(50_000);
-    bench.exchange(1, 3, &large);
-    bench.order("fragments", json!({"text": large, "size": 30_001, "pings": true}));
-    assert_eq!(bench.next_chat()["text"], large);
-    bench.end();
+    harness.exchange(1, 3, &large);
+    harness.order("fragments", json!({"text": large, "size": 30_001, "pings": true}));
+    assert_eq!(harness.next_chat()["text"], large);
+    harness.end();
 }
 
 /// The next connection resumes both sessions, TLS' own and the gateway's.
 fn a_loss_in_tls(library: &'static Library) {
-    let mut bench = bench(library);
-    let token = bench.join();
-    bench.order("abort", json!({"reset": false}));
-    let reason = bench.expect_disconnected();
+    let mut harness = harness(library);
+    let token = harness.join();
+    harness.order("abort", json!({"reset": false}));
+    let reason = harness.expect_disconnected();
     assert!(matches!(reason, CloseReason::Lost { .. }), "{reason:?}");
-    bench.report("close");
-    bench.expect_connected();
-    bench.expect_message(2, &resume(&token));
-    assert_eq!(bench.expect_session(), token);
-    bench.exchange(2, 2, "again");
-    bench.end();
+    harness.report("close");
+    harness.expect_connected();
+    harness.expect_message(2, &resume(&token));
+    assert_eq!(harness.expect_session(), token);
+    harness.exchange(2, 2, "again");
+    harness.end();
 }
 
 fn a_certificate_that_is_not_trusted(library: &'static Library) {
     let ((server, _), (_, tls)) = (server(library), server(library));
     let options = Options::new(config(&server)).tls(tls);
-    let mut bench = Bench::with(server, options);
-    bench.client.connect();
-    let CloseReason::Tls { text } = bench.expect_disconnected() else { panic!("{bench:?}") };
+    let mut harness = Harness::with(server, options);
+    harness.client.connect();
+    let CloseReason::Tls { text } = harness.expect_disconnected() else { panic!("{harness:?}") };
     // Another one of the same name is trusted, and did not sign this one.
     assert_eq!(text.as_str(), "127.0.0.1: its certificate is no good: BadSignature");
-    assert_eq!(bench.server.report("open"), None);
+    assert_eq!(harness.server.report("open"), None);
 }

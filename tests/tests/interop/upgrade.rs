@@ -3,7 +3,7 @@
 use hermes_mio::{CloseReason, Config, Event};
 use hermes_proto::FailReason;
 use hermes_tests::against_both;
-use hermes_tests::interop::{Bench, Library, Server, chat, config};
+use hermes_tests::interop::{Harness, Library, Server, chat, config};
 use serde_json::json;
 
 against_both!(
@@ -20,17 +20,17 @@ fn the_request_says_where_and_who(library: &'static Library) {
         headers: vec![("Authorization".into(), "Bearer s3cret".into())],
         ..config(&server)
     };
-    let mut bench = Bench::with(server, config);
-    bench.client.connect();
-    bench.expect_connected();
-    assert_eq!(bench.client.subprotocol(), None);
+    let mut harness = Harness::with(server, config);
+    harness.client.connect();
+    harness.expect_connected();
+    assert_eq!(harness.client.subprotocol(), None);
 
-    let open = bench.report("open");
+    let open = harness.report("open");
     assert_eq!(open["authorization"], "Bearer s3cret");
     assert_eq!(open["origin"], "http://nexus.test");
     assert_eq!(open["path"], "/interop?a=b");
     assert_eq!(format!("ws://{}/interop?a=b", open["host"].as_str().unwrap_or_default()), url);
-    bench.end();
+    harness.end();
 }
 
 /// The server has one of three, and not the one that the client likes best.
@@ -38,12 +38,12 @@ fn a_subprotocol_is_agreed_on(library: &'static Library) {
     let server = Server::with(library, json!({"subprotocols": ["hermes.v0", "hermes.v2"]}));
     let subprotocols = ["hermes.v3", "hermes.v2", "hermes.v1"].map(String::from).to_vec();
     let config = Config { subprotocols, ..config(&server) };
-    let mut bench = Bench::with(server, config);
-    bench.client.connect();
-    bench.expect_connected();
-    assert_eq!(bench.client.subprotocol(), Some("hermes.v2"));
-    assert_eq!(bench.report("open")["subprotocol"], "hermes.v2");
-    bench.end();
+    let mut harness = Harness::with(server, config);
+    harness.client.connect();
+    harness.expect_connected();
+    assert_eq!(harness.client.subprotocol(), Some("hermes.v2"));
+    assert_eq!(harness.report("open")["subprotocol"], "hermes.v2");
+    harness.end();
 }
 
 /// The client does not come back with what was refused, and keeps what it could not send.
@@ -53,13 +53,13 @@ fn a_wrong_authorization_is_told_with_its_status(library: &'static Library) {
         headers: vec![("Authorization".into(), "Bearer of bad news".into())],
         ..config(&server)
     };
-    let mut bench = Bench::with(server, config);
-    bench.send(&chat("for nobody"));
-    bench.client.connect();
+    let mut harness = Harness::with(server, config);
+    harness.send(&chat("for nobody"));
+    harness.client.connect();
     let refused = CloseReason::Http { status: 401, retry_after: None, redirect: None };
-    assert_eq!(bench.expect_disconnected(), refused);
-    bench.report("reject");
-    assert_eq!(bench.next_event(), Event::Failed { attempts: 0, why: FailReason::Fatal });
-    assert_eq!(bench.client.protocol().outbox_len(), 1);
-    assert_eq!(bench.server.report("open"), None);
+    assert_eq!(harness.expect_disconnected(), refused);
+    harness.report("reject");
+    assert_eq!(harness.next_event(), Event::Failed { attempts: 0, why: FailReason::Fatal });
+    assert_eq!(harness.client.protocol().outbox_len(), 1);
+    assert_eq!(harness.server.report("open"), None);
 }

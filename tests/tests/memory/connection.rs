@@ -147,27 +147,27 @@ fn texts_that_are_kept() {
 #[test]
 fn an_idle_connection_owns_next_to_nothing() {
     let long = format!("\"{}\"", "x".repeat(1 << 20));
-    let mut bench = Bench::connected(config());
-    let beat = |bench: &mut Bench| {
+    let mut harness = Harness::connected(config());
+    let beat = |harness: &mut Harness| {
         for _ in 0..3 {
-            if bench.endpoint.transmit().is_empty() {
-                bench.wait();
+            if harness.endpoint.transmit().is_empty() {
+                harness.wait();
             }
         }
-        let asked = sent(bench.endpoint.transmit());
-        bench.take(usize::MAX);
+        let asked = sent(harness.endpoint.transmit());
+        harness.take(usize::MAX);
         if let Some(Sent::Ping(data)) = asked.last() {
-            bench.receive(pong(data));
+            harness.receive(pong(data));
         }
-        bench.wire = Vec::new();
+        harness.wire = Vec::new();
     };
-    beat(&mut bench);
+    beat(&mut harness);
     let ((), peak, left) = measure(|| {
-        bench.receive(text(&long));
-        bench.send(&long);
-        bench.take(usize::MAX);
-        beat(&mut bench);
-        beat(&mut bench);
+        harness.receive(text(&long));
+        harness.send(&long);
+        harness.take(usize::MAX);
+        beat(&mut harness);
+        beat(&mut harness);
     });
     assert!(peak > 2 << 20, "{peak}: it was busy");
     assert!(left <= LITTLE / 2, "{left} bytes are kept");
@@ -177,15 +177,15 @@ fn an_idle_connection_owns_next_to_nothing() {
 /// than sixteen.
 #[test]
 fn pongs_under_way_are_not_forgotten() {
-    let mut bench = Bench::connected(config());
+    let mut harness = Harness::connected(config());
     for _ in 0..40 {
-        bench.receive(ping("are you there?"));
+        harness.receive(ping("are you there?"));
     }
-    bench.wait();
+    harness.wait();
     for _ in 0..40 {
-        bench.receive(ping("and now?"));
+        harness.receive(ping("and now?"));
     }
-    let sent = sent(bench.endpoint.transmit());
+    let sent = sent(harness.endpoint.transmit());
     let pongs = sent.iter().filter(|sent| matches!(sent, Sent::Pong(_))).count();
     assert_eq!(pongs, 16, "{sent:?}");
 }
@@ -196,28 +196,28 @@ fn pongs_under_way_are_not_forgotten() {
 fn thousands_of_idle_endpoints_are_small() {
     let heap = |beats: usize, is_asking: bool| {
         let (endpoint, _, left) = measure(|| {
-            let mut bench = Bench::connected(config());
-            bench.receive(text(r#"{"type":"session-init","token":"t","clientId":"c"}"#));
+            let mut harness = Harness::connected(config());
+            harness.receive(text(r#"{"type":"session-init","token":"t","clientId":"c"}"#));
             for _ in 0..beats {
-                bench.wait();
-                let asked = sent(bench.endpoint.transmit());
-                bench.take(usize::MAX);
+                harness.wait();
+                let asked = sent(harness.endpoint.transmit());
+                harness.take(usize::MAX);
                 if let Some(Sent::Ping(data)) = asked.last() {
-                    bench.receive(pong(data));
+                    harness.receive(pong(data));
                 }
             }
             if is_asking {
-                bench.wait();
-                bench.take(usize::MAX);
+                harness.wait();
+                harness.take(usize::MAX);
             }
-            let Bench { endpoint, .. } = bench;
+            let Harness { endpoint, .. } = harness;
             endpoint
         });
         drop(endpoint);
         left - size_of::<Config>()
     };
     let (endpoint, _, left) = measure(|| {
-        let Bench { endpoint, .. } = Bench::connected(config());
+        let Harness { endpoint, .. } = Harness::connected(config());
         endpoint
     });
     drop(endpoint);
@@ -232,12 +232,12 @@ fn thousands_of_idle_endpoints_are_small() {
 /// A heartbeat asks again and again after a peer that says just enough, and reads nothing.
 #[test]
 fn heartbeats_that_nobody_reads_do_not_pile_up() {
-    let mut bench = Bench::connected(config());
+    let mut harness = Harness::connected(config());
     let mut sizes = Vec::with_capacity(10_000);
     for _ in 0..10_000 {
-        bench.wait();
-        bench.receive(pong(""));
-        sizes.push(bench.endpoint.transmit().len());
+        harness.wait();
+        harness.receive(pong(""));
+        sizes.push(harness.endpoint.transmit().len());
     }
     let (first, last) = (sizes[10], sizes[9_999]);
     assert!(last <= 2 * first, "from {first} to {last} bytes");

@@ -2,10 +2,11 @@
 
 use hermes_proto::reason::Violation;
 use hermes_proto::{Config, Credentials, Frame, Outgoing};
-use hermes_tests::deflate::{
+use hermes_tests::Rng;
+use hermes_tests::ws::bits::*;
+use hermes_tests::ws::deflate::{
     self, Gateway, PLAIN, agreed, answer_to, deflated_binary, deflated_text,
 };
-use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
 
 use crate::connection::receive_all;
@@ -45,7 +46,7 @@ fn a_bomb_takes_little_more_than_the_limit() {
 fn a_compressed_message_takes_four_times_its_size() {
     const SIZE: usize = 1 << 20;
     let mut gateway = Gateway::new(PLAIN);
-    let letters: Vec<u8> = Dice::new(1).bytes(SIZE).into_iter().map(|b| b' ' + b % 64).collect();
+    let letters: Vec<u8> = Rng::new(1).bytes(SIZE).into_iter().map(|b| b' ' + b % 64).collect();
     let bytes = deflated_text(gateway.deflate(&letters));
     let next = deflated_text(gateway.deflate(b"{}"));
     for piece in [1_000, 64 << 10, usize::MAX] {
@@ -69,28 +70,28 @@ fn an_idle_connection_owns_its_windows() {
         [(PLAIN, (32 << 10) + (4 << 10)), (no_context, 0), (small, (1 << 10) + (1 << 9))]
     {
         let mut gateway = Gateway::new(extensions);
-        let mut bench = Bench::new(deflate::config());
-        bench.connect();
-        bench.opened(1);
-        bench.take(usize::MAX);
-        let answer = answer_to(&bench.request.clone(), extensions);
-        let beat = |bench: &mut Bench| {
+        let mut harness = Harness::new(deflate::config());
+        harness.connect();
+        harness.opened(1);
+        harness.take(usize::MAX);
+        let answer = answer_to(&harness.request.clone(), extensions);
+        let beat = |harness: &mut Harness| {
             for _ in 0..3 {
-                if bench.endpoint.transmit().is_empty() {
-                    bench.wait();
+                if harness.endpoint.transmit().is_empty() {
+                    harness.wait();
                 }
             }
-            let asked = read_raw(bench.endpoint.transmit());
-            bench.take(usize::MAX);
+            let asked = read_raw(harness.endpoint.transmit());
+            harness.take(usize::MAX);
             if let Some(raw) = asked.filter(|raw| raw.first == FIN | PING) {
-                bench.receive(pong(raw.payload));
+                harness.receive(pong(raw.payload));
             }
-            bench.wire = Vec::new();
+            harness.wire = Vec::new();
         };
-        bench.receive(answer);
+        harness.receive(answer);
         let ((), _, left) = measure(|| {
-            beat(&mut bench);
-            beat(&mut bench);
+            beat(&mut harness);
+            beat(&mut harness);
         });
         assert!(left <= LITTLE, "{left}: nothing was compressed yet");
 
@@ -100,13 +101,13 @@ fn an_idle_connection_owns_its_windows() {
             texts.iter().map(|text| deflated_text(gateway.deflate(text.as_bytes()))).collect();
         let ((), _, left) = measure(|| {
             for (text, frame) in texts.iter().zip(&frames) {
-                bench.receive(frame);
-                bench.send(text);
-                bench.take(usize::MAX);
-                bench.wire = Vec::new();
+                harness.receive(frame);
+                harness.send(text);
+                harness.take(usize::MAX);
+                harness.wire = Vec::new();
             }
-            beat(&mut bench);
-            beat(&mut bench);
+            beat(&mut harness);
+            beat(&mut harness);
         });
         assert!(left <= windows + 4 * LITTLE, "{left} bytes are kept of {windows}");
         // It is the windows that are measured.
@@ -156,7 +157,7 @@ fn compressed_messages_as_large_as_can_be() {
     for config in besieged_and_compressed() {
         let most = config.max_message_bytes;
         for size in [1, 7, 1_000, config.max_frame_bytes] {
-            let payload = Gateway::new(PLAIN).deflate(&Dice::new(1).bytes(most - 100));
+            let payload = Gateway::new(PLAIN).deflate(&Rng::new(1).bytes(most - 100));
             let fragments: Vec<Vec<u8>> =
                 payload.chunks(size).map(|piece| frame(CONTINUATION, piece)).collect();
             let begin = frame(RSV1 | BINARY, "");
@@ -204,20 +205,20 @@ fn floods_of_compressed_messages() {
 #[test]
 fn windows_and_outboxes_that_nobody_empties() {
     for config in besieged_and_compressed() {
-        let mut dice = Dice::new(2);
+        let mut rng = Rng::new(2);
         for take in [0, 100, usize::MAX] {
             let mut gateway = Gateway::new(PLAIN);
             let messages: Vec<Vec<u8>> = (0..200)
                 .map(|_| {
-                    let length = dice.below(config.max_message_bytes / 2);
-                    deflated_binary(gateway.deflate(&dice.bytes(length)))
+                    let length = rng.below(config.max_message_bytes / 2);
+                    deflated_binary(gateway.deflate(&rng.bytes(length)))
                 })
                 .collect();
-            let sizes: Vec<usize> = (0..200).map(|_| dice.below(config.outbox_max_bytes)).collect();
+            let sizes: Vec<usize> = (0..200).map(|_| rng.below(config.outbox_max_bytes)).collect();
             hold(&config, 0, |victim| {
                 establish(victim);
                 for (message, size) in messages.iter().zip(&sizes) {
-                    victim.send(Outgoing::binary(dice.bytes(*size)));
+                    victim.send(Outgoing::binary(rng.bytes(*size)));
                     victim.receive(message);
                     victim.take(take);
                 }
@@ -232,7 +233,7 @@ fn windows_and_outboxes_that_nobody_empties() {
 fn the_defaults_under_siege() {
     let config = Config { deflate: true, ..hermes_tests::config() };
     let most = config.max_message_bytes;
-    let payload = Gateway::new(PLAIN).deflate(&Dice::new(3).bytes(most - (most >> 10)));
+    let payload = Gateway::new(PLAIN).deflate(&Rng::new(3).bytes(most - (most >> 10)));
     let fragments: Vec<u8> =
         payload.chunks(1_000).flat_map(|piece| frame(CONTINUATION, piece)).collect();
     let message = [frame(RSV1 | BINARY, ""), fragments, frame(FIN | CONTINUATION, "")].concat();

@@ -13,7 +13,7 @@ use hermes_proto::{
 };
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
-use hermes_tests::{config, start};
+use hermes_tests::{Rng, config, start};
 
 use crate::measure;
 
@@ -500,7 +500,7 @@ fn the_defaults_under_siege() {
 #[test]
 fn anything_goes() {
     for (seed, config) in (0..30).zip(besieged().into_iter().cycle()) {
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         let most = config.max_frame_bytes;
         let frames: Vec<Vec<u8>> = [TEXT, BINARY, CONTINUATION, FIN | TEXT, FIN | CONTINUATION]
             .into_iter()
@@ -509,21 +509,21 @@ fn anything_goes() {
             .collect();
         hold(&config, 0, |victim| {
             for _ in 0..5_000 {
-                match dice.below(40) {
+                match rng.below(40) {
                     0 => victim.lose(),
                     1 => victim.wait(),
                     2 => victim.input(Input::Disconnect),
                     3 => victim.input(Input::ClearOutbox),
                     4..10 if victim.endpoint.client().conn().is_none() => victim.establish(),
                     10..16 => {
-                        let size = *dice.pick(&[0, 1, 100, config.outbox_max_bytes]);
+                        let size = *rng.pick(&[0, 1, 100, config.outbox_max_bytes]);
                         let sent = victim.send(Outgoing::binary(vec![0; size]));
                         std::hint::black_box(sent);
                     }
-                    16..20 => victim.take(*dice.pick(&[0, 1, 100, usize::MAX])),
+                    16..20 => victim.take(*rng.pick(&[0, 1, 100, usize::MAX])),
                     _ => {
-                        let frame = dice.pick(&frames);
-                        victim.receive(&frame[..frame.len() - dice.below(frame.len().min(2))]);
+                        let frame = rng.pick(&frames);
+                        victim.receive(&frame[..frame.len() - rng.below(frame.len().min(2))]);
                     }
                 }
             }

@@ -7,15 +7,15 @@ use hermes_proto::{
     Action, Actions, Config, Endpoint, Event, Input, Outgoing, OverflowPolicy, Timestamp, Transmit,
 };
 use hermes_tests::ws::*;
-use hermes_tests::{config, start};
+use hermes_tests::{Rng, config, start};
 
 use crate::{ASKED, LIVE, measure};
 
 /// Messages of every type, mostly short, without escapes.
 fn messages() -> Vec<u8> {
-    let mut dice = Dice::new(1);
+    let mut rng = Rng::new(1);
     (0..1_000).fold(Vec::new(), |bytes, n| {
-        let words = "wörter ".repeat(1 + dice.below(if n % 50 == 0 { 1_000 } else { 30 }));
+        let words = "wörter ".repeat(1 + rng.below(if n % 50 == 0 { 1_000 } else { 30 }));
         let json = match n % 7 {
             0 => format!(r#"{{"type":"status-update","status":"{words}","agent":"a"}}"#),
             1 => format!(r#"{{"type":"pr-notification","action":"opened","pr":{{"n":{n}}}}}"#),
@@ -28,11 +28,16 @@ fn messages() -> Vec<u8> {
 }
 
 /// Receives it all, and looks into it.
-fn listen(bench: &mut Bench, bytes: &[u8], size: usize, actions: &mut Actions<Transmit>) -> usize {
-    let conn = bench.endpoint.client().conn().expect("there is a live connection");
+fn listen(
+    harness: &mut Harness,
+    bytes: &[u8],
+    size: usize,
+    actions: &mut Actions<Transmit>,
+) -> usize {
+    let conn = harness.endpoint.client().conn().expect("there is a live connection");
     let (mut count, mut length) = (0, 0);
     for payload in bytes.chunks(size) {
-        bench.endpoint.handle(bench.now, Input::Received { conn, payload }, actions);
+        harness.endpoint.handle(harness.now, Input::Received { conn, payload }, actions);
         for action in actions.drain(..) {
             count += 1;
             length += match action {
@@ -57,11 +62,11 @@ fn listen(bench: &mut Bench, bytes: &[u8], size: usize, actions: &mut Actions<Tr
 }
 
 /// Sends it a hundred times, and has the system take it, a few at once.
-fn talk(bench: &mut Bench, message: &impl serde::Serialize, actions: &mut Actions<Transmit>) {
+fn talk(harness: &mut Harness, message: &impl serde::Serialize, actions: &mut Actions<Transmit>) {
     for n in 0..100 {
-        bench.endpoint.send(bench.now, message, actions).expect("there is room");
+        harness.endpoint.send(harness.now, message, actions).expect("there is room");
         if n % 10 == 9 {
-            bench.endpoint.transmitted(bench.now, usize::MAX, actions);
+            harness.endpoint.transmitted(harness.now, usize::MAX, actions);
             actions.clear();
         }
     }
@@ -71,12 +76,12 @@ fn talk(bench: &mut Bench, message: &impl serde::Serialize, actions: &mut Action
 fn receiving_allocates_nothing() {
     let bytes = messages();
     for size in [700, 1_400, 16 << 10, 64 << 10] {
-        let mut bench = Bench::connected(config());
+        let mut harness = Harness::connected(config());
         let mut actions = Actions::new();
-        listen(&mut bench, &bytes, size, &mut actions);
+        listen(&mut harness, &bytes, size, &mut actions);
         let before = ASKED.get();
         for _ in 0..10 {
-            assert_eq!(listen(&mut bench, &bytes, size, &mut actions), 1_000);
+            assert_eq!(listen(&mut harness, &bytes, size, &mut actions), 1_000);
         }
         assert_eq!(ASKED.get() - before, 0, "10,000 messages in reads of {size}");
     }
@@ -88,12 +93,12 @@ fn receiving_long_messages_allocates_nothing() {
     let words = "wörter! ".repeat(64 << 7);
     let bytes = text(format!(r#"{{"type":"chat","text":"{words}","sender":"ada"}}"#)).repeat(10);
     for size in [700, 1_400, 16 << 10, 64 << 10] {
-        let mut bench = Bench::connected(config());
+        let mut harness = Harness::connected(config());
         let mut actions = Actions::new();
-        listen(&mut bench, &bytes, size, &mut actions);
+        listen(&mut harness, &bytes, size, &mut actions);
         let before = ASKED.get();
         for _ in 0..10 {
-            assert_eq!(listen(&mut bench, &bytes, size, &mut actions), 10);
+            assert_eq!(listen(&mut harness, &bytes, size, &mut actions), 10);
         }
         assert_eq!(ASKED.get() - before, 0, "100 messages in reads of {size}");
     }
@@ -101,25 +106,25 @@ fn receiving_long_messages_allocates_nothing() {
 
 #[test]
 fn sending_allocates_nothing() {
-    let mut bench = Bench::connected(config());
+    let mut harness = Harness::connected(config());
     let message = BTreeMap::from([("type", "chat"), ("text", "hello \n\u{e9}")]);
     let mut actions = Actions::new();
     for _ in 0..10 {
-        talk(&mut bench, &message, &mut actions);
+        talk(&mut harness, &message, &mut actions);
     }
     let before = ASKED.get();
     for _ in 0..100 {
-        talk(&mut bench, &message, &mut actions);
+        talk(&mut harness, &message, &mut actions);
     }
     assert_eq!(ASKED.get() - before, 0, "10,000 messages");
 
     // The gateway says nothing, and was asked whether it is there.
-    bench.now = bench.endpoint.deadline().expect("a heartbeat");
-    bench.endpoint.handle(bench.now, Input::TimerFired, &mut actions);
-    talk(&mut bench, &message, &mut actions);
+    harness.now = harness.endpoint.deadline().expect("a heartbeat");
+    harness.endpoint.handle(harness.now, Input::TimerFired, &mut actions);
+    talk(&mut harness, &message, &mut actions);
     let before = ASKED.get();
     for _ in 0..100 {
-        talk(&mut bench, &message, &mut actions);
+        talk(&mut harness, &message, &mut actions);
     }
     assert_eq!(ASKED.get() - before, 0, "10,000 messages after a heartbeat");
 }
@@ -138,13 +143,13 @@ fn what_is_not_sent_leaves_no_memory() {
             unflushed_max_bytes: 1,
             ..config()
         };
-        let mut bench = Bench::connected(config);
+        let mut harness = Harness::connected(config);
         let mut actions = Actions::new();
         let messages = ["hello".repeat(20), "hello".repeat(300_000), "hello".repeat(10_000)];
         let mut round = || {
             for n in 0..2_000 {
                 let message = &messages[usize::from(n % 100 == 0) + usize::from(n % 200 == 0)];
-                let _ = bench.endpoint.send(bench.now, message, &mut actions);
+                let _ = harness.endpoint.send(harness.now, message, &mut actions);
                 actions.clear();
             }
             LIVE.get()
@@ -195,16 +200,16 @@ fn what_waits_for_long_keeps_nothing_else() {
 fn memory_is_flat_however_many_messages_there_were() {
     let count = std::env::var("HERMES_MESSAGES").map_or(100_000, |n| n.parse().expect("a number"));
     let bytes = messages();
-    let mut bench = Bench::connected(config());
+    let mut harness = Harness::connected(config());
     let mut actions = Actions::new();
-    let round = |bench: &mut Bench, actions: &mut Actions<Transmit>| {
-        listen(bench, &bytes, 16 << 10, actions);
-        (0..10).for_each(|_| talk(bench, &["hello"; 10], actions));
+    let round = |harness: &mut Harness, actions: &mut Actions<Transmit>| {
+        listen(harness, &bytes, 16 << 10, actions);
+        (0..10).for_each(|_| talk(harness, &["hello"; 10], actions));
         LIVE.get()
     };
-    (0..10).for_each(|_| _ = round(&mut bench, &mut actions));
-    let live = round(&mut bench, &mut actions);
+    (0..10).for_each(|_| _ = round(&mut harness, &mut actions));
+    let live = round(&mut harness, &mut actions);
     for n in 0..count / 2_000 {
-        assert_eq!(round(&mut bench, &mut actions), live, "after {n} times 2,000 messages");
+        assert_eq!(round(&mut harness, &mut actions), live, "after {n} times 2,000 messages");
     }
 }

@@ -7,8 +7,8 @@ use hermes_proto::{
     Config, Delivery, Jitter, Outgoing, OverflowPolicy, PlaintextPolicy, Receipts, ResumeMode,
     SendError, State,
 };
+use hermes_tests::Rng as Dice;
 use hermes_tests::URL;
-use hermes_tests::ws::Dice;
 
 use crate::ledger::Ledger;
 

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use hermes_proto::Timestamp;
 use hermes_proto::testkit::{NodeId, Sim, Step};
 use hermes_proto::trace::Checker;
-use hermes_tests::ws::Dice;
+use hermes_tests::Rng as Dice;
 
 use fleet::Mood;
 use ledger::Ledger;

@@ -648,7 +648,7 @@ fn settings_are_checked() {
 /// What the compressor makes of a message is a matter of inputs, too.
 #[test]
 fn compressed_bytes() {
-    use hermes_tests::deflate::{Gateway, PLAIN, answer_to, deflated_text};
+    use hermes_tests::ws::deflate::{Gateway, PLAIN, answer_to, deflated_text};
 
     let config = Config { deflate: true, ..config() };
     let mut endpoint = Endpoint::new(config.clone(), start()).unwrap();

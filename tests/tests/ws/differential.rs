@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config, Frame};
+use hermes_tests::Rng;
 use hermes_tests::config;
 use hermes_tests::ws::*;
 use tungstenite::handshake::server::{NoCallback, Request, Response};
@@ -18,31 +19,31 @@ use tungstenite::{Error, Message, WebSocket};
 struct Wire {
     incoming: VecDeque<u8>,
     outgoing: Vec<u8>,
-    dice: Dice,
+    rng: Rng,
 }
 
 impl Wire {
-    fn new(dice: Dice) -> Self {
-        Wire { incoming: VecDeque::new(), outgoing: Vec::new(), dice }
+    fn new(rng: Rng) -> Self {
+        Wire { incoming: VecDeque::new(), outgoing: Vec::new(), rng }
     }
 }
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.incoming.is_empty() || self.dice.chance(10) {
+        if self.incoming.is_empty() || self.rng.chance(10) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let most = 1 + self.dice.below(buffer.len());
+        let most = 1 + self.rng.below(buffer.len());
         self.incoming.read(&mut buffer[..most])
     }
 }
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.dice.chance(10) {
+        if self.rng.chance(10) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let most = 1 + self.dice.below(bytes.len());
+        let most = 1 + self.rng.below(bytes.len());
         self.outgoing.write(&bytes[..most])
     }
 
@@ -57,7 +58,7 @@ fn is_blocked(error: &Error) -> bool {
 
 /// A client, a server, and all that each of them heard.
 struct Pair {
-    dice: Dice,
+    rng: Rng,
     client: Connection,
     server: WebSocket<Wire>,
     to_server: Vec<Message>,
@@ -69,14 +70,14 @@ struct Pair {
 impl Pair {
     /// Upgrades, in random pieces.
     fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         let mut client =
             Connection::new(config(), [seed as u8; 32]).expect("the settings are fine");
-        let mut shake = ServerHandshake::start(Wire::new(dice.clone()), NoCallback, None);
+        let mut shake = ServerHandshake::start(Wire::new(rng.clone()), NoCallback, None);
         let mut rounds = 0;
         let server = loop {
             // Tungstenite gives up on more than 64 small pieces.
-            carry(&mut client, shake.get_mut().get_mut(), 20 + dice.below(200));
+            carry(&mut client, shake.get_mut().get_mut(), 20 + rng.below(200));
             shake = match shake.handshake() {
                 Ok(server) => break server,
                 Err(HandshakeError::Interrupted(shake)) => shake,
@@ -86,7 +87,7 @@ impl Pair {
             assert!(rounds < 1_000, "the handshake never ends");
         };
         let (to_server, to_client) = (Vec::new(), Vec::new());
-        let mut pair = Pair { dice, client, server, to_server, to_client, over: None };
+        let mut pair = Pair { rng, client, server, to_server, to_client, over: None };
         pair.settle();
         assert_eq!(pair.to_client.remove(0), Event::Open);
         pair
@@ -94,8 +95,8 @@ impl Pair {
 
     /// Moves some of what waits.
     fn step(&mut self) {
-        let most = *self.dice.pick(&[1, 10, 1_000, 100_000]);
-        carry(&mut self.client, self.server.get_mut(), 1 + self.dice.below(most));
+        let most = *self.rng.pick(&[1, 10, 1_000, 100_000]);
+        carry(&mut self.client, self.server.get_mut(), 1 + self.rng.below(most));
         if self.over.is_none() {
             let heard = self.server.read().map(|message| self.to_server.push(message));
             self.over = heard.err().filter(|error| !is_blocked(error));
@@ -104,7 +105,7 @@ impl Pair {
         let flushed = self.server.flush().err().filter(|error| !is_blocked(error));
         self.over = self.over.take().or(flushed);
         let outgoing = &mut self.server.get_mut().outgoing;
-        let n = outgoing.len().min(1 + self.dice.below(most));
+        let n = outgoing.len().min(1 + self.rng.below(most));
         let bytes: Vec<u8> = outgoing.drain(..n).collect();
         self.to_client.extend(feed(&mut self.client, &bytes));
     }
@@ -135,8 +136,8 @@ impl Pair {
 
     /// A message of the server's, in random fragments, perhaps with Pings between them.
     fn serve_fragments(&mut self, is_text: bool, data: &[u8], pings: &mut Vec<Vec<u8>>) {
-        let mut pieces = self.dice.pieces(data);
-        if self.dice.chance(20) {
+        let mut pieces = self.rng.pieces(data);
+        if self.rng.chance(20) {
             pieces.push(&[]);
         }
         let last = pieces.len().saturating_sub(1);
@@ -152,19 +153,19 @@ impl Pair {
                 OpCode::Data(opcode),
                 i == last,
             )));
-            if self.dice.chance(10) {
+            if self.rng.chance(10) {
                 pings.push(self.some_bytes(125));
                 self.serve(Message::Ping(pings[pings.len() - 1].clone().into()));
             }
-            if self.dice.chance(30) {
+            if self.rng.chance(30) {
                 self.step();
             }
         }
     }
 
     fn some_bytes(&mut self, most: usize) -> Vec<u8> {
-        let n = self.dice.below(most + 1);
-        self.dice.bytes(n)
+        let n = self.rng.below(most + 1);
+        self.rng.bytes(n)
     }
 }
 
@@ -190,11 +191,11 @@ fn converse(pair: &mut Pair) {
     let (mut from_client, mut from_server) = (Vec::new(), Vec::new());
     let (mut client_pings, mut server_pings) = (Vec::new(), Vec::new());
     for _ in 0..40 {
-        let most = *pair.dice.pick(&[0, 5, 130, 1_000, 70_000]);
-        match pair.dice.below(6) {
+        let most = *pair.rng.pick(&[0, 5, 130, 1_000, 70_000]);
+        match pair.rng.below(6) {
             0 => {
-                let n = pair.dice.below(most + 1);
-                let text = pair.dice.text(n);
+                let n = pair.rng.below(most + 1);
+                let text = pair.rng.text(n);
                 from_client.push(Message::text(text.clone()));
                 assert!(pair.client.send(&Frame::Text(text.into())));
             }
@@ -209,10 +210,10 @@ fn converse(pair: &mut Pair) {
                 assert!(pair.client.send(&Frame::Ping(data.into())));
             }
             3 => {
-                let n = pair.dice.below(most + 1);
-                let text = pair.dice.text(n);
+                let n = pair.rng.below(most + 1);
+                let text = pair.rng.text(n);
                 from_server.push(Frame::Text(text.as_str().into()));
-                if text.is_empty() || pair.dice.chance(50) {
+                if text.is_empty() || pair.rng.chance(50) {
                     pair.serve(Message::text(text));
                 } else {
                     pair.serve_fragments(true, text.as_bytes(), &mut server_pings);
@@ -221,7 +222,7 @@ fn converse(pair: &mut Pair) {
             4 => {
                 let data = pair.some_bytes(most);
                 from_server.push(Frame::Binary(data.clone().into()));
-                if data.is_empty() || pair.dice.chance(50) {
+                if data.is_empty() || pair.rng.chance(50) {
                     pair.serve(Message::binary(data));
                 } else {
                     pair.serve_fragments(false, &data, &mut server_pings);
@@ -233,7 +234,7 @@ fn converse(pair: &mut Pair) {
                 pair.serve(Message::Ping(data.into()));
             }
         }
-        for _ in 0..pair.dice.below(20) {
+        for _ in 0..pair.rng.below(20) {
             pair.step();
         }
     }
@@ -277,7 +278,7 @@ fn conversations_that_the_client_ends() {
     for seed in 0..60 {
         let mut pair = Pair::new(seed);
         converse(&mut pair);
-        let code = *pair.dice.pick(&[1000, 1001, 3000, 4999]);
+        let code = *pair.rng.pick(&[1000, 1001, 3000, 4999]);
         pair.client.send(&Frame::Text("last".into()));
         pair.client.close(code);
         pair.settle();
@@ -293,11 +294,11 @@ fn conversations_that_the_server_ends() {
     for seed in 1_000..1_060 {
         let mut pair = Pair::new(seed);
         converse(&mut pair);
-        let (frame, closing) = match pair.dice.below(4) {
+        let (frame, closing) = match pair.rng.below(4) {
             0 => (None, closing(1005, "")),
             _ => {
-                let code = *pair.dice.pick(&[1000, 1001, 1011, 1013, 3000, 4999]);
-                let reason = pair.dice.text(20);
+                let code = *pair.rng.pick(&[1000, 1001, 1011, 1013, 3000, 4999]);
+                let reason = pair.rng.text(20);
                 (Some(close_frame(code, &reason)), closing(code, &reason))
             }
         };
@@ -321,7 +322,7 @@ fn both_end_it_in_the_midst_of_things() {
             pair.serve(Message::text(n.to_string()));
             pair.step();
         }
-        if pair.dice.chance(70) {
+        if pair.rng.chance(70) {
             pair.client.close(1000);
         }
         let result = pair.server.close(Some(close_frame(1001, "away")));
@@ -347,7 +348,7 @@ fn a_server_reads_the_request() {
         ..Config::new("ws://[::1]:8080/a%20b?c=d")
     };
     let mut client = Connection::new(config, SEED).expect("the settings are fine");
-    let mut wire = Wire::new(Dice::new(0));
+    let mut wire = Wire::new(Rng::new(0));
     carry(&mut client, &mut wire, usize::MAX);
     let mut seen = None;
     #[allow(clippy::result_large_err)] // Tungstenite's.
@@ -387,7 +388,7 @@ fn a_server_reads_the_request() {
 fn a_server_refuses() {
     for status in [401_u16, 404, 503] {
         let mut client = Connection::new(config(), SEED).expect("the settings are fine");
-        let mut wire = Wire::new(Dice::new(status.into()));
+        let mut wire = Wire::new(Rng::new(status.into()));
         carry(&mut client, &mut wire, usize::MAX);
         #[allow(clippy::result_large_err)] // Tungstenite's.
         let callback = |_: &Request, _: Response| {

@@ -205,12 +205,12 @@ fn a_good_answer_does_not_ask() {
 /// A connection whose upgrade is answered at 10 ms with these lines.
 #[track_caller]
 fn answered(answer: &str, reason: CloseReason, retry_at: u64) {
-    let mut bench = Bench::new(config());
-    bench.at(0).connect();
-    bench.opened(1);
-    bench.take(usize::MAX);
+    let mut harness = Harness::new(config());
+    harness.at(0).connect();
+    harness.opened(1);
+    harness.take(usize::MAX);
     let gone = disconnected(1, 1006, reason, retry_at);
-    assert_eq!(bench.at(10).receive(answer), [abandon(1), gone, arm(retry_at)]);
+    assert_eq!(harness.at(10).receive(answer), [abandon(1), gone, arm(retry_at)]);
 }
 
 /// From the wire to the timer.
@@ -243,12 +243,12 @@ fn the_endpoint_waits_for_so_long() {
 /// Where no retry helps, none is asked for either.
 #[test]
 fn a_fatal_status_does_not_wait() {
-    let mut bench = Bench::new(config());
-    bench.at(0).connect();
-    bench.opened(1);
-    bench.take(usize::MAX);
+    let mut harness = Harness::new(config());
+    harness.at(0).connect();
+    harness.opened(1);
+    harness.take(usize::MAX);
     let gone = disconnected(1, 1006, http(403, Seconds(5)), None);
     let failed = hermes_proto::Event::Failed { attempts: 0, why: FailReason::Fatal };
-    let actions = bench.at(10).receive("HTTP/1.1 403 No\r\nRetry-After: 5\r\n\r\n");
+    let actions = harness.at(10).receive("HTTP/1.1 403 No\r\nRetry-After: 5\r\n\r\n");
     assert_eq!(actions, [abandon(1), gone, hermes_proto::Action::Emit(failed), disarm()]);
 }

@@ -475,7 +475,7 @@ mod answers_that_come_late {
         assert_eq!(host.client().session(), None);
     }
 
-    /// Not even the clock: the bench checks that a dead connection's input leaves the machine equal.
+    /// Not even the clock: the harness checks that a dead connection's input leaves the machine equal.
     #[test]
     fn after_the_deadline() {
         let mut host = asked(asking());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hermes_proto::{
     Action, Config, Delivery, DropReason, Event, Frame, MessageId, OverflowPolicy, Receipts, State,
 };
-use hermes_tests::ws::Dice;
+use hermes_tests::Rng;
 use hermes_tests::*;
 
 fn receipts(receipts: Receipts) -> Config {
@@ -217,7 +217,7 @@ impl Ledger {
 /// A client on a link that a die throws about, and a gateway that notes what it reads.
 struct Story {
     host: Host,
-    dice: Dice,
+    rng: Rng,
     delivery: Delivery,
     ledger: Ledger,
     now: u64,
@@ -244,7 +244,7 @@ impl Story {
         };
         Story {
             host: Host::new(config),
-            dice: Dice::new(seed),
+            rng: Rng::new(seed),
             delivery,
             ledger: Ledger::default(),
             now: 0,
@@ -265,9 +265,9 @@ impl Story {
     }
 
     fn step(&mut self) {
-        self.now += self.dice.below(40) as u64;
+        self.now += self.rng.below(40) as u64;
         self.host.at(self.now);
-        match self.dice.below(10) {
+        match self.rng.below(10) {
             0..=2 if self.is_up() && self.read < self.frames.len() => {
                 let frame = self.frames[self.read].clone();
                 self.read += 1;
@@ -281,20 +281,20 @@ impl Story {
                 }
                 // What was read has left, and perhaps more. The host says so before anything
                 // else happens, but after the Pong.
-                let flushed = self.read + self.dice.below(3);
+                let flushed = self.read + self.rng.below(3);
                 self.host.flushed(self.conn, flushed as u64);
             }
             3 => _ = self.host.timer(),
             4 => _ = self.host.connect(),
             5 | 6 if !self.is_up() => _ = self.host.opened(self.conn),
-            5 if self.dice.chance(50) => _ = self.host.closed(self.conn, lost()),
-            7 if self.is_open() && self.dice.chance(20) => _ = self.host.disconnect(),
+            5 if self.rng.chance(50) => _ = self.host.closed(self.conn, lost()),
+            7 if self.is_open() && self.rng.chance(20) => _ = self.host.disconnect(),
             8 | 9 => {
                 let mut message = json((self.accepted + 1).to_string());
-                if self.dice.chance(20) {
+                if self.rng.chance(20) {
                     message = message.with_ttl(Duration::from_millis(50));
                 }
-                if self.dice.chance(20) {
+                if self.rng.chance(20) {
                     message = message.volatile();
                 }
                 self.accepted += u64::from(self.host.try_send_message(message).is_ok());

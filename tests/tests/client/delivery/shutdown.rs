@@ -7,7 +7,7 @@ use hermes_proto::{
     Action, CloseReason, Config, ConnId, Credentials, Delivery, DropReason, Event, FailReason,
     Frame, Input, Receipts, ResumeMode, SendError, Session, Start, State,
 };
-use hermes_tests::ws::Dice;
+use hermes_tests::Rng;
 use hermes_tests::*;
 
 fn at_least_once() -> Config {
@@ -935,7 +935,7 @@ fn why_says_that_it_is_shutting_down() {
 /// A client with a history, and what it has said since it was last asked.
 struct Story {
     host: Host,
-    dice: Dice,
+    rng: Rng,
     now: u64,
     /// The latest Ping.
     ping: Vec<u8>,
@@ -955,18 +955,18 @@ impl Story {
 
     /// Something that the world does, or the application that only wants an end.
     fn happen(&mut self) {
-        let (host, dice) = (&mut self.host, &mut self.dice);
+        let (host, rng) = (&mut self.host, &mut self.rng);
         let conn = host.client().conn().map_or(99, |conn| conn.0);
-        match dice.below(12) {
+        match rng.below(12) {
             0..=2 => _ = host.opened(conn),
             3 => _ = host.closed(conn, lost()),
             4 => _ = host.closing(conn, peer(1001)),
-            5 => _ = host.flushed(conn, dice.below(9) as u64),
+            5 => _ = host.flushed(conn, rng.below(9) as u64),
             6 => _ = host.frame(conn, Frame::Pong(self.ping.clone().into())),
             7 => _ = host.text(conn, r#"{"type":"session-init","token":"t"}"#),
-            8 => _ = host.network(dice.chance(70)),
+            8 => _ = host.network(rng.chance(70)),
             9 => _ = host.clear_outbox(),
-            10 if dice.chance(30) => _ = host.disconnect(),
+            10 if rng.chance(30) => _ = host.disconnect(),
             _ => _ = host.timer(),
         }
         self.note();
@@ -974,7 +974,7 @@ impl Story {
 
     /// Something that the application does that wants a connection.
     fn want(&mut self) {
-        match self.dice.below(3) {
+        match self.rng.below(3) {
             0 => _ = self.host.connect(),
             1 => _ = self.host.input(Input::Send(json("1").volatile())),
             _ => _ = self.host.input(Input::Send(json("2"))),
@@ -999,7 +999,7 @@ impl Story {
 #[test]
 fn it_ends_in_time_with_one_report() {
     for seed in 0..1_000 {
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         let configs = [
             quiet(),
             at_least_once(),
@@ -1008,20 +1008,20 @@ fn it_ends_in_time_with_one_report() {
             Config { unflushed_max_bytes: 1, max_attempts: Some(1), ..at_least_once() },
             Config { resume: ResumeMode::Wait, ..config() },
         ];
-        let host = Host::new(dice.pick(&configs).clone());
-        let mut story = Story { host, dice, now: 0, ping: Vec::new(), reports: Vec::new() };
-        for _ in 0..story.dice.below(30) {
-            story.pass(story.now + story.dice.clone().below(300) as u64);
-            if story.dice.chance(40) { story.want() } else { story.happen() }
+        let host = Host::new(rng.pick(&configs).clone());
+        let mut story = Story { host, rng, now: 0, ping: Vec::new(), reports: Vec::new() };
+        for _ in 0..story.rng.below(30) {
+            story.pass(story.now + story.rng.clone().below(300) as u64);
+            if story.rng.chance(40) { story.want() } else { story.happen() }
         }
         assert_eq!(story.reports, [[0; 3]; 0]);
         let before = story.host.client().stats();
-        let within = 1 + story.dice.below(8_000) as u64;
+        let within = 1 + story.rng.below(8_000) as u64;
         let due = story.now + within;
         story.host.shutdown(within);
         story.note();
         while story.reports.is_empty() && story.now < due {
-            story.pass((story.now + story.dice.clone().below(1_000) as u64).min(due));
+            story.pass((story.now + story.rng.clone().below(1_000) as u64).min(due));
             if story.reports.is_empty() {
                 story.happen();
             }

@@ -7,7 +7,7 @@ use hermes_proto::{
     CloseReason, Config, Credentials, Delivery, DropCounts, EndCounts, Frame, Input,
     OverflowPolicy, Receipts, Session, Start, Stats,
 };
-use hermes_tests::ws::Dice;
+use hermes_tests::Rng;
 use hermes_tests::*;
 
 /// A host, and the numbers that it should have.
@@ -736,9 +736,9 @@ mod round_trips {
 #[test]
 fn the_books_balance() {
     for seed in 0..30 {
-        let mut dice = Dice::new(seed);
-        let delivery = *dice.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
-        let overflow = *dice.pick(&[
+        let mut rng = Rng::new(seed);
+        let delivery = *rng.pick(&[Delivery::AtMostOnce, Delivery::AtLeastOnce]);
+        let overflow = *rng.pick(&[
             OverflowPolicy::Refuse,
             OverflowPolicy::DropOldest,
             OverflowPolicy::DropNewest,
@@ -754,25 +754,25 @@ fn the_books_balance() {
         let (mut now, mut seqs) = (0, 0);
         host.at(now).connect().skip();
         for _ in 0..500 {
-            now += *dice.pick(&[0, 1, 300, 6_000]);
+            now += *rng.pick(&[0, 1, 300, 6_000]);
             host.at(now);
             let conn = host.client().conn().map_or(0, |conn| conn.0);
-            let actions = match dice.below(9) {
+            let actions = match rng.below(9) {
                 0 | 1 => {
-                    let ttl = Duration::from_millis(1 + dice.below(9_000) as u64);
+                    let ttl = Duration::from_millis(1 + rng.below(9_000) as u64);
                     let message = json("1").with_ttl(ttl);
-                    host.input(Input::Send(if dice.chance(20) {
+                    host.input(Input::Send(if rng.chance(20) {
                         message.volatile()
                     } else {
                         message
                     }))
                 }
                 2 => host.opened(conn),
-                3 if seqs > 0 => host.flushed(conn, 1 + dice.below(seqs) as u64),
-                4 if seqs > 0 => host.pong(conn, 1 + dice.below(seqs) as u64),
-                5 if dice.chance(30) => host.closed(conn, lost()),
-                6 if dice.chance(20) => host.clear_outbox(),
-                7 => host.text(conn, *dice.pick(&["0", "", r#"{"type":"chat"}"#])),
+                3 if seqs > 0 => host.flushed(conn, 1 + rng.below(seqs) as u64),
+                4 if seqs > 0 => host.pong(conn, 1 + rng.below(seqs) as u64),
+                5 if rng.chance(30) => host.closed(conn, lost()),
+                6 if rng.chance(20) => host.clear_outbox(),
+                7 => host.text(conn, *rng.pick(&["0", "", r#"{"type":"chat"}"#])),
                 _ => host.timer(),
             }
             .take();

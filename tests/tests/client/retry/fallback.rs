@@ -576,19 +576,19 @@ mod url {
     /// At random: what is opened is what was said, and what is said is what is connected.
     #[test]
     fn agrees_with_what_is_opened() {
-        let mut dice = hermes_tests::ws::Dice::new(7);
+        let mut rng = hermes_tests::Rng::new(7);
         let mut host = Host::new(Config { max_attempts: None, ..three() });
         let (mut now, mut opens) = (0, 0);
         host.at(now).connect().skip();
         while opens < 300 {
-            now += [1, 600, 6_000][dice.below(3)];
+            now += [1, 600, 6_000][rng.below(3)];
             let before = host.client().url().clone();
             let conn = host.client().conn().map_or(0, |conn| conn.0);
             let reasons = [lost(), peer(1001), peer(1008), http(401, None), http(503, None)];
-            let actions = match (host.state(), dice.below(4)) {
+            let actions = match (host.state(), rng.below(4)) {
                 (State::Connecting { .. }, 0 | 1) => host.at(now).opened(conn).take(),
                 (State::Connecting { .. } | State::Open { .. }, 2) => {
-                    host.at(now).closed(conn, dice.pick(&reasons).clone()).take()
+                    host.at(now).closed(conn, rng.pick(&reasons).clone()).take()
                 }
                 (State::Failed { .. } | State::Waiting { .. }, 3) => host.at(now).connect().take(),
                 _ => host.at(now).timer().take(),

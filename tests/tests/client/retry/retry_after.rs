@@ -316,7 +316,7 @@ fn without_jitter_it_is_as_asked() {
     }
 }
 
-/// Whatever the dice say about the backoff, nobody comes before the time.
+/// Whatever the rng say about the backoff, nobody comes before the time.
 #[test]
 fn jitter_never_comes_before_what_is_asked() {
     for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {

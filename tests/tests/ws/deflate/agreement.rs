@@ -3,7 +3,7 @@
 use hermes_proto::reason::UpgradeError;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{CloseReason, Config};
-use hermes_tests::deflate::{PLAIN, agreed, answer, config};
+use hermes_tests::ws::deflate::{PLAIN, agreed, answer, config};
 use hermes_tests::ws::*;
 
 /// The request's `Sec-WebSocket-Extensions`.
@@ -88,7 +88,7 @@ fn no_answer_is_no_compression() {
     assert_eq!(conn.extensions(), None);
     Case::violation(
         "a compressed message",
-        hermes_tests::deflate::deflated_text([0]),
+        hermes_tests::ws::deflate::deflated_text([0]),
         hermes_proto::reason::Violation::ReservedBit,
     )
     .check(&conn);
@@ -170,7 +170,7 @@ fn what_was_asked_for_and_not_granted() {
     let config = Config {
         deflate_server_max_window_bits: 10,
         deflate_server_no_context_takeover: false,
-        ..hermes_tests::deflate::config()
+        ..hermes_tests::ws::deflate::config()
     };
     bad(config.clone(), PLAIN);
     bad(config.clone(), "permessage-deflate; server_max_window_bits=11");

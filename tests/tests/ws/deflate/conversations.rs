@@ -2,8 +2,8 @@
 
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{Config, Frame};
-use hermes_tests::deflate::{Gateway, agreed, config};
 use hermes_tests::ws::bits::*;
+use hermes_tests::ws::deflate::{Gateway, agreed, config};
 use hermes_tests::ws::*;
 use proptest::prelude::*;
 

@@ -4,10 +4,11 @@
 use hermes_proto::reason::Violation;
 use hermes_proto::ws::{Connection, Event};
 use hermes_proto::{Config, Frame};
-use hermes_tests::deflate::{
+use hermes_tests::Rng;
+use hermes_tests::ws::bits::*;
+use hermes_tests::ws::deflate::{
     Gateway, PLAIN, agreed, answer_to, config, deflated_binary, deflated_text,
 };
-use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
 
 /// "Hello" in one block (§7.2.3.1).
@@ -73,7 +74,7 @@ fn messages_of_every_length() {
         Case::new(format!("{length} letters"), bytes, vec![got(&letters)]).check(&conn());
     }
     // Not to be compressed: longer than it was.
-    let data = Dice::new(1).bytes(70_000);
+    let data = Rng::new(1).bytes(70_000);
     Case::new("noise", deflated_binary(deflate(&data)), vec![got_binary(&data)]).check(&conn());
 }
 
@@ -193,20 +194,20 @@ fn data_that_can_not_be_inflated() {
 /// Any bytes make a message or a violation, and nothing else.
 #[test]
 fn noise_never_panics() {
-    let mut dice = Dice::new(2);
+    let mut rng = Rng::new(2);
     let good = deflate("{\"type\":\"chat\",\"text\":\"what a day, what a day it is\"}");
     let mut inflated = 0;
     for n in 0..20_000 {
         let payload = if n % 2 == 0 {
-            let length = dice.below(60);
-            dice.bytes(length)
+            let length = rng.below(60);
+            rng.bytes(length)
         } else {
             let mut payload = good.clone();
-            let at = dice.below(payload.len());
-            payload[at] ^= 1 << dice.below(8);
+            let at = rng.below(payload.len());
+            payload[at] ^= 1 << rng.below(8);
             payload
         };
-        let limit = *dice.pick(&[125, 1_000, 16 << 20]);
+        let limit = *rng.pick(&[125, 1_000, 16 << 20]);
         let mut conn = agreed(Config { max_message_bytes: limit, ..config() }, PLAIN);
         match &feed(&mut conn, &deflated_binary(&payload))[..] {
             [Event::Frame(Frame::Binary(data))] if data.len() <= limit => inflated += 1,
@@ -256,7 +257,7 @@ fn the_limit() {
         Case::violation(format!("{more} more"), deflated_text(payload), violation).check(&conn);
     }
     // In the header, before anything is inflated.
-    let noise = Dice::new(3).bytes(LIMIT);
+    let noise = Rng::new(3).bytes(LIMIT);
     let payload = deflate(noise);
     let violation = Violation::MessageTooLarge { bytes: payload.len() as u64 };
     Case::violation("compressed", deflated_binary(&payload), violation).check(&conn);
@@ -273,12 +274,12 @@ fn the_context() {
         let extensions = format!("permessage-deflate; server_max_window_bits={bits}");
         let conn = agreed(config(), &extensions);
         let mut gateway = Gateway::new(&extensions);
-        let mut dice = Dice::new(bits);
-        let words: Vec<String> = (0..50).map(|_| dice.text(20)).collect();
+        let mut rng = Rng::new(bits);
+        let words: Vec<String> = (0..50).map(|_| rng.text(20)).collect();
         let (mut bytes, mut events) = (Vec::new(), Vec::new());
         for n in 0..300 {
-            let count = 1 + dice.below(*dice.clone().pick(&[2, 10, 60]));
-            let message = (0..count).map(|_| dice.pick(&words[..]).as_str()).collect::<String>();
+            let count = 1 + rng.below(*rng.clone().pick(&[2, 10, 60]));
+            let message = (0..count).map(|_| rng.pick(&words[..]).as_str()).collect::<String>();
             bytes.extend(deflated_text(gateway.deflate(message.as_bytes())));
             if n % 7 == 0 {
                 bytes.extend(text("not compressed"));
@@ -380,21 +381,21 @@ impl Bits {
 #[test]
 fn a_release_changes_nothing() {
     let mut gateway = Gateway::new(PLAIN);
-    let mut bench = Bench::new(config());
-    bench.connect();
-    bench.opened(1);
-    bench.take(usize::MAX);
-    bench.receive(answer_to(&bench.request.clone(), PLAIN));
-    assert_eq!(bench.endpoint.extensions(), Some(PLAIN));
+    let mut harness = Harness::new(config());
+    harness.connect();
+    harness.opened(1);
+    harness.take(usize::MAX);
+    harness.receive(answer_to(&harness.request.clone(), PLAIN));
+    assert_eq!(harness.endpoint.extensions(), Some(PLAIN));
     for n in 0..200_u64 {
         let message = format!("{{\"type\":\"x\",\"n\":{}}}", n * n);
-        let actions = bench.receive(deflated_text(gateway.deflate(message.as_bytes())));
+        let actions = harness.receive(deflated_text(gateway.deflate(message.as_bytes())));
         let hermes_proto::Action::Emit(hermes_proto::Event::Unhandled(got)) = &actions[0] else {
             panic!("{actions:?}");
         };
         assert_eq!(got.json().as_str(), message);
         if n % 5 == 0 {
-            bench.timer();
+            harness.timer();
         }
     }
 }

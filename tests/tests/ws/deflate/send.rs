@@ -2,8 +2,9 @@
 
 use hermes_proto::ws::Connection;
 use hermes_proto::{Config, Frame};
-use hermes_tests::deflate::{Gateway, PLAIN, agreed, config, deflated_text};
+use hermes_tests::Rng;
 use hermes_tests::ws::bits::*;
+use hermes_tests::ws::deflate::{Gateway, PLAIN, agreed, config, deflated_text};
 use hermes_tests::ws::*;
 
 fn message(n: usize) -> String {
@@ -78,12 +79,12 @@ fn or_by_itself() {
 /// a message refers to anything beyond that.
 #[test]
 fn the_window() {
-    let mut dice = Dice::new(4);
-    let word: Vec<String> = (0..400).map(|_| dice.text(12)).collect();
+    let mut rng = Rng::new(4);
+    let word: Vec<String> = (0..400).map(|_| rng.text(12)).collect();
     let texts: Vec<String> = (0..120)
         .map(|n| {
-            let count = if n % 40 == 39 { 4_000 } else { 1 + dice.below(30) };
-            (0..count).map(|_| dice.pick(&word[..]).as_str()).collect()
+            let count = if n % 40 == 39 { 4_000 } else { 1 + rng.below(30) };
+            (0..count).map(|_| rng.pick(&word[..]).as_str()).collect()
         })
         .collect();
     for ours in 8..=15 {
@@ -150,9 +151,9 @@ fn what_would_get_longer_is_not_compressed() {
     let mut gateway = Gateway::new(extensions);
     let text = "{\"position\":[17,250,93]}";
     assert_eq!(send(&mut conn, &mut gateway, text), (text.len(), false));
-    let mut dice = Dice::new(5);
+    let mut rng = Rng::new(5);
     for length in [0, 1, 100, 1_000, 100_000] {
-        let noise = dice.bytes(length);
+        let noise = rng.bytes(length);
         conn.send(&Frame::Binary(noise.clone().into()));
         let heard = gateway.read(conn.transmit());
         conn.transmitted(usize::MAX);
@@ -166,10 +167,10 @@ fn what_would_get_longer_is_not_compressed() {
 fn noise_gets_hardly_longer() {
     let mut conn = agreed(config(), PLAIN);
     let mut gateway = Gateway::new(PLAIN);
-    let mut dice = Dice::new(5);
+    let mut rng = Rng::new(5);
     for n in 0..200 {
-        let length = dice.below(*dice.clone().pick(&[10, 130, 3_000, 100_000]));
-        let noise = dice.bytes(length);
+        let length = rng.below(*rng.clone().pick(&[10, 130, 3_000, 100_000]));
+        let noise = rng.bytes(length);
         assert!(conn.send(&Frame::Binary(noise.clone().into())));
         let heard = gateway.read(conn.transmit());
         conn.transmitted(usize::MAX);
@@ -224,12 +225,12 @@ fn nothing_is_compressed_where_it_was_not_agreed_on() {
 /// Every kind of length, also where the compressed one is of another kind than the plain one.
 #[test]
 fn every_kind_of_length() {
-    let mut dice = Dice::new(6);
+    let mut rng = Rng::new(6);
     let mut conn = agreed(config(), PLAIN);
     let mut gateway = Gateway::new(PLAIN);
     for length in [120, 130, 140, 200, 70_000, 100_000, 1 << 20] {
         for alphabet in [2, 4, 16, 100] {
-            let letters = (0..length).map(|_| char::from(b' ' + dice.below(alphabet) as u8));
+            let letters = (0..length).map(|_| char::from(b' ' + rng.below(alphabet) as u8));
             let text: String = letters.filter(|c| *c != '"').collect();
             send(&mut conn, &mut gateway, &text);
         }
@@ -239,12 +240,12 @@ fn every_kind_of_length() {
 /// A copy goes on as the connection does, whatever the two were asked for between the messages.
 #[test]
 fn a_copy_goes_on_as_the_original() {
-    let mut dice = Dice::new(7);
+    let mut rng = Rng::new(7);
     let mut conn = agreed(config(), PLAIN);
     for n in 0..300 {
         let mut copy = conn.clone();
         assert_eq!(copy, conn);
-        let text = message(dice.below(50)).repeat(1 + dice.below(30));
+        let text = message(rng.below(50)).repeat(1 + rng.below(30));
         conn.send(&text_frame(&text));
         assert_ne!(copy, conn);
         copy.send(&text_frame(&text));

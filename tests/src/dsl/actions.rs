@@ -184,7 +184,7 @@ pub fn warning(text: &str) -> Action {
 /// The event that `json` from the gateway becomes.
 ///
 /// Only a client can make such an event, so one is made for the purpose. What the events look like
-/// from outside is the business of `client_routing.rs`.
+/// from outside is the business of `tests/client/observe/routing.rs`.
 pub fn event(json: &str) -> Action {
     nth_event(json, 1)
 }

@@ -1,7 +1,7 @@
 //! A client and all that is around it, for histories of any kind: its host, the operating system
 //! below, and the peer.
 //!
-//! A [`Deed`] is something that happens. A [`World`] lets it happen, checks what comes of each call
+//! A [`Op`] is something that happens. A [`ModelHost`] lets it happen, checks what comes of each call
 //! against the [`Contract`], and what the client says of messages against what became of them.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use hermes_proto::{
     Input, Outgoing, Session, Start, State, Timestamp,
 };
 
-use crate::words::{UNIX_MS, lost, pong};
+use crate::dsl::actions::{UNIX_MS, lost, pong};
 use crate::{Call, Contract, Step};
 
 /// The session's token, wherever there is one.
@@ -21,7 +21,7 @@ pub const TOKEN: &str = "s3cret";
 
 /// With what a client begins.
 #[derive(Clone, Debug)]
-pub struct Begin {
+pub struct Setup {
     /// The settings.
     pub config: Config,
     /// Each byte of the seed.
@@ -30,7 +30,7 @@ pub struct Begin {
     pub session: Option<(Option<&'static str>, Option<u64>)>,
 }
 
-impl Begin {
+impl Setup {
     /// What enters the client from outside.
     pub fn start(&self) -> Start {
         let session = self.session.map(|(origin, age)| Session {
@@ -50,7 +50,7 @@ impl Begin {
 
 /// Something that happens.
 #[derive(Clone, Debug)]
-pub enum Deed {
+pub enum Op {
     /// Time passes, in microseconds; also backwards.
     Pass(i64),
     /// It is the timer's time, or a little earlier or later.
@@ -89,7 +89,7 @@ pub enum Deed {
     Timer,
     /// The host does what it is there for: opens what is to be opened, flushes what was sent,
     /// answers what was asked, waits for the timer where there is nothing else to do.
-    Oblige,
+    Cooperate,
 }
 
 /// Which connection.
@@ -126,13 +126,13 @@ pub enum Report {
 }
 
 /// A client, its host, the operating system below, and the peer.
-pub struct World {
+pub struct ModelHost {
     /// The client.
     pub client: Client,
     contract: Contract,
     now: Timestamp,
     /// All calls so far.
-    pub story: Vec<Step>,
+    pub history: Vec<Step>,
     /// Messages tried so far; each has its number in it.
     tried: u64,
     /// By their names, from 1.
@@ -151,15 +151,15 @@ pub struct World {
     named: u64,
 }
 
-impl World {
+impl ModelHost {
     /// Nothing has happened.
-    pub fn new(begin: &Begin) -> Self {
+    pub fn new(begin: &Setup) -> Self {
         let client = begin.client();
-        World {
+        ModelHost {
             contract: Contract::new(&client),
             client,
             now: Timestamp::ZERO,
-            story: Vec::new(),
+            history: Vec::new(),
             tried: 0,
             accepted: Vec::new(),
             dropped: BTreeSet::new(),
@@ -176,44 +176,44 @@ impl World {
     ///
     /// # Errors
     ///
-    /// Where the contract is broken, with the story so far.
-    pub fn run(&mut self, deeds: &[Deed]) -> Result<(), String> {
-        deeds.iter().try_for_each(|deed| self.step(deed)).map_err(|broken| self.fail(&broken))
+    /// Where the contract is broken, with the history so far.
+    pub fn run(&mut self, ops: &[Op]) -> Result<(), String> {
+        ops.iter().try_for_each(|op| self.step(op)).map_err(|broken| self.fail(&broken))
     }
 
     /// The same, for a test that is not about the contract.
-    pub fn go(&mut self, deeds: &[Deed]) {
-        deeds.iter().for_each(|deed| _ = self.step(deed));
+    pub fn go(&mut self, ops: &[Op]) {
+        ops.iter().for_each(|op| _ = self.step(op));
     }
 
     fn fail(&self, broken: &str) -> String {
-        let story: String = self.story.iter().map(|step| format!("{step}\n")).collect();
+        let history: String = self.history.iter().map(|step| format!("{step}\n")).collect();
         let config = serde_json::to_string(self.client.config()).unwrap_or_default();
-        format!("{broken}\n\n{config}\n{story}")
+        format!("{broken}\n\n{config}\n{history}")
     }
 
-    fn step(&mut self, deed: &Deed) -> Result<(), String> {
-        match deed {
-            Deed::Pass(micros) => {
+    fn step(&mut self, op: &Op) -> Result<(), String> {
+        match op {
+            Op::Pass(micros) => {
                 self.pass(*micros);
                 Ok(())
             }
-            Deed::Due { off_by, fires } => {
+            Op::Due { off_by, fires } => {
                 let Some(due) = self.client.deadline() else { return Ok(()) };
                 self.now = due;
                 self.pass(*off_by);
                 if *fires { self.input(Input::TimerFired) } else { Ok(()) }
             }
-            Deed::Connect => self.input(Input::Connect),
-            Deed::Disconnect => self.input(Input::Disconnect),
-            Deed::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
-            Deed::ClearSession => self.input(Input::ClearSession),
-            Deed::ClearOutbox => self.input(Input::ClearOutbox),
-            Deed::Network(online) => self.input(Input::NetworkChanged { online: *online }),
-            Deed::Send { bytes, ttl, volatile, as_input } => {
+            Op::Connect => self.input(Input::Connect),
+            Op::Disconnect => self.input(Input::Disconnect),
+            Op::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
+            Op::ClearSession => self.input(Input::ClearSession),
+            Op::ClearOutbox => self.input(Input::ClearOutbox),
+            Op::Network(online) => self.input(Input::NetworkChanged { online: *online }),
+            Op::Send { bytes, ttl, volatile, as_input } => {
                 self.send(*bytes, *ttl, *volatile, *as_input)
             }
-            Deed::Report(conn, report) => {
+            Op::Report(conn, report) => {
                 let conn = match conn {
                     Conn::Live => ConnId(self.named),
                     Conn::Earlier(back) => ConnId(self.named.saturating_sub(*back)),
@@ -221,8 +221,8 @@ impl World {
                 };
                 self.report(conn, report.clone())
             }
-            Deed::Timer => self.input(Input::TimerFired),
-            Deed::Oblige => self.oblige(),
+            Op::Timer => self.input(Input::TimerFired),
+            Op::Cooperate => self.cooperate(),
         }
     }
 
@@ -250,7 +250,7 @@ impl World {
         self.now = Timestamp::from_micros(now);
     }
 
-    fn oblige(&mut self) -> Result<(), String> {
+    fn cooperate(&mut self) -> Result<(), String> {
         let asked = self.contract.unanswered();
         match self.client.state() {
             State::Connecting { conn, stage: Stage::Credentials, .. } => {
@@ -269,7 +269,7 @@ impl World {
                 self.input(Input::Received { conn, payload })
             }
             State::Closing { conn, .. } => self.input(Input::Closed { conn, reason: lost() }),
-            _ => self.step(&Deed::Due { off_by: 0, fires: true }),
+            _ => self.step(&Op::Due { off_by: 0, fires: true }),
         }
     }
 
@@ -351,7 +351,7 @@ impl World {
         }
         let step = Step { at: self.now, call, actions: out.into() };
         verdict = verdict.and(self.contract.check(before, &self.client, &step));
-        self.story.push(step);
+        self.history.push(step);
         verdict
     }
 
@@ -389,7 +389,7 @@ impl World {
     /// Where the contract is broken, or a message did not arrive that should, or not in order, or
     /// twice.
     pub fn deliver(&mut self) -> Result<(), String> {
-        let wanted = [Deed::Network(true), Deed::Connect, Deed::Oblige];
+        let wanted = [Op::Network(true), Op::Connect, Op::Cooperate];
         for _ in 0..60 {
             if self.client.outbox_len() == 0 {
                 break;

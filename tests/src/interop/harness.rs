@@ -18,7 +18,7 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// A server, and a client that talks to it. Nothing is skipped: what the client tells must be
 /// expected, all of it, in its order, and so must what the server gets.
 #[derive(Debug)]
-pub struct Bench {
+pub struct Harness {
     /// The server.
     pub server: Server,
     /// The client.
@@ -57,7 +57,7 @@ pub fn resume(token: &str) -> Value {
 }
 
 /// Beginning and end.
-impl Bench {
+impl Harness {
     /// A client that is not connected.
     pub fn new(library: &'static Library) -> Self {
         let server = Server::start(library);
@@ -68,7 +68,7 @@ impl Bench {
     /// The same, with a server and settings of one's own.
     pub fn with(server: Server, options: impl Into<Options>) -> Self {
         let client = Client::new(options).expect("the settings are fine");
-        Bench { server, client, events: VecDeque::new(), story: VecDeque::new() }
+        Harness { server, client, events: VecDeque::new(), story: VecDeque::new() }
     }
 
     /// Connects and gets a session, by way of chat number 1. Returns the session's token.
@@ -109,7 +109,7 @@ impl Bench {
 }
 
 /// What the application does.
-impl Bench {
+impl Harness {
     /// Sends a message.
     pub fn send(&mut self, message: &Value) {
         self.client.send(message).expect("there is room");
@@ -132,7 +132,7 @@ impl Bench {
 }
 
 /// What the client tells.
-impl Bench {
+impl Harness {
     /// The next event.
     pub fn next_event(&mut self) -> Event {
         if let Some(event) = self.events.pop_front() {
@@ -193,7 +193,7 @@ impl Bench {
 
 /// What the server reports, which may be later than the client has its answer. The client runs
 /// meanwhile.
-impl Bench {
+impl Harness {
     /// The next report of this kind.
     pub fn report(&mut self, saw: &str) -> Value {
         let begin = Instant::now();

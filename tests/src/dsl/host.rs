@@ -8,7 +8,7 @@ use hermes_proto::{
     MessageId, Outgoing, SendError, Start, State, Text, Timestamp,
 };
 
-use crate::words::{ms, pong, show, start};
+use crate::dsl::actions::{ms, pong, show, start};
 use crate::{Call, Contract, Step};
 
 /// A [`Client`] and its host, on virtual time.
@@ -93,7 +93,7 @@ impl Host {
         self.input(Input::ClearSession)
     }
 
-    /// `send_text()` of a message that is accepted.
+    /// `send_message()` with this JSON; it must be accepted.
     #[track_caller]
     pub fn send(&mut self, text: &str) -> &mut Self {
         if let Err(error) = self.try_send(text) {
@@ -102,7 +102,7 @@ impl Host {
         self
     }
 
-    /// `send_text()`.
+    /// `send_message()` with this JSON.
     ///
     /// # Errors
     ///
@@ -306,7 +306,7 @@ fn diff(expected: &[Action], came: &[Action]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::*;
+    use crate::dsl::actions::*;
 
     #[test]
     #[should_panic(

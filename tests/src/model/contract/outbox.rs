@@ -1,4 +1,4 @@
-//! Messages: accepted, handed over, flushed, proven received, in doubt, dropped.
+//! Messages: accepted, sent over, flushed, acknowledged received, in doubt, dropped.
 
 use std::collections::VecDeque;
 
@@ -7,21 +7,21 @@ use hermes_proto::{
     Stats, Timestamp,
 };
 
-use super::link::{Link, Phase};
-use super::{Contract, Owed, Verdict, ensure};
+use super::connection::{ConnectionModel, Phase};
+use super::{Contract, Expected, Verdict, ensure};
 
 /// The outbox, oldest message first, and how far all messages have come.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Mail {
+pub(super) struct OutboxModel {
     entries: VecDeque<Entry>,
     accepted: u64,
     /// Accepted by this call.
     new: Option<MessageId>,
     /// Up to here all were flushed on some connection, or dropped.
     pub(super) written: MessageId,
-    /// Up to here there is no more to say: they were proven received, or are in doubt for good, or
+    /// Up to here there is no more to say: they were acknowledged received, or are in doubt for good, or
     /// were dropped.
-    pub(super) settled: MessageId,
+    pub(super) resolved: MessageId,
 }
 
 #[derive(Clone, Debug)]
@@ -30,27 +30,27 @@ pub(super) struct Entry {
     pub(super) frame: Frame,
     pub(super) expires: Option<Timestamp>,
     volatile: bool,
-    hands: Hands,
+    custody: Custody,
 }
 
-/// In whose hands a message is.
+/// In whose custody a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hands {
+enum Custody {
     /// It waits in the outbox.
     Ours,
-    /// It was handed to the live connection as this frame.
+    /// It was sent to the live connection as this frame.
     Host(u64),
-    /// It was flushed as this frame of the live connection, and not proven received.
+    /// It was flushed as this frame of the live connection, and not acknowledged received.
     System(u64),
 }
 
 impl Entry {
-    pub(super) fn is_handed(&self) -> bool {
-        self.hands != Hands::Ours
+    pub(super) fn is_sent(&self) -> bool {
+        self.custody != Custody::Ours
     }
 }
 
-impl Mail {
+impl OutboxModel {
     pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
         self.entries.iter().map(|entry| (entry.id, &entry.frame))
     }
@@ -73,7 +73,7 @@ impl Mail {
 
     /// Those that wait.
     fn queued(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| !entry.is_handed())
+        self.entries.iter().filter(|entry| !entry.is_sent())
     }
 
     pub(super) fn oldest_queued(&self) -> Option<(MessageId, Frame)> {
@@ -90,9 +90,9 @@ impl Mail {
         self.queued().filter_map(|entry| entry.expires).min()
     }
 
-    /// Messages and bytes handed to the host and not flushed.
+    /// Messages and bytes sent to the host and not flushed.
     fn unflushed(&self) -> (usize, usize) {
-        let entries = self.entries.iter().filter(|entry| matches!(entry.hands, Hands::Host(_)));
+        let entries = self.entries.iter().filter(|entry| matches!(entry.custody, Custody::Host(_)));
         entries.fold((0, 0), |(len, bytes), entry| (len + 1, bytes + entry.frame.len()))
     }
 
@@ -104,7 +104,7 @@ impl Mail {
 
     /// The peer has every frame up to `seq`.
     pub(super) fn prove(&mut self, seq: u64) {
-        self.entries.retain(|entry| !matches!(entry.hands, Hands::System(own) if own <= seq));
+        self.entries.retain(|entry| !matches!(entry.custody, Custody::System(own) if own <= seq));
     }
 }
 
@@ -113,10 +113,10 @@ impl Contract {
     /// Why a message can't be accepted, if it can't.
     pub(super) fn refusal(&self, message: &Outgoing) -> Option<DropReason> {
         let window = self.config.unflushed_max_bytes;
-        let opens = |link: &Link| matches!(link.phase, Phase::Open { gate: None, .. });
+        let opens = |link: &ConnectionModel| matches!(link.phase, Phase::Open { gate: None, .. });
         let at_once = self.link().is_some_and(opens)
-            && self.mail.queued().next().is_none()
-            && self.mail.fits(message.len(), window);
+            && self.outbox.queued().next().is_none()
+            && self.outbox.fits(message.len(), window);
         let room = self.gives_way(message.len()).is_some();
         match self.config.overflow {
             _ if self.shutdown.is_some() => Some(DropReason::ShuttingDown),
@@ -138,7 +138,7 @@ impl Contract {
             SendError::ShuttingDown(back) => (DropReason::ShuttingDown, back),
             other => return Err(format!("unheard of: {other:?}")),
         };
-        ensure!(back == message, "another message is handed back: {back:?}");
+        ensure!(back == message, "another message is sent back: {back:?}");
         let right = self.refusal(message);
         ensure!(Some(reason) == right, "refused for {reason:?}, and should be for {right:?}");
         Ok(())
@@ -146,27 +146,27 @@ impl Contract {
 
     /// How many of the oldest that wait have to go so that there is room for so many bytes.
     fn gives_way(&self, bytes: usize) -> Option<usize> {
-        let waiting = self.mail.queued().count();
-        let handed = self.mail.len() - waiting;
+        let waiting = self.outbox.queued().count();
+        let sent = self.outbox.len() - waiting;
         (0..=waiting).find(|gone| {
-            let stay = (0..self.mail.len()).filter(|at| !(handed..handed + gone).contains(at));
+            let stay = (0..self.outbox.len()).filter(|at| !(sent..sent + gone).contains(at));
             let (len, bytes) = stay.fold((1, bytes), |(len, bytes), at| {
-                (len + 1, bytes + self.mail.entries[at].frame.len())
+                (len + 1, bytes + self.outbox.entries[at].frame.len())
             });
             len <= self.config.outbox_max_messages && bytes <= self.config.outbox_max_bytes
         })
     }
 
     /// Takes a message, and owes the ends of those that give way.
-    pub(super) fn accept(&mut self, message: &Outgoing, owed: &mut Owed) -> MessageId {
+    pub(super) fn accept(&mut self, message: &Outgoing, expected: &mut Expected) -> MessageId {
         self.stats.accepted += 1;
-        self.mail.accepted += 1;
-        let id = MessageId(self.mail.accepted);
-        self.mail.new = Some(id);
+        self.outbox.accepted += 1;
+        let id = MessageId(self.outbox.accepted);
+        self.outbox.new = Some(id);
         let gone = self.gives_way(message.len()).unwrap_or_default();
         let mut drop = |id, frame| {
             let (id, reason) = (Some(id), DropReason::OutboxFull);
-            owed.events.push_back(Event::Dropped { id, frame, reason });
+            expected.events.push_back(Event::Dropped { id, frame, reason });
         };
         if self.config.overflow == OverflowPolicy::DropNewest
             && self.gives_way(message.len()) != Some(0)
@@ -175,18 +175,18 @@ impl Contract {
             return id;
         }
         for _ in 0..gone {
-            if let Some((id, frame)) = self.mail.oldest_queued() {
+            if let Some((id, frame)) = self.outbox.oldest_queued() {
                 drop(id, frame);
-                self.mail.remove(Some(id));
+                self.outbox.remove(Some(id));
             }
         }
         let ttl = message.ttl().or(self.config.message_ttl);
-        self.mail.entries.push_back(Entry {
+        self.outbox.entries.push_back(Entry {
             id,
             frame: message.frame().clone(),
             expires: ttl.map(|ttl| self.now + ttl),
             volatile: message.is_volatile(),
-            hands: Hands::Ours,
+            custody: Custody::Ours,
         });
         id
     }
@@ -194,40 +194,40 @@ impl Contract {
 
 /// To the connection, and to the peer.
 impl Contract {
-    pub(super) fn hand_over(&mut self, seq: u64, frame: &Frame) -> Verdict {
+    pub(super) fn on_message_sent(&mut self, seq: u64, frame: &Frame) -> Verdict {
         let window = self.config.unflushed_max_bytes;
-        let fits = self.mail.fits(frame.len(), window);
-        let unflushed = self.mail.unflushed();
-        let next = self.mail.entries.iter_mut().find(|entry| !entry.is_handed());
+        let fits = self.outbox.fits(frame.len(), window);
+        let unflushed = self.outbox.unflushed();
+        let next = self.outbox.entries.iter_mut().find(|entry| !entry.is_sent());
         let Some(next) = next else { return Err(format!("nobody sent this: {frame:?}")) };
         ensure!(*frame == next.frame, "message {} was next", next.id.0);
         // One that comes just now may go at once, however short its time is.
-        let over = next.expires.filter(|at| *at <= self.now && self.mail.new != Some(next.id));
-        ensure!(over.is_none(), "message {} is handed over, and its time is over", next.id.0);
+        let over = next.expires.filter(|at| *at <= self.now && self.outbox.new != Some(next.id));
+        ensure!(over.is_none(), "message {} is sent over, and its time is over", next.id.0);
         ensure!(fits, "{unflushed:?} are unflushed, in a window of {window} bytes");
-        next.hands = Hands::Host(seq);
+        next.custody = Custody::Host(seq);
         let id = next.id;
         self.stats.bytes_sent += frame.len() as u64;
         if let Some(link) = self.link_mut() {
-            link.handed += 1;
+            link.sent += 1;
             link.last = id;
         }
         Ok(())
     }
 
     /// The operating system has every byte up to frame `seq`.
-    pub(super) fn write(&mut self, seq: u64, owed: &mut Owed) {
+    pub(super) fn write(&mut self, seq: u64, expected: &mut Expected) {
         let keep = self.config.delivery == Delivery::AtLeastOnce;
-        let Mail { entries, written, .. } = &mut self.mail;
+        let OutboxModel { entries, written, .. } = &mut self.outbox;
         let from = MessageId(written.0 + 1);
         let mut count = 0;
         for entry in entries.iter_mut() {
-            let Hands::Host(own) = entry.hands else { continue };
+            let Custody::Host(own) = entry.custody else { continue };
             if own > seq {
                 break;
             }
             count += 1;
-            entry.hands = Hands::System(own);
+            entry.custody = Custody::System(own);
             if entry.id > *written {
                 *written = entry.id;
                 self.stats.written += 1;
@@ -236,23 +236,23 @@ impl Contract {
             }
         }
         if !keep {
-            entries.retain(|entry| !matches!(entry.hands, Hands::System(_)));
+            entries.retain(|entry| !matches!(entry.custody, Custody::System(_)));
         }
         let to = *written;
         if let Some(link) = self.link_mut() {
             link.written += count;
         }
         if from <= to && self.config.receipts != Receipts::None {
-            owed.events.push_back(Event::Written { from, to });
+            expected.events.push_back(Event::Written { from, to });
         }
     }
 
     /// A connection is gone: what it had and did not flush (or prove) waits again.
     pub(super) fn rewind(&mut self) -> Vec<Event> {
         let mut lost = Vec::new();
-        self.mail.entries.retain_mut(|entry| {
-            let handed = std::mem::replace(&mut entry.hands, Hands::Ours) != Hands::Ours;
-            let gone = handed && entry.volatile;
+        self.outbox.entries.retain_mut(|entry| {
+            let sent = std::mem::replace(&mut entry.custody, Custody::Ours) != Custody::Ours;
+            let gone = sent && entry.volatile;
             if gone {
                 let (id, frame) = (Some(entry.id), entry.frame.clone());
                 lost.push(Event::Dropped { id, frame, reason: DropReason::ConnectionLost });
@@ -263,19 +263,19 @@ impl Contract {
     }
 
     /// What is not known of the messages on a connection that is gone.
-    pub(super) fn doubt(&mut self, link: &Link, owed: &mut Owed) {
-        let Mail { written: to, settled, .. } = self.mail;
-        let from = MessageId(settled.0 + 1);
-        if link.written == link.proven || from > to {
+    pub(super) fn doubt(&mut self, link: &ConnectionModel, expected: &mut Expected) {
+        let OutboxModel { written: to, resolved, .. } = self.outbox;
+        let from = MessageId(resolved.0 + 1);
+        if link.written == link.acknowledged || from > to {
             return;
         }
-        self.stats.in_doubt += link.written - link.proven;
+        self.stats.in_doubt += link.written - link.acknowledged;
         let resend = self.config.delivery == Delivery::AtLeastOnce;
         if self.wants_proof() || self.shutdown.is_some() {
-            owed.events.push_back(Event::InDoubt { from, to, resend });
+            expected.events.push_back(Event::InDoubt { from, to, resend });
         }
         if !resend {
-            self.mail.settled = to;
+            self.outbox.resolved = to;
         }
     }
 
@@ -289,9 +289,9 @@ impl Contract {
 
     /// What became of the messages since a shutdown began.
     pub(super) fn shut_down(&self, begin: &Stats) -> Event {
-        let unsent = self.mail.iter().filter(|(id, _)| *id > self.mail.written).count();
+        let unsent = self.outbox.iter().filter(|(id, _)| *id > self.outbox.written).count();
         let in_doubt = match self.config.delivery {
-            Delivery::AtLeastOnce => (self.mail.len() - unsent) as u64,
+            Delivery::AtLeastOnce => (self.outbox.len() - unsent) as u64,
             _ => self.stats.in_doubt - begin.in_doubt,
         };
         let acknowledged = self.stats.acknowledged - begin.acknowledged;
@@ -312,25 +312,25 @@ impl Contract {
     }
 
     /// After each call.
-    pub(super) fn check_mail(&self) -> Verdict {
-        let mail = &self.mail;
-        let over = mail.expiry().filter(|at| *at <= self.now);
+    pub(super) fn check_outbox(&self) -> Verdict {
+        let outbox = &self.outbox;
+        let over = outbox.expiry().filter(|at| *at <= self.now);
         ensure!(over.is_none(), "a message waits beyond its time, {over:?}");
-        let late = mail.iter().find(|(id, _)| *id <= mail.settled);
-        ensure!(late.is_none(), "{late:?} is settled, and still there");
-        let volatile = mail.queued().find(|entry| entry.volatile);
+        let late = outbox.iter().find(|(id, _)| *id <= outbox.resolved);
+        ensure!(late.is_none(), "{late:?} is resolved, and still there");
+        let volatile = outbox.queued().find(|entry| entry.volatile);
         ensure!(volatile.is_none(), "{volatile:?} waits");
         if let Some(link) = self.link()
             && let Phase::Open { gate: None, .. } = link.phase
-            && let Some(next) = mail.queued().next()
+            && let Some(next) = outbox.queued().next()
         {
             let room = self.config.unflushed_max_bytes;
-            let full = !mail.fits(next.frame.len(), room);
+            let full = !outbox.fits(next.frame.len(), room);
             ensure!(
                 full,
                 "{:?} waits, with {:?} of {room} bytes unflushed",
                 next.id,
-                mail.unflushed()
+                outbox.unflushed()
             );
         }
         Ok(())

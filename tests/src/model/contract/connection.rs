@@ -9,21 +9,21 @@ use hermes_proto::{
     Url,
 };
 
-use super::{Contract, End, Intent, Owed, Place, Verdict, ensure};
+use super::{Contract, End, Expected, Intent, ModelState, Verdict, ensure};
 
 /// The live connection.
 #[derive(Clone, Debug)]
-pub(super) struct Link {
+pub(super) struct ConnectionModel {
     pub(super) conn: ConnId,
     pub(super) phase: Phase,
     /// Frames sent, and of those flushed.
     pub(super) seq: u64,
     pub(super) flushed: u64,
-    /// Messages handed over; of those flushed; of those proven received.
-    pub(super) handed: u64,
+    /// Messages sent over; of those flushed; of those acknowledged received.
+    pub(super) sent: u64,
     pub(super) written: u64,
-    pub(super) proven: u64,
-    /// The last that was handed over.
+    pub(super) acknowledged: u64,
+    /// The last that was sent over.
     pub(super) last: MessageId,
     /// The Ping that is not answered.
     pub(super) fence: Option<Fence>,
@@ -63,20 +63,20 @@ pub(super) struct Fence {
     pub(super) seq: u64,
     /// When it was sent, or flushed.
     pub(super) since: Timestamp,
-    pub(super) handed: u64,
+    pub(super) sent: u64,
     pub(super) last: MessageId,
 }
 
-impl Link {
+impl ConnectionModel {
     fn new(conn: ConnId, stage: Stage, deadline: Timestamp) -> Self {
-        Link {
+        ConnectionModel {
             conn,
             phase: Phase::Connecting { stage, deadline },
             seq: 0,
             flushed: 0,
-            handed: 0,
+            sent: 0,
             written: 0,
-            proven: 0,
+            acknowledged: 0,
             last: MessageId(0),
             fence: None,
             offered: false,
@@ -169,9 +169,9 @@ fn late(now: Timestamp, deadline: Timestamp) -> Option<Duration> {
 /// From name to open.
 impl Contract {
     /// An attempt begins.
-    pub(super) fn begin(&mut self, conn: ConnId, url: &Url, stage: Stage, o: &Owed) -> Verdict {
+    pub(super) fn begin(&mut self, conn: ConnId, url: &Url, stage: Stage, o: &Expected) -> Verdict {
         ensure!(o.end.is_none(), "{conn} is opened before ws-disconnected");
-        let Place::Waiting { until, spends } = &self.place else {
+        let ModelState::Waiting { until, spends } = &self.place else {
             return Err(format!("{conn} is opened, and nothing waits for it"));
         };
         ensure!(*until.start() <= self.now, "{conn} is opened before {until:?}");
@@ -184,7 +184,7 @@ impl Contract {
         self.retry.attempts += u32::from(*spends);
         self.retry.began = self.now;
         let deadline = self.now + self.patience(stage);
-        self.place = Place::Live(Link::new(conn, stage, deadline));
+        self.place = ModelState::Live(ConnectionModel::new(conn, stage, deadline));
         Ok(())
     }
 
@@ -198,12 +198,12 @@ impl Contract {
         Ok(())
     }
 
-    pub(super) fn on_credentials(&mut self, credentials: &Credentials, owed: &mut Owed) {
-        if self.link().and_then(Link::stage) != Some(Stage::Credentials) {
+    pub(super) fn on_credentials(&mut self, credentials: &Credentials, expected: &mut Expected) {
+        if self.link().and_then(ConnectionModel::stage) != Some(Stage::Credentials) {
             return;
         }
         let good = credentials.headers.iter().all(|(name, value)| may_be_header(name, value));
-        owed.dial = Some(good);
+        expected.dial = Some(good);
         if good {
             self.headers.clone_from(&credentials.headers);
             if let Some(token) = &credentials.token {
@@ -223,15 +223,15 @@ impl Contract {
         }
     }
 
-    pub(super) fn on_opened(&mut self, owed: &mut Owed) {
+    pub(super) fn on_opened(&mut self, expected: &mut Expected) {
         let now = self.now;
         let link = self.link_mut().filter(|link| link.stage() == Some(Stage::Connect));
         let Some(link) = link else { return };
         link.phase = Phase::Open { since: now, heard: now, asked: None, gate: None };
-        owed.connected = true;
+        expected.connected = true;
         self.stats.opened += 1;
         self.stats.rtt_smoothed = None;
-        self.offer_session(owed);
+        self.offer_session(expected);
     }
 
     fn patience(&self, stage: Stage) -> Duration {
@@ -244,7 +244,7 @@ impl Contract {
 
 /// While it lasts.
 impl Contract {
-    pub(super) fn on_frame(&mut self, frame: &Frame, owed: &mut Owed) {
+    pub(super) fn on_frame(&mut self, frame: &Frame, expected: &mut Expected) {
         let now = self.now;
         let Some(link) = self.link_mut() else { return };
         match &mut link.phase {
@@ -256,13 +256,13 @@ impl Contract {
             Frame::Text(text) => text.len(),
             Frame::Binary(data) => data.len(),
             Frame::Ping(_) => return,
-            Frame::Pong(data) => return self.on_pong(data, owed),
+            Frame::Pong(data) => return self.on_pong(data, expected),
         };
         self.stats.received += 1;
         self.stats.bytes_received += bytes as u64;
     }
 
-    pub(super) fn on_flushed(&mut self, up_to: u64, owed: &mut Owed) {
+    pub(super) fn on_flushed(&mut self, up_to: u64, expected: &mut Expected) {
         let now = self.now;
         let Some(link) = self.link_mut().filter(|link| link.stage().is_none()) else { return };
         let before = link.flushed;
@@ -273,32 +273,32 @@ impl Contract {
         {
             fence.since = now;
         }
-        self.write(flushed, owed);
+        self.write(flushed, expected);
     }
 
     /// Of the fence, or of no consequence.
-    fn on_pong(&mut self, data: &[u8], owed: &mut Owed) {
+    fn on_pong(&mut self, data: &[u8], expected: &mut Expected) {
         let Some(link) = self.link_mut() else { return };
         let conn = link.conn;
         let Some(fence) = link.fence.take_if(|fence| payload(conn, fence.seq) == data) else {
             return;
         };
         link.flushed = link.flushed.max(fence.seq);
-        let messages = fence.handed - link.proven;
-        link.proven = fence.handed;
+        let messages = fence.sent - link.acknowledged;
+        link.acknowledged = fence.sent;
         let rtt = self.now - fence.since;
         self.stats.rtt_last = Some(rtt);
         let smoothed = self.stats.rtt_smoothed.map_or(rtt, |before| (before * 7 + rtt) / 8);
         self.stats.rtt_smoothed = Some(smoothed);
         self.stats.acknowledged += messages;
         // Who has heard of it must have been told.
-        self.write(fence.seq, owed);
-        self.mail.prove(fence.seq);
-        let from = MessageId(self.mail.settled.0 + 1);
+        self.write(fence.seq, expected);
+        self.outbox.prove(fence.seq);
+        let from = MessageId(self.outbox.resolved.0 + 1);
         if messages > 0 && from <= fence.last {
-            self.mail.settled = fence.last;
+            self.outbox.resolved = fence.last;
             if self.config.receipts == Receipts::Acknowledged || self.shutdown.is_some() {
-                owed.events.push_back(Event::Acknowledged { from, to: fence.last });
+                expected.events.push_back(Event::Acknowledged { from, to: fence.last });
             }
         }
     }
@@ -308,7 +308,7 @@ impl Contract {
         conn: ConnId,
         seq: u64,
         frame: &Frame,
-        owed: &mut Owed,
+        expected: &mut Expected,
     ) -> Verdict {
         let link = self.link_mut().filter(|link| link.conn == conn);
         let Some(link) = link else { return Err(format!("{conn} is not there to send on")) };
@@ -317,7 +317,7 @@ impl Contract {
         };
         link.seq += 1;
         ensure!(seq == link.seq, "frame {seq} follows {} others", link.seq - 1);
-        if let Some(resume) = owed.resume.take() {
+        if let Some(resume) = expected.resume.take() {
             let first = matches!(frame, Frame::Text(text) if *text == resume);
             ensure!(first, "the first frame is {frame:?}, not {resume:?}");
             return Ok(());
@@ -325,23 +325,24 @@ impl Contract {
         match frame {
             Frame::Text(_) | Frame::Binary(_) => {
                 ensure!(gate.is_none(), "{frame:?} passes a closed gate");
-                self.hand_over(seq, frame)
+                self.on_message_sent(seq, frame)
             }
-            Frame::Ping(data) => self.on_ping(seq, data, owed),
+            Frame::Ping(data) => self.on_ping(seq, data, expected),
             Frame::Pong(_) => Err(format!("nobody sent this: {frame:?}")),
         }
     }
 
-    fn on_ping(&mut self, seq: u64, data: &[u8], owed: &mut Owed) -> Verdict {
+    fn on_ping(&mut self, seq: u64, data: &[u8], expected: &mut Expected) -> Verdict {
         ensure!(self.config.can_ping, "a Ping, and the host can't");
         let (now, wants_proof, jump) =
             (self.now, self.wants_proof(), self.config.suspend_threshold);
         let Some(link) = self.link() else { return Err("a Ping without a link".to_owned()) };
         ensure!(data == payload(link.conn, seq), "a Ping says {data:?}");
         // After a sleep, or on another network, the one before may be lost.
-        let again = owed.probe || link.overdue(now, &self.config).is_some_and(|late| late >= jump);
+        let again =
+            expected.probe || link.overdue(now, &self.config).is_some_and(|late| late >= jump);
         let gate = matches!(link.phase, Phase::Open { gate: Some(_), .. });
-        let follows = wants_proof && link.handed > link.proven && !gate;
+        let follows = wants_proof && link.sent > link.acknowledged && !gate;
         match &link.fence {
             None => ensure!(
                 again || follows || link.is_silent(now, &self.config),
@@ -352,29 +353,30 @@ impl Contract {
                 ensure!(again, "a Ping, and one is not answered");
             }
         }
-        owed.pinged = true;
-        let (handed, last) = (link.handed, link.last);
+        expected.pinged = true;
+        let (sent, last) = (link.sent, link.last);
         if let Some(link) = self.link_mut() {
-            link.fence = Some(Fence { seq, since: now, handed, last });
+            link.fence = Some(Fence { seq, since: now, sent, last });
         }
         Ok(())
     }
 
     /// Does what is due and shows in nothing, or missed what should have shown.
-    pub(super) fn pass_time(&mut self, owed: &Owed) -> Verdict {
+    pub(super) fn pass_time(&mut self, expected: &Expected) -> Verdict {
         let now = self.now;
         ensure!(!self.is_over(), "a shutdown goes on beyond its time");
         let done = self.intent == Intent::Drain && self.is_drained();
         ensure!(!done, "a shutdown goes on, and all has arrived");
-        if let Place::Waiting { until, .. } = &self.place
+        if let ModelState::Waiting { until, .. } = &self.place
             && self.offline.is_none()
         {
             ensure!(*until.end() > now, "an attempt was due at {until:?}");
         }
         let (jump, config) = (self.config.suspend_threshold, &self.config);
         let wants_proof = self.wants_proof();
-        let patience = self.link().and_then(Link::stage).map(|stage| self.patience(stage));
-        let Place::Live(link) = &mut self.place else { return Ok(()) };
+        let patience =
+            self.link().and_then(ConnectionModel::stage).map(|stage| self.patience(stage));
+        let ModelState::Live(link) = &mut self.place else { return Ok(()) };
         let overdue = link.overdue(now, config);
         let silent = link.is_silent(now, config);
         match &mut link.phase {
@@ -403,24 +405,29 @@ impl Contract {
                 if silent {
                     *asked = Some(now);
                 }
-                if owed.probe {
+                if expected.probe {
                     asked.get_or_insert(now);
                 }
-                let follows = wants_proof && gate.is_none() && link.handed > link.proven;
+                let follows = wants_proof && gate.is_none() && link.sent > link.acknowledged;
                 ensure!(!follows || link.fence.is_some(), "no fence follows the messages");
             }
         }
         let waits = link.fence.as_ref().is_some_and(|fence| fence.seq > link.flushed);
         ensure!(!silent || link.fence.is_some(), "nobody asks after a silence");
-        let again = owed.probe || overdue.is_some();
-        ensure!(!again || owed.pinged || waits, "nobody asks after a sleep, or a new network");
+        let again = expected.probe || overdue.is_some();
+        ensure!(!again || expected.pinged || waits, "nobody asks after a sleep, or a new network");
         Ok(())
     }
 }
 
 /// To its end.
 impl Contract {
-    pub(super) fn on_close(&mut self, conn: ConnId, code: Option<u16>, o: &mut Owed) -> Verdict {
+    pub(super) fn on_close(
+        &mut self,
+        conn: ConnId,
+        code: Option<u16>,
+        o: &mut Expected,
+    ) -> Verdict {
         let stop = std::mem::take(&mut o.stop);
         let over = self.is_over();
         let drained = self.is_draining() && !over && self.is_drained();
@@ -485,7 +492,7 @@ impl Contract {
 
     /// It is gone, for this reason and with this code where it did not begin to close before.
     fn end(&mut self, reason: &CloseReason, code: u16) -> Option<End> {
-        let Place::Live(link) = std::mem::replace(&mut self.place, Place::Idle) else {
+        let ModelState::Live(link) = std::mem::replace(&mut self.place, ModelState::Idle) else {
             return None;
         };
         let (mut code, mut reason) = (code, reason.clone());

@@ -1,7 +1,7 @@
 //! What a host may rely on: a model of the machine, seen from outside.
 
-mod link;
-mod mail;
+mod connection;
+mod outbox;
 mod retry;
 mod session;
 
@@ -16,10 +16,10 @@ use hermes_proto::{
     MessageId, Outgoing, SendError, Session, State, Stats, Text, Timestamp, Url,
 };
 
-use self::link::{Link, Phase};
-use self::mail::Mail;
+use self::connection::{ConnectionModel, Phase};
+use self::outbox::OutboxModel;
 use self::retry::Retry;
-use crate::words::{UNIX_MS, show};
+use crate::dsl::actions::{UNIX_MS, show};
 
 /// A call of the machine.
 #[derive(Clone, Debug)]
@@ -87,9 +87,9 @@ impl fmt::Display for Shown<'_> {
 ///   one `ws-disconnected`, with the reason that it ended for.
 /// - The timer is what the last `ArmTimer` said, `deadline()` agrees, and neither is ever due after
 ///   a call. It stands for the first of all that is to come, and nothing else.
-/// - An accepted message is in the outbox, or was flushed (or proven received, where it is kept
+/// - An accepted message is in the outbox, or was flushed (or acknowledged received, where it is kept
 ///   until then), or was reported as dropped: exactly one of these. On a connection messages are
-///   handed over in order, each one once, not more than the window has room for, and not less. One
+///   sent over in order, each one once, not more than the window has room for, and not less. One
 ///   is refused, or others give way, as the policy says. A volatile one goes at once or never; one
 ///   whose time is over goes no more.
 /// - At most one Ping is not answered. It follows messages where proof is wanted, and silence; each
@@ -120,7 +120,7 @@ pub struct Contract {
     intent: Intent,
     /// Since when there is no network.
     offline: Option<Timestamp>,
-    place: Place,
+    place: ModelState,
     /// How many connections there have been.
     named: u64,
     last_end: Option<LastEnd>,
@@ -132,7 +132,7 @@ pub struct Contract {
     /// For the attempt under way.
     headers: Vec<(String, String)>,
 
-    mail: Mail,
+    outbox: OutboxModel,
     stats: Stats,
     shutdown: Option<Shutdown>,
 }
@@ -163,7 +163,7 @@ enum Intent {
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum ModelState {
     Idle,
     /// For the next attempt, which begins somewhere in there.
     Waiting {
@@ -171,12 +171,12 @@ enum Place {
         spends: bool,
     },
     Failed(FailReason),
-    Live(Link),
+    Live(ConnectionModel),
 }
 
 /// What must follow within the same call.
 #[derive(Default)]
-struct Owed {
+struct Expected {
     /// Before the call, with the time and the sessions that it had.
     session: Option<Session>,
     resume: Option<Text>,
@@ -202,7 +202,7 @@ struct End {
     conn: ConnId,
     code: u16,
     reason: CloseReason,
-    link: Link,
+    link: ConnectionModel,
 }
 
 /// Beyond this, some 292,000 years after the epoch, time stands still.
@@ -235,7 +235,7 @@ impl Contract {
             timer: None,
             intent: Intent::Stop,
             offline: None,
-            place: Place::Idle,
+            place: ModelState::Idle,
             named: 0,
             last_end: None,
             retry: Retry::new(&config),
@@ -243,7 +243,7 @@ impl Contract {
             resume_failures: 0,
             warned: false,
             headers: Vec::new(),
-            mail: Mail::default(),
+            outbox: OutboxModel::default(),
             stats: Stats::default(),
             shutdown: None,
             config,
@@ -254,7 +254,7 @@ impl Contract {
 
     /// Messages that are in the outbox, oldest first.
     pub fn outbox(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
-        self.mail.iter()
+        self.outbox.iter()
     }
 
     /// How many frames were sent on the live connection.
@@ -287,30 +287,30 @@ impl Contract {
             return self.check_refusal(message, error);
         }
         self.now = self.now.max(step.at.min(END_OF_TIME));
-        self.mail.turn();
-        let mut owed = Owed { session: self.session.clone(), ..Owed::default() };
-        self.on_call(&step.call, &mut owed)?;
+        self.outbox.turn();
+        let mut expected = Expected { session: self.session.clone(), ..Expected::default() };
+        self.on_call(&step.call, &mut expected)?;
         for action in &step.actions {
-            self.on_action(action, &step.call, &mut owed)?;
+            self.on_action(action, &step.call, &mut expected)?;
         }
-        self.check_owed(&owed)?;
-        self.pass_time(&owed)?;
+        self.check_expected(&expected)?;
+        self.pass_time(&expected)?;
         self.check_time(after)?;
         self.check_state(after)?;
-        self.check_mail()?;
+        self.check_outbox()?;
         self.check_books(after)
     }
 
-    fn link(&self) -> Option<&Link> {
+    fn link(&self) -> Option<&ConnectionModel> {
         match &self.place {
-            Place::Live(link) => Some(link),
+            ModelState::Live(link) => Some(link),
             _ => None,
         }
     }
 
-    fn link_mut(&mut self) -> Option<&mut Link> {
+    fn link_mut(&mut self) -> Option<&mut ConnectionModel> {
         match &mut self.place {
-            Place::Live(link) => Some(link),
+            ModelState::Live(link) => Some(link),
             _ => None,
         }
     }
@@ -330,89 +330,89 @@ impl Contract {
 
 /// What the call means before the machine has said anything.
 impl Contract {
-    fn on_call(&mut self, call: &Call, owed: &mut Owed) -> Verdict {
+    fn on_call(&mut self, call: &Call, expected: &mut Expected) -> Verdict {
         match call {
             Call::Send(message, result) => {
                 let right = self.refusal(message);
                 ensure!(right.is_none(), "accepted, and should be refused for {right:?}");
-                let id = self.accept(message, owed);
+                let id = self.accept(message, expected);
                 ensure!(*result == Ok(id), "accepted as {result:?}, and should be as {id:?}");
             }
             Call::Input(Input::Send(message)) => match self.refusal(message) {
-                None => _ = self.accept(message, owed),
+                None => _ = self.accept(message, expected),
                 Some(reason) => {
                     let frame = message.frame().clone();
-                    owed.events.push_back(Event::Dropped { id: None, frame, reason });
+                    expected.events.push_back(Event::Dropped { id: None, frame, reason });
                 }
             },
-            Call::Input(input) => self.on_input(input, owed),
+            Call::Input(input) => self.on_input(input, expected),
         }
         Ok(())
     }
 
-    fn on_input(&mut self, input: &Input, owed: &mut Owed) {
+    fn on_input(&mut self, input: &Input, expected: &mut Expected) {
         match input {
             Input::Connect => self.on_connect(),
-            Input::Disconnect => self.on_disconnect(owed),
+            Input::Disconnect => self.on_disconnect(expected),
             Input::Shutdown { within } => {
                 let begin = self.shutdown.as_ref().map_or(self.stats, |before| before.begin);
                 self.shutdown = Some(Shutdown { until: self.now + *within, begin });
                 match &self.place {
-                    Place::Idle | Place::Failed(_) => self.tell(owed),
-                    Place::Live(link) if link.is_closing() && self.intent == Intent::Stop => {}
+                    ModelState::Idle | ModelState::Failed(_) => self.tell(expected),
+                    ModelState::Live(link) if link.is_closing() && self.intent == Intent::Stop => {}
                     _ => self.intent = Intent::Drain,
                 }
             }
             Input::ClearSession => {
                 self.session = None;
-                owed.persist.push_back(None);
+                expected.persist.push_back(None);
             }
             Input::ClearOutbox => {
-                while let Some((id, frame)) = self.mail.oldest_queued() {
+                while let Some((id, frame)) = self.outbox.oldest_queued() {
                     let (id, reason) = (Some(id), DropReason::Cleared);
-                    owed.events.push_back(Event::Dropped { id, frame, reason });
-                    self.mail.remove(id);
+                    expected.events.push_back(Event::Dropped { id, frame, reason });
+                    self.outbox.remove(id);
                 }
             }
-            Input::NetworkChanged { online } => self.on_network(*online, owed),
-            Input::Credentials { credentials, .. } => self.on_credentials(credentials, owed),
+            Input::NetworkChanged { online } => self.on_network(*online, expected),
+            Input::Credentials { credentials, .. } => self.on_credentials(credentials, expected),
             Input::Postponed { .. } => self.on_postponed(),
-            Input::Opened { .. } => self.on_opened(owed),
-            Input::Received { payload, .. } => self.on_frame(payload, owed),
-            Input::Flushed { up_to, .. } => self.on_flushed(*up_to, owed),
+            Input::Opened { .. } => self.on_opened(expected),
+            Input::Received { payload, .. } => self.on_frame(payload, expected),
+            Input::Flushed { up_to, .. } => self.on_flushed(*up_to, expected),
             Input::Closing { reason, .. } => self.on_closing(&not_ours(reason)),
-            Input::Closed { reason, .. } => owed.end = self.on_closed(&not_ours(reason)),
+            Input::Closed { reason, .. } => expected.end = self.on_closed(&not_ours(reason)),
             Input::TimerFired => self.timer = None,
             _ => {}
         }
     }
 
-    fn on_disconnect(&mut self, owed: &mut Owed) {
+    fn on_disconnect(&mut self, expected: &mut Expected) {
         self.intent = Intent::Stop;
         match &mut self.place {
-            Place::Live(link) => match &mut link.phase {
+            ModelState::Live(link) => match &mut link.phase {
                 Phase::Closing { reopen, .. } => *reopen = false,
-                _ => owed.stop = true,
+                _ => expected.stop = true,
             },
-            _ => self.rest(Place::Idle, owed),
+            _ => self.rest(ModelState::Idle, expected),
         }
     }
 
     /// The client comes to rest.
-    fn rest(&mut self, place: Place, owed: &mut Owed) {
+    fn rest(&mut self, place: ModelState, expected: &mut Expected) {
         // A redirect that came as the time for a shutdown was over is followed by nobody.
         self.retry.go_home();
         self.headers.clear();
         self.place = place;
         self.intent = Intent::Stop;
         self.prefer_session();
-        self.tell(owed);
+        self.tell(expected);
     }
 
     /// What became of the messages since the shutdown was called, if one was.
-    fn tell(&mut self, owed: &mut Owed) {
+    fn tell(&mut self, expected: &mut Expected) {
         if let Some(Shutdown { begin, .. }) = self.shutdown.take() {
-            owed.events.push_back(self.shut_down(&begin));
+            expected.events.push_back(self.shut_down(&begin));
         }
     }
 
@@ -423,10 +423,10 @@ impl Contract {
 
     /// Whether all has arrived, as far as can be known.
     fn is_drained(&self) -> bool {
-        self.mail.len() == 0
+        self.outbox.len() == 0
             && match &self.place {
-                Place::Live(link) => match link.phase {
-                    Phase::Open { .. } => !self.config.can_ping || link.proven == link.handed,
+                ModelState::Live(link) => match link.phase {
+                    Phase::Open { .. } => !self.config.can_ping || link.acknowledged == link.sent,
                     Phase::Connecting { .. } => true,
                     Phase::Closing { .. } => false,
                 },
@@ -437,47 +437,47 @@ impl Contract {
 
 /// What the machine says.
 impl Contract {
-    fn on_action(&mut self, action: &Action, call: &Call, owed: &mut Owed) -> Verdict {
+    fn on_action(&mut self, action: &Action, call: &Call, expected: &mut Expected) -> Verdict {
         match action {
             Action::AskCredentials { conn, url } => {
                 ensure!(self.config.ask_credentials, "{conn}: nobody has credentials");
                 ensure!(!self.retry.is_redirected(), "{conn}: credentials for a redirect");
-                self.begin(*conn, url, Stage::Credentials, owed)
+                self.begin(*conn, url, Stage::Credentials, expected)
             }
             Action::Open { conn, url } => {
-                if owed.dial.take() == Some(true) {
+                if expected.dial.take() == Some(true) {
                     return self.dial(*conn, url);
                 }
                 // A redirect is within an attempt that had them.
                 let asks = self.config.ask_credentials && !self.retry.is_redirected();
                 ensure!(!asks, "{conn} is opened without credentials");
-                self.begin(*conn, url, Stage::Connect, owed)
+                self.begin(*conn, url, Stage::Connect, expected)
             }
-            Action::Send { conn, seq, payload } => self.on_send(*conn, *seq, payload, owed),
+            Action::Send { conn, seq, payload } => self.on_send(*conn, *seq, payload, expected),
             Action::ArmTimer(due) => {
                 ensure!(*due != self.timer, "the timer is set to what it is set to");
                 self.timer = *due;
                 Ok(())
             }
-            Action::Close { conn, code } => self.on_close(*conn, *code, owed),
-            Action::PersistSession(session) => self.on_persist(session.as_ref(), call, owed),
-            Action::Emit(event) => self.on_event(event, call, owed),
+            Action::Close { conn, code } => self.on_close(*conn, *code, expected),
+            Action::PersistSession(session) => self.on_persist(session.as_ref(), call, expected),
+            Action::Emit(event) => self.on_event(event, call, expected),
             other => Err(format!("unheard of: {other:?}")),
         }
     }
 
-    fn on_event(&mut self, event: &Event, call: &Call, owed: &mut Owed) -> Verdict {
+    fn on_event(&mut self, event: &Event, call: &Call, expected: &mut Expected) -> Verdict {
         match event {
             Event::Connected { conn, url } => {
-                ensure!(std::mem::take(&mut owed.connected), "ws-connected once more");
-                ensure!(owed.resume.is_none(), "ws-connected before the session was resumed");
+                ensure!(std::mem::take(&mut expected.connected), "ws-connected once more");
+                ensure!(expected.resume.is_none(), "ws-connected before the session was resumed");
                 let live = self.link().map(|link| link.conn);
                 ensure!(live == Some(*conn), "ws-connected of {conn}, while there is {live:?}");
                 ensure!(url == self.url(), "ws-connected to {url}, not to {}", self.url());
                 Ok(())
             }
             Event::Disconnected { conn, code, reason, retry_at } => {
-                let Some(end) = owed.end.take() else {
+                let Some(end) = expected.end.take() else {
                     return Err(format!("ws-disconnected of {conn}, which did not end"));
                 };
                 let right = (end.conn, end.code, &end.reason);
@@ -490,23 +490,23 @@ impl Contract {
                     "ws-disconnected should be of {right:?}"
                 );
                 let end = End { reason: reason.clone(), ..end };
-                self.on_end(end, *retry_at, owed)
+                self.on_end(end, *retry_at, expected)
             }
             Event::Dropped { id: Some(id), reason: DropReason::Expired, frame } => {
-                let entry = self.mail.get(*id);
+                let entry = self.outbox.get(*id);
                 let Some(entry) = entry else { return Err(format!("{id:?} expired, and is gone")) };
                 ensure!(entry.frame == *frame, "{id:?} expired as another");
-                ensure!(!entry.is_handed(), "{id:?} expired in other hands");
+                ensure!(!entry.is_sent(), "{id:?} expired in other custody");
                 let right = entry.expires;
                 ensure!(right.is_some_and(|at| at <= self.now), "{id:?} expires at {right:?}");
                 self.stats.dropped.expired += 1;
-                self.mail.remove(Some(*id));
+                self.outbox.remove(Some(*id));
                 Ok(())
             }
-            Event::Warning { text } => self.on_warning(text, owed),
+            Event::Warning { text } => self.on_warning(text, expected),
             Event::SessionInit(init) => {
                 self.is_gateways(event, call)?;
-                self.on_session_init(init, owed)
+                self.on_session_init(init, expected)
             }
             Event::Chat(_)
             | Event::StatusUpdate(_)
@@ -522,16 +522,16 @@ impl Contract {
                 self.is_gateways(event, call)
             }
             told => {
-                if let (Event::ShutDown { .. }, Place::Waiting { .. }) = (told, &self.place)
+                if let (Event::ShutDown { .. }, ModelState::Waiting { .. }) = (told, &self.place)
                     && self.is_draining()
                 {
-                    self.end_wait(owed)?;
+                    self.end_wait(expected)?;
                 }
-                let next = owed.events.iter().position(|event| event.name() == told.name());
-                let next = next.and_then(|index| owed.events.remove(index));
+                let next = expected.events.iter().position(|event| event.name() == told.name());
+                let next = next.and_then(|index| expected.events.remove(index));
                 ensure!(next.as_ref() == Some(told), "{told:?} should be {next:?}");
                 if let Event::ShutDown { .. } = told {
-                    ensure!(owed.events.is_empty(), "more to tell of a shutdown that is over");
+                    ensure!(expected.events.is_empty(), "more to tell of a shutdown that is over");
                 }
                 if let Event::Dropped { reason, .. } = told {
                     self.count_drop(*reason);
@@ -542,9 +542,9 @@ impl Contract {
     }
 
     /// A shutdown ends while there is no connection.
-    fn end_wait(&mut self, owed: &mut Owed) -> Verdict {
+    fn end_wait(&mut self, expected: &mut Expected) -> Verdict {
         ensure!(self.is_over() || self.is_drained(), "a shutdown ends too early");
-        self.rest(Place::Idle, owed);
+        self.rest(ModelState::Idle, expected);
         Ok(())
     }
 
@@ -557,16 +557,16 @@ impl Contract {
 
 /// After the call.
 impl Contract {
-    fn check_owed(&self, owed: &Owed) -> Verdict {
-        ensure!(owed.resume.is_none(), "the session was not resumed");
-        ensure!(!owed.connected, "no ws-connected");
-        ensure!(!owed.stop, "the connection was not closed");
-        ensure!(owed.dial.is_none(), "credentials came, and nothing of them");
-        let gone = owed.end.as_ref().map(|end| end.conn);
+    fn check_expected(&self, expected: &Expected) -> Verdict {
+        ensure!(expected.resume.is_none(), "the session was not resumed");
+        ensure!(!expected.connected, "no ws-connected");
+        ensure!(!expected.stop, "the connection was not closed");
+        ensure!(expected.dial.is_none(), "credentials came, and nothing of them");
+        let gone = expected.end.as_ref().map(|end| end.conn);
         ensure!(gone.is_none(), "no ws-disconnected for {gone:?}");
-        ensure!(owed.events.is_empty(), "nobody was told of {:?}", owed.events);
-        ensure!(!owed.not_kept, "a warning of a session that did not come");
-        ensure!(owed.persist.is_empty(), "not persisted: {:?}", owed.persist);
+        ensure!(expected.events.is_empty(), "nobody was told of {:?}", expected.events);
+        ensure!(!expected.not_kept, "a warning of a session that did not come");
+        ensure!(expected.persist.is_empty(), "not persisted: {:?}", expected.persist);
         Ok(())
     }
 
@@ -575,7 +575,7 @@ impl Contract {
         ensure!(deadline == timer, "deadline() is {deadline:?}, the timer is set to {timer:?}");
         ensure!(deadline.is_none_or(|due| due > now), "at {now:?} the timer is at {timer:?}");
         let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.until);
-        let exact = [self.mail.expiry(), shutdown].into_iter().flatten();
+        let exact = [self.outbox.expiry(), shutdown].into_iter().flatten();
         let exact: Vec<_> = exact.map(|at| at..=at).collect();
         let all = exact.iter().cloned().chain(self.due());
         let right = all.reduce(|a, b| *a.start().min(b.start())..=*a.end().min(b.end()));
@@ -592,9 +592,11 @@ impl Contract {
     /// When something is to be done about a connection, or the next one.
     fn due(&self) -> Option<RangeInclusive<Timestamp>> {
         match &self.place {
-            Place::Idle | Place::Failed(_) => None,
-            Place::Waiting { until, .. } => Some(until.clone()).filter(|_| self.offline.is_none()),
-            Place::Live(link) => link.due(&self.config),
+            ModelState::Idle | ModelState::Failed(_) => None,
+            ModelState::Waiting { until, .. } => {
+                Some(until.clone()).filter(|_| self.offline.is_none())
+            }
+            ModelState::Live(link) => link.due(&self.config),
         }
     }
 
@@ -609,7 +611,7 @@ impl Contract {
         ensure!(client.headers().eq(headers), "headers() are not what was set and brought");
 
         // A wait that nobody was told of is known from here on.
-        if let (Place::Waiting { until, .. }, State::Waiting { until: Some(said), .. }) =
+        if let (ModelState::Waiting { until, .. }, State::Waiting { until: Some(said), .. }) =
             (&mut self.place, &state)
             && until.contains(said)
         {
@@ -618,21 +620,21 @@ impl Contract {
         let attempt = self.retry.attempts;
         let after = self.last_end.as_ref().map(|end| end.reason.clone());
         let right = match &self.place {
-            Place::Idle => State::Idle,
-            Place::Failed(why) => State::Failed { attempts: attempt, why: *why, after },
-            Place::Waiting { until, spends } => State::Waiting {
+            ModelState::Idle => State::Idle,
+            ModelState::Failed(why) => State::Failed { attempts: attempt, why: *why, after },
+            ModelState::Waiting { until, spends } => State::Waiting {
                 until: Some(*until.start()).filter(|_| self.offline.is_none()),
                 attempt: attempt + u32::from(*spends),
                 after,
                 asked: self.last_end.as_ref().and_then(|end| end.asked),
             },
-            Place::Live(link) => link.state(attempt),
+            ModelState::Live(link) => link.state(attempt),
         };
         ensure!(state == right, "state() is {state:?}, and should be {right:?}");
-        let rests = matches!(self.place, Place::Idle | Place::Failed(_));
+        let rests = matches!(self.place, ModelState::Idle | ModelState::Failed(_));
         let wants = self.intent != Intent::Stop;
         ensure!(!rests || !wants, "at rest, though a connection is wanted");
-        ensure!(wants || !matches!(self.place, Place::Waiting { .. }), "waiting for nothing");
+        ensure!(wants || !matches!(self.place, ModelState::Waiting { .. }), "waiting for nothing");
         Ok(())
     }
 
@@ -643,16 +645,16 @@ impl Contract {
             client.session(),
             self.session
         );
-        let mail = self.mail.iter().map(|(id, frame)| (id, frame.clone()));
-        ensure!(client.outbox().eq(mail), "the outbox is not what it should be");
-        let (len, bytes) = (self.mail.len(), self.mail.bytes());
+        let outbox = self.outbox.iter().map(|(id, frame)| (id, frame.clone()));
+        ensure!(client.outbox().eq(outbox), "the outbox is not what it should be");
+        let (len, bytes) = (self.outbox.len(), self.outbox.bytes());
         let said = (client.outbox_len(), client.outbox_bytes());
         ensure!(said == (len, bytes), "the outbox says {said:?}, and has {:?}", (len, bytes));
         let most = (self.config.outbox_max_messages, self.config.outbox_max_bytes);
         ensure!(len <= most.0 && bytes <= most.1, "the outbox has {said:?}, of {most:?} at most");
         let mut stats = self.stats;
         (stats.outbox_messages, stats.outbox_bytes) = (len, bytes);
-        stats.unacknowledged = self.link().map_or(0, |link| link.written - link.proven);
+        stats.unacknowledged = self.link().map_or(0, |link| link.written - link.acknowledged);
         ensure!(client.stats() == stats, "stats() are {:?}, not {stats:?}", client.stats());
         Ok(())
     }

@@ -4,11 +4,11 @@ use std::iter;
 
 /// Bytes that decide what happens. Whatever they are they mean something, so that a fuzzer wastes
 /// nothing; where they end, all that follows are zeros, and a zero means what is usual.
-pub(super) struct Script<'a>(&'a [u8]);
+pub(super) struct ByteSource<'a>(&'a [u8]);
 
-impl<'a> Script<'a> {
+impl<'a> ByteSource<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Script(bytes)
+        ByteSource(bytes)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -50,7 +50,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// What [`Script::pieces`] reads as these bytes in pieces of these sizes.
+/// What [`ByteSource::pieces`] reads as these bytes in pieces of these sizes.
 pub(super) fn in_pieces(sizes: &[u8], bytes: &[u8]) -> Vec<u8> {
     let count = u8::try_from(sizes.len()).expect("there are seven at most");
     let sizes = sizes.iter().map(|size| size - 1);

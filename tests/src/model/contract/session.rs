@@ -7,8 +7,8 @@ use hermes_proto::{
 };
 use serde_json::Value;
 
-use super::link::{Link, Phase};
-use super::{Call, Contract, Owed, Verdict, ensure};
+use super::connection::{ConnectionModel, Phase};
+use super::{Call, Contract, Expected, Verdict, ensure};
 
 impl Contract {
     pub(super) fn use_token(&mut self, token: &str) {
@@ -18,19 +18,19 @@ impl Contract {
     }
 
     /// A connection is open: owes its first frame, if there is a session for this gateway.
-    pub(super) fn offer_session(&mut self, owed: &mut Owed) {
+    pub(super) fn offer_session(&mut self, expected: &mut Expected) {
         let own = |session: &&Session| session.origin.as_deref() == Some(self.url().origin());
         let session = self.session.as_ref().filter(|session| !session.token.is_empty());
         let Some(session) = session.filter(own) else { return };
         let age = Duration::from_millis(self.unix_ms().saturating_sub(session.saved_at));
         if session.saved_at > 0 && self.config.session_max_age.is_some_and(|most| age > most) {
-            return self.drop_session(SessionDropReason::TooOld, owed);
+            return self.drop_session(SessionDropReason::TooOld, expected);
         }
         if !self.session_allowed_on() {
             return;
         }
         let token = Value::from(session.token.as_str());
-        owed.resume = Some(format!(r#"{{"type":"session-resume","token":{token}}}"#).into());
+        expected.resume = Some(format!(r#"{{"type":"session-resume","token":{token}}}"#).into());
         let until = self.now + self.config.resume_timeout;
         let waits = self.config.resume == ResumeMode::Wait;
         if let Some(link) = self.link_mut() {
@@ -54,9 +54,9 @@ impl Contract {
         !self.is_private() && self.config.plaintext_session != PlaintextPolicy::Allow
     }
 
-    pub(super) fn on_warning(&mut self, text: &str, owed: &mut Owed) -> Verdict {
+    pub(super) fn on_warning(&mut self, text: &str, expected: &mut Expected) -> Verdict {
         if text.contains("larger than 8 KiB") {
-            ensure!(!std::mem::replace(&mut owed.not_kept, true), "the same warning twice");
+            ensure!(!std::mem::replace(&mut expected.not_kept, true), "the same warning twice");
             return Ok(());
         }
         ensure!(self.must_be_warned(), "a warning, and all is well");
@@ -68,35 +68,39 @@ impl Contract {
         &mut self,
         session: Option<&Session>,
         call: &Call,
-        owed: &mut Owed,
+        expected: &mut Expected,
     ) -> Verdict {
         let Some(session) = session else {
-            ensure!(owed.persist.pop_front() == Some(None), "the saved session is cleared");
+            ensure!(expected.persist.pop_front() == Some(None), "the saved session is cleared");
             return Ok(());
         };
-        if owed.persist.front() == Some(&Some(session.clone())) {
-            owed.persist.pop_front();
+        if expected.persist.front() == Some(&Some(session.clone())) {
+            expected.persist.pop_front();
             return Ok(());
         }
         let received = matches!(call, Call::Input(Input::Received { .. }));
-        ensure!(received && !owed.persisted, "a session came from nowhere");
+        ensure!(received && !expected.persisted, "a session came from nowhere");
         ensure!(self.session_allowed_on(), "a session is saved that travelled in the clear");
         ensure!(session.origin.as_deref() == Some(self.url().origin()), "another's session");
         ensure!(session.saved_at == self.unix_ms(), "saved at {}", session.saved_at);
-        owed.persisted = true;
+        expected.persisted = true;
         self.session = Some(session.clone());
         Ok(())
     }
 
     /// The gateway has answered. What there was to save was saved before.
-    pub(super) fn on_session_init(&mut self, init: &SessionInit, owed: &mut Owed) -> Verdict {
+    pub(super) fn on_session_init(
+        &mut self,
+        init: &SessionInit,
+        expected: &mut Expected,
+    ) -> Verdict {
         let own = |session: &&Session| session.origin.as_deref() == Some(self.url().origin());
         let json: Value = serde_json::from_str(init.json()).unwrap_or_default();
         let small = |field: &str| json[field].to_string().len() <= 8 << 10;
         let is_small = small("token") && small("clientId");
-        let warned = std::mem::take(&mut owed.not_kept);
+        let warned = std::mem::take(&mut expected.not_kept);
         ensure!(warned != is_small, "warned of its size: {warned}");
-        let before = owed.session.as_ref().filter(own).filter(|_| is_small);
+        let before = expected.session.as_ref().filter(own).filter(|_| is_small);
         let (token, client_id) = (init.token(), init.client_id());
         let resumed = before.is_some_and(|before| match (&client_id, &before.client_id) {
             (Some(id), Some(before)) => id == before,
@@ -108,7 +112,11 @@ impl Contract {
         self.resume_failures = 0;
         let has_token = is_small && json["token"].as_str().is_some_and(|token| !token.is_empty());
         let right = has_token && self.session_allowed_on();
-        ensure!(owed.persisted == right, "a session is saved: {}, not {right}", owed.persisted);
+        ensure!(
+            expected.persisted == right,
+            "a session is saved: {}, not {right}",
+            expected.persisted
+        );
         if right {
             let saved = self.session.as_ref();
             let agree = saved.is_some_and(|saved| {
@@ -131,11 +139,11 @@ impl Contract {
     /// A connection to `origin` has ended, perhaps by our own wish.
     pub(super) fn judge_session(
         &mut self,
-        link: &Link,
+        link: &ConnectionModel,
         was_stable: bool,
         ours: bool,
         origin: &str,
-        owed: &mut Owed,
+        expected: &mut Expected,
     ) {
         let unix_ms = self.unix_ms();
         if was_stable {
@@ -147,21 +155,21 @@ impl Contract {
             let Some(own) = own else { return };
             if Duration::from_millis(unix_ms.saturating_sub(own.saved_at)) > most / 10 {
                 own.saved_at = unix_ms;
-                owed.persist.push_back(Some(own.clone()));
+                expected.persist.push_back(Some(own.clone()));
             }
         } else if link.offered && !ours && self.offline.is_none() {
             self.resume_failures += 1;
             let most = self.config.max_resume_failures;
             if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {
-                self.drop_session(SessionDropReason::ResumeFailed, owed);
+                self.drop_session(SessionDropReason::ResumeFailed, expected);
             }
         }
     }
 
-    fn drop_session(&mut self, reason: SessionDropReason, owed: &mut Owed) {
+    fn drop_session(&mut self, reason: SessionDropReason, expected: &mut Expected) {
         self.session = None;
         self.resume_failures = 0;
-        owed.persist.push_back(None);
-        owed.events.push_back(Event::SessionDropped { reason });
+        expected.persist.push_back(None);
+        expected.events.push_back(Event::SessionDropped { reason });
     }
 }

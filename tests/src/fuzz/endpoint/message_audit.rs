@@ -7,7 +7,7 @@ use hermes_proto::{Action, Client, Config, Delivery, Event, MessageId, Transmit}
 use crate::ws::Sent;
 
 /// Messages go by the numbers in them.
-pub(super) struct Books {
+pub(super) struct MessageAudit {
     /// Whether nothing may arrive twice.
     once: bool,
     tried: u64,
@@ -23,9 +23,9 @@ pub(super) struct Books {
     pub(super) lied: bool,
 }
 
-impl Books {
+impl MessageAudit {
     pub(super) fn new(config: &Config) -> Self {
-        Books {
+        MessageAudit {
             once: config.delivery == Delivery::AtMostOnce,
             tried: 0,
             accepted: Vec::new(),
@@ -80,7 +80,7 @@ impl Books {
         let kept: BTreeSet<u64> = client.outbox().map(|(id, _)| self.number(id)).collect();
         let again = kept.difference(&self.open).next();
         assert!(again.is_none(), "{again:?} is back in the outbox");
-        let Books { once, dropped, arrived, lied, .. } = self;
+        let MessageAudit { once, dropped, arrived, lied, .. } = self;
         self.open.retain(|number| {
             let fates = [kept.contains(number), arrived.contains(number), dropped.contains(number)];
             let right = match fates {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use hermes_proto::reason::{RedirectRefused, RetryAfter, Stage};
 use hermes_proto::{CloseReason, Config, Event, FailReason, Jitter, Timestamp, Url};
 
-use super::link::Phase;
-use super::{Contract, End, Intent, LastEnd, Owed, Place, Verdict, ensure};
+use super::connection::Phase;
+use super::{Contract, End, Expected, Intent, LastEnd, ModelState, Verdict, ensure};
 
 /// The budget, and the gateways.
 #[derive(Clone, Debug)]
@@ -82,11 +82,11 @@ impl Contract {
         self.shutdown = None;
         let (now, floor) = (self.now, self.floor());
         let from = match &mut self.place {
-            Place::Waiting { until, .. } => {
+            ModelState::Waiting { until, .. } => {
                 *until = *until.start().min(&floor)..=*until.end().min(&floor);
                 return;
             }
-            Place::Live(link) => {
+            ModelState::Live(link) => {
                 if let Phase::Closing { reopen, .. } = &mut link.phase
                     && !was_wanted
                 {
@@ -95,12 +95,12 @@ impl Contract {
                 }
                 return;
             }
-            Place::Idle => now,
-            Place::Failed(_) => floor,
+            ModelState::Idle => now,
+            ModelState::Failed(_) => floor,
         };
         self.retry.refill(now);
         self.prefer_session();
-        self.place = Place::Waiting { until: from..=from, spends: false };
+        self.place = ModelState::Waiting { until: from..=from, spends: false };
     }
 
     /// At rest: the session's gateway is the next.
@@ -110,7 +110,7 @@ impl Contract {
         self.retry.turn = own.unwrap_or(self.retry.turn);
     }
 
-    pub(super) fn on_network(&mut self, online: bool, owed: &mut Owed) {
+    pub(super) fn on_network(&mut self, online: bool, expected: &mut Expected) {
         if !online {
             self.offline.get_or_insert(self.now);
             return;
@@ -121,20 +121,20 @@ impl Contract {
         let floor = self.floor();
         let (now, least) = (self.now, self.config.min_connect_interval);
         match &mut self.place {
-            Place::Waiting { until, .. } => {
+            ModelState::Waiting { until, .. } => {
                 // A network says nothing about a gateway that asked for a wait.
                 let asked = self.last_end.as_ref().and_then(|end| Some(end.at + end.asked?));
                 let from = floor.max(asked.unwrap_or(floor));
                 *until = *until.start().min(&from)..=*until.end().min(&from);
             }
-            Place::Live(link) => {
+            ModelState::Live(link) => {
                 if link.probed.is_some_and(|at| now - at < least) {
                     return;
                 }
                 let open = matches!(link.phase, Phase::Open { .. });
                 let beats = self.config.can_ping && self.config.heartbeat_interval.is_some();
-                owed.probe = open && beats;
-                if owed.probe {
+                expected.probe = open && beats;
+                if expected.probe {
                     link.probed = Some(now);
                 }
             }
@@ -224,7 +224,7 @@ impl Contract {
         &mut self,
         end: End,
         retry_at: Option<Timestamp>,
-        owed: &mut Owed,
+        expected: &mut Expected,
     ) -> Verdict {
         let End { reason, link, .. } = end;
         let redirect = followed(&reason).filter(|_| link.stage().is_some()).cloned();
@@ -239,7 +239,7 @@ impl Contract {
             self.retry.refill(self.now);
         }
         // What nobody will send again is no reason for another connection.
-        let drained = self.is_draining() && self.mail.len() == 0;
+        let drained = self.is_draining() && self.outbox.len() == 0;
         let over = self.intent == Intent::Stop || drained;
         let redirect = redirect.filter(|_| !over && self.offline.is_none());
         let is_redirect = redirect.is_some();
@@ -251,14 +251,14 @@ impl Contract {
             }
         }
         let next = if over {
-            Place::Idle
+            ModelState::Idle
         } else if reopen || is_redirect {
-            Place::Waiting { until: self.now..=self.now, spends: false }
+            ModelState::Waiting { until: self.now..=self.now, spends: false }
         } else {
             self.next(&reason, was_stable, retry_at)
         };
         let announced = match &next {
-            Place::Waiting { until, .. } if self.offline.is_none() => Some(until),
+            ModelState::Waiting { until, .. } if self.offline.is_none() => Some(until),
             _ => None,
         };
         ensure!(
@@ -270,34 +270,39 @@ impl Contract {
              after {} reconnects",
             self.retry.attempts
         );
-        self.doubt(&link, owed);
-        owed.events.extend(lost);
+        self.doubt(&link, expected);
+        expected.events.extend(lost);
         let ours = reason == CloseReason::Requested;
-        self.judge_session(&link, was_stable, ours, &origin, owed);
+        self.judge_session(&link, was_stable, ours, &origin, expected);
         if reopen {
             self.prefer_session();
         }
         match next {
-            Place::Waiting { until, spends } => {
+            ModelState::Waiting { until, spends } => {
                 let until = retry_at.map_or(until, |at| at..=at);
-                self.place = Place::Waiting { until, spends };
+                self.place = ModelState::Waiting { until, spends };
             }
-            Place::Failed(why) => {
+            ModelState::Failed(why) => {
                 let attempts = self.retry.attempts;
-                owed.events.push_back(Event::Failed { attempts, why });
-                self.rest(next, owed);
+                expected.events.push_back(Event::Failed { attempts, why });
+                self.rest(next, expected);
             }
-            _ => self.rest(Place::Idle, owed),
+            _ => self.rest(ModelState::Idle, expected),
         }
         Ok(())
     }
 
     /// What comes after a connection that ended by itself.
-    fn next(&mut self, reason: &CloseReason, was_stable: bool, said: Option<Timestamp>) -> Place {
+    fn next(
+        &mut self,
+        reason: &CloseReason,
+        was_stable: bool,
+        said: Option<Timestamp>,
+    ) -> ModelState {
         if self.is_fatal(reason) {
             self.retry.refused.insert(self.retry.turn);
             if self.retry.refused.len() == self.retry.urls.len() {
-                return Place::Failed(FailReason::Fatal);
+                return ModelState::Failed(FailReason::Fatal);
             }
             self.retry.rotate();
         } else if !was_stable && self.offline.is_none() && !lacks_credentials(reason) {
@@ -305,23 +310,23 @@ impl Contract {
         }
         let spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
         if spent && self.offline.is_none() {
-            return Place::Failed(FailReason::Attempts);
+            return ModelState::Failed(FailReason::Attempts);
         }
         let [wait, own] = self.wait(reason);
         let seen = said.map(|at| at - self.now).filter(|_| wait == own);
         self.retry.last = seen.unwrap_or(*own.end());
         let until = self.now + *wait.start()..=self.now + *wait.end();
         if self.offline.is_some() {
-            return Place::Waiting { until, spends: false };
+            return ModelState::Waiting { until, spends: false };
         }
         let Some(most) = self.config.max_elapsed else {
-            return Place::Waiting { until, spends: true };
+            return ModelState::Waiting { until, spends: true };
         };
         let end = self.retry.outage + most;
         if *until.start() > end || *until.end() > end && said.is_none() {
-            return Place::Failed(FailReason::Elapsed);
+            return ModelState::Failed(FailReason::Elapsed);
         }
-        Place::Waiting { until: *until.start()..=*until.end().min(&end), spends: true }
+        ModelState::Waiting { until: *until.start()..=*until.end().min(&end), spends: true }
     }
 
     fn count_end(&mut self, reason: &CloseReason) {
