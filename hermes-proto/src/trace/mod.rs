@@ -1,4 +1,4 @@
-//! The machine's diary: JSON lines, one input or action each.
+//! The diary of a machine: JSON lines, one input or action each.
 //!
 //! A trace is a [`Header`] and then inputs, actions, or both:
 //!
@@ -10,19 +10,18 @@
 //! {"at":20,"in":"closed","conn":1,"code":1006}
 //! ```
 //!
-//! A [`Recorder`] writes one while a machine runs; a [`Replayer`] runs one, and a [`Checker`]
-//! also compares what the machine does with what the trace says it did. Since a machine is
-//! deterministic, a recording of the inputs is a recording of everything. One thing depends on more
-//! than this crate's version: what a compressed message looks like ([`Config::deflate`]) is the
-//! compressor's, another version of which may make other bytes of it.
+//! A [`Recorder`] writes one while a machine runs. A [`Replayer`] runs one. A [`Checker`] runs one
+//! and compares the machine's actions with the recorded ones. Since a machine is deterministic, a
+//! recording of its inputs determines everything else, with one exception: the bytes of a compressed
+//! message ([`Config::deflate`]) depend on the version of the compressor too.
 //!
-//! Times are milliseconds since the trace's start, with fractions. An absent `conn` is the newest
-//! connection. At level `frames` the inputs are
+//! Times are milliseconds since the start of the trace, with fractions. An absent `conn` is the
+//! latest connection. The inputs of level `frames`:
 //!
-//! | `in` | with |
+//! | `in` | members |
 //! | --- | --- |
 //! | `connect`, `disconnect`, `clear-session`, `clear-outbox`, `timer` | |
-//! | `send` | `message`, or where it is not JSON on one line `text` or base64 `data`; `ttl_ms`, `volatile`, `uncompressed` |
+//! | `send` | `message`, or `text` or base64 `data` if it is not JSON on one line; `ttl_ms`, `volatile`, `uncompressed` |
 //! | `shutdown` | `within_ms` |
 //! | `network` | `online` |
 //! | `credentials` | `conn`, `headers`: names and values, `token` |
@@ -30,13 +29,12 @@
 //! | `text` | `conn`, `data`: the text |
 //! | `binary`, `ping`, `pong` | `conn`, `data`: base64 |
 //! | `flushed` | `conn`, `up_to` |
-//! | `closing`, `closed` | `conn`, `code`, or `cause` and what belongs to it |
+//! | `closing`, `closed` | `conn`, `code`, or `cause` and its members |
 //!
-//! At level `bytes` `received` (`data`: base64) stands in place of the frames, and `transmitted`
-//! (`count`) in place of `flushed`. The actions, under `out`, are `ask-credentials` and `open`
-//! (`url`), `send` (`seq`,
-//! and `text` or base64 `data`) or at level `bytes` `transmit` (base64 `data`), `timer` (`due`),
-//! `event` (`event`, `detail`), `persist` (`session`), and `close` (`code`).
+//! At level `bytes`, `received` (`data`: base64) replaces the frames, and `transmitted` (`count`)
+//! replaces `flushed`. The actions, under `out`, are `ask-credentials` and `open` (`url`), `send`
+//! (`seq`, and `text` or base64 `data`) or at level `bytes` `transmit` (base64 `data`), `timer`
+//! (`due`), `event` (`event`, `detail`), `persist` (`session`), and `close` (`code`).
 //!
 //! ```
 //! let mut replayer = hermes_proto::trace::Replayer::new();
@@ -51,19 +49,23 @@
 //! # Ok::<(), hermes_proto::trace::TraceError>(())
 //! ```
 
-mod line;
-mod record;
+mod checker;
+mod format;
+mod machine;
+mod parse;
+mod recorder;
 mod redact;
-mod replay;
+mod replayer;
 
 use alloc::format;
 use alloc::string::String;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use self::line::event_line;
-pub use self::record::Recorder;
-pub use self::replay::{CheckError, Checker, Replayer, TraceError};
+pub use self::checker::{CheckError, Checker};
+pub use self::format::event_line;
+pub use self::recorder::Recorder;
+pub use self::replayer::{Replayer, TraceError};
 use crate::{Config, Session, Start};
 
 /// A trace's first line. Every field has a default, and so has the line.
@@ -72,13 +74,13 @@ use crate::{Config, Session, Start};
 pub struct Header {
     /// The format's version: 1.
     pub trace: u32,
-    /// What the machine is. Default: [`Level::Frames`].
+    /// Which machine it is. Default: [`Level::Frames`].
     pub level: Level,
-    /// Whether the replayer plays the obliging host: it fires the timer when it is due, and
-    /// reports everything flushed at once. Default: no, the trace has it all.
+    /// Whether the replayer plays the obliging host, which fires the timer when it is due and
+    /// reports everything flushed at once. Default: `false`, since a recording has those inputs.
     pub auto: bool,
-    /// With `auto`: until when time goes on after the last input, in milliseconds. Default: not
-    /// at all.
+    /// With `auto`, the time in milliseconds until which the run goes on after the last input.
+    /// Default: it ends with the last input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<f64>,
     /// The machine's settings.
@@ -99,7 +101,7 @@ impl Default for Header {
 }
 
 impl Header {
-    /// The header for a machine made with these.
+    /// The header of a machine that was made with `config` and `start`.
     pub fn new(level: Level, config: Config, start: Start) -> Self {
         let Start { seed, unix_ms, session } = start;
         Header { trace: 1, level, auto: false, until_ms: None, config, seed, unix_ms, session }
@@ -110,14 +112,14 @@ impl Header {
     }
 }
 
-/// Which machine a trace is about.
+/// The machine that a trace is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// A [`Client`](crate::Client): frames in, frames out.
+    /// A [`Client`](crate::Client), with frames in and out.
     #[default]
     Frames,
-    /// An [`Endpoint`](crate::Endpoint): bytes in, bytes out (feature `ws`).
+    /// An [`Endpoint`](crate::Endpoint), with bytes in and out (feature `ws`).
     Bytes,
 }
 

@@ -1,0 +1,219 @@
+//! Reading: an input from its line.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::Level;
+use super::format::{Payload, TraceInput};
+use crate::reason::code;
+use crate::{CloseReason, ConnId, Credentials, Frame, Input, Outgoing, Text, Timestamp};
+
+/// A line of a trace behind its header.
+pub(super) enum Parsed {
+    Input {
+        at: Timestamp,
+        input: TraceInput,
+    },
+    /// An action that was recorded.
+    Action,
+}
+
+/// Every member that an input's line may have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputLine<'a> {
+    #[serde(default)]
+    at: f64,
+    #[serde(rename = "in")]
+    name: String,
+    conn: Option<u64>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    ttl_ms: Option<f64>,
+    #[serde(default)]
+    volatile: bool,
+    #[serde(default)]
+    uncompressed: bool,
+    within_ms: Option<f64>,
+    online: Option<bool>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    token: Option<String>,
+    data: Option<String>,
+    text: Option<String>,
+    up_to: Option<u64>,
+    count: Option<u64>,
+    code: Option<u16>,
+    cause: Option<String>,
+    // Members of a cause, which `CloseReason` reads.
+    #[serde(rename = "status")]
+    _status: Option<IgnoredAny>,
+    #[serde(rename = "retry_after")]
+    _retry_after: Option<IgnoredAny>,
+    #[serde(rename = "redirect")]
+    _redirect: Option<IgnoredAny>,
+    #[serde(rename = "error")]
+    _error: Option<IgnoredAny>,
+    #[serde(rename = "violation")]
+    _violation: Option<IgnoredAny>,
+    #[serde(rename = "stage")]
+    _stage: Option<IgnoredAny>,
+}
+
+/// Reads a line. `latest_conn` is the connection of a line that names none.
+pub(super) fn parse(json: &str, level: Level, latest_conn: ConnId) -> Result<Parsed, String> {
+    #[derive(Deserialize)]
+    struct Kind {
+        #[serde(rename = "in")]
+        input: Option<IgnoredAny>,
+        out: Option<IgnoredAny>,
+    }
+    let kind: Kind = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    match (kind.input, kind.out) {
+        (None, Some(_)) => return Ok(Parsed::Action),
+        (Some(_), None) => {}
+        _ => return Err("a line has either \"in\" or \"out\"".to_string()),
+    }
+    let line: InputLine<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let at = timestamp(line.at)?;
+    let conn = line.conn.map_or(latest_conn, ConnId);
+    let input = match line.command().or_else(|| line.about(conn, json)) {
+        Some(input) => TraceInput::Plain(input?),
+        None => line.transport(conn, level)?,
+    };
+    Ok(Parsed::Input { at, input })
+}
+
+type Parse<T> = Result<T, String>;
+
+impl InputLine<'_> {
+    /// A command of the application, news of the network, or the timer.
+    fn command(&self) -> Option<Parse<Input<Payload>>> {
+        Some(Ok(match self.name.as_str() {
+            "connect" => Input::Connect,
+            "disconnect" => Input::Disconnect,
+            "clear-session" => Input::ClearSession,
+            "clear-outbox" => Input::ClearOutbox,
+            "timer" => Input::TimerFired,
+            "send" => return Some(self.outgoing().map(Input::Send)),
+            "shutdown" => {
+                let within = self.needs(self.within_ms, "within_ms").and_then(duration);
+                return Some(within.map(|within| Input::Shutdown { within }));
+            }
+            "network" => {
+                let online = self.needs(self.online, "online");
+                return Some(online.map(|online| Input::NetworkChanged { online }));
+            }
+            _ => return None,
+        }))
+    }
+
+    /// News of a connection, the same at both levels.
+    fn about(&self, conn: ConnId, json: &str) -> Option<Parse<Input<Payload>>> {
+        Some(Ok(match self.name.as_str() {
+            "credentials" => {
+                let (headers, token) = (self.headers.clone(), self.token.clone());
+                Input::Credentials { conn, credentials: Credentials { headers, token } }
+            }
+            "postponed" => Input::Postponed { conn },
+            "opened" => Input::Opened { conn },
+            "closing" => {
+                return Some(self.reason(json).map(|reason| Input::Closing { conn, reason }));
+            }
+            "closed" => {
+                return Some(self.reason(json).map(|reason| Input::Closed { conn, reason }));
+            }
+            _ => return None,
+        }))
+    }
+
+    /// What a connection brought and took, in the words of each level.
+    fn transport(&self, conn: ConnId, level: Level) -> Parse<TraceInput> {
+        let name = self.name.as_str();
+        let payload = match (name, level) {
+            ("text", Level::Frames) => {
+                let text = self.needs(self.data.as_deref(), "data")?;
+                Payload::Frame(Frame::Text(text.into()))
+            }
+            ("binary", Level::Frames) => Payload::Frame(Frame::Binary(self.bytes()?)),
+            ("ping", Level::Frames) => Payload::Frame(Frame::Ping(self.bytes()?)),
+            ("pong", Level::Frames) => Payload::Frame(Frame::Pong(self.bytes()?)),
+            ("received", Level::Bytes) => Payload::Bytes(self.bytes()?),
+            ("flushed", Level::Frames) => {
+                let up_to = self.needs(self.up_to, "up_to")?;
+                return Ok(TraceInput::Plain(Input::Flushed { conn, up_to }));
+            }
+            ("transmitted", Level::Bytes) => {
+                let count = self.needs(self.count, "count")?;
+                return Ok(TraceInput::Transmitted { conn, count });
+            }
+            ("text" | "binary" | "ping" | "pong" | "flushed" | "received" | "transmitted", _) => {
+                return Err(format!("{name:?} does not belong to this trace's \"level\""));
+            }
+            _ => return Err(format!("{name:?} is not an input")),
+        };
+        Ok(TraceInput::Plain(Input::Received { conn, payload }))
+    }
+
+    fn outgoing(&self) -> Parse<Outgoing> {
+        let mut message = match (self.message, &self.text, &self.data) {
+            (Some(json), None, None) => {
+                Outgoing::from_json(json.get()).map_err(|error| error.to_string())?
+            }
+            (None, Some(text), None) => Outgoing::text(text.as_str()),
+            (None, None, Some(_)) => Outgoing::binary(self.bytes()?),
+            _ => return Err("\"send\" needs \"message\", \"text\" or \"data\"".to_string()),
+        };
+        if let Some(ttl) = self.ttl_ms {
+            message = message.with_ttl(duration(ttl)?);
+        }
+        if self.volatile {
+            message = message.volatile();
+        }
+        Ok(if self.uncompressed { message.uncompressed() } else { message })
+    }
+
+    fn reason(&self, json: &str) -> Parse<CloseReason> {
+        if self.cause.is_some() {
+            return serde_json::from_str(json).map_err(|error| error.to_string());
+        }
+        let text = Text::from(self.text.as_deref().unwrap_or_default());
+        match self.code {
+            None | Some(code::ABNORMAL) => Ok(CloseReason::Lost { text }),
+            Some(code) => Ok(CloseReason::Peer { code, text }),
+        }
+    }
+
+    fn bytes(&self) -> Parse<Bytes> {
+        let text = self.needs(self.data.as_deref(), "data")?;
+        let bytes = BASE64.decode(text);
+        bytes.map(Bytes::from).map_err(|error| format!("\"data\" is not base64: {error}"))
+    }
+
+    fn needs<T>(&self, value: Option<T>, field: &str) -> Parse<T> {
+        value.ok_or_else(|| format!("{:?} needs {field:?}", self.name))
+    }
+}
+
+fn duration(millis: f64) -> Parse<Duration> {
+    Ok(timestamp(millis)? - Timestamp::ZERO)
+}
+
+/// A time in milliseconds, rounded to the microsecond.
+pub(super) fn timestamp(millis: f64) -> Parse<Timestamp> {
+    // More than a hundred years. Up to there a double is exact to a quarter of a microsecond, and
+    // so is the rounding below.
+    if !(0.0..=4e12).contains(&millis) {
+        return Err("a time must be between 0 and 4e12 milliseconds".to_string());
+    }
+    Ok(Timestamp::from_micros((millis * 1_000.0 + 0.5) as u64))
+}

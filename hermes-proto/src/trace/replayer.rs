@@ -1,0 +1,149 @@
+//! Replaying: a machine that runs a trace.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use super::format::TraceInput;
+use super::machine::Machine;
+use super::parse::{Parsed, parse, timestamp};
+use super::{Header, Level};
+use crate::{Input, Timestamp};
+
+/// Runs a trace, line by line.
+///
+/// Actions in the trace are skipped; a [`Checker`](super::Checker) compares them.
+#[derive(Debug, Default)]
+pub struct Replayer {
+    line: u64,
+    run: Option<ReplayRun>,
+}
+
+/// A line that can't be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct TraceError {
+    /// The line's number, from 1.
+    pub line: u64,
+    /// The problem with it.
+    pub problem: String,
+}
+
+impl Replayer {
+    /// A replayer that waits for the first line.
+    pub fn new() -> Self {
+        Replayer::default()
+    }
+
+    /// Runs a line, and appends the lines of the machine's actions to `out`.
+    ///
+    /// # Errors
+    ///
+    /// If the line is not one of a trace. The line is skipped; further lines can be fed.
+    pub fn feed(&mut self, line: &str, out: &mut String) -> Result<(), TraceError> {
+        self.run(line, out).map(|_| ())
+    }
+
+    /// The number of the line that was fed last.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Runs a line. Returns whether the line is an action.
+    pub(super) fn run(&mut self, line: &str, out: &mut String) -> Result<bool, TraceError> {
+        self.line += 1;
+        let number = self.line;
+        let wrong = |problem: String| TraceError { line: number, problem };
+        let line = line.trim();
+        if line.is_empty() {
+            return Ok(false);
+        }
+        let run = match &mut self.run {
+            Some(run) => run,
+            None => {
+                // Without a header, every field of it has its default.
+                let header = header(line).map_err(wrong)?;
+                let is_header = header.is_some();
+                let run = ReplayRun::new(&header.unwrap_or_default()).map_err(wrong)?;
+                let run = self.run.insert(run);
+                if is_header {
+                    return Ok(false);
+                }
+                run
+            }
+        };
+        run.feed(line, out).map_err(wrong)
+    }
+
+    /// Ends the trace: with `auto` and `until_ms` time goes on until then.
+    pub fn finish(&mut self, out: &mut String) {
+        if let Some(run) = &mut self.run
+            && let Some(until) = run.until
+        {
+            run.pass_time(until + core::time::Duration::from_micros(1), out);
+        }
+    }
+}
+
+/// The header, if the line is one.
+fn header(line: &str) -> Result<Option<Header>, String> {
+    #[derive(serde::Deserialize)]
+    struct Probe {
+        trace: Option<u32>,
+    }
+    match serde_json::from_str(line).map_err(|error| error.to_string())? {
+        Probe { trace: None } => Ok(None),
+        Probe { trace: Some(1) } => {
+            serde_json::from_str(line).map(Some).map_err(|error| error.to_string())
+        }
+        Probe { trace: Some(version) } => {
+            Err(format!("this is a trace of version {version}; only version 1 is known here"))
+        }
+    }
+}
+
+/// A machine with its header's instructions.
+#[derive(Debug)]
+struct ReplayRun {
+    machine: Machine,
+    level: Level,
+    auto: bool,
+    until: Option<Timestamp>,
+}
+
+impl ReplayRun {
+    fn new(header: &Header) -> Result<Self, String> {
+        let machine = Machine::new(header).map_err(|error| error.to_string())?;
+        let until = header.until_ms.map(timestamp).transpose()?;
+        Ok(ReplayRun { machine, level: header.level, auto: header.auto, until })
+    }
+
+    /// Runs a line behind the header. Returns whether it is an action.
+    fn feed(&mut self, line: &str, out: &mut String) -> Result<bool, String> {
+        match parse(line, self.level, self.machine.latest_conn())? {
+            Parsed::Action => Ok(true),
+            Parsed::Input { at, input } => {
+                self.pass_time(at, out);
+                self.handle(at, input, out);
+                Ok(false)
+            }
+        }
+    }
+
+    /// With `auto`, fires the timer each time that it is due before `until`.
+    fn pass_time(&mut self, until: Timestamp, out: &mut String) {
+        while self.auto
+            && let Some(due) = self.machine.deadline().filter(|due| *due < until)
+        {
+            self.handle(due, TraceInput::Plain(Input::TimerFired), out);
+        }
+    }
+
+    fn handle(&mut self, at: Timestamp, input: TraceInput, out: &mut String) {
+        let mut flushed = self.machine.handle(at, input, out);
+        while self.auto
+            && let Some(report) = flushed
+        {
+            flushed = self.machine.handle(at, report, out);
+        }
+    }
+}
