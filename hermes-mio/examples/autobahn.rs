@@ -1,6 +1,6 @@
 //! The client under test for the [Autobahn test suite](https://github.com/crossbario/autobahn-testsuite):
-//! asks its fuzzing server for each case, and echoes every message, through the same [`Client`] as
-//! everybody's. `.ci/autobahn` runs the suite.
+//! asks its fuzzing server for each case, and echoes every message through a [`Client`].
+//! `python3 .ci/autobahn.py` runs the suite.
 //!
 //! ```console
 //! $ cargo run --release -p hermes-mio --example autobahn -- ws://127.0.0.1:9001 Hermes
@@ -34,13 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     converse(format!("{server}/updateReports?agent={agent}"), |_, _| Ok(()))
 }
 
-/// Makes one connection, and goes on until it ends.
+/// Makes one connection, and runs it until it ends.
 fn converse(
     url: String,
     mut on_message: impl FnMut(&mut Client, Outgoing) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let config = Config {
-        // What the server does on purpose is no reason to connect again.
+        // The server ends each case's connection on purpose.
         max_attempts: Some(0),
         deflate: cfg!(feature = "deflate"),
         deflate_min_bytes: 0,
@@ -66,7 +66,7 @@ fn converse(
     Ok(())
 }
 
-/// A message as it arrived. To Hermes the suite's are malformed, or else JSON without a type.
+/// A message as it arrived. Hermes takes the suite's messages for malformed or unhandled ones.
 fn message(event: Event) -> Option<Outgoing> {
     Some(match event {
         Event::Malformed { frame: Frame::Text(text), .. } => Outgoing::text(text),

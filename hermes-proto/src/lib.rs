@@ -177,8 +177,8 @@
 //! | (the socket is readable) | reads | [`Received`](Input::Received) |
 //! | (end of stream, error) | drops the socket | [`Closed`](Input::Closed) with [`CloseReason::Lost`] |
 //!
-//! `tests/examples/` in the repository has three of them, of a page each: in tokio, on a thread that
-//! blocks, and for a [`Client`] on tokio-tungstenite.
+//! The crate's `examples/` are three adapters, of a page each: in tokio, on a thread that blocks, and
+//! for a [`Client`] on tokio-tungstenite.
 //!
 //! Nice to have: [`NetworkChanged`](Input::NetworkChanged) where the system tells, and a clock that
 //! goes on while it sleeps. A host that has thousands of clients lets their attempts wait for their

@@ -94,8 +94,8 @@ pub(crate) type OnThread = thread_example::Hermes;
 impl Host for OnThread {
     fn start(config: Config) -> Self {
         let endpoint = Endpoint::new(config, start()).unwrap();
-        let (epoch, link) = (Instant::now(), thread_example::Link::Down);
-        thread_example::Hermes { endpoint, actions: Actions::new(), epoch, link }
+        let (epoch, transport) = (Instant::now(), thread_example::Transport::Down);
+        thread_example::Hermes { endpoint, actions: Actions::new(), epoch, transport }
     }
 
     fn connect(&mut self) {
@@ -151,8 +151,8 @@ impl<S: Stream> Host for OnTokio<S> {
     fn start(config: Config) -> Self {
         let endpoint = Endpoint::new(config, start()).unwrap();
         let (actions, epoch) = (Actions::new(), tokio::time::Instant::now());
-        let link = tokio_example::Link::Down;
-        let hermes = tokio_example::Hermes { endpoint, actions, epoch, dial: S::dial, link };
+        let transport = tokio_example::Transport::Down;
+        let hermes = tokio_example::Hermes { endpoint, actions, epoch, dial: S::dial, transport };
         OnTokio { runtime: runtime(), hermes }
     }
 

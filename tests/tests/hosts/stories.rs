@@ -1,5 +1,7 @@
 //! What happens to a client in anybody's loop.
 
+use std::io::Read;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use hermes_mio::gateway::{Gateway, GatewayOptions, Misbehaviour, Target};
@@ -35,6 +37,7 @@ on_all! {
     a_slow_application_slows_its_gateway_down,
     a_slow_gateway_slows_its_application_down,
     there_is_one_connection_whatever_the_application_wants,
+    a_gateway_that_wants_tls_is_not_spoken_to_in_the_clear,
 }
 
 fn gateway(options: GatewayOptions) -> Gateway {
@@ -206,4 +209,24 @@ fn there_is_one_connection_whatever_the_application_wants<H: Host>() {
     host.run_until(|| gateway.report().messages == 1 && gateway.report().open == 1);
     let report = gateway.report();
     assert_eq!((report.joined, report.messages), (1, 1), "{report:?}");
+}
+
+fn a_gateway_that_wants_tls_is_not_spoken_to_in_the_clear<H: Host>() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("wss://{}/", listener.local_addr().unwrap());
+    let mut host = H::start(Config { max_attempts: Some(0), ..Config::new(url) });
+    host.connect();
+    let reason = host.until(|event| match event {
+        Event::Disconnected { reason, .. } => Some(reason.to_string()),
+        _ => None,
+    });
+    assert!(reason.contains("TLS"), "{reason}");
+    // A host may connect before it refuses, but says nothing.
+    if let Ok((mut stream, _)) = listener.accept() {
+        stream.set_nonblocking(false).unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).unwrap();
+        assert!(said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    }
 }

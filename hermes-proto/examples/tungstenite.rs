@@ -1,5 +1,10 @@
-//! Hermes on a WebSocket that somebody else wrote: a [`Client`] on tokio-tungstenite.
-//! `cargo run -p hermes-tests --example tungstenite -- ws://127.0.0.1:8080/` shows what happens.
+//! An adapter for a host with a WebSocket of its own: a [`Client`] on tokio-tungstenite.
+//!
+//! ```console
+//! $ cargo run -p hermes-proto --example tungstenite -- ws://127.0.0.1:8080/
+//! ```
+//!
+//! It prints each event. `wss://` is refused: for TLS, enable one of tokio-tungstenite's TLS features.
 
 use std::{env, error, future::pending, time::Duration, time::SystemTime};
 
@@ -9,10 +14,11 @@ use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, channel, unbounded_
 use tokio::{select, time::Instant, time::sleep};
 use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::ClientRequestBuilder as Request;
-use tokio_tungstenite::tungstenite::{Error, Message, protocol::CloseFrame};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// Runs a client for as long as it is not given up. All queues are bounded, that of what goes out by
-/// the client: a slow application slows its gateway down, and a slow gateway the application.
+/// Runs a client until the future is dropped. Every queue is bounded, the outgoing one by the client
+/// itself: a slow application slows its gateway down, and a slow gateway slows the application.
 pub(crate) async fn run(mut client: Client, mut commands: Receiver<Input>, events: Sender<Event>) {
     let (epoch, mut actions) = (Instant::now(), Actions::new());
     let ((inputs, mut received), mut out) = (channel(16), unbounded_channel().0);
@@ -25,9 +31,13 @@ pub(crate) async fn run(mut client: Client, mut commands: Receiver<Input>, event
                     for (name, value) in client.headers() {
                         request = request.with_header(name, value);
                     }
+                    // Sizes are the WebSocket's to check, and so are Pongs.
+                    let limits = WebSocketConfig::default()
+                        .max_message_size(Some(client.config().max_message_bytes))
+                        .max_frame_size(Some(client.config().max_frame_bytes));
                     let messages;
                     (out, messages) = unbounded_channel();
-                    tokio::spawn(connection(conn, request, messages, inputs.clone()));
+                    tokio::spawn(connection(conn, request, limits, messages, inputs.clone()));
                 }
                 Action::Send { seq, payload, .. } => {
                     let message = match payload {
@@ -43,16 +53,16 @@ pub(crate) async fn run(mut client: Client, mut commands: Receiver<Input>, event
                     drop(out.send((0, Message::Close(Some(frame)))));
                 }
                 Action::Close { code: None, .. } => out = unbounded_channel().0,
-                Action::ArmTimer(_) => {}       // It is asked for below.
-                Action::PersistSession(_) => {} // For another run: this one knows it.
-                _ => {}                         // `AskCredentials`, which is not configured.
+                Action::ArmTimer(_) => {}       // Read in each turn below.
+                Action::PersistSession(_) => {} // A file could keep it for the next run.
+                _ => {}                         // `AskCredentials`: off by default.
             }
         }
         let now = || Timestamp::ZERO + epoch.elapsed();
-        // A timer that is early does no harm, so there is always one.
+        // A timer that fires early does no harm, so one is always set.
         let wait = client.deadline().map_or(Duration::MAX, |due| due - now());
         let input = select! {
-            biased; // What was received may be what the others are about to miss.
+            biased; // Received frames count before a deadline that has passed.
             Some(input) = received.recv() => input,
             Some(command) = commands.recv(), if client.has_room(64 << 10) => command,
             () = sleep(wait) => Input::TimerFired,
@@ -63,11 +73,18 @@ pub(crate) async fn run(mut client: Client, mut commands: Receiver<Input>, event
 
 type Out = UnboundedReceiver<(u64, Message)>;
 
-/// A connection, until nobody is there to send `out` any more. What it tells then changes nothing.
-async fn connection(conn: ConnId, request: Request, mut out: Out, inputs: Sender<Input>) {
-    let tell = async |input| drop(inputs.send(input).await);
-    let closed = async |reason| tell(Input::Closed { conn, reason }).await;
-    let (mut sink, mut stream) = match connect_async_with_config(request, None, true).await {
+/// Runs one connection until it ends or `run` drops the sending side of `out`. The client ignores
+/// inputs from a connection that it has left.
+async fn connection(
+    conn: ConnId,
+    request: Request,
+    limits: WebSocketConfig,
+    mut out: Out,
+    inputs: Sender<Input>,
+) {
+    let report = async |input| drop(inputs.send(input).await);
+    let closed = async |reason| report(Input::Closed { conn, reason }).await;
+    let (mut sink, mut stream) = match connect_async_with_config(request, Some(limits), true).await {
         Ok((socket, _)) => socket.split(),
         Err(Error::Http(answer)) => {
             let asked = answer.headers().get("Retry-After").map(|it| it.to_str().map(str::parse));
@@ -77,11 +94,11 @@ async fn connection(conn: ConnId, request: Request, mut out: Out, inputs: Sender
         }
         Err(error) => return closed(CloseReason::Connect { text: error.to_string().into() }).await,
     };
-    tell(Input::Opened { conn }).await;
+    report(Input::Opened { conn }).await;
     let send = async {
         while let Some((up_to, message)) = out.recv().await {
-            let Ok(()) = sink.send(message).await else { return pending().await }; // Reading tells.
-            tell(Input::Flushed { conn, up_to }).await;
+            let Ok(()) = sink.send(message).await else { return pending().await }; // The read ends, too.
+            report(Input::Flushed { conn, up_to }).await;
         }
     };
     let receive = async {
@@ -95,9 +112,9 @@ async fn connection(conn: ConnId, request: Request, mut out: Out, inputs: Sender
                     reason = CloseReason::Peer { code: code.into(), text: text.as_str().into() };
                     continue;
                 }
-                _ => continue, // Who answers a Ping may keep it.
+                _ => continue, // A Ping: tungstenite has answered it.
             };
-            tell(Input::Received { conn, payload }).await;
+            report(Input::Received { conn, payload }).await;
         }
         closed(reason).await;
     };
@@ -106,12 +123,15 @@ async fn connection(conn: ConnId, request: Request, mut out: Out, inputs: Sender
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn error::Error>> {
-    let url = env::args().nth(1).unwrap_or("ws://127.0.0.1:8080/".into());
+    let url = Url::parse(&env::args().nth(1).unwrap_or("ws://127.0.0.1:8080/".into()))?;
+    if url.is_secure() {
+        return Err("wss:// needs TLS, which this example does not have: use a ws:// URL".into());
+    }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     let start = Start::new(seed, SystemTime::UNIX_EPOCH.elapsed()?.as_millis() as u64);
     let ((commands, orders), (happened, mut events)) = (channel(16), channel(16));
-    tokio::spawn(run(Client::new(Config::new(url), start)?, orders, happened));
+    tokio::spawn(run(Client::new(Config::new(url.as_str()), start)?, orders, happened));
     commands.send(Input::Connect).await?;
     loop {
         println!("{:?}", events.recv().await);
