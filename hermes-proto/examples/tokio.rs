@@ -52,7 +52,9 @@ impl<S: AsyncRead + AsyncWrite> Hermes<S> {
             while let Some(action) = self.actions.pop_front() {
                 match action {
                     Action::Emit(event) => return event,
-                    Action::Open { url, .. } => self.transport = Transport::Dialing((self.dial)(url)),
+                    Action::Open { url, .. } => {
+                        self.transport = Transport::Dialing((self.dial)(url))
+                    }
                     Action::Close { .. } => self.transport = Transport::Down,
                     Action::Send { .. } | Action::ArmTimer(_) => {} // Read in each turn below.
                     Action::PersistSession(_) => {} // A file could keep it for the next run.

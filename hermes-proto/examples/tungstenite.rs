@@ -84,7 +84,8 @@ async fn connection(
 ) {
     let report = async |input| drop(inputs.send(input).await);
     let closed = async |reason| report(Input::Closed { conn, reason }).await;
-    let (mut sink, mut stream) = match connect_async_with_config(request, Some(limits), true).await {
+    let (mut sink, mut stream) = match connect_async_with_config(request, Some(limits), true).await
+    {
         Ok((socket, _)) => socket.split(),
         Err(Error::Http(answer)) => {
             let asked = answer.headers().get("Retry-After").map(|it| it.to_str().map(str::parse));
