@@ -448,7 +448,7 @@ impl Member {
                         self.connection = Connection::Connecting { conn, connecting, ready: true };
                     }
                     Err(error) => {
-                        let whose = route.whose();
+                        let whose = route.hop_prefix();
                         let text = format!("{whose}{}: {error}", found.host.name).into();
                         self.closed(shared, conn, CloseReason::Resolve { text });
                     }
@@ -770,6 +770,7 @@ impl Member {
         let conn = *conn;
         match connecting.poll(shared.now, &shared.registration(self.id), &mut self.watch) {
             Progress::Waiting => {}
+            Progress::Yielded => *ready = true,
             Progress::Up(transport) => {
                 self.connection = Connection::Up(OpenTransport::new(conn, transport));
                 self.step(shared, Input::Opened { conn });

@@ -194,7 +194,7 @@ impl Options {
     /// [heartbeat](Config::heartbeat_interval) asks the gateway itself.
     #[must_use]
     pub fn keepalive(mut self, after: Duration) -> Self {
-        self.connector_mut().sockets.keepalive = Some(after);
+        self.connector_mut().socket_options.keepalive = Some(after);
         self
     }
 
@@ -202,7 +202,7 @@ impl Options {
     /// have bounds. At least 1. Default: the system's, which on many grows as need be.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.connector_mut().sockets.send_buffer = Some(bytes);
+        self.connector_mut().socket_options.send_buffer = Some(bytes);
         self
     }
 
@@ -210,7 +210,7 @@ impl Options {
     /// [`send_buffer`](Self::send_buffer).
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.connector_mut().sockets.receive_buffer = Some(bytes);
+        self.connector_mut().socket_options.receive_buffer = Some(bytes);
         self
     }
 
@@ -218,7 +218,7 @@ impl Options {
     /// reached. Default: the system chooses.
     #[must_use]
     pub fn bind(mut self, address: IpAddr) -> Self {
-        self.connector_mut().sockets.bind = Some(address);
+        self.connector_mut().socket_options.bind = Some(address);
         self
     }
 

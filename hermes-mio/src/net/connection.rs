@@ -1,4 +1,4 @@
-//! What there is of a live connection, from the attempt for it to its end.
+//! A member's live connection, from the request for it to its end.
 
 use hermes_proto::reason::Stage;
 use hermes_proto::{CloseReason, ConnId, Text, Timestamp};
@@ -8,10 +8,10 @@ use crate::net::connector::Route;
 use crate::net::handshake::Connecting;
 use crate::net::transport::{Registration, Transport};
 
-/// What there is of the endpoint's live connection.
+/// How far the endpoint's live connection is.
 pub(crate) enum Connection {
     Down,
-    /// It waits for its turn.
+    /// It waits for its turn among those that connect.
     Queued(PendingAttempt),
     Resolving {
         conn: ConnId,
@@ -26,32 +26,32 @@ pub(crate) enum Connection {
     Up(OpenTransport),
 }
 
-/// What an attempt is to begin with: the endpoint knows the rest.
+/// The first step of an attempt. Everything else about it is in the endpoint.
 #[derive(Clone, Copy)]
 pub(crate) struct PendingAttempt {
     pub(crate) conn: ConnId,
-    /// Credentials; else it is the connection.
+    /// The first step is to fetch credentials; otherwise it is to connect.
     pub(crate) credentials: bool,
 }
 
-/// A transport that is up. Readiness is edge-triggered: a flag stays up until the transport says
+/// A transport that is up. Readiness is edge-triggered: a flag stays set until the transport says
 /// `WouldBlock`.
 pub(crate) struct OpenTransport {
     pub(crate) conn: ConnId,
     pub(crate) transport: Transport,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// The peer's end may be behind what there is to read, and is not announced again.
+    /// The peer's end may be behind the bytes that wait to be read, and is not announced again.
     pub(crate) peer_may_have_closed: bool,
-    /// The bytes that the operating system has taken.
+    /// Bytes that the operating system has taken.
     pub(crate) written: u64,
-    /// Why writing has failed. Then what the peer said before is still read: its Close frame knows
-    /// better why this ended.
+    /// The error that ended writing. The peer's last bytes are still read: its Close frame tells
+    /// better why the connection ended.
     pub(crate) broken: Option<Box<Text>>,
 }
 
 impl OpenTransport {
-    /// Whatever happened on the socket before was told to the dial; so there may be anything.
+    /// Assumes readiness of every kind: events before this moment went to the dial.
     pub(crate) fn new(conn: ConnId, transport: Transport) -> Self {
         OpenTransport {
             conn,
@@ -79,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// When there is something to do even if nothing happens.
+    /// When there is work even if no socket is ready.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self {
             Connection::Connecting { connecting, .. } => connecting.deadline(),
@@ -87,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// Why there is no connection, where one was to be and time ran out.
+    /// The reason to give when the attempt runs out of time. `None` if none is being made.
     pub(crate) fn timed_out(&self) -> Option<CloseReason> {
         match self {
             Connection::Resolving { .. } => Some(CloseReason::Timeout { stage: Stage::Resolve }),
@@ -96,13 +96,13 @@ impl Connection {
         }
     }
 
-    /// What is done for a connection that is not there yet, for people.
+    /// The attempt's current step, for people.
     pub(crate) fn describe(&self) -> Option<String> {
         match self {
             Connection::Queued(_) => {
                 Some("it waits for its turn, as others are connecting".to_owned())
             }
-            Connection::Resolving { route, .. } => Some(format!("looking up {}", route.hop())),
+            Connection::Resolving { route, .. } => Some(format!("looking up {}", route.hop_name())),
             Connection::Connecting { connecting, .. } => Some(connecting.describe()),
             Connection::Down | Connection::Up(_) => None,
         }
@@ -122,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// Whether or not there was an event.
+    /// Has the next turn look at the socket, whether or not there was an event.
     pub(crate) fn assume_ready(&mut self) {
         match self {
             Connection::Down | Connection::Queued(_) | Connection::Resolving { .. } => {}

@@ -1,4 +1,4 @@
-//! The way to a gateway: what is set about it, and what it is for a URL.
+//! The way to a gateway: its settings, and the route that they give for a URL.
 
 use std::net::SocketAddr;
 #[cfg(unix)]
@@ -16,15 +16,15 @@ use crate::net::proxy::{Kind, Proxy, Server, Tunnel};
 use crate::net::resolve::{Host, Resolver};
 use crate::net::socket_options::SocketOptions;
 
-/// How connections are made.
+/// The settings of connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     pub(crate) resolver: Resolver,
-    pub(crate) sockets: SocketOptions,
-    /// In place of wherever the URL leads.
+    pub(crate) socket_options: SocketOptions,
+    /// Takes the place of the URL's host.
     #[cfg(unix)]
     pub(crate) unix_socket: Option<PathBuf>,
-    /// Between the begins of two attempts at a name's addresses.
+    /// From the start of one attempt at a name's addresses to the start of the next.
     pub(crate) attempt_delay: Duration,
     pub(crate) proxy: Proxy,
     #[cfg(feature = "tls")]
@@ -36,37 +36,37 @@ pub(crate) struct Connector {
 pub(crate) struct Route {
     pub(crate) hop: Hop,
     pub(crate) is_proxied: bool,
-    /// What is put onto the connection, in order.
+    /// Layers to be put onto the connection, in order.
     pub(crate) layers: Vec<Layer>,
 }
 
-/// Where a socket goes.
+/// The other end of a socket.
 #[derive(Clone, Debug)]
 pub(crate) enum Hop {
-    /// To the gateway, or to a proxy.
+    /// The gateway, or a proxy.
     Host(Host),
     #[cfg(unix)]
     Unix(PathBuf),
 }
 
 impl Connector {
-    /// The defaults, of which there is one copy for all clients.
+    /// The defaults: one copy for all clients.
     pub(crate) fn shared() -> Arc<Self> {
         static DEFAULT: LazyLock<Arc<Connector>> = LazyLock::new(Arc::default);
         Arc::clone(&DEFAULT)
     }
 
-    /// What is wrong with the settings is told when the client is made, rather than at each attempt.
+    /// Finds invalid settings when a client is made, rather than at each attempt.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
         // RFC 8305 §8: never less than 10 ms.
         if self.attempt_delay < Duration::from_millis(10) {
             let problem = "must be at least 10 ms".to_owned();
             return Err(ConfigError { field: "attempt_delay", problem }.into());
         }
-        self.sockets.check()?;
+        self.socket_options.check()?;
         #[cfg(feature = "tls")]
         for url in std::iter::once(&config.url).chain(&config.fallback_urls) {
-            // Whether they are URLs was checked.
+            // Invalid URLs were refused before.
             let Ok(url) = Url::parse(url) else { continue };
             let is_https = |server: &Server| server.kind == Kind::Https;
             if url.is_secure() || self.proxy_for(&url).is_some_and(is_https) {
@@ -106,10 +106,10 @@ impl Connector {
         self.proxy.server_for(url)
     }
 
-    /// Begins to connect to the first hop, which has these addresses.
+    /// Starts to connect to the first hop, which has these addresses.
     pub(crate) fn dial(&self, addresses: Vec<SocketAddr>, route: Route) -> Connecting {
-        let race = HappyEyeballs::new(addresses, self.attempt_delay);
-        let dial = Dial::new(route.whose(), race, self.sockets.clone());
+        let addresses = HappyEyeballs::new(addresses, self.attempt_delay);
+        let dial = Dial::new(route.hop_prefix(), addresses, self.socket_options.clone());
         Connecting::new(dial, route.layers)
     }
 
@@ -135,16 +135,16 @@ impl Route {
     }
 
     /// The first hop, for people.
-    pub(crate) fn hop(&self) -> String {
+    pub(crate) fn hop_name(&self) -> String {
         match &self.hop {
-            Hop::Host(host) => format!("{}{}", self.whose(), host.name),
+            Hop::Host(host) => format!("{}{}", self.hop_prefix(), host.name),
             #[cfg(unix)]
             Hop::Unix(path) => path.display().to_string(),
         }
     }
 
-    /// Before what went wrong on the way to the hop, for people.
-    pub(crate) fn whose(&self) -> &'static str {
+    /// Prefix of a text about the way to the first hop.
+    pub(crate) fn hop_prefix(&self) -> &'static str {
         if self.is_proxied { "the proxy " } else { "" }
     }
 }
@@ -153,7 +153,7 @@ impl Default for Connector {
     fn default() -> Self {
         Connector {
             resolver: Resolver::default(),
-            sockets: SocketOptions::default(),
+            socket_options: SocketOptions::default(),
             #[cfg(unix)]
             unix_socket: None,
             // RFC 8305 §8.

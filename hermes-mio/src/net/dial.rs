@@ -10,13 +10,13 @@ use crate::net::happy_eyeballs::HappyEyeballs;
 use crate::net::socket_options::SocketOptions;
 use crate::net::transport::{Registration, Transport};
 
-/// A connection to whichever of several addresses is first.
+/// Attempts at several addresses, of which the first to connect is kept.
 #[derive(Debug)]
 pub(crate) struct Dial {
-    /// Before the addresses, for people.
-    to: &'static str,
-    race: HappyEyeballs,
-    sockets: SocketOptions,
+    /// Prefix of the addresses in texts: "the proxy ", or nothing.
+    prefix: &'static str,
+    addresses: HappyEyeballs,
+    socket_options: SocketOptions,
     attempts: Vec<Attempt>,
 }
 
@@ -26,7 +26,7 @@ struct Attempt {
     socket: TcpStream,
 }
 
-/// How a [`Dial`] stands.
+/// The result of a turn.
 #[derive(Debug)]
 pub(crate) enum Dialed {
     Waiting,
@@ -35,16 +35,20 @@ pub(crate) enum Dialed {
 }
 
 impl Dial {
-    pub(crate) fn new(to: &'static str, race: HappyEyeballs, sockets: SocketOptions) -> Self {
-        Dial { to, race, sockets, attempts: Vec::new() }
+    pub(crate) fn new(
+        prefix: &'static str,
+        addresses: HappyEyeballs,
+        socket_options: SocketOptions,
+    ) -> Self {
+        Dial { prefix, addresses, socket_options, attempts: Vec::new() }
     }
 
-    /// When [`poll`](Self::poll) is to be called even if no socket says anything.
+    /// When [`poll`](Self::poll) is to be called even if no socket is ready.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.race.deadline()
+        self.addresses.deadline()
     }
 
-    /// Looks at the sockets, and opens those whose time has come.
+    /// Looks at the open sockets, and opens those that are due.
     pub(crate) fn poll(&mut self, now: Timestamp, registration: &Registration<'_>) -> Dialed {
         let mut index = 0;
         while let Some(attempt) = self.attempts.get(index) {
@@ -62,26 +66,26 @@ impl Dial {
                 }
             }
         }
-        while let Some(address) = self.race.begin(now) {
+        while let Some(address) = self.addresses.next_due(now) {
             tracing::debug!(%address, "connecting");
             match self.connect(address, registration) {
                 Ok(socket) => self.attempts.push(Attempt { address, socket }),
                 Err(error) => self.failed(now, address, &error),
             }
         }
-        if self.race.is_lost() { Dialed::Failed(self.failure()) } else { Dialed::Waiting }
+        if self.addresses.has_failed() { Dialed::Failed(self.failure()) } else { Dialed::Waiting }
     }
 
-    /// What became of each address up to now.
+    /// The fate of each address, as a reason.
     pub(crate) fn failure(&self) -> CloseReason {
-        CloseReason::Connect { text: format!("{}{}", self.to, self.race).into() }
+        CloseReason::Connect { text: format!("{}{}", self.prefix, self.addresses).into() }
     }
 
-    /// What is done now, for people.
+    /// The current step, for people.
     pub(crate) fn describe(&self) -> String {
         let to: Vec<String> =
             self.attempts.iter().map(|attempt| attempt.address.to_string()).collect();
-        format!("connecting to {}{}", self.to, to.join(", "))
+        format!("connecting to {}{}", self.prefix, to.join(", "))
     }
 
     /// Stops trying.
@@ -94,7 +98,7 @@ impl Dial {
         address: SocketAddr,
         registration: &Registration<'_>,
     ) -> io::Result<TcpStream> {
-        let mut socket = self.sockets.connect(address)?;
+        let mut socket = self.socket_options.connect(address)?;
         registration.add(&mut socket)?;
         Ok(socket)
     }
@@ -107,12 +111,12 @@ impl Dial {
 
     fn failed(&mut self, now: Timestamp, address: SocketAddr, error: &io::Error) {
         tracing::debug!(%address, %error, "no connection");
-        self.race.failed(now, address, error);
+        self.addresses.failed(now, address, error);
     }
 }
 
 impl Attempt {
-    /// Whether the connection is made. A socket that is not connected yet has no error and no peer.
+    /// Whether the connection is made. Until then a socket has no error and no peer.
     fn is_up(&self) -> io::Result<bool> {
         if let Some(error) = self.socket.take_error()? {
             return Err(error);

@@ -1,4 +1,5 @@
-//! A connection in the making: from addresses to a byte stream that carries a WebSocket.
+//! A connection in the making: from addresses, through a proxy and TLS, to a byte stream that can
+//! carry a WebSocket.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::mem;
@@ -9,6 +10,8 @@ use hermes_proto::{CloseReason, Timestamp};
 
 use crate::net::dial::{Dial, Dialed};
 use crate::net::proxy::Tunnel;
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsStream;
 use crate::net::transport::{Registration, Transport, ended_by};
 use crate::timings::{self, Stopwatch};
 
@@ -16,11 +19,11 @@ use crate::timings::{self, Stopwatch};
 #[derive(Debug)]
 pub(crate) struct Connecting {
     step: Step,
-    /// What is to be put onto the connection, in order.
+    /// Layers still to be put onto the connection, in order.
     layers: vec::IntoIter<Layer>,
 }
 
-/// What is done now.
+/// The current step.
 #[derive(Debug)]
 enum Step {
     Dial(Dial),
@@ -28,12 +31,12 @@ enum Step {
     Connected(Transport),
     Tunnel(Transport, Tunnel),
     #[cfg(feature = "tls")]
-    Tls(Box<crate::net::tls::TlsStream>, TlsPeer),
+    Tls(Box<TlsStream>, TlsPeer),
     /// It is over, one way or another.
     Over,
 }
 
-/// What is put onto a connection.
+/// A layer to be put onto a connection.
 #[derive(Debug)]
 pub(crate) enum Layer {
     /// A way through a proxy.
@@ -42,33 +45,49 @@ pub(crate) enum Layer {
     Tls { config: std::sync::Arc<rustls::ClientConfig>, host: String, peer: TlsPeer },
 }
 
-/// Who is on the other side.
+/// The other end of a TLS session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TlsPeer {
     Proxy,
     Gateway,
 }
 
-/// How a connection in the making stands.
+/// The result of a turn.
 #[derive(Debug)]
 pub(crate) enum Progress {
+    /// Nothing more happens before a socket is ready or the deadline passes.
     Waiting,
+    /// This turn's share is used up. The next turn goes on without a new event.
+    Yielded,
     Up(Transport),
     Failed(CloseReason),
 }
+
+/// The result of a turn of one layer's handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Done,
+    Waiting,
+    /// As [`Progress::Yielded`].
+    Yielded,
+}
+
+/// Reads of one handshake in one turn, so that a peer that never stops talking does not hold up the
+/// rest of the loop. Each is of a few KiB at most.
+pub(crate) const READS_PER_TURN: usize = 16;
 
 impl Connecting {
     pub(crate) fn new(dial: Dial, layers: Vec<Layer>) -> Self {
         Connecting { step: Step::Dial(dial), layers: layers.into_iter() }
     }
 
-    /// One that has its connection already.
+    /// A connection whose socket is connected already.
     #[cfg(unix)]
     pub(crate) fn over(transport: Transport, layers: Vec<Layer>) -> Self {
         Connecting { step: Step::Connected(transport), layers: layers.into_iter() }
     }
 
-    /// When [`poll`](Self::poll) is to be called even if no socket says anything.
+    /// When [`poll`](Self::poll) is to be called even if no socket is ready.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.step {
             Step::Dial(dial) => dial.deadline(),
@@ -76,7 +95,7 @@ impl Connecting {
         }
     }
 
-    /// Does what can be done.
+    /// Does what can be done without waiting.
     pub(crate) fn poll(
         &mut self,
         now: Timestamp,
@@ -84,90 +103,123 @@ impl Connecting {
         watch: &mut Stopwatch,
     ) -> Progress {
         loop {
-            let transport = match mem::replace(&mut self.step, Step::Over) {
-                Step::Dial(mut dial) => match dial.poll(now, registration) {
-                    Dialed::Up(transport) => {
-                        watch.done(timings::Step::Connect, now);
-                        transport
-                    }
-                    Dialed::Waiting => {
-                        self.step = Step::Dial(dial);
-                        return Progress::Waiting;
-                    }
-                    Dialed::Failed(reason) => return Progress::Failed(reason),
-                },
-                #[cfg(unix)]
-                Step::Connected(transport) => {
-                    watch.done(timings::Step::Connect, now);
-                    transport
-                }
-                Step::Tunnel(mut transport, mut tunnel) => {
-                    match drive_tunnel(&mut transport, &mut tunnel) {
-                        Ok(true) => {
-                            watch.done(timings::Step::Proxy, now);
-                            transport
-                        }
-                        Ok(false) => {
-                            self.step = Step::Tunnel(transport, tunnel);
-                            return Progress::Waiting;
-                        }
-                        Err(reason) => {
-                            transport.close(registration);
+            match self.run_step(now, registration, watch) {
+                Err(stopped) => return stopped,
+                Ok(transport) => match self.layers.next() {
+                    None => return Progress::Up(transport),
+                    Some(layer) => {
+                        if let Err(reason) = self.put_on(layer, transport, registration) {
                             return Progress::Failed(reason);
                         }
                     }
-                }
-                #[cfg(feature = "tls")]
-                Step::Tls(mut stream, peer) => match stream.handshake() {
-                    Ok(true) => {
-                        // TlsPeer a proxy it is a part of what that takes.
-                        if peer == TlsPeer::Gateway {
-                            watch.done(timings::Step::Tls, now);
-                        }
-                        Transport::Tls(stream)
-                    }
-                    Ok(false) => {
-                        self.step = Step::Tls(stream, peer);
-                        return Progress::Waiting;
-                    }
-                    Err(reason) => {
-                        stream.close(registration);
-                        return Progress::Failed(reason);
-                    }
                 },
-                Step::Over => return Progress::Failed(CloseReason::lost()),
-            };
-            match self.layers.next() {
-                None => return Progress::Up(transport),
-                Some(Layer::Tunnel(tunnel)) => self.step = Step::Tunnel(transport, tunnel),
-                #[cfg(feature = "tls")]
-                Some(Layer::Tls { config, host, peer }) => {
-                    match crate::net::tls::TlsStream::new(&config, &host, transport) {
-                        Ok(stream) => self.step = Step::Tls(Box::new(stream), peer),
-                        Err((transport, reason)) => {
-                            transport.close(registration);
-                            return Progress::Failed(reason);
-                        }
-                    }
-                }
             }
         }
     }
 
-    /// Why there is no connection, where time ran out.
-    pub(crate) fn timed_out(&self) -> CloseReason {
-        match &self.step {
-            Step::Dial(dial) => dial.failure(),
-            Step::Tunnel(..) => CloseReason::Timeout { stage: Stage::Proxy },
+    /// Goes on with the current step. Returns its transport once it is done, and the step then is
+    /// [`Step::Over`].
+    fn run_step(
+        &mut self,
+        now: Timestamp,
+        registration: &Registration<'_>,
+        watch: &mut Stopwatch,
+    ) -> Result<Transport, Progress> {
+        match mem::replace(&mut self.step, Step::Over) {
+            Step::Dial(mut dial) => match dial.poll(now, registration) {
+                Dialed::Up(transport) => {
+                    watch.done(timings::Step::Connect, now);
+                    Ok(transport)
+                }
+                Dialed::Waiting => self.suspend(Step::Dial(dial), Turn::Waiting),
+                Dialed::Failed(reason) => Err(Progress::Failed(reason)),
+            },
+            #[cfg(unix)]
+            Step::Connected(transport) => {
+                watch.done(timings::Step::Connect, now);
+                Ok(transport)
+            }
+            Step::Tunnel(mut transport, mut tunnel) => {
+                match drive_tunnel(&mut transport, &mut tunnel) {
+                    Ok(Turn::Done) => {
+                        watch.done(timings::Step::Proxy, now);
+                        Ok(transport)
+                    }
+                    Ok(turn) => self.suspend(Step::Tunnel(transport, tunnel), turn),
+                    Err(reason) => {
+                        transport.close(registration);
+                        Err(Progress::Failed(reason))
+                    }
+                }
+            }
             #[cfg(feature = "tls")]
-            Step::Tls(_, TlsPeer::Proxy) => CloseReason::Timeout { stage: Stage::Proxy },
-            #[cfg(feature = "tls")]
-            Step::Tls(..) => CloseReason::Timeout { stage: Stage::Tls },
-            _ => CloseReason::Timeout { stage: Stage::Connect },
+            Step::Tls(mut stream, peer) => match stream.handshake() {
+                Ok(Turn::Done) => {
+                    // TLS with a proxy is a part of the proxy's time.
+                    if peer == TlsPeer::Gateway {
+                        watch.done(timings::Step::Tls, now);
+                    }
+                    Ok(Transport::Tls(stream))
+                }
+                Ok(turn) => self.suspend(Step::Tls(stream, peer), turn),
+                Err(reason) => {
+                    stream.close(registration);
+                    Err(Progress::Failed(reason))
+                }
+            },
+            Step::Over => Err(Progress::Failed(CloseReason::lost())),
         }
     }
 
-    /// What is done now, for people.
+    /// Keeps a step that is not done for the next turn.
+    fn suspend(&mut self, step: Step, turn: Turn) -> Result<Transport, Progress> {
+        self.step = step;
+        Err(if turn == Turn::Yielded { Progress::Yielded } else { Progress::Waiting })
+    }
+
+    fn put_on(
+        &mut self,
+        layer: Layer,
+        transport: Transport,
+        registration: &Registration<'_>,
+    ) -> Result<(), CloseReason> {
+        #[cfg(not(feature = "tls"))]
+        let _ = registration;
+        self.step = match layer {
+            Layer::Tunnel(tunnel) => Step::Tunnel(transport, tunnel),
+            #[cfg(feature = "tls")]
+            Layer::Tls { config, host, peer } => match TlsStream::new(&config, &host, transport) {
+                Ok(stream) => Step::Tls(Box::new(stream), peer),
+                Err((transport, reason)) => {
+                    transport.close(registration);
+                    return Err(reason);
+                }
+            },
+        };
+        Ok(())
+    }
+
+    /// The current step, as the protocol names it.
+    pub(crate) fn stage(&self) -> Stage {
+        match &self.step {
+            Step::Tunnel(..) => Stage::Proxy,
+            #[cfg(feature = "tls")]
+            Step::Tls(_, TlsPeer::Proxy) => Stage::Proxy,
+            #[cfg(feature = "tls")]
+            Step::Tls(_, TlsPeer::Gateway) => Stage::Tls,
+            _ => Stage::Connect,
+        }
+    }
+
+    /// The reason to give when time runs out in this step.
+    pub(crate) fn timed_out(&self) -> CloseReason {
+        match &self.step {
+            Step::Dial(dial) => dial.failure(),
+            _ => CloseReason::Timeout { stage: self.stage() },
+        }
+    }
+
+    /// The current step, for people.
     pub(crate) fn describe(&self) -> String {
         match &self.step {
             Step::Dial(dial) => dial.describe(),
@@ -178,7 +230,7 @@ impl Connecting {
         }
     }
 
-    /// Stops.
+    /// Gives up, and closes the sockets.
     pub(crate) fn close(self, registration: &Registration<'_>) {
         match self.step {
             Step::Dial(dial) => dial.close(registration),
@@ -192,28 +244,20 @@ impl Connecting {
     }
 }
 
-/// Goes on with what is said to a proxy; `true` once the way is open.
-fn drive_tunnel(transport: &mut Transport, tunnel: &mut Tunnel) -> Result<bool, CloseReason> {
+/// Goes on with a proxy's conversation.
+fn drive_tunnel(transport: &mut Transport, tunnel: &mut Tunnel) -> Result<Turn, CloseReason> {
     let mut answer = [0; 1024];
-    loop {
-        while !tunnel.transmit().is_empty() {
-            match transport.write(tunnel.transmit()) {
-                Ok(n) if n > 0 => tunnel.transmitted(n),
-                Ok(_) => return Err(tunnel.lost(&"nothing can be written")),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // It is full, or broken; then what was said before may say why.
-                Err(_) => break,
-            }
-        }
+    for _ in 0..READS_PER_TURN {
+        send_to_proxy(transport, tunnel)?;
         match transport.read(&mut answer) {
             Ok(0) => return Err(tunnel.lost(&"it ended")),
             Ok(n) => {
                 if tunnel.receive(&answer[..n])? {
-                    return Ok(true);
+                    return Ok(Turn::Done);
                 }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Turn::Waiting),
             Err(error) => {
                 return Err(match ended_by(&error) {
                     CloseReason::Lost { text } => tunnel.lost(&text.as_str()),
@@ -222,4 +266,20 @@ fn drive_tunnel(transport: &mut Transport, tunnel: &mut Tunnel) -> Result<bool, 
             }
         }
     }
+    Ok(Turn::Yielded)
+}
+
+/// Writes what the transport takes.
+fn send_to_proxy(transport: &mut Transport, tunnel: &mut Tunnel) -> Result<(), CloseReason> {
+    while !tunnel.transmit().is_empty() {
+        match transport.write(tunnel.transmit()) {
+            Ok(n) if n > 0 => tunnel.transmitted(n),
+            Ok(_) => return Err(tunnel.lost(&"nothing can be written")),
+            // A signal handler ran.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // It is full, or broken; then the proxy's last bytes may say why.
+            Err(_) => break,
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,5 @@
-//! Happy Eyeballs (RFC 8305): which of a name's addresses is tried when. No socket and no clock.
+//! Happy Eyeballs (RFC 8305): the order and the times at which a name's addresses are tried. No
+//! socket and no clock.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,33 +8,33 @@ use std::time::Duration;
 
 use hermes_proto::Timestamp;
 
-/// Addresses that race for a connection: one begins at once, each of the others a delay after the
-/// one before it, or as soon as one has failed. Whoever is first to connect has won, and then the
-/// race is simply left.
+/// Addresses that race for a connection: the first starts at once, each of the others a delay after
+/// its predecessor, or as soon as an attempt has failed. The caller keeps the first that connects,
+/// and drops this.
 #[derive(Debug)]
 pub(crate) struct HappyEyeballs {
     delay: Duration,
     waiting: VecDeque<SocketAddr>,
     running: Vec<SocketAddr>,
-    /// When the next one begins.
+    /// When the next one starts.
     next: Timestamp,
     failures: Vec<(SocketAddr, String)>,
 }
 
-/// A name has rarely more addresses, and never more that are worth a try.
-const MOST: usize = 64;
+/// Addresses of a name that are tried. The rest is ignored.
+const MAX_ADDRESSES: usize = 64;
 
 impl HappyEyeballs {
-    /// `addresses` in the order of preference (RFC 6724), each of them once.
+    /// `addresses` in the order of preference (RFC 6724), without duplicates.
     pub(crate) fn new(addresses: Vec<SocketAddr>, delay: Duration) -> Self {
         let mut waiting = interleave(addresses);
-        waiting.truncate(MOST);
+        waiting.truncate(MAX_ADDRESSES);
         let next = Timestamp::ZERO;
         HappyEyeballs { delay, waiting, running: Vec::new(), next, failures: Vec::new() }
     }
 
-    /// The address that begins now, if one does. To be asked until none does.
-    pub(crate) fn begin(&mut self, now: Timestamp) -> Option<SocketAddr> {
+    /// The address to start with at this moment. Call it until there is none.
+    pub(crate) fn next_due(&mut self, now: Timestamp) -> Option<SocketAddr> {
         if now < self.next {
             return None;
         }
@@ -43,25 +44,25 @@ impl HappyEyeballs {
         Some(address)
     }
 
-    /// An address came to nothing: the next one begins at once.
+    /// An attempt failed: the next one starts at once.
     pub(crate) fn failed(&mut self, now: Timestamp, address: SocketAddr, why: impl fmt::Display) {
         self.running.retain(|running| *running != address);
         self.failures.push((address, why.to_string()));
         self.next = now;
     }
 
-    /// When [`begin`](Self::begin) is to be asked next, even if nothing happens.
+    /// When [`next_due`](Self::next_due) is to be called even if no attempt ends.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         (!self.waiting.is_empty()).then_some(self.next)
     }
 
     /// Whether all have failed.
-    pub(crate) fn is_lost(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.waiting.is_empty() && self.running.is_empty()
     }
 }
 
-/// What became of all of them, in the order of their ends.
+/// The fate of each address: first the failures, in the order in which they came.
 impl fmt::Display for HappyEyeballs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ended = self.failures.iter().map(|(address, why)| (address, why.as_str()));
@@ -136,10 +137,10 @@ mod tests {
         let mut begun: Vec<At> = Vec::new();
         let mut over: Vec<SocketAddr> = Vec::new();
         loop {
-            while let Some(address) = race.begin(now) {
+            while let Some(address) = race.next_due(now) {
                 begun.push((now.as_millis(), address));
             }
-            if race.is_lost() {
+            if race.has_failed() {
                 return (begun, None);
             }
             // What happens next: the end of an attempt, or the begin of one.
@@ -215,16 +216,16 @@ mod tests {
         let mut race = HappyEyeballs::new(addresses("6:1 4:1 6:2 4:2"), DELAY);
         let at = Timestamp::from_millis;
         let begun: Vec<SocketAddr> =
-            [0, 250].into_iter().filter_map(|ms| race.begin(at(ms))).collect();
+            [0, 250].into_iter().filter_map(|ms| race.next_due(at(ms))).collect();
         assert_eq!(begun, addresses("6:1 4:1"));
         race.failed(at(251), address("4:1"), "refused");
-        race.begin(at(251));
+        race.next_due(at(251));
         assert_eq!(
             race.to_string(),
             "192.0.2.1:443: refused; [2001:db8::1]:443: no answer; \
              [2001:db8::2]:443: no answer; 192.0.2.2:443: not tried"
         );
-        assert!(!race.is_lost());
+        assert!(!race.has_failed());
     }
 
     #[test]
@@ -232,7 +233,7 @@ mod tests {
         let field: Vec<_> = (0..10_000u32)
             .map(|n| (SocketAddr::from((n.to_be_bytes(), 80)), Fate::Fails(0)))
             .collect();
-        assert_eq!(run(&field).0.len(), MOST);
+        assert_eq!(run(&field).0.len(), MAX_ADDRESSES);
     }
 
     proptest! {

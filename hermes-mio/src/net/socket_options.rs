@@ -1,4 +1,4 @@
-//! What a socket is made with.
+//! Options of a TCP socket.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,8 +8,8 @@ use hermes_proto::ConfigError;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
-/// What is set on sockets, beside that they keep nothing back (TCP_NODELAY), block nobody, and are
-/// not inherited by processes that the application starts.
+/// Options of sockets. All have TCP_NODELAY, never block, and are not inherited by processes that
+/// the application starts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SocketOptions {
     pub(crate) keepalive: Option<Duration>,
@@ -35,16 +35,16 @@ impl SocketOptions {
         Ok(())
     }
 
-    /// Begins to connect. What can't be set is an error like any other.
+    /// Starts to connect. An option that can't be set is an error like any other.
     pub(crate) fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
-        // The core writes whole runs of frames, so there is nothing for Nagle to gather.
+        // The core writes whole runs of frames: Nagle's algorithm could only delay them.
         socket.set_tcp_nodelay(true)?;
         if let Some(after) = self.keepalive {
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after))?;
         }
-        // Before it connects: the window that TCP can grow to is agreed on there (RFC 7323 §2).
+        // Before it connects, since the SYN sets the largest window (RFC 7323 §2).
         if let Some(bytes) = self.send_buffer {
             socket.set_send_buffer_size(bytes)?;
         }
@@ -65,13 +65,13 @@ impl SocketOptions {
     }
 }
 
-/// Whether connecting goes on by itself.
+/// Whether the connect goes on in the background.
 #[cfg(unix)]
 fn is_in_progress(error: &io::Error) -> bool {
     rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::INPROGRESS)
 }
 
-/// The same, in Windows' words.
+/// Whether the connect goes on in the background, as Windows says it.
 #[cfg(not(unix))]
 fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock

@@ -26,7 +26,7 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// A connection to a socket in the file system: there at once, or not at all.
+    /// A connection to a socket in the file system, which is made at once or not at all.
     #[cfg(unix)]
     pub(crate) fn unix(path: &Path, registration: &Registration<'_>) -> Result<Self, CloseReason> {
         let connect = || {
@@ -40,9 +40,9 @@ impl Transport {
         })
     }
 
-    /// Whether a read that leaves room has brought all there is, so that whatever comes after it is
-    /// an event of its own: `epoll(7)` says so for streams, and kqueue tells each arrival. It saves
-    /// the read that would say `WouldBlock`.
+    /// Whether a read that leaves room in its buffer has drained the socket, so that later bytes
+    /// come with an event of their own: `epoll(7)` says so for streams, and kqueue reports each
+    /// arrival. It saves the read that would say `WouldBlock`.
     pub(crate) fn short_read_drains(&self) -> bool {
         let is_plain = match self {
             Transport::Tcp(_) => true,
@@ -54,26 +54,26 @@ impl Transport {
         is_plain && cfg!(unix)
     }
 
-    /// Ends the stream without another word to the application's peer.
+    /// Ends the stream.
     ///
-    /// A socket that is closed while received bytes wait in it sends a RST in place of a FIN, and
-    /// a RST makes both systems forget what is still on its way: perhaps our last messages. So
-    /// this says FIN first and then reads what is there. No more than that: what arrives after the
-    /// close is answered with a RST by the system, and only lingering could prevent it, which a
-    /// loop has no time for. By then the peer has had `close_timeout` to end the conversation.
+    /// A socket that is closed while received bytes wait in it sends a RST in place of a FIN, and a
+    /// RST makes both systems discard bytes under way: perhaps our last messages. So this sends the
+    /// FIN first and then reads the bytes that wait. Bytes that arrive after the close are still
+    /// answered with a RST. Only lingering could prevent that, for which a loop has no time; by then
+    /// the peer has had `close_timeout` to end the conversation.
     pub(crate) fn close(self, registration: &Registration<'_>) {
-        // A socket that is not connected any more says so; there is no need to listen.
+        // An error of `shutdown` means that the socket is not connected, which is as good.
         match self {
             Transport::Tcp(mut socket) => {
                 registration.remove(&mut socket);
                 let _ = socket.shutdown(Shutdown::Write);
-                read_the_rest(&mut socket);
+                drain(&mut socket);
             }
             #[cfg(unix)]
             Transport::Unix(mut socket) => {
                 registration.remove(&mut socket);
                 let _ = socket.shutdown(Shutdown::Write);
-                read_the_rest(&mut socket);
+                drain(&mut socket);
             }
             #[cfg(feature = "tls")]
             Transport::Tls(stream) => stream.close(registration),
@@ -81,7 +81,8 @@ impl Transport {
     }
 }
 
-fn read_the_rest(socket: &mut impl Read) {
+/// Reads the bytes that wait, up to 64 KiB.
+fn drain(socket: &mut impl Read) {
     let mut unread = [0; 4096];
     for _ in 0..16 {
         match socket.read(&mut unread) {
@@ -116,13 +117,13 @@ impl Write for Transport {
         }
     }
 
-    /// Nothing is kept back that the next write would not bring along.
+    /// No byte is kept back that the next write would not bring along.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// What the end of a stream by this error is to the client.
+/// The reason of a connection that ended by this error.
 pub(crate) fn ended_by(error: &io::Error) -> CloseReason {
     #[cfg(feature = "tls")]
     if let Some(failure) = error.get_ref().and_then(|error| error.downcast_ref::<Failure>()) {
@@ -131,7 +132,7 @@ pub(crate) fn ended_by(error: &io::Error) -> CloseReason {
     CloseReason::Lost { text: error.to_string().into() }
 }
 
-/// A loop's registry, and the token under which one member's sockets are known there.
+/// A loop's registry, and the token of one member's sockets in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Registration<'a> {
     pub(crate) registry: &'a Registry,
@@ -139,11 +140,10 @@ pub(crate) struct Registration<'a> {
 }
 
 impl Registration<'_> {
-    /// Both interests, once and for good. mio's readiness is edge-triggered (or made to look so,
-    /// on Windows): an event says that something has changed since the last `WouldBlock`. So a
-    /// member remembers that a socket is ready until it says `WouldBlock`, and a socket that has
-    /// nothing to write costs nothing by being watched. Taking the interest in writing back and
-    /// forth would cost two system calls for each full buffer, and gain nothing.
+    /// Registers for both interests, once. mio's readiness is edge-triggered (or made to look so, on
+    /// Windows): an event reports a change since the last `WouldBlock`. A member remembers that a
+    /// socket is ready until it says `WouldBlock`, so an idle socket costs nothing by being watched.
+    /// Changing the interest would cost two system calls for each full buffer, and gain nothing.
     pub(crate) fn add(&self, socket: &mut impl Source) -> io::Result<()> {
         self.registry.register(socket, self.token, Interest::READABLE | Interest::WRITABLE)
     }

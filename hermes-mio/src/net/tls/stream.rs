@@ -9,21 +9,22 @@ use rustls::pki_types::{IpAddr, ServerName};
 use rustls::{ClientConfig, ClientConnection};
 
 use super::verify::explain;
+use crate::net::handshake::{READS_PER_TURN, Turn};
 use crate::net::transport::{Registration, Transport};
 
-/// A stream in TLS: first its [handshake](Self::handshake), then reads and writes.
+/// A stream in TLS: first its [handshake](Self::handshake), then plaintext in both directions.
 pub(crate) struct TlsStream {
     session: ClientConnection,
     inner: Transport,
     host: String,
     /// Plaintext bytes in the record that the inner transport has not taken whole.
     pending_plaintext: usize,
-    /// Why there is nothing more to read but what is in the session.
+    /// Why the session takes no more bytes. Plaintext that it already has is still read.
     failed: Option<Failure>,
+    handshake_bytes: usize,
 }
 
-/// What ended a TLS stream in the midst of it: an alert, or a record that is no good. Travels
-/// inside an [`io::Error`].
+/// The end of a TLS stream by an alert or a bad record. Travels inside an [`io::Error`].
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Failure(Text);
@@ -31,8 +32,11 @@ pub(crate) struct Failure(Text);
 /// The plaintext of one record (RFC 8446 §5.1).
 const RECORD: usize = 1 << 14;
 
-/// Characters of a failure. What a certificate says may be long.
-const WORDS: usize = 300;
+/// Bytes of the peer's handshake. A message of it has 64 KiB at most, and only certificates are long.
+const MAX_HANDSHAKE_BYTES: usize = 256 << 10;
+
+/// Characters of a failure's text, which may quote a certificate.
+const MAX_TEXT: usize = 300;
 
 impl TlsStream {
     /// `host` is a name or an address.
@@ -48,6 +52,7 @@ impl TlsStream {
                 host: host.to_owned(),
                 pending_plaintext: 0,
                 failed: None,
+                handshake_bytes: 0,
             }),
             Err(failure) => Err((inner, failure.into())),
         }
@@ -57,39 +62,44 @@ impl TlsStream {
         &self.host
     }
 
-    /// Goes on with the handshake; `true` once it is done.
-    pub(crate) fn handshake(&mut self) -> Result<bool, CloseReason> {
-        loop {
-            let pushed = self.flush_tls();
+    /// Goes on with the handshake.
+    pub(crate) fn handshake(&mut self) -> Result<Turn, CloseReason> {
+        for _ in 0..READS_PER_TURN {
+            let flushed = self.flush_tls();
             if !self.session.is_handshaking() {
                 let session = &self.session;
                 let (version, resumed) = (session.protocol_version(), session.handshake_kind());
                 tracing::debug!(host = self.host, ?version, ?resumed, "TLS is up");
-                return Ok(true);
+                return Ok(Turn::Done);
             }
             match self.fill_tls() {
                 Ok(0) => return Err(self.fail(&"the connection ended in the handshake").into()),
-                Ok(_) => {}
+                Ok(n) => self.handshake_bytes += n,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // What can't be written is an end, once what was said before is read.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => match pushed {
+                // A failed write ends the handshake only when the peer's last bytes are read:
+                // they may say why.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => match flushed {
                     Err(error) if error.kind() != ErrorKind::WouldBlock => {
                         return Err(self.fail(&error).into());
                     }
-                    _ => return Ok(false),
+                    _ => return Ok(Turn::Waiting),
                 },
                 Err(error) => return Err(self.fail(&error).into()),
             }
             if let Some(failure) = self.failed.clone() {
                 return Err(failure.into());
             }
+            if self.handshake_bytes > MAX_HANDSHAKE_BYTES {
+                return Err(self.fail(&"its handshake has no end").into());
+            }
         }
+        Ok(Turn::Yielded)
     }
 
-    /// As [`Read::read`]. An `Interrupted` says that something came, but no text of it yet; so a
-    /// flood of such things doesn't hold up the caller.
+    /// As [`Read::read`], with one difference: `Interrupted` means that bytes came that make no
+    /// plaintext yet, so that a flood of such bytes does not hold up the caller.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.read_text(buffer) {
+        match self.read_plaintext(buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             done => return done,
         }
@@ -98,10 +108,11 @@ impl TlsStream {
         }
         self.fill_tls()?;
         if self.session.wants_write() {
-            // An answer of TLS' own. What can't leave yet leaves before the next text.
+            // An answer of the TLS layer, such as a KeyUpdate. If the transport is full, it leaves
+            // before the next plaintext.
             let _ = self.flush_tls();
         }
-        match self.read_text(buffer) {
+        match self.read_plaintext(buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 Err(ErrorKind::Interrupted.into())
             }
@@ -110,9 +121,9 @@ impl TlsStream {
     }
 
     /// As [`Write::write`], with two differences. A byte counts as written once the inner transport
-    /// has all of its record: a record that did not arrive whole can't be read, so what does not
-    /// count was not received. And after a `WouldBlock` the same bytes must come again, perhaps
-    /// with more behind them.
+    /// has all of its record: the peer can't read a part of a record, so a byte that does not count
+    /// was not received. And after a `WouldBlock` the same bytes must come again, perhaps with more
+    /// behind them.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.pending_plaintext == 0 {
             self.pending_plaintext =
@@ -122,8 +133,8 @@ impl TlsStream {
         Ok(std::mem::take(&mut self.pending_plaintext))
     }
 
-    /// Says goodbye (RFC 8446 §6.1), so that nobody takes the end for one that somebody else made,
-    /// and ends the stream.
+    /// Sends close_notify (RFC 8446 §6.1), so that the peer can tell this end from one that an
+    /// attacker made, and ends the stream.
     pub(crate) fn close(mut self, registration: &Registration<'_>) {
         if self.failed.is_none() {
             self.session.send_close_notify();
@@ -132,17 +143,17 @@ impl TlsStream {
         self.inner.close(registration);
     }
 
-    fn read_text(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_plaintext(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.session.reader().read(buffer).map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => io::Error::new(
                 ErrorKind::UnexpectedEof,
-                "the connection ended without TLS' goodbye; what came last may be missing",
+                "the connection ended without TLS' close_notify; its last bytes may be missing",
             ),
             _ => error,
         })
     }
 
-    /// Writes until there is nothing to be written.
+    /// Writes all records that wait.
     fn flush_tls(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
             match self.session.write_tls(&mut self.inner) {
@@ -155,11 +166,11 @@ impl TlsStream {
         Ok(())
     }
 
-    /// Reads once. What is wrong with it is in `failed`.
+    /// Reads once. A TLS error goes into `failed`.
     fn fill_tls(&mut self) -> io::Result<usize> {
         let n = self.session.read_tls(&mut self.inner)?;
         if let Err(error) = self.session.process_new_packets() {
-            // The alert that tells the peer why; it may not hear it.
+            // The alert that tells the peer why, if the transport takes it.
             let _ = self.flush_tls();
             self.failed = Some(self.fail(&explain(&error)));
         }
@@ -194,7 +205,7 @@ impl Failure {
     fn new(host: &str, error: &dyn fmt::Display) -> Self {
         let words = format!("{host}: {error}");
         let printable = |char: char| if char.is_control() { ' ' } else { char };
-        Failure(words.chars().take(WORDS).map(printable).collect::<String>().into())
+        Failure(words.chars().take(MAX_TEXT).map(printable).collect::<String>().into())
     }
 }
 
@@ -244,7 +255,7 @@ mod tests {
         far.set_nonblocking(true).unwrap();
         let near = Transport::Tcp(mio::net::TcpStream::from_std(near));
         let mut client = TlsStream::new(&tls.config().unwrap(), "127.0.0.1", near).unwrap();
-        while !client.handshake().unwrap() || server.is_handshaking() {
+        while client.handshake().unwrap() != Turn::Done || server.is_handshaking() {
             // `WouldBlock`, each time that it is the client's turn.
             let _ = server.complete_io(&mut far);
         }

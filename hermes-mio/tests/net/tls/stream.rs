@@ -74,7 +74,7 @@ fn an_end_is_told_from_a_cut() {
     assert_eq!(end(&ended), CloseReason::lost());
     let cut = told_of(drop);
     let CloseReason::Lost { text } = end(&cut) else { panic!("{cut:?}") };
-    assert!(text.contains("without TLS' goodbye"), "{text}");
+    assert!(text.contains("without TLS' close_notify"), "{text}");
 }
 
 #[test]
