@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::client::{Draft, Purpose, Sink};
 use crate::frame::FrameRef;
-use crate::on_demand::{Empty, OnDemand};
+use crate::util::lazy_box::{ConstDefault, LazyBox};
 use crate::{
     Action, Actions, Client, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
     Start, Timestamp, Transmit, ws,
@@ -56,11 +56,11 @@ struct Wire {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Ends {
     first: Option<NonZero<u64>>,
-    others: OnDemand<VecDeque<u64>>,
+    others: LazyBox<VecDeque<u64>>,
 }
 
-impl Empty for VecDeque<u64> {
-    const EMPTY: &'static Self = &VecDeque::new();
+impl ConstDefault for VecDeque<u64> {
+    const DEFAULT: &'static Self = &VecDeque::new();
 }
 
 impl Ends {

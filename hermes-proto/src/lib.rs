@@ -233,7 +233,7 @@ mod json;
 #[path = "json_off.rs"]
 mod json;
 mod message;
-mod on_demand;
+
 mod outgoing;
 mod protocol_error;
 pub mod reason;
@@ -248,6 +248,7 @@ mod time;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod url;
+mod util;
 #[cfg(feature = "ws")]
 pub mod ws;
 

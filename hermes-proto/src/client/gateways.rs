@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use core::iter;
 
 use crate::Url;
-use crate::on_demand::{Empty, OnDemand};
+use crate::util::lazy_box::{ConstDefault, LazyBox};
 
 /// The configured gateways, and the one whose turn it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Gateways {
     first: Url,
     /// What a client with a single gateway, which does nothing but serve, has no use for.
-    more: OnDemand<More>,
+    more: LazyBox<More>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,8 +26,8 @@ struct More {
     redirected: Option<Redirected>,
 }
 
-impl Empty for More {
-    const EMPTY: &'static Self =
+impl ConstDefault for More {
+    const DEFAULT: &'static Self =
         &More { others: Vec::new(), at: 0, refused: BTreeSet::new(), redirected: None };
 }
 
@@ -40,7 +40,7 @@ struct Redirected {
 
 impl Gateways {
     pub(super) fn new(first: Url, others: Vec<Url>) -> Self {
-        let mut more = OnDemand::<More>::default();
+        let mut more = LazyBox::<More>::default();
         if !others.is_empty() {
             more.others = others;
         }

@@ -36,7 +36,7 @@ use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
 pub use self::stats::{DropCounts, EndCounts, Stats};
-use crate::on_demand::OnDemand;
+use crate::util::lazy_box::LazyBox;
 use crate::session::Kept;
 use crate::{
     Actions, Config, ConfigError, ConnId, Credentials, Frame, Input, MessageId, Outgoing,
@@ -103,7 +103,7 @@ pub struct Client {
     /// Whether somebody was told that the session travels in the clear.
     warned: bool,
 
-    outbox: OnDemand<Outbox>,
+    outbox: LazyBox<Outbox>,
     /// How many messages were named.
     accepted: u64,
     frontier: Frontier,
@@ -154,7 +154,7 @@ impl Client {
             session,
             resume_failures: 0,
             warned: false,
-            outbox: OnDemand::default(),
+            outbox: LazyBox::default(),
             accepted: 0,
             frontier: Frontier::default(),
             stats: Tally::default(),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::pages::{Draft, Pages, Place};
 use crate::frame::{FrameRef, Kind};
-use crate::on_demand::Empty;
+use crate::util::lazy_box::ConstDefault;
 use crate::{Config, Frame, MessageId, Outgoing, OverflowPolicy, Timestamp};
 
 /// A queue in order of acceptance, in three parts:
@@ -36,8 +36,8 @@ pub(crate) struct Outbox {
     expiries: BTreeSet<(Timestamp, MessageId)>,
 }
 
-impl Empty for Outbox {
-    const EMPTY: &'static Self = &Outbox {
+impl ConstDefault for Outbox {
+    const DEFAULT: &'static Self = &Outbox {
         entries: VecDeque::new(),
         pages: Pages::EMPTY,
         written: 0,
@@ -444,7 +444,7 @@ mod tests {
     use super::*;
 
     fn outbox(messages: &[Outgoing]) -> Outbox {
-        let mut outbox = Outbox::EMPTY.clone();
+        let mut outbox = Outbox::DEFAULT.clone();
         for (id, message) in (1..).zip(messages) {
             let letter = outbox.copy(message);
             outbox.push(MessageId(id), None, letter);
@@ -478,7 +478,7 @@ mod tests {
     fn what_makes_two_alike() {
         let text = |text: &str| Outgoing::text(text);
         let one = outbox(&[text("a"), text("b")]);
-        let mut other = Outbox::EMPTY.clone();
+        let mut other = Outbox::DEFAULT.clone();
         let failed = other.write("torn up").unwrap();
         let failed = other.letter(failed);
         let letter = other.copy(&text("a"));

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::on_demand::{Empty, OnDemand};
+use crate::util::lazy_box::{ConstDefault, LazyBox};
 use crate::time::Nanos;
 use crate::{CloseReason, DropReason};
 
@@ -164,7 +164,7 @@ pub(super) struct Tally {
     pub(super) bytes_received: u64,
     rtt_last: Option<Nanos>,
     rtt_smoothed: Option<Nanos>,
-    pub(super) rare: OnDemand<Rare>,
+    pub(super) rare: LazyBox<Rare>,
 }
 
 /// What does not happen to every client.
@@ -179,8 +179,8 @@ pub(super) struct Rare {
     pub(super) malformed: u64,
 }
 
-impl Empty for Rare {
-    const EMPTY: &'static Self = &Rare {
+impl ConstDefault for Rare {
+    const DEFAULT: &'static Self = &Rare {
         ended: EndCounts {
             requested: 0,
             peer: 0,

@@ -1,0 +1,3 @@
+//! Small types without a protocol in them.
+
+pub(crate) mod lazy_box;
