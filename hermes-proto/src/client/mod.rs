@@ -36,8 +36,8 @@ use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
 pub use self::stats::{DropCounts, EndCounts, Stats};
-use crate::util::lazy_box::LazyBox;
 use crate::session::Kept;
+use crate::util::lazy_box::LazyBox;
 use crate::{
     Actions, Config, ConfigError, ConnId, Credentials, Frame, Input, MessageId, Outgoing,
     SendError, Session, Timestamp, Url,

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::util::lazy_box::{ConstDefault, LazyBox};
 use crate::time::Nanos;
+use crate::util::lazy_box::{ConstDefault, LazyBox};
 use crate::{CloseReason, DropReason};
 
 /// What a client has counted since it was made, and how it stands.
