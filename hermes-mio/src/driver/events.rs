@@ -1,31 +1,33 @@
-//! What the application is to know next.
+//! Events that wait for the application.
 
 use std::collections::VecDeque;
 
 use hermes_proto::{Action, Actions, Event, Transmit};
 
-use crate::MemberId;
-use crate::driver::release;
+use super::member_id::MemberId;
+
+/// Capacity that an empty queue may keep.
+const SPARE: usize = 1_024;
 
 /// The events of all clients, in the order in which they came.
 ///
-/// They stay the actions that they were, so that those of a read come here all at once: an event
-/// that is taken from one queue and put into another is a good part of what it costs to receive it.
+/// They stay the actions that they were, so that a read's events are moved here as one queue:
+/// moving them one by one is a good part of what receiving an event costs.
 #[derive(Default)]
 pub(crate) struct Events {
     /// Nothing but [`Action::Emit`].
     queue: Actions<Transmit>,
-    /// Whose they are: so many in a row.
-    whose: VecDeque<(MemberId, usize)>,
+    /// Runs of consecutive events of one client: the client, and how many are left.
+    runs: VecDeque<(MemberId, usize)>,
 }
 
 impl Events {
-    /// Takes all events of `from`, in which there is nothing else, and leaves it empty.
-    pub(crate) fn append(&mut self, whose: MemberId, from: &mut Actions<Transmit>) {
-        match self.whose.back_mut() {
+    /// Takes all of `from`, which holds nothing but events of `member`, and leaves it empty.
+    pub(crate) fn append(&mut self, member: MemberId, from: &mut Actions<Transmit>) {
+        match self.runs.back_mut() {
             _ if from.is_empty() => return,
-            Some((last, events)) if *last == whose => *events += from.len(),
-            _ => self.whose.push_back((whose, from.len())),
+            Some((last, events)) if *last == member => *events += from.len(),
+            _ => self.runs.push_back((member, from.len())),
         }
         if self.queue.is_empty() {
             std::mem::swap(&mut self.queue, from);
@@ -36,15 +38,15 @@ impl Events {
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(MemberId, Event)> {
-        let (whose, left) = self.whose.front_mut()?;
-        let whose = *whose;
+        let (member, left) = self.runs.front_mut()?;
+        let member = *member;
         *left -= 1;
         if *left == 0 {
-            self.whose.pop_front();
+            self.runs.pop_front();
         }
         match self.queue.pop_front() {
-            Some(Action::Emit(event)) => Some((whose, event)),
-            _ => unreachable!("there are as many events as are somebody's"),
+            Some(Action::Emit(event)) => Some((member, event)),
+            _ => unreachable!("the runs count the queue's events, and nothing else is in it"),
         }
     }
 
@@ -53,20 +55,27 @@ impl Events {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.whose.is_empty()
+        self.runs.is_empty()
     }
 
-    /// Forgets what would be told of this one.
-    pub(crate) fn forget(&mut self, who: MemberId) {
-        let mut whose = self.whose.iter().flat_map(|&(id, events)| std::iter::repeat_n(id, events));
-        self.queue.retain(|_| whose.next() != Some(who));
-        self.whose.retain(|(id, _)| *id != who);
+    /// Drops the events of a client.
+    pub(crate) fn forget(&mut self, member: MemberId) {
+        let mut of = self.runs.iter().flat_map(|&(id, events)| std::iter::repeat_n(id, events));
+        self.queue.retain(|_| of.next() != Some(member));
+        self.runs.retain(|(id, _)| *id != member);
     }
 
-    /// Gives memory back that is in use no more.
-    pub(crate) fn release(&mut self) {
-        release(&mut self.queue);
-        release(&mut self.whose);
+    /// Gives back the memory of a burst.
+    pub(crate) fn shrink(&mut self) {
+        shrink(&mut self.queue);
+        shrink(&mut self.runs);
+    }
+}
+
+/// Gives back the memory of an empty queue that has much of it.
+pub(crate) fn shrink<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > SPARE {
+        *queue = VecDeque::new();
     }
 }
 
@@ -74,15 +83,15 @@ impl Events {
 mod tests {
     use super::*;
 
-    fn who(index: usize) -> MemberId {
-        MemberId::new(index, 0).expect("it is small")
+    fn id(index: usize) -> MemberId {
+        MemberId::new(index).expect("it is small")
     }
 
-    /// Has them append what they say.
-    fn append(events: &mut Events, whose: usize, texts: &[&'static str]) {
+    /// Appends a warning with each of these texts.
+    fn append(events: &mut Events, member: usize, texts: &[&'static str]) {
         let event = |&text: &&'static str| Action::Emit(Event::Warning { text: text.into() });
         let mut from: Actions<Transmit> = texts.iter().map(event).collect();
-        events.append(who(whose), &mut from);
+        events.append(id(member), &mut from);
         assert!(from.is_empty());
     }
 
@@ -91,8 +100,8 @@ mod tests {
         while !events.is_empty() {
             assert_ne!(events.len(), 0);
             match events.pop() {
-                Some((whose, Event::Warning { text })) => {
-                    all.push((whose.index(), text.to_string()));
+                Some((member, Event::Warning { text })) => {
+                    all.push((member.index(), text.to_string()));
                 }
                 other => panic!("{other:?}"),
             }
@@ -102,7 +111,7 @@ mod tests {
     }
 
     fn pairs(pairs: &[(usize, &str)]) -> Vec<(usize, String)> {
-        pairs.iter().map(|&(whose, text)| (whose, text.to_owned())).collect()
+        pairs.iter().map(|&(member, text)| (member, text.to_owned())).collect()
     }
 
     #[test]
@@ -114,30 +123,29 @@ mod tests {
         append(&mut events, 2, &["d", "e"]);
         append(&mut events, 1, &["f"]);
         assert_eq!(events.len(), 6);
-        let said = [(1, "a"), (1, "b"), (1, "c"), (2, "d"), (2, "e"), (1, "f")];
-        assert_eq!(all(events), pairs(&said));
+        let expected = [(1, "a"), (1, "b"), (1, "c"), (2, "d"), (2, "e"), (1, "f")];
+        assert_eq!(all(events), pairs(&expected));
     }
 
     #[test]
     fn some_are_taken_between() {
         let mut events = Events::default();
         append(&mut events, 1, &["a", "b"]);
-        assert!(matches!(events.pop(), Some((whose, _)) if whose == who(1)));
+        assert!(matches!(events.pop(), Some((member, _)) if member == id(1)));
         append(&mut events, 1, &["c"]);
         append(&mut events, 2, &["d"]);
         assert_eq!(all(events), pairs(&[(1, "b"), (1, "c"), (2, "d")]));
     }
 
-    /// And the others' stay theirs.
     #[test]
-    fn who_is_gone_is_forgotten() {
+    fn a_removed_client_is_forgotten_and_the_others_keep_their_events() {
         let mut events = Events::default();
         append(&mut events, 1, &["a", "b", "c"]);
         append(&mut events, 2, &["d"]);
         append(&mut events, 1, &["e"]);
         append(&mut events, 3, &["f"]);
         assert!(events.pop().is_some());
-        events.forget(who(1));
+        events.forget(id(1));
         assert_eq!(events.len(), 2);
         append(&mut events, 2, &["g"]);
         assert_eq!(all(events), pairs(&[(2, "d"), (3, "f"), (2, "g")]));

@@ -1,14 +1,14 @@
-//! The machine's time, read off the system's clocks.
+//! The machines' clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hermes_proto::Timestamp;
 
-/// A monotonic clock whose epoch is its making, and the wall clock at that epoch.
+/// A monotonic clock whose epoch is its start, and the wall clock at that epoch.
 ///
-/// It goes on while the system sleeps, where the system has a clock that does: a machine that
-/// wakes up is to see that time has passed, so that it asks after its connection, gives up messages
-/// whose time is over, and says the right time of day.
+/// It goes on while the system is suspended, on systems with such a clock: after a resume a client
+/// must see how much time has passed, to probe its connection, drop expired messages and tell the
+/// right time of day.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     epoch: Duration,
@@ -26,7 +26,7 @@ impl Clock {
         Timestamp::ZERO + since_boot().saturating_sub(self.epoch)
     }
 
-    /// What the system's clock shows then.
+    /// `at` on the system's clock.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn system_time(&self, at: Timestamp) -> Duration {
         self.epoch.saturating_add(at - Timestamp::ZERO)
@@ -38,26 +38,26 @@ impl Clock {
     }
 }
 
-/// Linux' `CLOCK_MONOTONIC`, and so `Instant`, stands still while the system sleeps.
+/// Linux' `CLOCK_MONOTONIC`, and so `Instant`, stands still in suspend.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn since_boot() -> Duration {
-    of_system(rustix::time::ClockId::Boottime)
+    system_clock(rustix::time::ClockId::Boottime)
 }
 
-/// Apple's `CLOCK_MONOTONIC` goes on, and `Instant` is another one, which does not.
+/// Apple's `CLOCK_MONOTONIC` goes on in suspend; `Instant` is another clock, which does not.
 #[cfg(target_vendor = "apple")]
 fn since_boot() -> Duration {
-    of_system(rustix::time::ClockId::Monotonic)
+    system_clock(rustix::time::ClockId::Monotonic)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-fn of_system(clock: rustix::time::ClockId) -> Duration {
+fn system_clock(clock: rustix::time::ClockId) -> Duration {
     let time = rustix::time::clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Windows' `Instant` goes on; elsewhere there is nothing better.
+/// Windows' `Instant` goes on in suspend; elsewhere there is nothing better.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn since_boot() -> Duration {
     use std::sync::OnceLock;

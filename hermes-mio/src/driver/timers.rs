@@ -1,23 +1,23 @@
-//! Who is to be run when, at the latest.
+//! The deadlines of all clients.
 
 use std::collections::BTreeMap;
 
 use hermes_proto::Timestamp;
 
-/// The clients' deadlines, one each.
+/// At most one deadline for each client.
 ///
-/// Many are due at the same moment, since a driver rounds, and an answer to a heartbeat moves one
-/// that was set a moment ago. So they are kept by moment: to set one takes what it takes to find
-/// that among the moments, however many clients there are.
+/// A driver rounds deadlines, so many are due at the same moment, and each answer to a heartbeat
+/// moves one. So the clients due at one moment form a ring, and only the moments are sorted: setting
+/// a deadline costs one search among the moments, whatever the number of clients.
 #[derive(Default)]
 pub(crate) struct Timers {
-    /// By index.
+    /// By the client's index.
     entries: Vec<Entry>,
-    /// The first of those that are due then.
+    /// The head of each moment's ring.
     moments: BTreeMap<Timestamp, u32>,
 }
 
-/// With its neighbours, it is in a ring of those that are due at the same moment.
+/// A client's deadline and its neighbours in the ring of that moment.
 #[derive(Clone, Copy, Default)]
 struct Entry {
     due: Option<Timestamp>,
@@ -26,13 +26,13 @@ struct Entry {
 }
 
 impl Timers {
-    /// When the first is due.
+    /// The earliest deadline.
     #[inline]
     pub(crate) fn first(&self) -> Option<Timestamp> {
         self.moments.first_key_value().map(|(due, _)| *due)
     }
 
-    /// When this one is due, from now on.
+    /// Replaces the deadline of a client.
     #[inline]
     pub(crate) fn set(&mut self, index: u32, due: Option<Timestamp>) {
         if self.due(index) != due {
@@ -43,8 +43,7 @@ impl Timers {
         }
     }
 
-    /// One that is due by `now`, the earliest first, and of those the one that was set first. It has
-    /// no deadline any more.
+    /// Takes the earliest deadline that is due by `now`: of one moment, the one that was set first.
     pub(crate) fn pop(&mut self, now: Timestamp) -> Option<u32> {
         let (due, first) = self.moments.first_key_value()?;
         if *due > now {
@@ -64,7 +63,7 @@ impl Timers {
             self.entries.resize(index as usize + 1, Entry::default());
         }
         let first = *self.moments.entry(due).or_insert(index);
-        // Behind the last of them. Where it is the only one, it is its own neighbour.
+        // At the end of the ring; alone in a ring, it is its own neighbour.
         let last = if first == index { index } else { self.entry(first).before };
         *self.entry(index) = Entry { due: Some(due), before: last, after: first };
         self.entry(last).after = index;
@@ -122,7 +121,7 @@ mod tests {
         assert_eq!((timers.first(), timers.pop(at(1_000))), (None, None));
     }
 
-    /// What it does, told the long way.
+    /// The same, as a sorted list.
     #[derive(Default)]
     struct Model(Vec<(Timestamp, u32)>);
 

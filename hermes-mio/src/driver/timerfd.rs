@@ -1,19 +1,19 @@
-//! What wakes a loop of our own in time.
+//! A timer that a poll waits for, as for a socket.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use self::timer::Alarm;
+pub(crate) use self::linux::TimerFd;
 
-/// Only Linux has one that a poll waits for. Elsewhere each poll is told how long it may sleep.
+/// Only Linux and Android have one. Elsewhere each poll is told how long it may sleep.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) enum Alarm {}
+pub(crate) enum TimerFd {}
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-impl Alarm {
-    pub(crate) fn new(_: &mio::Registry, _: mio::Token, _: crate::clock::Clock) -> Option<Self> {
+impl TimerFd {
+    pub(crate) fn new(_: &mio::Registry, _: mio::Token, _: super::clock::Clock) -> Option<Self> {
         None
     }
 
-    pub(crate) fn rang(&mut self) {
+    pub(crate) fn fired(&mut self) {
         match *self {}
     }
 
@@ -23,7 +23,7 @@ impl Alarm {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-mod timer {
+mod linux {
     use std::os::fd::{AsRawFd, OwnedFd};
 
     use hermes_proto::Timestamp;
@@ -34,37 +34,37 @@ mod timer {
         timerfd_settime,
     };
 
-    use crate::clock::Clock;
+    use crate::driver::clock::Clock;
 
-    /// A timer of the system's that the poll waits for, as for a socket.
+    /// A `timerfd` on `CLOCK_BOOTTIME`, the clock of the machines.
     ///
-    /// It is on the machines' clock: a system that slept beyond a deadline wakes the loop at once,
-    /// where a poll with a timeout goes on sleeping for what was left of that. And a poll without a
-    /// timeout costs less than one with, while this is seldom set: not for each poll, and not where a
-    /// deadline moves to later, since to go off too early does no harm.
-    pub(crate) struct Alarm {
+    /// A system that was suspended beyond a deadline wakes the loop as soon as it runs again; a poll
+    /// with a timeout would sleep on for the rest of that timeout. A poll without a timeout also
+    /// costs less, and the timer is seldom set: a deadline that moves to later leaves it as it is,
+    /// since firing too early does no harm.
+    pub(crate) struct TimerFd {
         timer: OwnedFd,
         clock: Clock,
-        /// For when it is set.
+        /// The moment for which it is set.
         due: Option<Timestamp>,
     }
 
-    impl Alarm {
-        /// None where the system has none to give: a sandbox may forbid it, or files be short.
+    impl TimerFd {
+        /// `None` if the system refuses: a sandbox may forbid it, or the process is out of descriptors.
         pub(crate) fn new(registry: &Registry, token: Token, clock: Clock) -> Option<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let timer = timerfd_create(TimerfdClockId::Boottime, flags).ok()?;
             let mut source = SourceFd(&timer.as_raw_fd());
             registry.register(&mut source, token, Interest::READABLE).ok()?;
-            Some(Alarm { timer, clock, due: None })
+            Some(TimerFd { timer, clock, due: None })
         }
 
-        /// It woke the loop.
-        pub(crate) fn rang(&mut self) {
+        /// Takes note that it woke the loop.
+        pub(crate) fn fired(&mut self) {
             self.due = None;
         }
 
-        /// Wakes the loop when this is due, or before. Whether it will.
+        /// Makes sure that the loop is woken by `due`. Returns `false` if the system refuses.
         #[inline]
         pub(crate) fn set(&mut self, due: Option<Timestamp>) -> bool {
             let Some(due) = due else { return true };
@@ -92,76 +92,76 @@ mod tests {
     use mio::{Events, Poll, Token};
 
     use super::*;
-    use crate::clock::Clock;
+    use crate::driver::clock::Clock;
 
-    const ALARM: Token = Token(7);
+    const TIMER: Token = Token(7);
 
     struct Loop {
         poll: Poll,
         clock: Clock,
-        alarm: Alarm,
+        timer: TimerFd,
     }
 
     impl Loop {
         fn new() -> Self {
             let (poll, clock) = (Poll::new().expect("a poll"), Clock::start());
-            let alarm = Alarm::new(poll.registry(), ALARM, clock).expect("a timer");
-            Loop { poll, clock, alarm }
+            let timer = TimerFd::new(poll.registry(), TIMER, clock).expect("a timer");
+            Loop { poll, clock, timer }
         }
 
         fn set(&mut self, millis: u64) {
-            assert!(self.alarm.set(Some(Timestamp::from_millis(millis))));
+            assert!(self.timer.set(Some(Timestamp::from_millis(millis))));
         }
 
-        /// When it rings, which is soon.
-        fn rings(&mut self) -> Timestamp {
+        /// Waits until it fires, which is soon.
+        fn fires_at(&mut self) -> Timestamp {
             let mut events = Events::with_capacity(4);
             while events.is_empty() {
                 self.poll.poll(&mut events, Some(Duration::from_secs(20))).expect("a turn");
             }
             let now = self.clock.now();
-            assert!(events.iter().all(|event| event.token() == ALARM));
-            assert!(now < Timestamp::from_millis(15_000), "it did not ring");
-            self.alarm.rang();
+            assert!(events.iter().all(|event| event.token() == TIMER));
+            assert!(now < Timestamp::from_millis(15_000), "it did not fire");
+            self.timer.fired();
             now
         }
     }
 
     #[test]
-    fn it_rings_when_something_is_due_and_once() {
+    fn it_fires_when_something_is_due_and_once() {
         let mut turns = Loop::new();
         for due in [20, 30, 31] {
             turns.set(due);
-            assert!(turns.rings() >= Timestamp::from_millis(due));
+            assert!(turns.fires_at() >= Timestamp::from_millis(due));
         }
         let mut events = Events::with_capacity(4);
         turns.poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(events.is_empty());
     }
 
-    /// What was due first rings first, also where it is no longer due: that does no harm.
+    /// The earliest deadline fires first, also if it was replaced by a later one.
     #[test]
     fn the_earliest_counts() {
         let mut turns = Loop::new();
         turns.set(60_000);
         turns.set(10);
         turns.set(60_000);
-        assert!(turns.alarm.set(None));
-        assert!(turns.rings() >= Timestamp::from_millis(10));
-        // It is not set for that any more.
+        assert!(turns.timer.set(None));
+        assert!(turns.fires_at() >= Timestamp::from_millis(10));
+        // It fired, so it is set anew.
         turns.set(60_000);
         turns.set(20);
-        assert!(turns.rings() >= Timestamp::from_millis(20));
+        assert!(turns.fires_at() >= Timestamp::from_millis(20));
     }
 
     #[test]
-    fn what_is_past_rings_at_once_and_the_end_of_time_never() {
+    fn the_past_fires_at_once_and_the_end_of_time_never() {
         let mut turns = Loop::new();
-        assert!(turns.alarm.set(Some(Timestamp::from_micros(u64::MAX / 2))));
-        turns.alarm.rang();
+        assert!(turns.timer.set(Some(Timestamp::from_micros(u64::MAX / 2))));
+        turns.timer.fired();
         for _ in 0..2 {
             turns.set(0);
-            turns.rings();
+            turns.fires_at();
         }
     }
 }
