@@ -9,7 +9,7 @@ use std::thread;
 
 use hermes_proto::{ConnId, Credentials, Url};
 
-use crate::inbox::Bell;
+use crate::driver::notify::ClientWaker;
 
 type Answer = Result<Credentials, String>;
 type Source = dyn FnMut(&Url) -> Answer + Send;
@@ -29,9 +29,14 @@ impl CredentialSource {
         CredentialSource { source: Arc::new(Mutex::new(source)), running: None, waiting: None }
     }
 
-    /// Asks for credentials, at once or after the call under way. `bell` rings once there is
+    /// Asks for credentials, at once or after the call under way. `waker` wakes the client once there is
     /// an answer.
-    pub(crate) fn ask(&mut self, conn: ConnId, url: &Url, bell: Bell) -> Result<(), String> {
+    pub(crate) fn ask(
+        &mut self,
+        conn: ConnId,
+        url: &Url,
+        waker: ClientWaker,
+    ) -> Result<(), String> {
         if self.running.is_some() {
             self.waiting = Some((conn, url.clone()));
             return Ok(());
@@ -41,7 +46,7 @@ impl CredentialSource {
         let call = move || {
             // Where the driver is gone there is nobody to tell.
             if reply.send(call(&source, &url)).is_ok() {
-                bell.ring();
+                waker.wake();
             }
         };
         let thread = thread::Builder::new().name("hermes-credentials".into()).spawn(call);
@@ -55,7 +60,7 @@ impl CredentialSource {
     pub(crate) fn poll(
         &mut self,
         live: Option<ConnId>,
-        bell: impl FnOnce() -> Bell,
+        waker: impl FnOnce() -> ClientWaker,
     ) -> Option<(ConnId, Answer)> {
         let (conn, answer) = self.running.as_ref()?;
         let answer = match answer.try_recv() {
@@ -69,7 +74,7 @@ impl CredentialSource {
             return Some((conn, answer));
         }
         let (conn, url) = self.waiting.take().filter(|(conn, _)| Some(*conn) == live)?;
-        let error = self.ask(conn, &url, bell()).err()?;
+        let error = self.ask(conn, &url, waker()).err()?;
         Some((conn, Err(error)))
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use hermes_proto::{ConfigError, Event, Jitter};
 use mio::{Events, Poll, Token, Waker};
 
-use crate::alarm::Alarm;
-use crate::driver::Told;
+use crate::driver::Readiness;
+use crate::driver::timerfd::TimerFd;
 use crate::{Driver, Error, Member, MemberId, MemberMut, Options, ReadBuffer};
 
 /// Any number of clients on one thread, with a loop of their own: [`poll`](Self::poll) runs them
@@ -41,7 +41,7 @@ use crate::{Driver, Error, Member, MemberId, MemberMut, Options, ReadBuffer};
 pub struct Fleet {
     driver: Driver,
     poll: Poll,
-    alarm: Option<Alarm>,
+    timer: Option<TimerFd>,
     events: Events,
     buffer: ReadBuffer,
 }
@@ -56,7 +56,7 @@ pub struct FleetOptions {
 }
 
 const WAKER: Token = Token(0);
-const ALARM: Token = Token(1);
+const TIMER: Token = Token(1);
 const FIRST: usize = 2;
 
 impl FleetOptions {
@@ -143,9 +143,9 @@ impl Fleet {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(Error::Poll)?);
         let registry = poll.registry().try_clone().map_err(Error::Poll)?;
         let driver = Driver::new(registry, FIRST..usize::MAX, waker, options)?;
-        let alarm = Alarm::new(poll.registry(), ALARM, driver.clock());
+        let timer = TimerFd::new(poll.registry(), TIMER, driver.clock());
         let (events, buffer) = (Events::with_capacity(ready), ReadBuffer::new());
-        Ok(Fleet { driver, poll, alarm, events, buffer })
+        Ok(Fleet { driver, poll, timer, events, buffer })
     }
 
     /// Adds a client, which is not connected: see [`Driver::add`].
@@ -227,7 +227,7 @@ impl Fleet {
             if ran && left == Some(Duration::ZERO) {
                 return Ok(());
             }
-            if self.driver.take_call() || timeout.is_none() && self.driver.is_at_rest() {
+            if self.driver.take_interrupt() || timeout.is_none() && self.driver.is_at_rest() {
                 return Ok(());
             }
             self.turn(left)?;
@@ -241,28 +241,28 @@ impl Fleet {
     /// One turn of the loop, which sleeps for `patience` at most.
     fn turn(&mut self, patience: Option<Duration>) -> Result<(), Error> {
         let driver = &self.driver;
-        let wakes = |alarm: &mut Alarm| !driver.has_work() && alarm.set(driver.deadline());
-        let timeout = if self.alarm.as_mut().is_some_and(wakes) { None } else { driver.timeout() };
+        let wakes = |timer: &mut TimerFd| !driver.has_work() && timer.set(driver.deadline());
+        let timeout = if self.timer.as_mut().is_some_and(wakes) { None } else { driver.timeout() };
         let patience = [patience, timeout].into_iter().flatten().min();
-        let mut told = Told::All;
+        let mut readiness = Readiness::Complete;
         match self.poll.poll(&mut self.events, patience) {
             Ok(()) => {}
             // A signal handler ran. Nothing is lost by a turn too many.
-            Err(error) if error.kind() == ErrorKind::Interrupted => told = Told::Perhaps,
+            Err(error) if error.kind() == ErrorKind::Interrupted => readiness = Readiness::Partial,
             Err(error) => return Err(Error::Poll(error)),
         }
         for event in &self.events {
-            match &mut self.alarm {
-                Some(alarm) if event.token() == ALARM => alarm.rang(),
+            match &mut self.timer {
+                Some(timer) if event.token() == TIMER => timer.fired(),
                 // The only other token is the waker's, which has done its work.
                 _ => _ = self.driver.ready(event),
             }
         }
         // There may be more than had room.
         if self.events.iter().count() == self.events.capacity() {
-            told = Told::Perhaps;
+            readiness = Readiness::Partial;
         }
-        self.driver.run_after(&mut self.buffer, told);
+        self.driver.run_with(&mut self.buffer, readiness);
         Ok(())
     }
 }
@@ -293,7 +293,7 @@ mod tests {
             ..Config::new(format!("ws://{nobody}/"))
         };
         let mut fleet = Fleet::new(FleetOptions::default().jitter(Jitter::None)).unwrap();
-        fleet.alarm = None;
+        fleet.timer = None;
         let id = fleet.add(config).unwrap();
         let begin = Instant::now();
         fleet.get_mut(id).unwrap().connect();

@@ -245,26 +245,20 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-mod alarm;
 mod client;
-mod clock;
 mod credentials;
 mod driver;
 mod error;
-mod events;
 mod fleet;
 #[cfg(feature = "gateway")]
 pub mod gateway;
-mod inbox;
-mod line;
 mod log;
 mod member;
 mod net;
 mod options;
-mod record;
 mod sender;
 mod session_store;
-mod timers;
+mod tap;
 mod timings;
 
 pub use hermes_proto as proto;
@@ -283,7 +277,7 @@ pub use net::proxy::Proxy;
 #[cfg(feature = "tls")]
 pub use net::tls::Tls;
 pub use options::Options;
-pub use record::{Recording, Tap};
 pub use sender::{EnqueueError, Sender};
 pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};
+pub use tap::{Recording, Tap};
 pub use timings::Timings;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use hermes_proto::{Outgoing, SendError};
 use serde::Serialize;
 
-use crate::inbox::Bell;
+use crate::driver::notify::ClientWaker;
 
 /// A handle that sends from any thread: cheap to clone, and to keep after the client is gone.
 ///
@@ -124,7 +124,7 @@ impl Sender {
     /// with `None` if there is no event: for a thread that has news of its own for the one that
     /// polls. A loop of the application's own has the waker itself.
     pub fn wake(&self) {
-        self.queue.bell.inbox.call();
+        self.queue.waker.notifier.interrupt();
     }
 }
 
@@ -140,7 +140,7 @@ impl fmt::Debug for Sender {
 
 /// The queue between senders and a driver. Its messages are JSON, and no larger than the outbox.
 pub(crate) struct Queue {
-    bell: Bell,
+    waker: ClientWaker,
     max_messages: usize,
     /// Of all messages together, and so of each.
     max_bytes: usize,
@@ -176,9 +176,9 @@ enum Patience {
 
 /// The driver's side.
 impl Queue {
-    pub(crate) fn new(bell: Bell, max_messages: usize, max_bytes: usize) -> Arc<Self> {
+    pub(crate) fn new(waker: ClientWaker, max_messages: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Queue {
-            bell,
+            waker,
             max_messages: max_messages.max(1),
             max_bytes,
             state: Mutex::default(),
@@ -256,7 +256,7 @@ impl Queue {
         drop(state);
         // Where the queue was not empty, the driver knows of it, and will be back.
         if was_empty {
-            self.bell.ring();
+            self.waker.wake();
         }
         Ok(())
     }

@@ -102,7 +102,9 @@ mod tests {
     fn at_most_max_at_a_time_in_the_order_of_requests() {
         let mut throttle = ConnectThrottle::new(2, NO_TIME);
         assert!(throttle.acquire(at(0), id(1), conn(1)) && throttle.acquire(at(0), id(2), conn(1)));
-        assert!(!throttle.acquire(at(0), id(3), conn(1)) && !throttle.acquire(at(0), id(4), conn(7)));
+        assert!(
+            !throttle.acquire(at(0), id(3), conn(1)) && !throttle.acquire(at(0), id(4), conn(7))
+        );
         assert_eq!((throttle.next(at(1)), throttle.deadline()), (None, None), "only an end helps");
         throttle.release();
         assert_eq!(throttle.deadline(), Some(at(0)));
@@ -134,7 +136,9 @@ mod tests {
     fn a_refund_takes_nobodys_turn() {
         let mut throttle = ConnectThrottle::new(1, Duration::from_millis(100));
         assert!(throttle.acquire(at(0), id(1), conn(1)));
-        assert!(!throttle.acquire(at(0), id(2), conn(1)) && !throttle.acquire(at(0), id(3), conn(1)));
+        assert!(
+            !throttle.acquire(at(0), id(2), conn(1)) && !throttle.acquire(at(0), id(3), conn(1))
+        );
         throttle.release();
         assert_eq!(throttle.next(at(100)), Some((id(2), conn(1))));
         throttle.refund();

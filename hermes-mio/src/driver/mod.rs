@@ -1,139 +1,103 @@
-//! Any number of clients in somebody's loop.
+//! Any number of clients in a loop of the application's own.
+
+pub(crate) mod clock;
+mod connect_throttle;
+pub(crate) mod events;
+mod member_id;
+mod member_mut;
+pub(crate) mod notify;
+mod read_buffer;
+pub(crate) mod shared;
+pub(crate) mod timerfd;
+mod timers;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hermes_proto::{Actions, Config, Event, Jitter, MessageId, Outgoing, SendError, Timestamp};
+use hermes_proto::{Actions, Config, Event, Jitter, Timestamp};
 use mio::{Registry, Waker};
-use serde::Serialize;
 
-use crate::clock::Clock;
-use crate::events::Events;
-use crate::inbox::Inbox;
-use crate::line::Line;
-use crate::member::{Member, Shared, Standing};
+use self::clock::Clock;
+use self::connect_throttle::ConnectThrottle;
+use self::events::{Events, shrink};
+use self::notify::Notifier;
+use self::shared::Shared;
+use self::timers::Timers;
+use crate::member::{Activity, Member};
 use crate::net::resolve::Lookups;
-use crate::timers::Timers;
 use crate::{Error, FleetOptions, Options};
 
-/// Clients in a loop of the application's own: their sockets are known to the application's
-/// [`mio::Poll`], and the application says when it is their turn.
+pub use self::member_id::MemberId;
+pub use self::member_mut::MemberMut;
+pub use self::read_buffer::ReadBuffer;
+
+/// Any number of clients in a loop of the application's own: the driver registers their sockets with
+/// the application's [`mio::Poll`], and the application says when they run.
 ///
 /// A turn of the loop has four steps ([here](crate#in-a-loop-of-your-own) as code):
 ///
-/// 1. Poll, for [`timeout`](Self::timeout) at most. An error is the application's to handle, and an
+/// 1. Poll, for [`timeout`](Self::timeout) at most. Errors are the application's to handle; an
 ///    interrupted poll is a turn like any other.
-/// 2. Hand each readiness event to [`ready`](Self::ready).
-/// 3. [`run`](Self::run), whether or not there was one.
-/// 4. Take [all events](Self::next_event) that have come of it.
+/// 2. Pass each readiness event to [`ready`](Self::ready).
+/// 3. Call [`run`](Self::run), also if nothing was ready.
+/// 4. Take the [events](Self::next_event).
 ///
-/// Commands, by [`get_mut`](Self::get_mut), may come at any time between. They do what they can at
-/// once, such as write to the socket; the rest is done in the next [`run`](Self::run).
+/// Commands, through [`get_mut`](Self::get_mut), may come at any time in between. They do what they
+/// can at once, such as write to the socket; the rest is done in the next [`run`](Self::run).
 ///
 /// Step 4 is also the flow control: while hundreds of events wait, nothing is read.
 ///
-/// What a turn costs grows with what there is to do in it, not with the number of clients.
+/// The cost of a turn grows with the work in it, not with the number of clients.
 pub struct Driver {
     shared: Shared,
-    /// By index. A place is taken again once its client was removed. Members stay where they are: a
-    /// table of them that grows by being moved leaves as much behind.
+    /// By index; the slot of a removed client is used again. Boxed, so that a growing table moves
+    /// pointers and leaves no hole of the old table's size in the heap.
     members: Vec<Option<Box<Member>>>,
-    /// Places that are free, as they are named next.
+    /// Free slots, under the name of the slot's next client.
     free: Vec<MemberId>,
     capacity: usize,
-    /// Who has something to do, in the order in which they had it.
+    /// Members with work, in the order in which they got it.
     active: VecDeque<usize>,
-    /// Who had something to do, and there was no room for what comes of it. They are the next.
+    /// Members that could not read because too many events waited. They are the next to read.
     starved: Vec<usize>,
-    /// Whose bells were rung; empty between two turns.
-    rung: Vec<usize>,
+    /// Members woken by other threads; empty between two turns.
+    woken: Vec<usize>,
     timers: Timers,
-    /// Those that are not at rest.
+    /// Number of members that are not at rest.
     busy: usize,
     timer_slack: Duration,
     jitter: Jitter,
-    /// The settings that were last given jitter, before and after: clients share theirs.
+    /// The settings that last got the fleet's jitter, before and after, for the next client that
+    /// shares them.
     jittered: Option<(Arc<Config>, Arc<Config>)>,
 }
 
-/// The name of a client in a [`Driver`] or a [`Fleet`](crate::Fleet). It is never another's, also
-/// after the client was removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemberId {
-    /// Of a client's place: half a word, since each event carries it along.
-    index: u32,
-    generation: u32,
-}
-
-/// One of a driver's clients, for commands.
-pub struct MemberMut<'a> {
-    driver: &'a mut Driver,
-    index: usize,
-}
-
-/// The buffer into which a loop reads, one socket after the other: 64 KiB, made once. No driver
-/// keeps anything in it between two turns.
-pub struct ReadBuffer(pub(crate) Box<[u8]>);
-
-/// What the driver was told of the sockets before it runs.
+/// How much the driver was told about its sockets before it runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// All there was to tell, a moment ago.
-    All,
+pub(crate) enum Readiness {
+    /// Everything, a moment ago.
+    Complete,
     /// Perhaps not everything, or some time ago.
-    Perhaps,
+    Partial,
 }
 
-/// Of the timers that are due, so many clients' work is done in one turn: what the first of them are
-/// answered is read before the last have asked, so nobody waits for long, and what both take is still
-/// in the core's cache.
+/// Timers served in one turn. With few, the answers to the first are read before the last have
+/// asked, and the memory that both touch is still in the core's cache.
 const TIMERS_PER_TURN: usize = 16;
 
-/// What an empty queue may keep in reserve.
-const SPARE: usize = 1_024;
-
-impl ReadBuffer {
-    /// A buffer for a loop.
-    pub fn new() -> Self {
-        ReadBuffer(vec![0; 64 << 10].into_boxed_slice())
-    }
-}
-
-impl Default for ReadBuffer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for ReadBuffer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadBuffer").finish_non_exhaustive()
-    }
-}
-
-impl MemberId {
-    pub(crate) fn new(index: usize, generation: u32) -> Option<Self> {
-        Some(MemberId { index: u32::try_from(index).ok()?, generation })
-    }
-
-    pub(crate) fn index(self) -> usize {
-        self.index as usize
-    }
-}
-
-/// Making one, and its clients.
+/// Construction, and the clients.
 impl Driver {
-    /// A driver without clients. It registers its sockets with `registry`, under one of `tokens`
-    /// for each client, which is how many there can be; `waker` is the poll's (mio allows one
-    /// each), and wakes it for [senders](crate::Sender), names that were resolved, and credentials.
+    /// A driver without clients. It registers its sockets with `registry`, each client's under one of
+    /// `tokens`, so there can be as many clients as tokens. `waker` is the poll's (mio allows one
+    /// each); it wakes the poll for [senders](crate::Sender), resolved names and credentials.
     ///
     /// # Errors
     ///
-    /// Where a setting can't be.
+    /// If a setting is invalid.
     pub fn new(
         registry: Registry,
         tokens: Range<usize>,
@@ -145,12 +109,12 @@ impl Driver {
         Ok(Driver {
             shared: Shared {
                 registry,
-                inbox: Inbox::new(clock, waker),
+                notifier: Notifier::new(clock, waker),
                 now: clock.now(),
                 events: Events::default(),
                 lookups: Lookups::default(),
-                line: Line::new(options.max_connecting, options.spacing()),
-                first: tokens.start,
+                throttle: ConnectThrottle::new(options.max_connecting, options.spacing()),
+                first_token: tokens.start,
                 actions: Actions::new(),
             },
             members: Vec::new(),
@@ -158,7 +122,7 @@ impl Driver {
             capacity: tokens.len(),
             active: VecDeque::new(),
             starved: Vec::new(),
-            rung: Vec::new(),
+            woken: Vec::new(),
             timers: Timers::default(),
             busy: 0,
             timer_slack: options.timer_slack,
@@ -167,22 +131,22 @@ impl Driver {
         })
     }
 
-    /// Adds a client, which is not connected. A [`Config`] will do, or [`Options`]. Clients that
-    /// share an [`Arc`] of their settings take less memory.
+    /// Adds a client, which is not connected, from a [`Config`] or [`Options`]. Clients that share an
+    /// [`Arc`] of their settings take less memory.
     ///
-    /// The session is loaded from the store here.
+    /// The session is loaded from the store within this call.
     ///
     /// # Errors
     ///
-    /// Where a setting can't be, there is no token left, or the operating system has no randomness.
+    /// If a setting is invalid, no token is left, or the operating system gives no randomness.
     pub fn add(&mut self, options: impl Into<Options>) -> Result<MemberId, Error> {
         let mut options = options.into();
-        let place = match self.free.last() {
+        let slot = match self.free.last() {
             Some(id) => Some(*id),
-            None if self.members.len() < self.capacity => MemberId::new(self.members.len(), 0),
+            None if self.members.len() < self.capacity => MemberId::new(self.members.len()),
             None => None,
         };
-        let id = place.ok_or(Error::Full { clients: self.len() })?;
+        let id = slot.ok_or(Error::Full { clients: self.len() })?;
         let index = id.index();
         if options.config.jitter == Jitter::None && self.jitter != Jitter::None {
             options.config = self.with_jitter(&options.config);
@@ -198,12 +162,12 @@ impl Driver {
             Some(_) => self.members[index] = member,
             None => self.members.push(member),
         }
-        self.book(index);
+        self.reschedule(index);
         Ok(id)
     }
 
-    /// Removes a client. A connection that it has is dropped without a farewell; what is in its
-    /// outbox is in what is returned. Its [events](Self::next_event) that were not taken are gone.
+    /// Removes a client and returns it, with the messages in its outbox. Its connection is dropped
+    /// without a closing handshake, and its [events](Self::next_event) that were not taken are gone.
     pub fn remove(&mut self, id: MemberId) -> Option<Member> {
         self.get(id)?;
         let index = id.index();
@@ -211,15 +175,15 @@ impl Driver {
         member.close(&self.shared);
         self.shared.events.forget(id);
         self.timers.set(id.index, None);
-        if member.booked.has_turn {
-            self.shared.line.leave();
+        if member.sched.is_admitted {
+            self.shared.throttle.release();
         }
-        self.busy -= usize::from(!member.booked.is_at_rest);
-        self.free.push(MemberId { generation: id.generation.wrapping_add(1), ..id });
+        self.busy -= usize::from(!member.sched.is_at_rest);
+        self.free.push(id.next_generation());
         Some(*member)
     }
 
-    /// A client, for what there is to know of it.
+    /// A client, to look at.
     pub fn get(&self, id: MemberId) -> Option<&Member> {
         self.members.get(id.index())?.as_deref().filter(|member| member.id() == id)
     }
@@ -230,17 +194,17 @@ impl Driver {
         Some(MemberMut { driver: self, index: id.index() })
     }
 
-    /// All clients, in no order.
+    /// All clients, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter_map(Option::as_deref)
     }
 
-    /// How many clients there are.
+    /// The number of clients.
     pub fn len(&self) -> usize {
         self.members.len() - self.free.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no client.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -257,40 +221,42 @@ impl Driver {
     }
 }
 
-/// The loop's side.
+/// The loop.
 impl Driver {
-    /// How long the loop may sleep: not at all while there is work, for ever (`None`) while
-    /// nothing but the network, a sender or the application itself can bring some.
+    /// How long the loop may sleep: zero while there is work; `None`, without limit, while only the
+    /// network, a sender or the application can bring work.
     pub fn timeout(&self) -> Option<Duration> {
         if self.has_work() {
             return Some(Duration::ZERO);
         }
-        Some(self.deadline()? - self.shared.inbox.clock.now())
+        Some(self.deadline()? - self.shared.notifier.clock.now())
     }
 
-    /// Whether there is something to do at once.
+    /// Whether there is work at once.
     pub(crate) fn has_work(&self) -> bool {
         let is_busy = !self.active.is_empty() || !self.shared.events.is_empty();
-        is_busy || self.shared.inbox.is_ringing() || self.is_due()
+        is_busy || self.shared.notifier.is_woken() || self.is_due()
     }
 
-    /// Whether a timer was due when the clock was read last.
+    /// Whether a timer was due when the clock was last read.
     fn is_due(&self) -> bool {
         self.timers.first().is_some_and(|due| due <= self.shared.now)
     }
 
-    /// When there is something to do even if nothing happens.
+    /// When there is work even if nothing happens until then.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        [self.timers.first(), self.shared.line.deadline()].into_iter().flatten().min()
+        [self.timers.first(), self.shared.throttle.deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn clock(&self) -> Clock {
-        self.shared.inbox.clock
+        self.shared.notifier.clock
     }
 
-    /// Takes note of a readiness event, and says whether it was about one of this driver's tokens.
+    /// Takes note of a readiness event. Returns whether it was for one of this driver's tokens.
     pub fn ready(&mut self, event: &mio::event::Event) -> bool {
-        let Some(index) = event.token().0.checked_sub(self.shared.first) else { return false };
+        let Some(index) = event.token().0.checked_sub(self.shared.first_token) else {
+            return false;
+        };
         if let Some(member) = self.member(index) {
             member.ready(event);
             self.activate(index);
@@ -298,46 +264,44 @@ impl Driver {
         index < self.capacity
     }
 
-    /// Works: reads and writes what is ready, takes what senders brought, does what is due. To be
-    /// called after each poll, whether or not anything was [`ready`](Self::ready).
+    /// Reads and writes the sockets that are ready, takes messages from senders, and does the work
+    /// that is due. Call it after each poll, also if nothing was [`ready`](Self::ready).
     ///
-    /// What it does in one go is bounded, also while gateways flood it: for each client it reads
-    /// 1 MiB at most, and nothing while 256 events wait for the application; and it does what is due
-    /// for 16 clients. Where there is more to do, [`timeout`](Self::timeout) is zero.
+    /// The work of one call is bounded, also while gateways flood it: it reads at most 1 MiB for
+    /// each client, reads nothing while 256 events wait for the application, and serves the timers of
+    /// 16 clients. If there is more to do, [`timeout`](Self::timeout) is zero.
     pub fn run(&mut self, buffer: &mut ReadBuffer) {
-        // How long the application took since its poll, and whether it told of everything, is not
-        // known here.
-        self.run_after(buffer, Told::Perhaps);
+        // The application may have been busy since its poll, or have passed on only some events.
+        self.run_with(buffer, Readiness::Partial);
     }
 
-    /// As [`run`](Self::run), and it is known what was told of the sockets.
-    pub(crate) fn run_after(&mut self, buffer: &mut ReadBuffer, told: Told) {
-        self.shared.events.release();
-        self.run_inbox();
+    /// As [`run`](Self::run), for a caller that knows how much it has told.
+    pub(crate) fn run_with(&mut self, buffer: &mut ReadBuffer, readiness: Readiness) {
+        self.shared.events.shrink();
+        self.run_woken();
         self.run_timers();
-        self.run_active(buffer, told);
-        self.run_line();
-        release(&mut self.shared.actions);
+        self.run_active(buffer, readiness);
+        self.run_throttle();
+        shrink(&mut self.shared.actions);
     }
 
-    /// What the application is to know next, and of which client.
+    /// The next event, and the client that it is about.
     #[inline]
     pub fn next_event(&mut self) -> Option<(MemberId, Event)> {
         self.shared.events.pop()
     }
 
-    /// Whether there is an event to be told.
+    /// Whether an event waits for the application.
     pub(crate) fn has_event(&self) -> bool {
         !self.shared.events.is_empty()
     }
 
-    /// Whether [`Sender::wake`](crate::Sender::wake) was called since this was asked last.
-    pub(crate) fn take_call(&self) -> bool {
-        self.shared.inbox.take_call()
+    /// Whether [`Sender::wake`](crate::Sender::wake) was called since the last call.
+    pub(crate) fn take_interrupt(&self) -> bool {
+        self.shared.notifier.take_interrupt()
     }
 
-    /// Whether nothing will come of waiting: nobody is connected or about to be, or has anything to
-    /// do.
+    /// Whether waiting is in vain: no client is connected or connecting, and none has work.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.busy == 0 && self.timeout() != Some(Duration::ZERO)
     }
@@ -345,16 +309,16 @@ impl Driver {
 
 /// The parts of a turn.
 impl Driver {
-    /// What other threads brought.
-    fn run_inbox(&mut self) {
-        let mut rung = std::mem::take(&mut self.rung);
-        if !self.shared.inbox.take(&mut rung) {
+    /// Takes what other threads brought.
+    fn run_woken(&mut self) {
+        let mut woken = std::mem::take(&mut self.woken);
+        if !self.shared.notifier.take(&mut woken) {
             return;
         }
-        for index in rung.drain(..) {
+        for index in woken.drain(..) {
             self.activate(index);
         }
-        self.rung = rung;
+        self.woken = woken;
         while let Some(found) = self.shared.lookups.poll() {
             self.shared.tick();
             for id in &found.wanted_by {
@@ -373,18 +337,18 @@ impl Driver {
         }
     }
 
-    fn run_active(&mut self, buffer: &mut ReadBuffer, told: Told) {
+    fn run_active(&mut self, buffer: &mut ReadBuffer, readiness: Readiness) {
         for turns in 0..self.active.len() {
             let Some(index) = self.active.pop_front() else { break };
             let Some(member) = self.member(index) else { continue };
-            member.booked.is_active = false;
+            member.sched.is_active = false;
             let was_full = self.shared.is_full();
-            // Those before it took their time.
+            // The members before it took time.
             if turns > 0 {
                 self.shared.tick();
             }
-            self.with(index, |member, shared| member.run(shared, buffer, told));
-            // Who had no room to read is the first that has.
+            self.with(index, |member, shared| member.run(shared, buffer, readiness));
+            // Without this the members before it would take the room again in the next turn.
             if was_full
                 && let Some(member) = self.member(index)
                 && member.wants_to_read()
@@ -399,162 +363,71 @@ impl Driver {
         }
     }
 
-    /// Lets those begin whose turn it is.
-    fn run_line(&mut self) {
-        if self.shared.line.deadline().is_none() {
+    /// Starts the attempts that the throttle admits.
+    fn run_throttle(&mut self) {
+        if self.shared.throttle.deadline().is_none() {
             return;
         }
         self.shared.tick();
-        while let Some((id, conn)) = self.shared.line.next(self.shared.now) {
-            let begins = self.get(id).is_some()
-                && self.with(id.index(), |member, shared| member.begin(shared, conn)) == Some(true);
-            if !begins {
-                self.shared.line.take_back();
+        while let Some((id, conn)) = self.shared.throttle.next(self.shared.now) {
+            let started = self.get(id).is_some()
+                && self.with(id.index(), |member, shared| member.admitted(shared, conn))
+                    == Some(true);
+            if !started {
+                self.shared.throttle.refund();
             }
         }
     }
 }
 
-/// The books.
+/// Scheduling.
 impl Driver {
     fn member(&mut self, index: usize) -> Option<&mut Member> {
         member(&mut self.members, index)
     }
 
-    /// Has a member do something, and brings the books up to date.
+    /// Runs `f` on a member, and schedules what follows from it.
     fn with<T>(
         &mut self,
         index: usize,
-        deed: impl FnOnce(&mut Member, &mut Shared) -> T,
+        f: impl FnOnce(&mut Member, &mut Shared) -> T,
     ) -> Option<T> {
         let member = member(&mut self.members, index)?;
-        let done = deed(member, &mut self.shared);
-        self.book(index);
-        Some(done)
+        let result = f(member, &mut self.shared);
+        self.reschedule(index);
+        Some(result)
     }
 
     fn activate(&mut self, index: usize) {
         let Some(member) = member(&mut self.members, index) else { return };
-        if !std::mem::replace(&mut member.booked.is_active, true) {
+        if !std::mem::replace(&mut member.sched.is_active, true) {
             self.active.push_back(index);
         }
     }
 
-    fn book(&mut self, index: usize) {
+    /// Brings a member's place in the queue, its timer and the counts up to date.
+    fn reschedule(&mut self, index: usize) {
         let slack = self.timer_slack;
         let Some(member) = member(&mut self.members, index) else { return };
-        let standing = member.standing();
-        if member.booked.has_turn && standing != Standing::Connecting {
-            member.booked.has_turn = false;
-            self.shared.line.leave();
+        let activity = member.activity();
+        if member.sched.is_admitted && activity != Activity::Connecting {
+            member.sched.is_admitted = false;
+            self.shared.throttle.release();
         }
-        let is_at_rest = standing == Standing::AtRest;
-        match (std::mem::replace(&mut member.booked.is_at_rest, is_at_rest), is_at_rest) {
+        let is_at_rest = activity == Activity::AtRest;
+        match (std::mem::replace(&mut member.sched.is_at_rest, is_at_rest), is_at_rest) {
             (true, false) => self.busy += 1,
             (false, true) => self.busy -= 1,
             _ => {}
         }
         let due = match member.due() {
-            Some(due) if standing == Standing::Open => Some(round_up(due, slack)),
+            Some(due) if activity == Activity::Open => Some(round_up(due, slack)),
             due => due,
         };
         self.timers.set(member.id().index, due);
         if member.has_work() {
             self.activate(index);
         }
-    }
-}
-
-/// Commands.
-impl MemberMut<'_> {
-    /// Makes a connection and keeps it, until [`disconnect`](Self::disconnect) or
-    /// [`Event::Failed`]. Where as many clients are connecting as
-    /// [may](FleetOptions::max_connecting), it waits for its turn.
-    pub fn connect(&mut self) {
-        self.with(Member::connect);
-    }
-
-    /// Closes the connection and stays away. The outbox keeps what was not sent; to send it first,
-    /// [`shutdown`](Self::shutdown).
-    pub fn disconnect(&mut self) {
-        self.with(Member::disconnect);
-    }
-
-    /// Sends what is left, that of [senders](crate::Sender) included, waits for the proof that it
-    /// arrived where there can be one (a [fence](hermes_proto#fences)), and disconnects: over as
-    /// many connections as that takes, and `within` this time, the closing handshake included; then
-    /// it drops what there is.
-    ///
-    /// From here on `send` is refused with [`SendError::ShuttingDown`], and senders with
-    /// [`EnqueueError::ShuttingDown`](crate::EnqueueError::ShuttingDown).
-    /// [`Event::ShutDown`] is the last event, and comes once. It counts what became of messages
-    /// since this was called; what was not sent stays in the outbox, and what the outbox had no
-    /// room for stays with [`queued`](Member::queued).
-    ///
-    /// [`disconnect`](Self::disconnect) cuts it short. [`connect`](Self::connect) takes it back, and
-    /// then there is no report; after the report it sends what is left, and lets senders in again.
-    /// A client that is not connected, nor about to be, makes no connection for it, and reports at
-    /// once. Called again it has the new time.
-    pub fn shutdown(&mut self, within: Duration) {
-        self.with(|member, shared| member.shutdown(shared, within));
-    }
-
-    /// Sends a message as JSON, now or as soon as there is a connection.
-    ///
-    /// # Errors
-    ///
-    /// Where the outbox can't take it. The error has the message's text, and nothing has changed.
-    pub fn send<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<MessageId, SendError> {
-        self.with(|member, shared| member.send(shared, message))
-    }
-
-    /// Sends a message that was made before. Otherwise as [`send`](Self::send).
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
-        self.with(|member, shared| member.send_message(shared, message))
-    }
-
-    /// Forgets the session, also in the store.
-    pub fn clear_session(&mut self) {
-        self.with(Member::clear_session);
-    }
-
-    /// Gives up all messages that were not handed to a connection, each with an
-    /// [`Event::Dropped`]. Those that senders brought and the outbox has not taken stay.
-    pub fn clear_outbox(&mut self) {
-        self.with(Member::clear_outbox);
-    }
-
-    /// Says what the system says of the network; see
-    /// [`hermes_proto::Client::network_changed`]. A client that is never told takes itself to be
-    /// online.
-    pub fn network_changed(&mut self, online: bool) {
-        self.with(|member, shared| member.network_changed(shared, online));
-    }
-
-    fn with<T>(&mut self, deed: impl FnOnce(&mut Member, &mut Shared) -> T) -> T {
-        let done = self.driver.with(self.index, deed);
-        // It was there when this was made, and nobody could remove it since.
-        done.unwrap_or_else(|| unreachable!("a member that was removed"))
-    }
-}
-
-impl Deref for MemberMut<'_> {
-    type Target = Member;
-
-    fn deref(&self) -> &Member {
-        let member = self.driver.members[self.index].as_ref();
-        // As in `with`.
-        member.unwrap_or_else(|| unreachable!("a member that was removed"))
-    }
-}
-
-impl fmt::Debug for MemberMut<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }
 
@@ -577,23 +450,16 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// Who is at a place, while the rest of the driver is in other hands.
+/// The member with this index; not a method, so that the rest of the driver can be borrowed.
 fn member(members: &mut [Option<Box<Member>>], index: usize) -> Option<&mut Member> {
     members.get_mut(index)?.as_deref_mut()
 }
 
-/// To the next multiple of `grain`, so that what is due at nearly the same time is done at once.
+/// Rounds up to a multiple of `grain`, so that deadlines close to each other become one.
 fn round_up(at: Timestamp, grain: Duration) -> Timestamp {
     let grain = u64::try_from(grain.as_micros()).unwrap_or(u64::MAX).max(1);
     let micros = at.as_micros();
     Timestamp::from_micros(micros.checked_next_multiple_of(grain).unwrap_or(micros))
-}
-
-/// Gives memory back, where an empty queue has much of it.
-pub(crate) fn release<T>(queue: &mut VecDeque<T>) {
-    if queue.is_empty() && queue.capacity() > SPARE {
-        *queue = VecDeque::new();
-    }
 }
 
 fn random_seed() -> Result<[u8; 32], Error> {

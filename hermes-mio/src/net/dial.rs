@@ -143,7 +143,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::clock::Clock;
+    use crate::driver::clock::Clock;
 
     const LONG: Duration = Duration::from_secs(20);
 

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
 use crate::MemberId;
-use crate::inbox::Inbox;
+use crate::driver::notify::Notifier;
 
 /// A name and a port: where a socket is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Resolver {
     fn look_up(
         &self,
         host: Host,
-        inbox: Arc<Inbox>,
+        notifier: Arc<Notifier>,
     ) -> io::Result<Receiver<io::Result<Vec<SocketAddr>>>> {
         let (reply, answer) = mpsc::sync_channel(1);
         let resolve = Arc::clone(&self.0);
@@ -94,7 +94,7 @@ impl Resolver {
                 .unwrap_or_else(|_| Err(io::Error::other("the resolver panicked")));
             // Where the driver is gone there is nobody to tell.
             if reply.send(found).is_ok() {
-                inbox.wake();
+                notifier.wake();
             }
         })?;
         Ok(answer)
@@ -125,7 +125,7 @@ impl Lookups {
         host: &Host,
         resolver: &Resolver,
         member: MemberId,
-        inbox: &Arc<Inbox>,
+        notifier: &Arc<Notifier>,
     ) -> io::Result<()> {
         let running = |lookup: &&mut Lookup| lookup.host == *host && lookup.resolver.is(resolver);
         if let Some(lookup) = self.0.iter_mut().find(running) {
@@ -135,7 +135,7 @@ impl Lookups {
             return Ok(());
         }
         tracing::debug!(host = host.name, "resolving");
-        let answer = resolver.look_up(host.clone(), Arc::clone(inbox))?;
+        let answer = resolver.look_up(host.clone(), Arc::clone(notifier))?;
         let (host, resolver) = (host.clone(), resolver.clone());
         self.0.push(Lookup { host, resolver, answer, wanted_by: vec![member] });
         Ok(())

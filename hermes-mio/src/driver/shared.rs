@@ -1,0 +1,48 @@
+//! The part of a driver that its members use.
+
+use std::sync::Arc;
+
+use hermes_proto::{Actions, Timestamp, Transmit};
+use mio::{Registry, Token};
+
+use super::connect_throttle::ConnectThrottle;
+use super::events::Events;
+use super::member_id::MemberId;
+use super::notify::Notifier;
+use crate::net::resolve::Lookups;
+use crate::net::transport::Registration;
+
+/// The part of a driver that its members use.
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) notifier: Arc<Notifier>,
+    /// The machines' time: read once per turn, with each read from a socket, and after whatever
+    /// blocks.
+    pub(crate) now: Timestamp,
+    pub(crate) events: Events,
+    pub(crate) lookups: Lookups,
+    pub(crate) throttle: ConnectThrottle,
+    /// The token of the member with index 0.
+    pub(crate) first_token: usize,
+    /// The actions of the machine that is being run; empty between two steps.
+    pub(crate) actions: Actions<Transmit>,
+}
+
+/// Events that may wait for the application before nothing more is read. Few, so that the
+/// application gets each one soon, and while it is in the core's cache.
+const MAX_WAITING_EVENTS: usize = 256;
+
+impl Shared {
+    pub(crate) fn registration(&self, id: MemberId) -> Registration<'_> {
+        Registration { registry: &self.registry, token: Token(self.first_token + id.index()) }
+    }
+
+    pub(crate) fn tick(&mut self) {
+        self.now = self.notifier.clock.now();
+    }
+
+    /// Whether so many events wait that nothing more is read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events.len() >= MAX_WAITING_EVENTS
+    }
+}

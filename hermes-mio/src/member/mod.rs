@@ -1,0 +1,325 @@
+//! One client: its machine, its connection, and what it shares with other threads.
+
+mod actions;
+mod commands;
+mod io;
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::sync::Arc;
+
+use hermes_proto::{ConfigError, Endpoint, Start, State, Stats, Timestamp};
+
+use crate::credentials::CredentialSource;
+use crate::driver::MemberId;
+use crate::driver::notify::Notifier;
+use crate::driver::shared::Shared;
+use crate::net::connection::Connection;
+use crate::net::connector::Connector;
+use crate::options::SENDER_CAPACITY;
+use crate::sender::{Gate, Queue};
+use crate::timings::Stopwatch;
+use crate::{Error, Options, Sender, SessionStore, Tap, Timings};
+
+/// One of a [`Driver`](crate::Driver)'s clients, to look at. For commands there is
+/// [`MemberMut`](crate::MemberMut).
+pub struct Member {
+    id: MemberId,
+    endpoint: Endpoint,
+    connection: Connection,
+    connector: Arc<Connector>,
+    notifier: Arc<Notifier>,
+    stopwatch: Stopwatch,
+    attachments: OnceCell<Box<Attachments>>,
+    pub(crate) sched: SchedState,
+}
+
+/// Parts that many clients do without.
+struct Attachments {
+    store: Option<Box<dyn SessionStore + Send>>,
+    tap: Option<Box<dyn Tap + Send>>,
+    credential_source: Option<CredentialSource>,
+    sender_capacity: usize,
+    /// Made with the first [`Sender`].
+    queue: OnceCell<Arc<Queue>>,
+    shutdown: Option<Shutdown>,
+}
+
+/// A member's state in the driver's schedule; the driver writes it.
+#[derive(Default)]
+pub(crate) struct SchedState {
+    /// In the queue of members to run.
+    pub(crate) is_active: bool,
+    /// Not counted as busy.
+    pub(crate) is_at_rest: bool,
+    /// Admitted by the throttle and not released.
+    pub(crate) is_admitted: bool,
+}
+
+/// A member's state as the driver's schedule sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// Neither connected nor going to connect: waiting is in vain.
+    AtRest,
+    /// An attempt is under way, admitted by the throttle.
+    Connecting,
+    /// Connected; a deadline may be rounded.
+    Open,
+    /// Anything else.
+    Busy,
+}
+
+/// A shutdown under way, or done.
+#[derive(Default)]
+struct Shutdown {
+    /// The machine's shutdown begins at this moment, or once the senders' queue is empty. `None`
+    /// from then on: what is left in the queue stays there.
+    drains_until: Option<Timestamp>,
+    /// The counters at the call, for the report; `None` after it.
+    begin: Option<Stats>,
+}
+
+impl Default for Attachments {
+    fn default() -> Self {
+        Attachments {
+            store: None,
+            tap: None,
+            credential_source: None,
+            sender_capacity: SENDER_CAPACITY,
+            queue: OnceCell::new(),
+            shutdown: None,
+        }
+    }
+}
+
+impl Member {
+    pub(crate) fn new(
+        id: MemberId,
+        options: Options,
+        seed: [u8; 32],
+        shared: &mut Shared,
+    ) -> Result<Self, Error> {
+        let Options {
+            config,
+            mut store,
+            sender_capacity,
+            mut tap,
+            seed: _,
+            credential_source,
+            connector,
+        } = options;
+        if config.ask_credentials && credential_source.is_none() {
+            let problem = "needs a source: set it with Options::credentials".to_owned();
+            return Err(ConfigError { field: "ask_credentials", problem }.into());
+        }
+        let mut warnings = Vec::new();
+        let session = store.as_mut().and_then(|store| store.load(&mut warnings));
+        let start = Start { seed, unix_ms: shared.notifier.clock.unix_ms(), session };
+        let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;
+        connector.check(&config)?;
+        if let Some(tap) = &mut tap {
+            tap.start(&config, &start);
+        }
+        let is_plain = store.is_none() && tap.is_none() && credential_source.is_none();
+        let attachments = if is_plain && sender_capacity == SENDER_CAPACITY {
+            OnceCell::new()
+        } else {
+            let attachments = Attachments {
+                store,
+                tap,
+                credential_source,
+                sender_capacity,
+                ..Attachments::default()
+            };
+            OnceCell::from(Box::new(attachments))
+        };
+        let mut member = Member {
+            id,
+            endpoint,
+            connection: Connection::Down,
+            connector,
+            notifier: Arc::clone(&shared.notifier),
+            stopwatch: Stopwatch::new(shared.now),
+            attachments,
+            sched: SchedState { is_at_rest: true, ..SchedState::default() },
+        };
+        // No input caused them, so the tap does not see them.
+        shared.actions.extend(warnings.iter().map(actions::warning));
+        member.perform(shared);
+        Ok(member)
+    }
+}
+
+/// What there is to look at.
+impl Member {
+    /// Its name in the driver.
+    pub fn id(&self) -> MemberId {
+        self.id
+    }
+
+    /// The protocol's client: its state, session, outbox and counters.
+    pub fn protocol(&self) -> &hermes_proto::Client {
+        self.endpoint.client()
+    }
+
+    /// The subprotocol that the gateway chose for the live connection.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.endpoint.subprotocol()
+    }
+
+    /// The extensions that the gateway agreed to for the live connection, such as
+    /// `permessage-deflate` with its parameters.
+    pub fn extensions(&self) -> Option<&str> {
+        self.endpoint.extensions()
+    }
+
+    /// A handle that sends from other threads.
+    pub fn sender(&self) -> Sender {
+        let attachments = self.attachments.get_or_init(Box::default);
+        let queue = attachments.queue.get_or_init(|| {
+            let max_bytes = self.protocol().config().outbox_max_bytes;
+            let waker = self.notifier.client_waker(self.id.index());
+            let queue = Queue::new(waker, attachments.sender_capacity, max_bytes);
+            if attachments.shutdown.is_some() {
+                queue.set_gate(Gate::Shut);
+            }
+            queue
+        });
+        queue.sender()
+    }
+
+    /// The number of messages from [senders](Sender) that the outbox has not taken yet.
+    pub fn queued(&self) -> usize {
+        self.queue().map_or(0, |queue| queue.len())
+    }
+
+    /// The client's state, its reason, and what it waits for, as a line for people:
+    /// [`hermes_proto::Client::why`], and the senders' messages that wait.
+    ///
+    /// ```text
+    /// waiting 3.2 s: attempt 2 of 10 after close 1012, which asked for 5 s; 3 messages in the outbox
+    /// ```
+    pub fn why(&self) -> String {
+        let mut line = self.protocol().why(self.now());
+        if let Some(doing) = self.connection.describe() {
+            line.push_str(&format!("; {doing}"));
+        }
+        match self.queued() {
+            0 => {}
+            1 => line.push_str("; 1 message from senders waits"),
+            queued => line.push_str(&format!("; {queued} messages from senders wait")),
+        }
+        if let Some(until) = self.draining_senders() {
+            let left = until - self.now();
+            line.push_str(&format!("; shutting down within {:.1} s", left.as_secs_f64()));
+        }
+        line
+    }
+
+    /// How long the steps of the newest connection took.
+    pub fn timings(&self) -> Timings {
+        self.stopwatch.timings()
+    }
+
+    /// This moment, on the clock of [`Event::Disconnected`](hermes_proto::Event::Disconnected)'s
+    /// `retry_at` and of [`State::Waiting`].
+    pub fn now(&self) -> Timestamp {
+        self.notifier.clock.now()
+    }
+}
+
+/// What the driver's schedule asks.
+impl Member {
+    /// Whether there is work at once.
+    pub(crate) fn has_work(&self) -> bool {
+        let connection = match &self.connection {
+            Connection::Down | Connection::Queued(_) | Connection::Resolving { .. } => false,
+            Connection::Connecting { ready, .. } => *ready,
+            Connection::Up(stream) => {
+                stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
+            }
+        };
+        connection || self.has_room_for_sender() || self.is_drained()
+    }
+
+    /// Whether the socket has, or may have, something to read.
+    pub(crate) fn wants_to_read(&self) -> bool {
+        matches!(&self.connection, Connection::Up(stream) if stream.readable)
+    }
+
+    pub(crate) fn activity(&self) -> Activity {
+        let is_queued = matches!(self.connection, Connection::Queued(_));
+        match self.protocol().state() {
+            State::Idle | State::Failed { .. } => Activity::AtRest,
+            State::Connecting { .. } if !is_queued => Activity::Connecting,
+            State::Open { .. } if self.shutdown_state().is_none() => Activity::Open,
+            _ => Activity::Busy,
+        }
+    }
+
+    /// When there is work even if nothing happens until then.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        [self.endpoint.deadline(), self.connection.deadline(), self.draining_senders()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.activity() == Activity::AtRest
+    }
+}
+
+/// The senders' queue.
+impl Member {
+    fn queue(&self) -> Option<&Arc<Queue>> {
+        self.attachments.get()?.queue.get()
+    }
+
+    fn set_gate(&self, gate: Gate) {
+        if let Some(queue) = self.queue() {
+            queue.set_gate(gate);
+        }
+    }
+
+    /// Whether the outbox has room for the queue's oldest message.
+    fn has_room_for_sender(&self) -> bool {
+        self.shutdown_state().is_none_or(|shutdown| shutdown.drains_until.is_some())
+            && self
+                .queue()
+                .and_then(|queue| queue.front_bytes())
+                .is_some_and(|bytes| self.protocol().has_room(bytes))
+    }
+
+    fn shutdown_state(&self) -> Option<&Shutdown> {
+        self.attachments.get()?.shutdown.as_ref()
+    }
+
+    /// Until when the queue is drained before the machine's shutdown begins.
+    fn draining_senders(&self) -> Option<Timestamp> {
+        self.shutdown_state()?.drains_until
+    }
+
+    /// Whether the machine's shutdown can begin: it has the senders' messages, or never will.
+    fn is_drained(&self) -> bool {
+        self.draining_senders().is_some() && (self.queued() == 0 || self.is_at_rest())
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.set_gate(Gate::Gone);
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("id", &self.id)
+            .field("url", self.protocol().url())
+            .field("state", &self.protocol().state())
+            .field("outbox_len", &self.protocol().outbox_len())
+            .field("queued", &self.queued())
+            .finish_non_exhaustive()
+    }
+}
