@@ -239,7 +239,7 @@ fn exit_codes_and_words() {
         (&["connect", "ws://a/", "--resolve", "a:80:b"], "\"b\" is no address"),
         (&["connect", "ws://a/", "--attempt-delay", "9"], "--attempt-delay"),
         (&["gateway", "nowhere"], "nowhere"),
-        (&["gateway", "--misbehave", "live dance"], "dance"),
+        (&["gateway", "--fault", "live dance"], "dance"),
     ] {
         let (code, errors) = run(args, "");
         assert_eq!(code, 2, "{args:?}: {errors}");

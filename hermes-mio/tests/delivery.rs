@@ -719,7 +719,7 @@ struct Log {
     /// Which connection, and which message.
     messages: Vec<(u64, u64)>,
     /// Reports, and how many messages the latest one counts.
-    reports: (u64, u64),
+    snapshots: (u64, u64),
     ended: bool,
 }
 
@@ -758,13 +758,13 @@ impl Gateway {
     fn witnessed(&self) -> Target {
         let (orders, news) = (Arc::clone(&self.orders), Arc::clone(&self.news));
         let witness = move || {
-            let (before, _) = news.log.lock().unwrap().reports;
-            if orders.lock().unwrap().write_all(b"report\n").is_err() {
+            let (before, _) = news.log.lock().unwrap().snapshots;
+            if orders.lock().unwrap().write_all(b"metrics\n").is_err() {
                 return false;
             }
             let has_logged = |log: &Log| {
-                let (reports, counted) = log.reports;
-                reports > before && log.messages.len() as u64 >= counted
+                let (snapshots, counted) = log.snapshots;
+                snapshots > before && log.messages.len() as u64 >= counted
             };
             let log = news.wait("its log", |log| has_logged(log) || log.ended);
             has_logged(&log)
@@ -841,8 +841,9 @@ impl Log {
             "listening" => self.addr = Some(line["addr"].as_str().unwrap().parse().unwrap()),
             "connected" => self.peers.push(line["peer"].as_str().unwrap().to_string()),
             "disconnected" => self.disconnected += 1,
-            "report" => {
-                self.reports = (self.reports.0 + 1, line["report"]["messages"].as_u64().unwrap());
+            "metrics" => {
+                self.snapshots =
+                    (self.snapshots.0 + 1, line["metrics"]["messages"].as_u64().unwrap());
             }
             _ => {}
         }

@@ -1,19 +1,19 @@
 //! A Hermes gateway for local development and for tests, on one thread of its own.
 //!
-//! It keeps sessions, relays chat, and **misbehaves on request**: a client is only as good as
-//! what it does when the link is cut, half-open, slow or refused. Its WebSocket is tungstenite's
+//! It keeps sessions, relays chat, and **shows [faults](Fault) on request**: a client is only as
+//! good as its behaviour when the link is cut, half-open, slow or refused. Its WebSocket is tungstenite's
 //! server side, so client and gateway don't share an implementation, or its mistakes.
 //!
 //! ```
-//! use hermes_mio::gateway::{Gateway, Misbehaviour, Target};
+//! use hermes_mio::gateway::{Gateway, Fault, Target};
 //! use std::time::Duration;
 //!
 //! let gateway = Gateway::bind("127.0.0.1:0")?;
 //! let (client, _) = tungstenite::client(gateway.url(), std::net::TcpStream::connect(gateway.addr())?)
 //!     .expect("an upgrade");
-//! gateway.wait_for(Duration::from_secs(5), |report| report.joined == 1)?;
-//! gateway.misbehave(Target::Live, Misbehaviour::Drop);
-//! gateway.wait_for(Duration::from_secs(5), |report| report.open == 0)?;
+//! gateway.wait_for(Duration::from_secs(5), |counts| counts.joined == 1)?;
+//! gateway.inject(Target::Live, Fault::Reset);
+//! gateway.wait_for(Duration::from_secs(5), |counts| counts.open == 0)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -26,15 +26,14 @@
 //!   `{"type":"session-init","token":…,"clientId":…,"resumed":true}` for a `T` that it knows, and
 //!   with a fresh session and `"resumed":false` for one that it doesn't. Any other first text,
 //!   and [a grace](GatewayOptions::resume_grace) of silence, bring a fresh session. So a client gets
-//!   exactly one `session-init`: one that has a token isn't given a new identity that it would
-//!   have to throw away, and one that has none doesn't need to speak first. Only where the first
-//!   text is a `session-resume` that comes after the grace, a second `session-init` follows, and
+//!   exactly one `session-init`: a client with a token gets no new identity that it would have to
+//!   throw away, and a client without one need not speak first. The exception is a
+//!   `session-resume` that comes first, but after the grace: a second `session-init` follows, and
 //!   the fresh session of the first one is forgotten.
-//! - **A second connection** that resumes a session takes it over, as a client does whose old
-//!   link is half-open: the old connection is closed with 4000, and to the others the client was
-//!   never away.
-//! - **The others** hear `{"type":"player-joined","id":…}` when a client gets its session and
-//!   `{"type":"player-left","id":…}` when its connection is gone.
+//! - **A second connection** that resumes a session takes it over, as needed by a client whose old
+//!   link is half-open: the old connection is closed with 4000, and the others are told nothing.
+//! - **The others** get `{"type":"player-joined","id":…}` when a client gets its session and
+//!   `{"type":"player-left","id":…}` when its connection ends.
 //! - **`chat` and `chat-message`** go to all others (and [back](GatewayOptions::echo), if asked) as
 //!   `{"type":"chat","sender":…}` with all other fields as they were written. A `status-update`
 //!   goes to the others as it is. Everything else is counted, and answered with nothing.
@@ -44,20 +43,21 @@
 //! This is not a gateway for production: it trusts everyone, keeps every session for ever, and
 //! its [tokens can be guessed](GatewayOptions::token_seed).
 
-mod conversation;
+mod faults;
+mod faulty_stream;
+mod hub;
 mod message;
-mod misbehaviour;
+mod metrics;
 mod options;
 mod peer;
-mod report;
 mod server;
 mod sessions;
 mod tls;
-mod wire;
+mod upgrade;
 
-pub use misbehaviour::{Misbehaviour, ScriptedRetryAfter, Target, UnknownWord};
+pub use faults::{Fault, ScriptedRetryAfter, Target, UnknownFault};
+pub use metrics::{Received, Record, Snapshot, Timeout};
 pub use options::GatewayOptions;
-pub use report::{Received, Record, Report, Timeout};
 pub use sessions::StoredSession;
 #[cfg(feature = "tls")]
 pub use tls::ServerTls;
@@ -74,9 +74,8 @@ use server::{Command, Server};
 
 /// A running gateway. Dropping it stops it.
 ///
-/// Every call is carried out by the gateway's thread before it returns, so what it asks for holds
-/// for whoever connects afterwards, and what it tells includes all that a client can have seen
-/// before. Share it in an [`Arc`](std::sync::Arc).
+/// Every call is carried out by the gateway's thread before it returns: a fault affects every later
+/// connection, and counts include all that a client can have seen before. Share it in an [`Arc`](std::sync::Arc).
 #[derive(Debug)]
 pub struct Gateway {
     addr: SocketAddr,
@@ -122,79 +121,79 @@ impl Gateway {
         Ok(Gateway { addr, scheme, commands, waker, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where it listens, as a client wants to hear it: `ws://127.0.0.1:PORT/`, or `wss://` in TLS.
+    /// Its URL: `ws://127.0.0.1:PORT/`, or `wss://` in TLS.
     pub fn url(&self) -> String {
         format!("{}://{}/", self.scheme, self.addr)
     }
 
-    /// What it has counted up to now.
-    pub fn report(&self) -> Report {
-        self.ask(|server| server.ledger.report)
+    /// Its counts.
+    pub fn snapshot(&self) -> Snapshot {
+        self.ask(|server| server.hub.metrics.counts)
     }
 
-    /// Waits until the report is as it should be, and returns it. `until` sees the report of this
-    /// moment and then every change, save those that began and ended in one turn of the loop.
+    /// Waits until `until` holds of the counts, and returns them. `until` sees the counts of this
+    /// moment and then every change, except changes that began and ended in one turn of the loop.
     ///
     /// # Errors
     ///
-    /// [`Timeout`], if it isn't so within `deadline`.
+    /// [`Timeout`], if `until` does not hold within `deadline`.
     pub fn wait_for(
         &self,
         deadline: Duration,
-        mut until: impl FnMut(&Report) -> bool,
-    ) -> Result<Report, Timeout> {
+        mut until: impl FnMut(&Snapshot) -> bool,
+    ) -> Result<Snapshot, Timeout> {
         let deadline = peer::after(Instant::now(), deadline);
         let (watcher, changes) = mpsc::channel();
-        let mut report = self.ask(move |server| server.ledger.watch(watcher));
-        while !until(&report) {
-            let patience = deadline.saturating_duration_since(Instant::now());
-            report = changes.recv_timeout(patience).map_err(|_| Timeout { report })?;
+        let mut snapshot = self.ask(move |server| server.hub.metrics.watch(watcher));
+        while !until(&snapshot) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            snapshot = changes.recv_timeout(left).map_err(|_| Timeout { snapshot })?;
         }
-        Ok(report)
+        Ok(snapshot)
     }
 
     /// The messages it has received, in order: the newest, as many as
-    /// [`GatewayOptions::record_bytes`] lets it keep. [`Report::messages`] counts them all.
+    /// [`GatewayOptions::record_bytes`] lets it keep. [`Snapshot::messages`] counts them all.
     pub fn received(&self) -> Vec<Received> {
-        self.ask(|server| server.ledger.received())
+        self.ask(|server| server.hub.metrics.received())
     }
 
     /// The sessions that can be resumed, for [`GatewayOptions::sessions`] of a gateway to come.
     pub fn sessions(&self) -> Vec<StoredSession> {
-        self.ask(|server| server.sessions.export())
+        self.ask(|server| server.hub.sessions.export())
     }
 
     /// Sends a text, as it is, to every client that has a session. Returns how many that are.
     pub fn broadcast(&self, text: impl Into<String>) -> usize {
         let text = text.into().into();
-        self.ask(move |server| server.broadcast(text, None))
+        self.ask(move |server| server.hub.broadcast(text, None))
     }
 
     /// Sends a text, as it is, to one client. Returns whether it is there.
     pub fn send_to(&self, client_id: impl Into<String>, text: impl Into<String>) -> bool {
         let (client_id, text) = (client_id.into(), text.into().into());
-        self.ask(move |server| server.send_to(&client_id, text))
+        self.ask(move |server| server.hub.send_to(&client_id, text))
     }
 
-    /// Misbehaves. Returns how many live connections were hit.
-    pub fn misbehave(&self, target: Target, misbehaviour: Misbehaviour) -> usize {
-        self.ask(move |server| server.misbehave(target, misbehaviour))
+    /// Injects a fault. Returns how many live connections it affects.
+    pub fn inject(&self, target: Target, fault: Fault) -> usize {
+        self.ask(move |server| server.hub.inject(target, fault))
     }
 
-    /// Takes all misbehaviour back: what was meant for connections to come is forgotten, and live
-    /// ones recover. A silent one reads what has piled up and goes on as if nothing had been.
-    pub fn behave(&self) {
-        self.ask(Server::behave);
+    /// Clears all faults: those for connections to come are forgotten, and live connections
+    /// recover. A half-open one reads what has piled up and goes on.
+    pub fn clear_faults(&self) {
+        self.ask(|server| server.hub.clear_faults());
     }
 
     /// Stops listening: new connections are refused by the system. Live ones stay.
     ///
-    /// Together with `misbehave(Target::Live, Misbehaviour::Drop)` and [`Gateway::listen`], this
+    /// Together with `inject(Target::Live, Fault::Reset)` and [`Gateway::listen`], this
     /// is a restart that keeps its sessions.
     pub fn pause(&self) {
         self.ask(Server::pause);
@@ -204,7 +203,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// If the address can't be bound, as when someone else has taken it meanwhile.
+    /// If the address can't be bound, for example because another process took it meanwhile.
     pub fn listen(&self) -> io::Result<()> {
         self.ask(Server::listen)
     }
@@ -213,18 +212,18 @@ impl Gateway {
     /// an answer, and ends the thread. Dropping the gateway does the same.
     pub fn stop(self) {}
 
-    /// Has the gateway's thread do something, and waits for the result.
-    fn ask<R: Send + 'static>(&self, what: impl FnOnce(&mut Server) -> R + Send + 'static) -> R {
+    /// Runs `command` on the gateway's thread, and waits for the result.
+    fn ask<R: Send + 'static>(&self, command: impl FnOnce(&mut Server) -> R + Send + 'static) -> R {
         let (reply, answer) = mpsc::channel();
         self.tell(Box::new(move |server| {
-            // Whoever asks waits below.
-            let _ = reply.send(what(server));
+            // The caller waits below.
+            let _ = reply.send(command(server));
         }));
         answer.recv().expect("the gateway's thread runs until its handle is dropped")
     }
 
     fn tell(&self, command: Command) {
-        // If the thread is gone, so is the answer, and that is what the caller will notice.
+        // If the thread is gone, the caller finds out by the missing answer.
         let _ = self.commands.send(command);
         if let Err(e) = self.waker.wake() {
             tracing::error!("the gateway's thread can't be woken: {e}");

@@ -4,66 +4,65 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::mem;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tungstenite::handshake::MidHandshake;
-use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
-use tungstenite::http::{HeaderValue, StatusCode, header};
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, HandshakeError, Message, ServerHandshake, Utf8Bytes, WebSocket};
 
-use super::misbehaviour::{Misbehaviour, REFUSALS, ScriptedRetryAfter};
+use super::faults::Fault;
+use super::faulty_stream::FaultyStream;
 use super::options::GatewayOptions;
 use super::sessions::Identity;
-use super::wire::Wire;
+use super::upgrade::Refusal;
 
 pub(super) struct Peer {
     /// The session, from the moment it has one.
     pub(super) identity: Option<Identity>,
-    /// Another connection took the session over; this one only says what it still has to say.
+    /// Another connection took the session over; this one only flushes and closes.
     pub(super) superseded: bool,
     /// Whether the first text, the only one that may resume, is past.
     pub(super) has_spoken: bool,
-    /// Misbehaviour that waits for its stage.
-    pub(super) faults: Vec<Misbehaviour>,
-    /// Neither read nor write.
-    pub(super) silent: bool,
-    /// It is not told of its session.
-    pub(super) is_ignored: bool,
-    /// How long a text waits before it leaves.
-    pub(super) delay: Duration,
-    /// The deadline that the server has in its queue.
+    /// Faults that wait for their stage.
+    pub(super) faults: Vec<Fault>,
+    /// The client gets no `session-init`.
+    pub(super) ignores_resume: bool,
+    /// The deadline that the hub has in its queue.
     pub(super) armed: Option<Instant>,
     /// Texts received and sent.
     pub(super) received: u64,
     pub(super) sent: u64,
 
     phase: Phase,
-    /// When the phase has taken too long: the upgrade, the wait for a first frame, or the close.
+    /// [`Fault::HalfOpen`]: neither read nor write.
+    half_open: bool,
+    /// How long a text waits before it leaves.
+    delay: Duration,
+    /// Deadline of the phase: of the upgrade, of the wait for a first frame, or of the close.
     overdue: Option<Instant>,
     /// The first close frame, ours or theirs.
     closing: Option<CloseFrame>,
-    /// The peer's bytes make no sense any more: they are thrown away until it hangs up.
+    /// The peer broke the protocol: its bytes are discarded until it hangs up.
     deaf: bool,
     outbox: VecDeque<Outgoing>,
     /// Bytes of text in the outbox.
     backlog: usize,
-    /// The socket is full; it will tell when it isn't.
+    /// The socket is full, until the next readiness event.
     blocked: bool,
     backlog_limit: usize,
     close_timeout: Duration,
 }
 
-/// What reading brought.
+/// The result of a read.
 pub(super) enum Input {
     /// The upgrade is done.
     Upgraded,
     Text(Utf8Bytes),
     Binary,
     Ping,
-    /// Progress that is nobody else's business: read on.
+    /// Progress that concerns this connection alone: read on.
     Other,
-    /// Nothing more for now.
+    /// The socket has nothing more for now.
     Blocked,
     Gone(Reason),
 }
@@ -78,6 +77,15 @@ pub(super) enum Sent {
     Refused,
 }
 
+/// What became of a fault.
+pub(super) enum Injected {
+    Applied,
+    /// The connection is past the stage at which the fault can show.
+    NoEffect,
+    /// The connection is to be removed at once.
+    Reset,
+}
+
 /// What a deadline was for.
 pub(super) enum Due {
     /// The peer has said nothing: give it a session.
@@ -88,40 +96,31 @@ pub(super) enum Due {
     Delivery,
 }
 
-/// Why a connection is no more, in words.
+/// Why a connection ended, in words.
 pub(super) type Reason = Cow<'static, str>;
 
 enum Phase {
-    Upgrading(MidHandshake<ServerHandshake<Wire, Gate>>),
-    Open(WebSocket<Wire>),
+    Upgrading(MidHandshake<ServerHandshake<FaultyStream, Refusal>>),
+    Open(WebSocket<FaultyStream>),
     /// The upgrade failed, and tungstenite has dropped the socket.
     Over,
 }
 
 struct Outgoing {
-    /// Not before this; and in any case not before those ahead of it in line.
+    /// Earliest time; the messages ahead in the outbox leave first in any case.
     due: Instant,
     message: Message,
 }
 
-/// Lets an upgrade pass, or not.
-struct Gate {
-    refusal: Option<(u16, Option<ScriptedRetryAfter>)>,
-}
-
 impl Peer {
-    /// A connection just accepted, which is to be hit by `faults`.
+    /// A connection just accepted, with the `faults` that it is to show.
     pub(super) fn new(
-        wire: Wire,
-        faults: Vec<Misbehaviour>,
+        stream: FaultyStream,
+        faults: Vec<Fault>,
         options: &GatewayOptions,
         now: Instant,
     ) -> Self {
-        let refusal = faults.iter().rev().find_map(|fault| match *fault {
-            Misbehaviour::Refuse { status, retry_after } => Some((status, retry_after)),
-            _ => None,
-        });
-        let gate = Gate { refusal };
+        let refusal = Refusal::of(&faults);
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_BYTES)
             .write_buffer_size(BUFFER_BYTES)
@@ -132,13 +131,13 @@ impl Peer {
             superseded: false,
             has_spoken: false,
             faults,
-            silent: false,
-            is_ignored: false,
-            delay: Duration::ZERO,
+            ignores_resume: false,
             armed: None,
             received: 0,
             sent: 0,
-            phase: Phase::Upgrading(ServerHandshake::start(wire, gate, Some(config))),
+            phase: Phase::Upgrading(ServerHandshake::start(stream, refusal, Some(config))),
+            half_open: false,
+            delay: Duration::ZERO,
             overdue: Some(after(now, options.upgrade_timeout)),
             closing: None,
             deaf: false,
@@ -150,8 +149,8 @@ impl Peer {
         }
     }
 
-    pub(super) fn is_upgrading(&self) -> bool {
-        matches!(self.phase, Phase::Upgrading(_))
+    pub(super) fn is_half_open(&self) -> bool {
+        self.half_open
     }
 
     /// Whether it takes part in the conversation.
@@ -162,27 +161,27 @@ impl Peer {
     /// Reads the next thing. Until it says [`Input::Blocked`], there may be more.
     pub(super) fn read(&mut self, now: Instant) -> Input {
         match &mut self.phase {
-            _ if self.silent => Input::Blocked,
+            _ if self.half_open => Input::Blocked,
             Phase::Upgrading(_) => self.upgrade(),
             Phase::Open(socket) if self.deaf => discard(socket.get_mut()),
             Phase::Open(socket) => match socket.read() {
                 Ok(message) => self.receive(message, now),
-                Err(error) => self.stumble(error, now),
+                Err(error) => self.fail(error, now),
             },
             Phase::Over => Input::Blocked,
         }
     }
 
-    /// Puts a text in line.
+    /// Queues a text.
     pub(super) fn send(&mut self, text: Utf8Bytes, now: Instant) -> Sent {
         if self.closing.is_some() {
             return Sent::Refused;
         }
         self.backlog += text.len();
-        self.put_in_line(Message::Text(text), now);
+        self.enqueue(Message::Text(text), now);
         if self.backlog > self.backlog_limit {
-            // It may be that nobody has tried the socket since the last texts came. Should it
-            // turn out to be at its end, the next `write` will say so again.
+            // The socket may have room that was not tried since the last texts came. If it turns
+            // out to have ended, the next `write` finds that again.
             let _ = self.write(now);
         }
         if self.backlog > self.backlog_limit {
@@ -193,24 +192,24 @@ impl Peer {
         Sent::Queued
     }
 
-    /// Puts a close frame in line. What is in line already goes first; nothing follows it.
+    /// Queues a Close frame behind the texts in the outbox; nothing follows it.
     pub(super) fn close(&mut self, code: u16, reason: &str, now: Instant) {
-        if self.closing.is_some() || self.is_upgrading() {
+        if self.closing.is_some() || matches!(self.phase, Phase::Upgrading(_)) {
             return;
         }
         let frame = CloseFrame { code: code.into(), reason: reason.into() };
         self.closing = Some(frame.clone());
         self.overdue = Some(after(now, self.delay.saturating_add(self.close_timeout)));
-        self.put_in_line(Message::Close(Some(frame)), now);
+        self.enqueue(Message::Close(Some(frame)), now);
     }
 
-    /// Writes what is due, as far as the socket takes it.
+    /// Writes the messages that are due, as far as the socket takes them.
     ///
-    /// tungstenite is given no more than its buffer takes: the rest waits here, where it can be
-    /// counted, and is shared with the other receivers.
+    /// tungstenite gets no more than its buffer takes: the rest waits in the outbox, where it is
+    /// counted, and where its text is shared with the other receivers.
     pub(super) fn write(&mut self, now: Instant) -> Result<(), Reason> {
         let Phase::Open(socket) = &mut self.phase else { return Ok(()) };
-        if self.silent || self.blocked {
+        if self.half_open || self.blocked {
             return Ok(());
         }
         let mut result = Ok(());
@@ -242,7 +241,7 @@ impl Peer {
         }
     }
 
-    /// The socket says that it may be worth another try.
+    /// The socket is ready again.
     pub(super) fn unblock(&mut self) {
         self.blocked = false;
     }
@@ -252,7 +251,7 @@ impl Peer {
         self.overdue = Some(after(now, grace));
     }
 
-    /// The session is there: nothing more to wait for.
+    /// The session is issued: the wait for a first frame is over.
     pub(super) fn joined(&mut self, identity: Identity) {
         self.identity = Some(identity);
         if self.closing.is_none() {
@@ -260,18 +259,18 @@ impl Peer {
         }
     }
 
-    /// When something has to happen even if the socket stays quiet.
+    /// When [`Peer::on_deadline`] is due, even if the socket stays quiet.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.silent {
+        if self.half_open {
             return None;
         }
         let delivery = self.outbox.front().filter(|_| !self.blocked).map(|next| next.due);
         self.overdue.into_iter().chain(delivery).min()
     }
 
-    /// What has to happen, once [`Peer::deadline`] is past.
+    /// What is due once [`Peer::deadline`] is past.
     pub(super) fn on_deadline(&mut self, now: Instant) -> Due {
-        if self.silent || self.overdue.is_none_or(|at| at > now) {
+        if self.half_open || self.overdue.is_none_or(|at| at > now) {
             return Due::Delivery;
         }
         self.overdue = None;
@@ -282,28 +281,62 @@ impl Peer {
         }
     }
 
-    /// Takes all misbehaviour back.
-    pub(super) fn behave(&mut self, now: Instant) {
-        self.faults.clear();
-        if let Some(wire) = self.wire() {
-            (wire.may_receive, wire.may_send) = (Wire::UNLIMITED, Wire::UNLIMITED);
-            wire.hides_pings = false;
+    /// Applies a fault to the connection.
+    pub(super) fn inject(&mut self, fault: &Fault, now: Instant) -> Injected {
+        let upgrading = matches!(self.phase, Phase::Upgrading(_));
+        match fault {
+            Fault::Refuse { .. } => return Injected::NoEffect,
+            Fault::IgnoreUpgrade if !upgrading => return Injected::NoEffect,
+            Fault::IgnoreResume if self.identity.is_some() => return Injected::NoEffect,
+            Fault::ResetAfterUpgrade | Fault::Close { .. } if upgrading => {
+                self.faults.push(fault.clone());
+            }
+            Fault::ResetAfterUpgrade | Fault::Reset => {
+                if let Some(stream) = self.stream() {
+                    stream.reset_on_close();
+                }
+                return Injected::Reset;
+            }
+            Fault::IgnoreUpgrade | Fault::HalfOpen => self.half_open = true,
+            Fault::NoPong => self.on_stream(|stream| stream.hides_pings = true),
+            Fault::IgnoreResume => self.ignores_resume = true,
+            Fault::Delay(by) => self.delay = *by,
+            Fault::Close { code, reason } => self.close(*code, reason, now),
+            Fault::CutAfterSent(bytes) => self.on_stream(|stream| stream.may_send = *bytes),
+            Fault::CutAfterReceived(bytes) => self.on_stream(|stream| stream.may_receive = *bytes),
         }
-        self.is_ignored = false;
+        Injected::Applied
+    }
+
+    /// Undoes all faults. A half-open connection reads what has piled up.
+    pub(super) fn clear_faults(&mut self, now: Instant) {
+        self.faults.clear();
+        if let Some(stream) = self.stream() {
+            (stream.may_receive, stream.may_send) =
+                (FaultyStream::UNLIMITED, FaultyStream::UNLIMITED);
+            stream.hides_pings = false;
+        }
+        self.ignores_resume = false;
         self.delay = Duration::ZERO;
         for waiting in &mut self.outbox {
             waiting.due = now;
         }
-        self.silent = false;
+        self.half_open = false;
         self.blocked = false;
     }
 
     /// The socket, unless it is gone.
-    pub(super) fn wire(&mut self) -> Option<&mut Wire> {
+    fn stream(&mut self) -> Option<&mut FaultyStream> {
         match &mut self.phase {
             Phase::Upgrading(handshake) => Some(handshake.get_mut().get_mut()),
             Phase::Open(socket) => Some(socket.get_mut()),
             Phase::Over => None,
+        }
+    }
+
+    fn on_stream(&mut self, apply: impl FnOnce(&mut FaultyStream)) {
+        if let Some(stream) = self.stream() {
+            apply(stream);
         }
     }
 
@@ -335,9 +368,9 @@ impl Peer {
             }
             Message::Binary(_) => Input::Binary,
             Message::Ping(_) => Input::Ping,
-            Message::Pong(_) => match self.wire().filter(|wire| wire.hidden > 0) {
-                Some(wire) => {
-                    wire.hidden -= 1;
+            Message::Pong(_) => match self.stream().filter(|stream| stream.hidden_pings > 0) {
+                Some(stream) => {
+                    stream.hidden_pings -= 1;
                     Input::Ping
                 }
                 None => Input::Other,
@@ -355,7 +388,7 @@ impl Peer {
         }
     }
 
-    fn stumble(&mut self, error: Error, now: Instant) -> Input {
+    fn fail(&mut self, error: Error, now: Instant) -> Input {
         let code = match &error {
             Error::Io(e) if e.kind() == ErrorKind::WouldBlock => return Input::Blocked,
             Error::Io(e) if e.kind() == ErrorKind::Interrupted => return Input::Other,
@@ -368,15 +401,15 @@ impl Peer {
             Error::Utf8(_) => 1007,
             _ => 1002,
         };
-        // Say so, and then hang up only when the peer does: closing a socket that holds unread
-        // bytes would reset the connection, and the close frame might never be read.
+        // The socket stays open until the peer hangs up: closing one that holds unread bytes resets
+        // the connection, and the Close frame might never be read.
         self.deaf = true;
         self.drop_outbox();
         self.close(code, &error.to_string(), now);
         Input::Other
     }
 
-    fn put_in_line(&mut self, message: Message, now: Instant) {
+    fn enqueue(&mut self, message: Message, now: Instant) {
         self.outbox.push_back(Outgoing { due: after(now, self.delay), message });
     }
 
@@ -393,57 +426,18 @@ impl Peer {
     }
 }
 
-impl Callback for Gate {
-    fn on_request(self, _: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        let Some((status, retry_after)) = self.refusal else { return Ok(response) };
-        let mut refusal = ErrorResponse::new(None);
-        *refusal.status_mut() = Some(status)
-            .filter(|status| REFUSALS.contains(status))
-            .and_then(|status| StatusCode::from_u16(status).ok())
-            .unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        let headers = refusal.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
-        let now = SystemTime::now();
-        match retry_after {
-            None => {}
-            Some(ScriptedRetryAfter::Seconds(seconds)) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            Some(ScriptedRetryAfter::Date(seconds)) => {
-                let behind = now - A_YEAR;
-                headers.insert(header::DATE, date(behind));
-                headers.insert(header::RETRY_AFTER, date(behind + secs(seconds)));
-            }
-            Some(ScriptedRetryAfter::Utc(seconds)) => {
-                headers.insert(header::RETRY_AFTER, date(now + secs(seconds)));
-            }
-        }
-        Err(refusal)
-    }
-}
-
-fn secs(seconds: u32) -> Duration {
-    Duration::from_secs(seconds.into())
-}
-
-/// A date as HTTP writes it (RFC 9110 §5.6.7).
-fn date(at: SystemTime) -> HeaderValue {
-    HeaderValue::try_from(httpdate::fmt_http_date(at)).expect("a date is visible ASCII")
-}
-
 /// A moment `delay` from now, or a far one where that is beyond what the clock can say.
 pub(super) fn after(now: Instant, delay: Duration) -> Instant {
     now + delay.min(A_YEAR)
 }
 
-const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Small, as there is one of each per connection, and there may be thousands.
 const BUFFER_BYTES: usize = 16 << 10;
 
-fn discard(wire: &mut Wire) -> Input {
-    match wire.read(&mut [0; 4096]) {
+fn discard(stream: &mut FaultyStream) -> Input {
+    match stream.read(&mut [0; 4096]) {
         Ok(0) => Input::Gone("hung up".into()),
         Ok(_) => Input::Other,
         Err(e) if e.kind() == ErrorKind::WouldBlock => Input::Blocked,

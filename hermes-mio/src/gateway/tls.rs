@@ -1,4 +1,4 @@
-//! The gateway in TLS, or not.
+//! The gateway's stream: TCP, or TLS over it.
 
 use std::io::{self, Read, Write};
 #[cfg(feature = "tls")]
@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 
-/// What a gateway shows to its clients: a certificate, with those between it and its authority,
-/// and its private key.
+/// A gateway's certificate chain and private key.
 #[cfg(feature = "tls")]
 #[derive(Clone, Debug)]
 pub struct ServerTls(Arc<rustls::ServerConfig>);
@@ -21,11 +20,11 @@ pub(super) enum Stream {
 
 #[cfg(feature = "tls")]
 impl ServerTls {
-    /// From PEM.
+    /// From PEM: the gateway's certificate first, then those between it and its authority.
     ///
     /// # Errors
     ///
-    /// Where one of them is missing or can't be read, or they don't belong together.
+    /// If the chain or the key is missing or can't be read, or if they don't belong together.
     pub fn new(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> io::Result<Self> {
         use rustls::pki_types::pem::PemObject;
         use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -59,12 +58,12 @@ impl Stream {
         }
     }
 
-    /// The last of what is sent.
-    pub(super) fn say_goodbye(&mut self) {
+    /// Ends the TLS session (RFC 8446 §6.1), before the socket's writing side ends.
+    pub(super) fn close_notify(&mut self) {
         #[cfg(feature = "tls")]
         if let Stream::Tls(stream) = self {
             stream.conn.send_close_notify();
-            // The peer may be gone.
+            // It fails only if the peer is gone.
             let _ = stream.flush();
         }
     }

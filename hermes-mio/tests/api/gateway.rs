@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hermes_mio::gateway::{Gateway, GatewayOptions, Misbehaviour, Record, Target};
+use hermes_mio::gateway::{Fault, Gateway, GatewayOptions, Record, Target};
 use serde_json::{Value, json};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, HandshakeError, Message, WebSocket};
@@ -26,7 +26,7 @@ fn a_silent_client_is_given_a_session_after_the_grace() {
     assert_eq!(init["resumed"], false);
     assert!(init["token"].as_str().unwrap().len() >= 16);
     client.assert_nothing_else_was_said(&gateway);
-    assert_eq!(gateway.report().sessions_issued, 1);
+    assert_eq!(gateway.snapshot().sessions_issued, 1);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_client_that_speaks_first_is_given_a_session_at_once() {
     let mut client = Client::connect(&gateway);
     client.say(json!({"type": "chat", "text": "hi"}));
     assert_eq!(client.hear()["type"], "session-init");
-    gateway.wait_for(DEADLINE, |report| report.messages == 1).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.messages == 1).unwrap();
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_known_token_resumes_its_session_with_one_session_init() {
     let gateway = gateway();
     let (first, token) = Client::join(&gateway);
     drop(first);
-    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
 
     let mut second = Client::connect(&gateway);
     second.say(json!({"type": "session-resume", "token": token}));
@@ -54,8 +54,8 @@ fn a_known_token_resumes_its_session_with_one_session_init() {
         json!({"type": "session-init", "token": token, "clientId": "client-1", "resumed": true})
     );
     second.assert_nothing_else_was_said(&gateway);
-    let report = gateway.report();
-    assert_eq!((report.sessions_issued, report.sessions_resumed, report.messages), (1, 1, 0));
+    let counts = gateway.snapshot();
+    assert_eq!((counts.sessions_issued, counts.sessions_resumed, counts.messages), (1, 1, 0));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_late_resume_replaces_the_fresh_session() {
     );
     let ids: Vec<_> = gateway.sessions().into_iter().map(|s| s.client_id).collect();
     assert!(!ids.contains(&"client-3".to_owned()), "the fresh session is forgotten: {ids:?}");
-    assert_eq!(gateway.report().joined, 2);
+    assert_eq!(gateway.snapshot().joined, 2);
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn a_resume_that_is_not_the_first_text_changes_nothing() {
     let (mut client, token) = Client::join(&gateway);
     client.say(json!({"type": "chat", "text": "hi"}));
     client.say(json!({"type": "session-resume", "token": token}));
-    let report = gateway.wait_for(DEADLINE, |report| report.malformed == 1).unwrap();
-    assert_eq!((report.messages, report.sessions_resumed), (1, 0));
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.malformed == 1).unwrap();
+    assert_eq!((counts.messages, counts.sessions_resumed), (1, 0));
     client.assert_nothing_else_was_said(&gateway);
 }
 
@@ -119,8 +119,8 @@ fn a_resumed_session_is_taken_from_a_connection_that_still_has_it() {
     new.say(json!({"type": "session-resume", "token": token}));
     assert_eq!(new.hear()["resumed"], true);
     assert_eq!(old.hear_end(), Some(4000));
-    let report = gateway.wait_for(DEADLINE, |report| report.open == 2).unwrap();
-    assert_eq!(report.joined, 2);
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 2).unwrap();
+    assert_eq!(counts.joined, 2);
     // To the others, the client was never away; and what is for it comes to its new connection.
     observer.assert_nothing_else_was_said(&gateway);
     assert!(gateway.send_to("client-2", r#"{"type":"pr-notification"}"#));
@@ -216,8 +216,8 @@ fn a_status_update_is_relayed_and_the_rest_is_only_counted() {
     b.say_text(r#"{ "type":"status-update","status":"busy" }"#);
     assert_eq!(a.hear_text(), r#"{ "type":"status-update","status":"busy" }"#);
     b.assert_nothing_else_was_said(&gateway);
-    let report = gateway.report();
-    assert_eq!((report.messages, report.malformed, report.binary), (2, 6, 1));
+    let counts = gateway.snapshot();
+    assert_eq!((counts.messages, counts.malformed, counts.binary), (2, 6, 1));
     assert_eq!(gateway.received().len(), 2);
 }
 
@@ -227,7 +227,7 @@ fn a_ping_is_answered() {
     let (mut client, _) = Client::join(&gateway);
     client.socket.send(Message::Ping("are you there?".into())).unwrap();
     assert_eq!(client.socket.read().unwrap(), Message::Pong("are you there?".into()));
-    assert_eq!(gateway.report().pings, 1);
+    assert_eq!(gateway.snapshot().pings, 1);
 }
 
 #[test]
@@ -269,8 +269,8 @@ fn twenty_thousand_messages_arrive_in_order() {
         }
         sender.socket.flush().unwrap();
     });
-    let report = gateway.wait_for(DEADLINE, |report| report.messages == COUNT as u64).unwrap();
-    assert_eq!((report.overflowed, report.malformed), (0, 0));
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.messages == COUNT as u64).unwrap();
+    assert_eq!((counts.overflowed, counts.malformed), (0, 0));
     let received = gateway.received();
     assert_eq!(received.len(), COUNT);
     for (n, received) in received.iter().enumerate() {
@@ -283,14 +283,14 @@ fn three_hundred_clients_fit_in() {
     const COUNT: usize = 300;
     let gateway = gateway();
     let mut clients: Vec<_> = (0..COUNT).map(|_| Client::connect(&gateway)).collect();
-    gateway.wait_for(DEADLINE, |report| report.joined == COUNT).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.joined == COUNT).unwrap();
     assert_eq!(gateway.broadcast(r#"{"type":"status-update"}"#), COUNT);
     for client in &mut clients {
         client.hear_until(|text| text["type"] == "status-update");
     }
     drop(clients);
-    let report = gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
-    assert_eq!((report.accepted, report.joined), (COUNT as u64, 0));
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    assert_eq!((counts.accepted, counts.joined), (COUNT as u64, 0));
 }
 
 #[test]
@@ -305,8 +305,8 @@ fn what_was_said_before_an_abrupt_end_is_received() {
     }
     client.socket.flush().unwrap();
     drop(client);
-    let report = gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
-    assert_eq!(report.messages, COUNT);
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    assert_eq!(counts.messages, COUNT);
 }
 
 // Limits.
@@ -318,7 +318,7 @@ fn a_slow_receiver_is_closed_with_1013_and_holds_nobody_up() {
     let (mut quick, _) = Client::join(&gateway);
     let text = json!({"type": "status-update", "status": "x".repeat(50_000)}).to_string();
     let mut injected = 0;
-    while gateway.report().overflowed == 0 {
+    while gateway.snapshot().overflowed == 0 {
         gateway.broadcast(text.as_str());
         injected += 1;
         assert_eq!(quick.hear_text(), text);
@@ -327,7 +327,7 @@ fn a_slow_receiver_is_closed_with_1013_and_holds_nobody_up() {
     // It reads what the system had taken for it, and then the reason.
     assert_eq!(slow.hear_end(), Some(1013));
     quick.hear_until(|text| text["type"] == "player-left");
-    assert_eq!(gateway.report().joined, 1);
+    assert_eq!(gateway.snapshot().joined, 1);
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn only_the_newest_messages_are_kept() {
     for n in 0..100 {
         client.say(json!({"type": "chat", "n": n, "text": "x".repeat(1_000)}));
     }
-    gateway.wait_for(DEADLINE, |report| report.messages == 100).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.messages == 100).unwrap();
     let received = gateway.received();
     assert!((5..10).contains(&received.len()), "{}", received.len());
     assert!(received.last().unwrap().text.contains(r#""n":99"#));
@@ -357,7 +357,7 @@ fn only_the_newest_messages_are_kept() {
     let gateway = start(GatewayOptions { record_bytes: 0, ..GatewayOptions::default() });
     let (mut client, _) = Client::join(&gateway);
     client.say(json!({"type": "chat"}));
-    gateway.wait_for(DEADLINE, |report| report.messages == 1).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.messages == 1).unwrap();
     assert_eq!(gateway.received(), []);
 }
 
@@ -373,7 +373,7 @@ fn bad_frames_are_answered_with_the_right_close_code() {
         client.socket.get_mut().write_all(&frame).unwrap();
         assert_eq!(client.hear_end(), Some(code));
         drop(client);
-        gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
+        gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
     }
 }
 
@@ -388,8 +388,8 @@ fn who_does_not_ask_for_an_upgrade_is_cut_off() {
     let mut wrong = Client::raw(&gateway);
     wrong.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     assert_eq!(wrong.read(&mut [0; 1]).unwrap(), 0);
-    let report = gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
-    assert_eq!((report.accepted, report.upgraded), (2, 0));
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    assert_eq!((counts.accepted, counts.upgraded), (2, 0));
 }
 
 #[test]
@@ -399,8 +399,8 @@ fn a_client_that_does_not_answer_a_close_is_cut_off() {
         ..GatewayOptions::default()
     });
     let (_client, _) = Client::join(&gateway);
-    gateway.misbehave(Target::Live, close(1012, ""));
-    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
+    gateway.inject(Target::Live, close(1012, ""));
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
 }
 
 #[test]
@@ -413,17 +413,17 @@ fn a_client_that_closes_but_does_not_read_is_cut_off() {
     // More than any socket holds, so that the answer to the close is stuck behind it.
     assert!(gateway.send_to("client-1", "x".repeat(32 << 20)));
     client.socket.get_mut().write_all(&[0x88, 0x80, 0, 0, 0, 0]).unwrap();
-    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
 }
 
-// Misbehaviour.
+// Fault.
 
 #[test]
 fn refuse() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, "refuse=503".parse().unwrap());
-    gateway.misbehave(Target::Next, "refuse=429:5".parse().unwrap());
-    gateway.misbehave(Target::Next, Misbehaviour::Refuse { status: 200, retry_after: None });
+    gateway.inject(Target::Next, "refuse=503".parse().unwrap());
+    gateway.inject(Target::Next, "refuse=429:5".parse().unwrap());
+    gateway.inject(Target::Next, Fault::Refuse { status: 200, retry_after: None });
     for (status, retry_after) in [(503, None), (429, Some("5")), (503, None)] {
         let Err(Error::Http(response)) = Client::upgrade(&gateway) else {
             panic!("should have been refused");
@@ -433,15 +433,15 @@ fn refuse() {
         assert_eq!(header, retry_after);
     }
     Client::join(&gateway);
-    let report = gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
-    assert_eq!((report.accepted, report.upgraded), (4, 1));
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    assert_eq!((counts.accepted, counts.upgraded), (4, 1));
 }
 
 #[test]
 fn refuse_until_a_date() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, "refuse=503:date=5".parse().unwrap());
-    gateway.misbehave(Target::Next, "refuse=503:utc=5".parse().unwrap());
+    gateway.inject(Target::Next, "refuse=503:date=5".parse().unwrap());
+    gateway.inject(Target::Next, "refuse=503:utc=5".parse().unwrap());
     for has_date in [true, false] {
         let Err(Error::Http(response)) = Client::upgrade(&gateway) else {
             panic!("should have been refused");
@@ -457,15 +457,15 @@ fn refuse_until_a_date() {
 fn no_pong() {
     let gateway = gateway();
     let (mut client, _) = Client::join(&gateway);
-    gateway.misbehave(Target::Live, Misbehaviour::NoPong);
+    gateway.inject(Target::Live, Fault::NoPong);
     for text in ["x".repeat(100), "x".repeat(200), "x".repeat(70_000)] {
         client.socket.send(Message::Ping("?".into())).unwrap();
         client.say(json!({"type": "chat", "text": text}));
     }
-    let report = gateway.wait_for(DEADLINE, |report| report.messages == 3).unwrap();
-    assert_eq!((report.pings, report.malformed), (3, 0));
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.messages == 3).unwrap();
+    assert_eq!((counts.pings, counts.malformed), (3, 0));
     assert_nothing_to_read(client.socket.get_mut());
-    gateway.behave();
+    gateway.clear_faults();
     client.socket.send(Message::Ping("!".into())).unwrap();
     assert_eq!(client.socket.read().unwrap(), Message::Pong("!".into()));
 }
@@ -475,13 +475,13 @@ fn ignore_resume() {
     let gateway = gateway();
     let (client, token) = Client::join(&gateway);
     drop(client);
-    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
-    gateway.misbehave(Target::Next, Misbehaviour::IgnoreResume);
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    gateway.inject(Target::Next, Fault::IgnoreResume);
     let mut client = Client::connect(&gateway);
     client.say(json!({"type": "session-resume", "token": token}));
     client.say(json!({"type": "chat"}));
-    let report = gateway.wait_for(DEADLINE, |report| report.messages == 1).unwrap();
-    assert_eq!(report.sessions_resumed, 1);
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.messages == 1).unwrap();
+    assert_eq!(counts.sessions_resumed, 1);
     assert_eq!(gateway.received()[0].client_id, "client-1");
     assert_nothing_to_read(client.socket.get_mut());
 }
@@ -489,13 +489,13 @@ fn ignore_resume() {
 #[test]
 fn stall() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, Misbehaviour::Stall);
+    gateway.inject(Target::Next, Fault::IgnoreUpgrade);
     let mut stalled = Client::raw(&gateway);
     stalled.write_all(UPGRADE).unwrap();
     Client::join(&gateway);
     assert_nothing_to_read(&mut stalled);
-    assert_eq!(gateway.report().upgraded, 1);
-    gateway.behave();
+    assert_eq!(gateway.snapshot().upgraded, 1);
+    gateway.clear_faults();
     let mut answer = [0; 12];
     stalled.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
@@ -504,11 +504,11 @@ fn stall() {
 #[test]
 fn accept_then_drop() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, Misbehaviour::AcceptThenDrop);
+    gateway.inject(Target::Next, Fault::ResetAfterUpgrade);
     let mut client = Client::connect(&gateway);
     assert_reset(client.socket.read());
-    let report = gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
-    assert_eq!((report.upgraded, report.sessions_issued), (1, 0));
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    assert_eq!((counts.upgraded, counts.sessions_issued), (1, 0));
 }
 
 #[test]
@@ -516,14 +516,14 @@ fn drop_live_and_next() {
     let gateway = gateway();
     let (mut first, _) = Client::join(&gateway);
     let (mut second, _) = Client::join(&gateway);
-    assert_eq!(gateway.misbehave(Target::Live, Misbehaviour::Drop), 2);
-    assert_eq!(gateway.report().open, 0);
+    assert_eq!(gateway.inject(Target::Live, Fault::Reset), 2);
+    assert_eq!(gateway.snapshot().open, 0);
     assert_eq!(first.hear()["type"], "player-joined");
     assert_reset(first.socket.read());
     assert_reset(second.socket.read());
 
     // One to come is given its session before it is dropped; the one after it is left alone.
-    assert_eq!(gateway.misbehave(Target::Next, Misbehaviour::Drop), 0);
+    assert_eq!(gateway.inject(Target::Next, Fault::Reset), 0);
     let (mut third, _) = Client::join(&gateway);
     assert_reset(third.socket.read());
     let (mut fourth, _) = Client::join(&gateway);
@@ -534,48 +534,48 @@ fn drop_live_and_next() {
 fn silent() {
     let gateway = gateway();
     let (mut client, _) = Client::join(&gateway);
-    gateway.misbehave(Target::Client("client-1".into()), Misbehaviour::Silent);
+    gateway.inject(Target::Client("client-1".into()), Fault::HalfOpen);
     client.socket.send(Message::Ping("?".into())).unwrap();
     client.say(json!({"type": "chat"}));
     let (other, _) = Client::join(&gateway);
     drop(other);
-    gateway.wait_for(DEADLINE, |report| report.open == 1).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.open == 1).unwrap();
     assert_nothing_to_read(client.socket.get_mut());
-    assert_eq!((gateway.report().pings, gateway.report().messages), (0, 0));
+    assert_eq!((gateway.snapshot().pings, gateway.snapshot().messages), (0, 0));
 
     // The link comes back, and with it all that had piled up.
-    gateway.behave();
+    gateway.clear_faults();
     let mut heard = Vec::new();
     while heard.len() < 3 {
         heard.push(client.socket.read().unwrap());
     }
     assert!(heard.contains(&Message::Pong("?".into())), "{heard:?}");
     assert_eq!(heard.iter().filter(|message| message.is_text()).count(), 2, "{heard:?}");
-    assert_eq!(gateway.report().messages, 1);
+    assert_eq!(gateway.snapshot().messages, 1);
 }
 
 #[test]
 fn silent_until_the_client_gives_up() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, Misbehaviour::Silent);
+    gateway.inject(Target::Next, Fault::HalfOpen);
     let (client, token) = Client::join(&gateway);
     // It resumes on a second connection, as a client does that has heard nothing for too long.
     let mut second = Client::connect(&gateway);
     second.say(json!({"type": "session-resume", "token": token}));
     assert_eq!(second.hear()["resumed"], true);
-    assert_eq!(gateway.report().open, 1);
+    assert_eq!(gateway.snapshot().open, 1);
     drop(client);
 
-    gateway.misbehave(Target::Live, Misbehaviour::Silent);
+    gateway.inject(Target::Live, Fault::HalfOpen);
     drop(second);
-    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
 }
 
 #[test]
 fn delay() {
     let gateway = gateway();
     let (mut client, _) = Client::join(&gateway);
-    gateway.misbehave(Target::Everyone, "delay=200".parse().unwrap());
+    gateway.inject(Target::Everyone, "delay=200".parse().unwrap());
     let start = Instant::now();
     for n in 0..10 {
         gateway.broadcast(json!({ "n": n }).to_string());
@@ -585,7 +585,7 @@ fn delay() {
     assert_eq!(client.hear()["n"], 0);
     assert!(start.elapsed() >= Duration::from_millis(200));
     // A shorter delay doesn't overtake a longer one.
-    gateway.misbehave(Target::Live, "delay=0".parse().unwrap());
+    gateway.inject(Target::Live, "delay=0".parse().unwrap());
     gateway.broadcast(r#"{"n":10}"#);
     for n in 1..=10 {
         assert_eq!(client.hear()["n"], n);
@@ -596,9 +596,9 @@ fn delay() {
     assert!(start.elapsed() >= Duration::from_millis(200));
 
     // What is held back for ever isn't lost when the gateway behaves again.
-    gateway.misbehave(Target::Live, Misbehaviour::Delay(Duration::MAX));
+    gateway.inject(Target::Live, Fault::Delay(Duration::MAX));
     gateway.broadcast(r#"{"n":11}"#);
-    gateway.behave();
+    gateway.clear_faults();
     client.hear_until(|text| text["n"] == 11);
 }
 
@@ -607,7 +607,7 @@ fn close_with_code_and_reason() {
     let gateway = gateway();
     let (mut client, _) = Client::join(&gateway);
     gateway.broadcast(r#"{"type":"status-update"}"#);
-    gateway.misbehave(Target::Live, "close=1008:go away".parse().unwrap());
+    gateway.inject(Target::Live, "close=1008:go away".parse().unwrap());
     gateway.broadcast(r#"{"type":"too late"}"#);
     assert_eq!(client.hear()["type"], "status-update", "what was said before comes before");
     let Message::Close(Some(frame)) = client.socket.read().unwrap() else { panic!("no close") };
@@ -615,17 +615,17 @@ fn close_with_code_and_reason() {
     client.hear_end();
 
     // What the client had on its way is still received.
-    gateway.misbehave(Target::Next, close(1012, ""));
+    gateway.inject(Target::Next, close(1012, ""));
     let (mut client, _) = Client::join(&gateway);
     client.say(json!({"type": "chat"}));
     assert_eq!(client.hear_end(), Some(1012));
-    gateway.wait_for(DEADLINE, |report| report.messages == 1 && report.open == 0).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.messages == 1 && counts.open == 0).unwrap();
 }
 
 #[test]
 fn cut_after_bytes_to_the_client() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, "cut-after=7".parse().unwrap());
+    gateway.inject(Target::Next, "cut-after-sent=7".parse().unwrap());
     let mut raw = Client::raw(&gateway);
     raw.write_all(UPGRADE).unwrap();
     let mut answer = Vec::new();
@@ -633,13 +633,13 @@ fn cut_after_bytes_to_the_client() {
     assert_eq!(answer, b"HTTP/1.");
 
     let (mut client, _) = Client::join(&gateway);
-    gateway.misbehave(Target::Live, Misbehaviour::CutAfter(10));
+    gateway.inject(Target::Live, Fault::CutAfterSent(10));
     gateway.broadcast("1234");
     gateway.broadcast("56789");
     let mut rest = Vec::new();
     client.socket.get_mut().read_to_end(&mut rest).unwrap();
     assert_eq!(rest, b"\x81\x041234\x81\x0556");
-    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
 }
 
 #[test]
@@ -649,13 +649,13 @@ fn cut_after_bytes_from_the_client() {
     let message = Message::text(r#"{"type":"chat"}"#);
     let size = (2 + 4 + 15) as u64;
     // Exactly two whole messages, and a bit of the third.
-    gateway.misbehave(Target::Live, Misbehaviour::CutAfterReceived(2 * size + 1));
+    gateway.inject(Target::Live, Fault::CutAfterReceived(2 * size + 1));
     for _ in 0..3 {
         client.socket.write(message.clone()).unwrap();
     }
     client.socket.flush().unwrap();
-    let report = gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
-    assert_eq!(report.messages, 2);
+    let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    assert_eq!(counts.messages, 2);
     assert!(client.hear_end().is_none());
 }
 
@@ -664,8 +664,8 @@ fn misbehaviour_for_a_client_that_is_away_waits_for_it() {
     let gateway = gateway();
     let (client, token) = Client::join(&gateway);
     drop(client);
-    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
-    assert_eq!(gateway.misbehave(Target::Client("client-1".into()), close(1001, "")), 0);
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    assert_eq!(gateway.inject(Target::Client("client-1".into()), close(1001, "")), 0);
     let (mut other, _) = Client::join(&gateway);
     for end in [Some(1001), None] {
         let mut client = Client::connect(&gateway);
@@ -683,14 +683,14 @@ fn misbehaviour_for_a_client_that_is_away_waits_for_it() {
 fn everyone_lasts_until_the_gateway_behaves() {
     let gateway = gateway();
     let (mut live, _) = Client::join(&gateway);
-    assert_eq!(gateway.misbehave(Target::Everyone, Misbehaviour::Drop), 1);
+    assert_eq!(gateway.inject(Target::Everyone, Fault::Reset), 1);
     assert_reset(live.socket.read());
     for _ in 0..3 {
         let (mut client, _) = Client::join(&gateway);
         assert_reset(client.socket.read());
     }
-    gateway.misbehave(Target::Next, Misbehaviour::Stall);
-    gateway.behave();
+    gateway.inject(Target::Next, Fault::IgnoreUpgrade);
+    gateway.clear_faults();
     let (mut client, _) = Client::join(&gateway);
     client.assert_nothing_else_was_said(&gateway);
 }
@@ -704,22 +704,22 @@ fn misbehaviour_is_text_too() {
         "refuse=503:utc=5",
         "no-pong",
         "ignore-resume",
-        "stall",
-        "accept-then-drop",
-        "drop",
-        "silent",
+        "ignore-upgrade",
+        "reset-after-upgrade",
+        "reset",
+        "half-open",
         "delay=250",
         "close=1012",
         "close=1008:go away: now",
-        "cut-after=4096",
+        "cut-after-sent=4096",
         "cut-after-received=1",
     ] {
-        assert_eq!(text.parse::<Misbehaviour>().unwrap().to_string(), text);
+        assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
     }
     for text in [
         "",
-        "drop=1",
-        "silent:",
+        "reset=1",
+        "half-open:",
         "delay",
         "delay=",
         "delay=-1",
@@ -731,13 +731,13 @@ fn misbehaviour_is_text_too() {
         "refuse=503:day=5",
         "close=",
         "close=70000",
-        "cut-after=x",
-        "Drop",
+        "cut-after-sent=x",
+        "Reset",
     ] {
-        let error = text.parse::<Misbehaviour>().unwrap_err().to_string();
+        let error = text.parse::<Fault>().unwrap_err().to_string();
         assert!(error.starts_with(&format!("`{text}` is not one of refuse=")), "{error}");
     }
-    assert!(format!("close=1000:{}", "x".repeat(124)).parse::<Misbehaviour>().is_err());
+    assert!(format!("close=1000:{}", "x".repeat(124)).parse::<Fault>().is_err());
     for text in ["next", "live", "everyone", "client=client-1"] {
         assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
     }
@@ -752,11 +752,11 @@ fn pause_refuses_connections_and_listen_lets_them_in_again() {
     let (mut live, _) = Client::join(&gateway);
     gateway.pause();
     gateway.pause();
-    assert!(!gateway.report().listening);
+    assert!(!gateway.snapshot().listening);
     let error = TcpStream::connect(gateway.addr()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     live.say(json!({"type": "chat"}));
-    gateway.wait_for(DEADLINE, |report| report.messages == 1).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.messages == 1).unwrap();
 
     let addr = gateway.addr();
     gateway.listen().unwrap();
@@ -772,7 +772,7 @@ fn listening_fails_if_the_address_was_taken() {
     gateway.pause();
     let _thief = Gateway::bind(gateway.addr()).unwrap();
     assert_eq!(gateway.listen().unwrap_err().kind(), ErrorKind::AddrInUse);
-    assert!(!gateway.report().listening);
+    assert!(!gateway.snapshot().listening);
     assert!(Gateway::bind(_thief.addr()).is_err());
 }
 
@@ -780,8 +780,8 @@ fn listening_fails_if_the_address_was_taken() {
 fn stop_is_quick_and_says_goodbye() {
     let gateway = gateway();
     let mut clients: Vec<_> = (0..20).map(|_| Client::join(&gateway).0).collect();
-    gateway.misbehave(Target::Client("client-1".into()), Misbehaviour::Silent);
-    gateway.misbehave(Target::Next, Misbehaviour::Stall);
+    gateway.inject(Target::Client("client-1".into()), Fault::HalfOpen);
+    gateway.inject(Target::Next, Fault::IgnoreUpgrade);
     let _stalled = Client::raw(&gateway);
     let addr = gateway.addr();
     let start = Instant::now();
@@ -797,18 +797,19 @@ fn stop_is_quick_and_says_goodbye() {
 #[test]
 fn waiting_ends_at_the_deadline() {
     let gateway = gateway();
-    let timeout = gateway.wait_for(Duration::from_millis(10), |r| r.open == 1).unwrap_err();
-    assert_eq!(timeout.report, gateway.report());
+    let timeout =
+        gateway.wait_for(Duration::from_millis(10), |counts| counts.open == 1).unwrap_err();
+    assert_eq!(timeout.snapshot, gateway.snapshot());
     assert!(timeout.to_string().contains("open: 0"));
     // A condition that holds already is no matter of time.
-    gateway.wait_for(Duration::ZERO, |report| report.listening).unwrap();
+    gateway.wait_for(Duration::ZERO, |counts| counts.listening).unwrap();
 }
 
 #[test]
 fn a_handle_is_shared_among_threads() {
     let gateway = gateway();
     thread::scope(|scope| {
-        let waiter = scope.spawn(|| gateway.wait_for(DEADLINE, |report| report.joined == 1));
+        let waiter = scope.spawn(|| gateway.wait_for(DEADLINE, |counts| counts.joined == 1));
         Client::join(&gateway);
         waiter.join().unwrap().unwrap();
     });
@@ -822,7 +823,7 @@ fn the_log_tells_the_story_in_json_lines() {
     client.say(json!({"type": "chat", "text": "hi"}));
     client.socket.close(None).unwrap();
     client.hear_end();
-    gateway.wait_for(DEADLINE, |report| report.open == 0).unwrap();
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
     let mut client = Client::connect(&gateway);
     client.say(json!({"type": "session-resume", "token": token}));
     client.hear();
@@ -962,8 +963,8 @@ fn start(options: GatewayOptions) -> Gateway {
     Gateway::start(options).unwrap()
 }
 
-fn close(code: u16, reason: &str) -> Misbehaviour {
-    Misbehaviour::Close { code, reason: reason.to_owned() }
+fn close(code: u16, reason: &str) -> Fault {
+    Fault::Close { code, reason: reason.to_owned() }
 }
 
 fn assert_reset(result: tungstenite::Result<Message>) {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::common::*;
-use hermes_mio::gateway::{Gateway, Misbehaviour, ScriptedRetryAfter, Target};
+use hermes_mio::gateway::{Fault, Gateway, ScriptedRetryAfter, Target};
 use hermes_mio::proto::reason::Stage;
 use hermes_mio::proto::{DropReason, FailReason, ResumeMode};
 use hermes_mio::{Client, CloseReason, Config, Event, Outgoing, SendError, State};
@@ -14,8 +14,8 @@ fn gateway() -> Gateway {
     Gateway::bind("127.0.0.1:0").unwrap()
 }
 
-fn refuse(status: u16, retry_after: impl Into<Option<ScriptedRetryAfter>>) -> Misbehaviour {
-    Misbehaviour::Refuse { status, retry_after: retry_after.into() }
+fn refuse(status: u16, retry_after: impl Into<Option<ScriptedRetryAfter>>) -> Fault {
+    Fault::Refuse { status, retry_after: retry_after.into() }
 }
 
 /// The reason of the next disconnect, and how long after that the next attempt begins.
@@ -55,7 +55,7 @@ fn patient(url: String) -> Config {
 #[test]
 fn the_gateway_says_when_to_come_back() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, refuse(503, ScriptedRetryAfter::Seconds(1)));
+    gateway.inject(Target::Next, refuse(503, ScriptedRetryAfter::Seconds(1)));
     let mut client = client(config(gateway.url()));
     let begin = Instant::now();
     client.connect();
@@ -69,7 +69,7 @@ fn the_gateway_says_when_to_come_back() {
     assert!(client.why().contains("which asked for 1 s"), "{}", client.why());
     wait_for(&mut client, connected);
     assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
-    assert_eq!(gateway.report().accepted, 2);
+    assert_eq!(gateway.snapshot().accepted, 2);
     disconnect(&mut client);
 }
 
@@ -80,7 +80,7 @@ fn a_date_does_as_well() {
     for (asked, least, most) in
         [(ScriptedRetryAfter::Date(100), 99, 100), (ScriptedRetryAfter::Utc(100), 98, 100)]
     {
-        gateway.misbehave(Target::Next, refuse(429, asked));
+        gateway.inject(Target::Next, refuse(429, asked));
         let mut client = client(config(gateway.url()));
         client.connect();
         let (_, wait) = retry(&mut client);
@@ -93,7 +93,7 @@ fn a_date_does_as_well() {
 #[test]
 fn what_no_retry_mends_is_given_up_at_once() {
     let gateway = gateway();
-    gateway.misbehave(Target::Next, refuse(401, None));
+    gateway.inject(Target::Next, refuse(401, None));
     let mut client = client(config(gateway.url()));
     client.connect();
     client.send(&1).unwrap();
@@ -101,7 +101,7 @@ fn what_no_retry_mends_is_given_up_at_once() {
     assert_eq!(names(&events), ["ws-disconnected", "ws-failed"]);
     assert_eq!(events[1], Event::Failed { attempts: 0, why: FailReason::Fatal });
     assert_eq!(client.protocol().outbox_len(), 1);
-    assert_eq!(gateway.report().accepted, 1);
+    assert_eq!(gateway.snapshot().accepted, 1);
     // Until somebody has mended it.
     client.connect();
     wait_for(&mut client, connected);
@@ -130,7 +130,7 @@ fn there_are_other_gateways() {
     // Until it counts as stable.
     let at = client.now();
     run_until(&mut client, |client| client.now() - at > Duration::from_millis(5));
-    second.misbehave(Target::Live, Misbehaviour::Drop);
+    second.inject(Target::Live, Fault::Reset);
     assert!(matches!(retry(&mut client).0, CloseReason::Lost { .. }));
     assert!(wait_for(&mut client, session), "it resumes its session");
     assert_eq!(client.protocol().url().as_str(), second_url);
@@ -159,7 +159,7 @@ fn news_of_a_network_end_a_wait() {
     wait_for(&mut client, connected);
     // An open connection is asked whether it still works.
     client.network_changed(true);
-    gateway.wait_for(LONG, |report| report.pings == 1).unwrap();
+    gateway.wait_for(LONG, |counts| counts.pings == 1).unwrap();
     disconnect(&mut client);
 }
 
@@ -201,19 +201,19 @@ fn nothing_goes_before_the_session() {
     client.connect();
     assert!(!wait_for(&mut client, session));
 
-    gateway.misbehave(Target::Next, Misbehaviour::IgnoreResume);
-    gateway.misbehave(Target::Live, Misbehaviour::Drop);
+    gateway.inject(Target::Next, Fault::IgnoreResume);
+    gateway.inject(Target::Live, Fault::Reset);
     wait_for(&mut client, connected);
     client.send(&json!({"type": "chat", "n": 1})).unwrap();
     let state = client.protocol().state();
     assert!(matches!(state, State::Open { resuming: Some(_), .. }), "{state:?}");
     assert_eq!(retry(&mut client).0, CloseReason::Timeout { stage: Stage::Resume });
-    assert_eq!((gateway.report().messages, client.protocol().outbox_len()), (0, 1));
+    assert_eq!((gateway.snapshot().messages, client.protocol().outbox_len()), (0, 1));
 
     assert!(wait_for(&mut client, session));
     client.shutdown(LONG);
     assert_eq!(wait_for(&mut client, shut_down).1, 0);
-    assert_eq!(gateway.report().messages, 1);
+    assert_eq!(gateway.snapshot().messages, 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::*;
-use hermes_mio::gateway::{Gateway, Misbehaviour, Target};
+use hermes_mio::gateway::{Fault, Gateway, Target};
 use hermes_mio::proto::FailReason;
 use hermes_mio::{
     Client, CloseReason, Config, Delivery, EnqueueError, Event, MessageId, Options, Outgoing,
@@ -62,7 +62,7 @@ fn what_was_sent_is_confirmed() {
 fn what_is_not_answered_is_in_doubt() {
     for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
         let (gateway, mut client) = start(|config| config.delivery = delivery);
-        gateway.misbehave(Target::Live, Misbehaviour::NoPong);
+        gateway.inject(Target::Live, Fault::NoPong);
         for n in 0..3 {
             client.send(&chat(n)).unwrap();
         }
@@ -76,7 +76,7 @@ fn what_is_not_answered_is_in_doubt() {
         let doubt = Event::InDoubt { from: MessageId(1), to: MessageId(3), resend };
         assert_eq!(events[1], doubt);
         assert_eq!(shut_down(&events[2]), Some((0, 3, 0)));
-        gateway.wait_for(LONG, |report| report.messages == 3).unwrap();
+        gateway.wait_for(LONG, |counts| counts.messages == 3).unwrap();
 
         // What is to be sent again is, after the next `connect`.
         let kept = if resend { 3 } else { 0 };
@@ -84,7 +84,7 @@ fn what_is_not_answered_is_in_doubt() {
         client.connect();
         client.shutdown(LONG);
         assert_eq!(wait_for(&mut client, shut_down), (kept as u64, 0, 0));
-        assert_eq!(gateway.report().messages, 3 + kept as u64);
+        assert_eq!(gateway.snapshot().messages, 3 + kept as u64);
     }
 }
 
@@ -92,7 +92,7 @@ fn what_is_not_answered_is_in_doubt() {
 fn what_can_not_be_sent_stays() {
     let (gateway, mut client) = start(|_| {});
     gateway.pause();
-    gateway.misbehave(Target::Live, Misbehaviour::Drop);
+    gateway.inject(Target::Live, Fault::Reset);
     wait_for(&mut client, disconnected);
     for n in 0..5 {
         client.send(&chat(n)).unwrap();
@@ -137,7 +137,7 @@ fn what_senders_brought_goes_first() {
 fn senders_are_refused_until_connect() {
     let (gateway, mut client) = start(|config| config.outbox_max_messages = 2);
     gateway.pause();
-    gateway.misbehave(Target::Live, Misbehaviour::Drop);
+    gateway.inject(Target::Live, Fault::Reset);
     wait_for(&mut client, disconnected);
     for n in 0..2 {
         client.send(&chat(n)).unwrap();
@@ -222,7 +222,7 @@ fn connect_takes_it_back() {
     // While senders' messages are waited for, and after.
     for queued in [true, false] {
         let (gateway, mut client) = start(|config| config.outbox_max_messages = 1);
-        gateway.misbehave(Target::Live, Misbehaviour::NoPong);
+        gateway.inject(Target::Live, Fault::NoPong);
         client.send(&chat(0)).unwrap();
         let sender = client.sender();
         if queued {
@@ -237,7 +237,7 @@ fn connect_takes_it_back() {
             assert!(matches!(client.protocol().state(), State::Open { .. }), "{client:?}");
             client.protocol().stats().written == all
         });
-        gateway.wait_for(LONG, |report| report.messages == all).unwrap();
+        gateway.wait_for(LONG, |counts| counts.messages == all).unwrap();
         client.disconnect();
         let events = events_to_the_end(&mut client);
         assert_eq!(events.iter().filter_map(shut_down).count(), 0, "{events:?}");
@@ -248,7 +248,7 @@ fn connect_takes_it_back() {
 fn disconnect_cuts_it_short() {
     for queued in [true, false] {
         let (gateway, mut client) = start(|config| config.outbox_max_messages = 1);
-        gateway.misbehave(Target::Live, Misbehaviour::NoPong);
+        gateway.inject(Target::Live, Fault::NoPong);
         client.send(&chat(0)).unwrap();
         if queued {
             client.sender().send(&chat(1)).unwrap();
@@ -284,7 +284,7 @@ fn giving_up_ends_it() {
         config.max_attempts = Some(2);
     });
     gateway.pause();
-    gateway.misbehave(Target::Live, Misbehaviour::Drop);
+    gateway.inject(Target::Live, Fault::Reset);
     wait_for(&mut client, disconnected);
     client.send(&chat(0)).unwrap();
     client.sender().send(&chat(1)).unwrap();
@@ -299,7 +299,7 @@ fn giving_up_ends_it() {
 #[test]
 fn again_is_sooner() {
     let (gateway, mut client) = start(|_| {});
-    gateway.misbehave(Target::Live, Misbehaviour::NoPong);
+    gateway.inject(Target::Live, Fault::NoPong);
     client.send(&chat(0)).unwrap();
     client.shutdown(LONG * 10);
     assert_eq!(client.poll(Some(Duration::from_millis(20))).unwrap(), None);

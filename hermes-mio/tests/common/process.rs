@@ -55,8 +55,8 @@ impl Hermes {
     /// Gives a gateway an order, and waits until it was carried out.
     pub(crate) fn order(&mut self, order: &str) {
         self.say(order);
-        self.say("report");
-        self.until(|line| line["gateway"] == "report");
+        self.say("metrics");
+        self.until(|line| line["gateway"] == "metrics");
     }
 
     /// Reads standard error until a line has this in it.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use hermes_mio::gateway::{Gateway, GatewayOptions, Misbehaviour, Target};
+use hermes_mio::gateway::{Fault, Gateway, GatewayOptions, Target};
 use hermes_proto::reason::Stage;
 use hermes_proto::{CloseReason, Config, Delivery, Event, Outgoing, Receipts};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ fn a_conversation<H: Host>() {
         _ => None,
     });
     assert_eq!((code, retry_at), (1000, None));
-    let report = gateway.wait_for(LONG, |report| report.open == 0).unwrap();
+    let report = gateway.wait_for(LONG, |counts| counts.open == 0).unwrap();
     assert_eq!((report.accepted, report.messages), (1, 1));
 }
 
@@ -93,7 +93,7 @@ fn a_gateway_that_restarts_gets_everything_once_and_in_order<H: Host>() {
     host.connect();
     assert!(!host.until_session());
     host.send_with_patience(&chat(0, 100));
-    host.run_until(|| first.report().messages == 1);
+    host.run_until(|| first.snapshot().messages == 1);
     let options = GatewayOptions {
         addr: first.addr(),
         sessions: first.sessions(),
@@ -113,14 +113,14 @@ fn a_gateway_that_restarts_gets_everything_once_and_in_order<H: Host>() {
     }
     let second = gateway(options);
     assert!(host.until_session(), "it is resumed");
-    host.run_until(|| second.report().messages >= 100);
+    host.run_until(|| second.snapshot().messages >= 100);
     assert_eq!(numbers(&second), Vec::from_iter(1..=100));
-    assert_eq!(second.report().accepted, 1);
+    assert_eq!(second.snapshot().accepted, 1);
 }
 
 fn what_was_in_doubt_is_sent_again_and_proven_to_have_arrived<H: Host>() {
     let gateway = gateway(GatewayOptions::default());
-    gateway.misbehave(Target::Next, Misbehaviour::CutAfterReceived(10_000));
+    gateway.inject(Target::Next, Fault::CutAfterReceived(10_000));
     let (delivery, receipts) = (Delivery::AtLeastOnce, Receipts::Acknowledged);
     let mut host = H::start(Config { delivery, receipts, ..config(&gateway) });
     host.connect();
@@ -138,7 +138,7 @@ fn what_was_in_doubt_is_sent_again_and_proven_to_have_arrived<H: Host>() {
         assert!(n <= next, "{n} comes before {next}");
         next = next.max(n + 1);
     }
-    assert_eq!((next, gateway.report().accepted), (200, 2));
+    assert_eq!((next, gateway.snapshot().accepted), (200, 2));
 }
 
 fn a_link_that_is_dead_is_noticed<H: Host>() {
@@ -151,7 +151,7 @@ fn a_link_that_is_dead_is_noticed<H: Host>() {
     host.connect();
     host.until_session();
     // Several heartbeats are answered, or else the next line is too late.
-    gateway.misbehave(Target::Live, Misbehaviour::Silent);
+    gateway.inject(Target::Live, Fault::HalfOpen);
     let reason = host.until(|event| match event {
         Event::Disconnected { reason, .. } => Some(reason.clone()),
         _ => None,
@@ -172,7 +172,7 @@ fn a_slow_application_slows_its_gateway_down<H: Host>() {
         gateway.broadcast(text.as_str());
         host.idle();
     }
-    assert_eq!(gateway.report().overflowed, 1);
+    assert_eq!(gateway.snapshot().overflowed, 1);
 }
 
 fn a_slow_gateway_slows_its_application_down<H: Host>() {
@@ -180,7 +180,7 @@ fn a_slow_gateway_slows_its_application_down<H: Host>() {
     let mut host = H::start(Config { outbox_max_messages: 100, ..config(&gateway) });
     host.connect();
     host.until_session();
-    gateway.misbehave(Target::Live, Misbehaviour::Silent);
+    gateway.inject(Target::Live, Fault::HalfOpen);
     // Again as much as fits into the buffers of two sockets.
     let mut accepted = 0;
     while accepted < 32 * 16 && host.send(chat(accepted, 1 << 16)) {
@@ -188,10 +188,10 @@ fn a_slow_gateway_slows_its_application_down<H: Host>() {
         host.pass();
     }
     assert!(accepted < 32 * 16);
-    gateway.behave();
-    host.run_until(|| gateway.report().messages >= accepted);
+    gateway.clear_faults();
+    host.run_until(|| gateway.snapshot().messages >= accepted);
     assert_eq!(numbers(&gateway), Vec::from_iter(0..accepted));
-    assert_eq!(gateway.report().accepted, 1);
+    assert_eq!(gateway.snapshot().accepted, 1);
 }
 
 fn there_is_one_connection_whatever_the_application_wants<H: Host>() {
@@ -206,8 +206,8 @@ fn there_is_one_connection_whatever_the_application_wants<H: Host>() {
         host.pass();
     }
     host.send_with_patience(&chat(7, 10));
-    host.run_until(|| gateway.report().messages == 1 && gateway.report().open == 1);
-    let report = gateway.report();
+    host.run_until(|| gateway.snapshot().messages == 1 && gateway.snapshot().open == 1);
+    let report = gateway.snapshot();
     assert_eq!((report.joined, report.messages), (1, 1), "{report:?}");
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hermes_mio::gateway::{Gateway, Misbehaviour, Received, Target};
+use hermes_mio::gateway::{Fault, Gateway, Received, Target};
 use hermes_mio::{Client, Receipts};
 use hermes_proto::reason::Stage;
 use hermes_proto::trace::event_line;
@@ -76,7 +76,7 @@ impl Demo {
 
     fn cut(&mut self) -> Result<(), Failure> {
         say("The link is cut: a reset, no Close frame. What is sent now waits.");
-        self.gateway.misbehave(Target::Live, Misbehaviour::Drop);
+        self.gateway.inject(Target::Live, Fault::Reset);
         self.until("the loss", |event| matches!(event, Event::Disconnected { .. }))?;
         self.send(20)?;
         say("It comes back by itself, resumes its session, and the outbox is flushed in order.");
@@ -86,7 +86,7 @@ impl Demo {
 
     fn half_open(&mut self) -> Result<(), Failure> {
         say("The link is half-open: it looks fine, and nobody is there. The heartbeat notices.");
-        self.gateway.misbehave(Target::Live, Misbehaviour::Silent);
+        self.gateway.inject(Target::Live, Fault::HalfOpen);
         self.until("the heartbeat's verdict", |event| {
             let silence = CloseReason::Timeout { stage: Stage::Heartbeat };
             matches!(event, Event::Disconnected { reason, .. } if *reason == silence)
@@ -100,10 +100,7 @@ impl Demo {
         say("The gateway goes away. Connections are refused, and then answered with a 503, while");
         say("a hundred messages pile up.");
         self.gateway.pause();
-        self.gateway.misbehave(
-            Target::Live,
-            Misbehaviour::Close { code: 1012, reason: "restarting".into() },
-        );
+        self.gateway.inject(Target::Live, Fault::Close { code: 1012, reason: "restarting".into() });
         self.until("the gateway's Close frame", |event| {
             matches!(event, Event::Disconnected { code: 1012, .. })
         })?;
@@ -111,8 +108,7 @@ impl Demo {
         self.until("a refusal", |event| {
             matches!(event, Event::Disconnected { reason: CloseReason::Connect { .. }, .. })
         })?;
-        self.gateway
-            .misbehave(Target::Next, Misbehaviour::Refuse { status: 503, retry_after: None });
+        self.gateway.inject(Target::Next, Fault::Refuse { status: 503, retry_after: None });
         self.gateway.listen()?;
         self.until("a 503", |event| {
             let Event::Disconnected { reason, .. } = event else { return false };
@@ -143,7 +139,7 @@ impl Demo {
         }
 
         let tally = Tally::of(self.sent, &self.gateway.received());
-        let connections = self.gateway.report().upgraded;
+        let connections = self.gateway.snapshot().upgraded;
         output::line(&format!(
             r#"{{"demo":"{}","sent":{},"received":{},"lost":{},"duplicated":{},"connections":{connections}}}"#,
             if tally.is_right() { "ok" } else { "failed" },
@@ -181,7 +177,7 @@ impl Demo {
             self.turn(deadline, "an empty outbox")?;
         }
         let sent = self.sent;
-        self.gateway.wait_for(PATIENCE, |report| report.messages >= sent)?;
+        self.gateway.wait_for(PATIENCE, |counts| counts.messages >= sent)?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use hermes_mio::gateway::{Gateway, GatewayOptions, Misbehaviour, Record, StoredSession, Target};
+use hermes_mio::gateway::{Fault, Gateway, GatewayOptions, Record, StoredSession, Target};
 
 #[cfg(feature = "tls")]
 use crate::read;
@@ -14,17 +14,18 @@ use crate::{Failure, output};
 
 /// Run a gateway for development and tests
 ///
-/// What it does is a JSON line each on standard output. On standard input it takes orders:
+/// Its log goes to standard output, a JSON line each. It takes orders from standard input:
 ///
-///   TARGET MISBEHAVIOUR   misbehave: next, live, everyone or client=ID, and then drop, silent,
-///                         no-pong, ignore-resume, delay=MS, close=CODE, close=CODE:REASON,
-///                         refuse=STATUS, refuse=STATUS:SECONDS, refuse=STATUS:date=SECONDS,
-///                         refuse=STATUS:utc=SECONDS, stall, accept-then-drop,
-///                         cut-after=BYTES, cut-after-received=BYTES
-///   behave                take all misbehaviour back
+///   TARGET FAULT          show a fault; TARGET is next, live, everyone or client=ID, FAULT is
+///                         reset, half-open, no-pong, ignore-resume, delay=MS, close=CODE,
+///                         close=CODE:REASON, refuse=STATUS (300 to 599), refuse=STATUS:SECONDS,
+///                         refuse=STATUS:date=SECONDS, refuse=STATUS:utc=SECONDS,
+///                         ignore-upgrade, reset-after-upgrade, cut-after-sent=BYTES,
+///                         cut-after-received=BYTES
+///   clear                 clear all faults
 ///   pause, listen         stop listening, and listen again
-///   say JSON              send a message to everybody
-///   report                print the counts
+///   say JSON              send a message to all clients
+///   metrics               print the counts
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -45,9 +46,9 @@ pub(crate) struct Args {
     /// Keep the sessions in this file, so that a restarted gateway resumes them
     #[arg(long, value_name = "FILE")]
     sessions: Option<PathBuf>,
-    /// Misbehave from the start, as on standard input: `--misbehave "everyone delay=250"`
-    #[arg(long, value_name = "ORDER", value_parser = misbehaviour)]
-    misbehave: Vec<(Target, Misbehaviour)>,
+    /// Show a fault from the start, as on standard input: `--fault "everyone delay=250"`
+    #[arg(long = "fault", value_name = "ORDER", value_parser = parse_fault)]
+    faults: Vec<(Target, Fault)>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -64,8 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let gateway = Gateway::start(options)
         .map_err(|error| format!("can't listen on {}: {error}", args.addr))?;
-    for (target, misbehaviour) in &args.misbehave {
-        gateway.misbehave(target.clone(), misbehaviour.clone());
+    for (target, fault) in &args.faults {
+        gateway.inject(target.clone(), fault.clone());
     }
     output::line(
         &serde_json::json!({
@@ -99,13 +100,13 @@ fn tls(args: &Args) -> Result<Option<hermes_mio::gateway::ServerTls>, Failure> {
     Ok(Some(tls))
 }
 
-/// An order that is a misbehaviour.
-fn misbehaviour(order: &str) -> Result<(Target, Misbehaviour), String> {
-    let (target, misbehaviour) =
-        order.trim().split_once(' ').ok_or("write TARGET MISBEHAVIOUR, as in `live drop`")?;
+/// `TARGET FAULT`
+fn parse_fault(order: &str) -> Result<(Target, Fault), String> {
+    let (target, fault) =
+        order.trim().split_once(' ').ok_or("write TARGET FAULT, as in `live reset`")?;
     let target = target.parse().map_err(|error| format!("{error}"))?;
-    let misbehaviour = misbehaviour.trim().parse().map_err(|error| format!("{error}"))?;
-    Ok((target, misbehaviour))
+    let fault = fault.trim().parse().map_err(|error| format!("{error}"))?;
+    Ok((target, fault))
 }
 
 fn take_orders(gateway: &Gateway) {
@@ -120,24 +121,24 @@ fn take_orders(gateway: &Gateway) {
 fn obey(gateway: &Gateway, order: &str) -> Result<(), String> {
     match order {
         "" => {}
-        "behave" => gateway.behave(),
+        "clear" => gateway.clear_faults(),
         "pause" => gateway.pause(),
         "listen" => gateway.listen().map_err(|error| format!("can't listen: {error}"))?,
-        "report" => {
-            let report = serde_json::to_string(&gateway.report());
-            let report = report.map_err(|error| error.to_string())?;
-            let line = format!("{{\"gateway\":\"report\",\"report\":{report}}}");
+        "metrics" => {
+            let metrics = serde_json::to_string(&gateway.snapshot());
+            let metrics = metrics.map_err(|error| error.to_string())?;
+            let line = format!("{{\"gateway\":\"metrics\",\"metrics\":{metrics}}}");
             output::line(&line).map_err(|error| error.to_string())?;
         }
         _ => match order.split_once(' ') {
             Some(("say", message)) => {
-                let heard = gateway.broadcast(message);
-                eprintln!("hermes: said to {heard}");
+                let receivers = gateway.broadcast(message);
+                eprintln!("hermes: clients that get it: {receivers}");
             }
             _ => {
-                let (target, misbehaviour) = misbehaviour(order)?;
-                let hit = gateway.misbehave(target, misbehaviour);
-                eprintln!("hermes: {hit} live connections hit");
+                let (target, fault) = parse_fault(order)?;
+                let affected = gateway.inject(target, fault);
+                eprintln!("hermes: live connections affected: {affected}");
             }
         },
     }

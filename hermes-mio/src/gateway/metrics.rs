@@ -1,4 +1,4 @@
-//! What a gateway tells about itself: counts, messages, and a log.
+//! Counts, received messages, and the log.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use super::options::GatewayOptions;
 
-/// What a gateway has counted since its start.
+/// A gateway's counts since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-pub struct Report {
+pub struct Snapshot {
     /// Whether new connections are let in (see [`Gateway::pause`](super::Gateway::pause)).
     pub listening: bool,
-    /// TCP connections that are open now, whatever their state.
+    /// TCP connections that are open at the moment, in any state.
     pub open: usize,
-    /// Connections that have a session now.
+    /// Connections that have a session at the moment.
     pub joined: usize,
     /// TCP connections accepted.
     pub accepted: u64,
@@ -29,8 +29,7 @@ pub struct Report {
     pub sessions_issued: u64,
     /// Sessions resumed.
     pub sessions_resumed: u64,
-    /// Messages received: texts that are a JSON object with a `type`, other than
-    /// `session-resume`.
+    /// Messages received: texts that are a JSON object with a `type`, except `session-resume`.
     pub messages: u64,
     /// Texts received that are not, and a `session-resume` that comes too late.
     pub malformed: u64,
@@ -56,12 +55,12 @@ pub struct Received {
     pub text: String,
 }
 
-/// What [`Gateway::wait_for`](super::Gateway::wait_for) waited for in vain.
+/// A deadline of [`Gateway::wait_for`](super::Gateway::wait_for) passed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the gateway didn't get there in time: {report:?}")]
+#[error("the gateway didn't get there in time: {snapshot:?}")]
 pub struct Timeout {
-    /// How far it got.
-    pub report: Report,
+    /// The counts at that time.
+    pub snapshot: Snapshot,
 }
 
 /// Something that happened, for a log. Its `Display` is one line of JSON:
@@ -114,23 +113,22 @@ pub enum Record {
     },
 }
 
-/// The gateway's books.
-pub(super) struct Ledger {
-    pub(super) report: Report,
-    /// What the watchers know.
-    published: Report,
-    watchers: Vec<mpsc::Sender<Report>>,
+pub(super) struct Metrics {
+    pub(super) counts: Snapshot,
+    /// The counts that the watchers were told last.
+    published: Snapshot,
+    watchers: Vec<mpsc::Sender<Snapshot>>,
     received: VecDeque<Received>,
     received_bytes: usize,
     received_limit: usize,
     log: Option<mpsc::Sender<Record>>,
 }
 
-impl Ledger {
+impl Metrics {
     pub(super) fn new(options: &mut GatewayOptions) -> Self {
-        Ledger {
-            report: Report::default(),
-            published: Report::default(),
+        Metrics {
+            counts: Snapshot::default(),
+            published: Snapshot::default(),
             watchers: Vec::new(),
             received: VecDeque::new(),
             received_bytes: 0,
@@ -143,16 +141,16 @@ impl Ledger {
         self.received.iter().cloned().collect()
     }
 
-    /// Tells the report of this moment, and from now on every other one that is published.
-    pub(super) fn watch(&mut self, watcher: mpsc::Sender<Report>) -> Report {
+    /// Returns the counts of this moment, and sends every later snapshot to `watcher`.
+    pub(super) fn watch(&mut self, watcher: mpsc::Sender<Snapshot>) -> Snapshot {
         self.watchers.push(watcher);
-        self.report
+        self.counts
     }
 
     pub(super) fn publish(&mut self) {
-        if self.report != self.published {
-            self.published = self.report;
-            self.watchers.retain(|watcher| watcher.send(self.report).is_ok());
+        if self.counts != self.published {
+            self.published = self.counts;
+            self.watchers.retain(|watcher| watcher.send(self.counts).is_ok());
         }
     }
 
@@ -168,7 +166,7 @@ impl Ledger {
         let size = |received: &Received| {
             mem::size_of::<Received>() + received.client_id.len() + received.text.len()
         };
-        self.report.messages += 1;
+        self.counts.messages += 1;
         self.log(|| Record::Message(received.clone()));
         self.received_bytes += size(&received);
         self.received.push_back(received);

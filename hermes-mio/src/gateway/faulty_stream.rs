@@ -1,4 +1,4 @@
-//! A socket that can be told to break.
+//! A stream that breaks on request.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -8,22 +8,22 @@ use socket2::SockRef;
 
 use super::tls::Stream;
 
-/// A stream with an allowance for each direction; once one is used up, the link is "cut".
-pub(super) struct Wire {
+/// A stream with an allowance of bytes for each direction; once one is used up, the stream is cut.
+pub(super) struct FaultyStream {
     stream: Stream,
     pub(super) may_receive: u64,
     pub(super) may_send: u64,
-    /// Whether pings go unanswered.
+    /// Whether Pings are hidden from tungstenite, which would answer them.
     pub(super) hides_pings: bool,
-    /// Pings that were hidden.
-    pub(super) hidden: u64,
-    /// Once it is upgraded.
-    frames: Option<Frames>,
+    /// Hidden Pings that were not counted yet.
+    pub(super) hidden_pings: u64,
+    /// Set once the connection is upgraded.
+    frames: Option<FrameScanner>,
 }
 
-/// Where in the client's frames (RFC 6455 §5.2) reading is.
+/// Position in the client's frames (RFC 6455 §5.2).
 #[derive(Default)]
-struct Frames {
+struct FrameScanner {
     header: [u8; 14],
     /// Bytes of the header.
     have: usize,
@@ -31,23 +31,23 @@ struct Frames {
     left: u64,
 }
 
-impl Wire {
+impl FaultyStream {
     pub(super) const UNLIMITED: u64 = u64::MAX;
 
     pub(super) fn new(stream: Stream) -> Self {
-        Wire {
+        FaultyStream {
             stream,
             may_receive: Self::UNLIMITED,
             may_send: Self::UNLIMITED,
             hides_pings: false,
-            hidden: 0,
+            hidden_pings: 0,
             frames: None,
         }
     }
 
-    /// What comes from here on are frames.
+    /// The bytes from here on are frames.
     pub(super) fn upgraded(&mut self) {
-        self.frames = Some(Frames::default());
+        self.frames = Some(FrameScanner::default());
     }
 
     pub(super) fn is_cut(&self) -> bool {
@@ -56,39 +56,39 @@ impl Wire {
 
     /// Makes the coming close a TCP RST.
     pub(super) fn reset_on_close(&self) {
-        // On failure the peer sees an orderly end: still an end without a close frame.
+        // On failure the peer sees a FIN: still an end without a Close frame.
         let _ = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
     }
 
     pub(super) fn end_sending(&mut self) {
-        self.stream.say_goodbye();
+        self.stream.close_notify();
         // It can fail only if the connection is over anyway.
         let _ = self.stream.socket().shutdown(Shutdown::Write);
     }
 
-    /// The peer is gone, but what it said before may still wait to be read. Lets the reading side
-    /// go on and find the end.
-    fn lose_writing(&self) {
+    /// The peer is gone, but earlier bytes may still wait to be read: only the writing side ends, so
+    /// that reading finds the end.
+    fn end_writing(&self) {
         let _ = self.stream.socket().shutdown(Shutdown::Write);
     }
 }
 
-impl Read for Wire {
+impl Read for FaultyStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = allowed(self.may_receive, buf.len())?;
+        let n = allowance(self.may_receive, buf.len())?;
         let n = self.stream.read(&mut buf[..n])?;
         self.may_receive -= n as u64;
         if let Some(frames) = &mut self.frames {
-            self.hidden += frames.pass(&mut buf[..n], self.hides_pings);
+            self.hidden_pings += frames.scan(&mut buf[..n], self.hides_pings);
         }
         Ok(n)
     }
 }
 
-impl Frames {
-    /// Follows the client's frames; makes each ping a pong that nobody asked for, if it is to
-    /// `hide` them, for tungstenite answers a ping by itself. Returns how many those were.
-    fn pass(&mut self, bytes: &mut [u8], hide: bool) -> u64 {
+impl FrameScanner {
+    /// Follows the client's frames. If `hide`, turns each Ping into an unsolicited Pong, since
+    /// tungstenite answers a Ping by itself. Returns how many Pings were turned.
+    fn scan(&mut self, bytes: &mut [u8], hide: bool) -> u64 {
         const PING: u8 = 0x89;
         const PONG: u8 = 0x8a;
         let mut hidden = 0;
@@ -96,9 +96,9 @@ impl Frames {
         while at < bytes.len() {
             if self.left > 0 {
                 let rest = (bytes.len() - at) as u64;
-                let passed = self.left.min(rest);
-                self.left -= passed;
-                at += passed as usize;
+                let skipped = self.left.min(rest);
+                self.left -= skipped;
+                at += skipped as usize;
                 continue;
             }
             if hide && self.have == 0 && bytes[at] == PING {
@@ -137,16 +137,16 @@ impl Frames {
     }
 }
 
-impl Write for Wire {
+impl Write for FaultyStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = allowed(self.may_send, buf.len())?;
+        let n = allowance(self.may_send, buf.len())?;
         let n = match self.stream.write(&buf[..n]) {
             Ok(n) => n,
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 return Err(e);
             }
             Err(_) => {
-                self.lose_writing();
+                self.end_writing();
                 n
             }
         };
@@ -158,7 +158,7 @@ impl Write for Wire {
         match self.stream.flush() {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Err(e),
             Err(_) => {
-                self.lose_writing();
+                self.end_writing();
                 Ok(())
             }
             Ok(()) => Ok(()),
@@ -166,7 +166,7 @@ impl Write for Wire {
     }
 }
 
-fn allowed(left: u64, wanted: usize) -> io::Result<usize> {
+fn allowance(left: u64, wanted: usize) -> io::Result<usize> {
     match usize::try_from(left).unwrap_or(usize::MAX).min(wanted) {
         0 if wanted > 0 => Err(ErrorKind::QuotaExceeded.into()),
         n => Ok(n),
