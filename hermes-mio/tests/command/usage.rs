@@ -1,0 +1,71 @@
+//! Wrong usage and plain failures: exit codes and words.
+
+use super::*;
+
+#[test]
+fn exit_codes_and_words() {
+    let run = |args: &[&str], input: &str| {
+        let mut hermes = Hermes::start(args);
+        if !input.is_empty() {
+            hermes.say(input);
+        }
+        let (status, _, errors) = hermes.end();
+        (status.code().unwrap(), errors)
+    };
+    // Wrong usage.
+    for (args, word) in [
+        (&["conect"][..], "conect"),
+        (&["connect", "ftp://a/"], "`url` the scheme must be ws or wss"),
+        (&["connect", "ws://a/", "--set", "max_atempts=1"], "max_atempts"),
+        (&["connect", "ws://a/", "--set", "max_attempts"], "NAME=VALUE"),
+        (&["connect", "ws://a/", "--set", "max_attempts=many"], "max_attempts"),
+        (&["connect", "ws://a/", "--header", "Authorization"], "Name: value"),
+        (&["connect", "ws://a/", "--redact"], "--record"),
+        (&["connect", "ws://a/", "--set", "deflate_client_max_window_bits=7"], "8 to 15"),
+        (
+            &["connect", "ws://a/", "--set", "deflate=true", "--record", "x.trace", "--redact"],
+            "the setting `deflate`",
+        ),
+        (&["connect", "ws://a/", "--receipts", "all"], "receipts"),
+        (&["connect", "ws://a/", "--jitter", "some"], "jitter"),
+        (&["connect", "ws://a/", "--resume", "later"], "resume"),
+        (&["connect", "ws://a/", "--ttl", "soon"], "message_ttl_ms"),
+        (&["connect", "ws://a/", "--fallback", "ftp://b/"], "`fallback_urls`"),
+        (&["connect", "ws://a/", "--set", "ask_credentials=true"], "--credentials"),
+        (&["connect", "ws://a/", "--proxy", "ftp://b/"], "proxy: the URL has a scheme"),
+        (&["connect", "ws://a/", "--proxy", "b", "--proxy-from-env"], "--proxy-from-env"),
+        (&["connect", "ws://a/", "--resolve", "a:80"], "HOST:PORT:ADDRESS"),
+        (&["connect", "ws://a/", "--resolve", "a:80:b"], "\"b\" is no address"),
+        (&["connect", "ws://a/", "--attempt-delay", "9"], "--attempt-delay"),
+        (&["gateway", "nowhere"], "nowhere"),
+        (&["gateway", "--fault", "live dance"], "dance"),
+    ] {
+        let (code, errors) = run(args, "");
+        assert_eq!(code, 2, "{args:?}: {errors}");
+        assert!(errors.contains(word), "{args:?}: {errors}");
+    }
+    // Failures.
+    let refused =
+        ["connect", "ws://127.0.0.1:9/", "--max-attempts", "1", "--set", "backoff_base_ms=500"];
+    let (code, errors) = run(&refused, &chat(1));
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains(
+            "gave up: max_attempts are used up (reconnects: 1); messages that were not sent: 1"
+        ),
+        "{errors}"
+    );
+    let (code, errors) = run(&["replay", "/nonexistent"], "");
+    assert!(code == 1 && errors.contains("/nonexistent"), "{errors}");
+    let (code, errors) = run(&["replay", "-"], "nonsense");
+    assert!(code == 1 && errors.contains("line 1"), "{errors}");
+    let (code, errors) = run(&["replay", "--check", "-"], r#"{"at":0,"in":"connect"}"#);
+    assert!(code == 1 && errors.contains("the machine did"), "{errors}");
+
+    let (gateway, addr) = Hermes::gateway("127.0.0.1:0");
+    let (code, errors) = run(&["connect", &format!("ws://{addr}/")], "not json");
+    assert!(code == 1 && errors.contains("input line 1 was not sent"), "{errors}");
+    let (code, errors) = run(&["gateway", &addr], "");
+    assert!(code == 1 && errors.contains("can't listen"), "{errors}");
+    gateway.kill();
+}
