@@ -2,14 +2,12 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use core::num::NonZero;
 use core::time::Duration;
 
 use serde::Serialize;
 
 use crate::client::{Draft, Purpose, Sink};
 use crate::frame::FrameRef;
-use crate::util::lazy_box::{ConstDefault, LazyBox};
 use crate::{
     Action, Actions, Client, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
     Start, Timestamp, Transmit, ws,
@@ -38,55 +36,17 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
     client: Client,
-    wire: Wire,
+    ws: WsState,
 }
 
-/// The live connection's WebSocket, once the transport is up, and its books.
+/// The live connection's WebSocket, once the transport is up, and the client's frames in it.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Wire {
-    ws: Option<ws::Connection>,
-    /// Where each of the client's frames that is not flushed ends, in bytes since the transport
-    /// opened.
-    ends: Ends,
-    /// The client's last frame that is flushed.
+struct WsState {
+    connection: Option<ws::Connection>,
+    /// End of each of the client's frames that is not flushed, in bytes since the transport opened.
+    frame_ends: VecDeque<u64>,
+    /// The client's latest frame that is flushed.
     flushed: u64,
-}
-
-/// A queue of which a quiet connection never has more than one: a Ping's. That one takes no memory.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Ends {
-    first: Option<NonZero<u64>>,
-    others: LazyBox<VecDeque<u64>>,
-}
-
-impl ConstDefault for VecDeque<u64> {
-    const DEFAULT: &'static Self = &VecDeque::new();
-}
-
-impl Ends {
-    #[inline]
-    fn push(&mut self, end: u64) {
-        match self.others.get_mut() {
-            Some(others) if self.first.is_some() || !others.is_empty() => others.push_back(end),
-            _ if self.first.is_none() => self.first = NonZero::new(end),
-            _ => self.others.push_back(end),
-        }
-    }
-
-    /// Removes those up to `taken`, and counts them.
-    #[inline]
-    fn pop(&mut self, taken: u64) -> u64 {
-        let mut count = u64::from(self.first.take_if(|end| end.get() <= taken).is_some());
-        if self.first.is_none()
-            && let Some(others) = self.others.get_mut()
-        {
-            while others.front().is_some_and(|end| *end <= taken) {
-                others.pop_front();
-                count += 1;
-            }
-        }
-        count
-    }
 }
 
 /// Commands.
@@ -97,7 +57,7 @@ impl Endpoint {
     ///
     /// As [`Client::new`].
     pub fn new(config: impl Into<Arc<Config>>, start: Start) -> Result<Self, ConfigError> {
-        Ok(Endpoint { client: Client::new(config, start)?, wire: Wire::default() })
+        Ok(Endpoint { client: Client::new(config, start)?, ws: WsState::default() })
     }
 
     /// As [`Client::connect`].
@@ -141,7 +101,7 @@ impl Endpoint {
         message: Outgoing,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.client.send_via(now, message, &mut self.wire.over(out))
+        self.client.send_via(now, message, &mut self.ws.output(out))
     }
 
     /// As [`Client::clear_session`].
@@ -159,17 +119,16 @@ impl Endpoint {
         self.handle(now, Input::NetworkChanged { online }, out);
     }
 
-    /// What is to be written to the transport: one contiguous buffer, empty when there is
-    /// nothing.
+    /// The bytes to write to the transport: one contiguous buffer, empty if there are none.
     #[inline]
     pub fn transmit(&self) -> &[u8] {
-        self.wire.ws.as_ref().map_or(&[], ws::Connection::transmit)
+        self.ws.connection.as_ref().map_or(&[], ws::Connection::transmit)
     }
 
     /// The operating system took the first `n` bytes of [`transmit`](Self::transmit).
     pub fn transmitted(&mut self, now: Timestamp, n: usize, out: &mut Actions<Transmit>) {
-        if let (Some(conn), Some(ws)) = (self.client.conn(), &self.wire.ws) {
-            let up_to = ws.taken().saturating_add(n as u64);
+        if let (Some(conn), Some(connection)) = (self.client.conn(), &self.ws.connection) {
+            let up_to = connection.bytes_written().saturating_add(n as u64);
             self.handle(now, Input::Flushed { conn, up_to }, out);
         }
     }
@@ -179,68 +138,52 @@ impl Endpoint {
         if !self.client.concerns(&input) {
             return;
         }
-        let Endpoint { client, wire } = self;
-        client.tick(now);
-        let input = match input {
+        let is_idle = match input {
             Input::Opened { conn } => {
-                if wire.ws.is_none() && client.is_dialing() {
-                    wire.ws = Some(ws::Connection::start(
-                        client.shared_config(),
-                        client.url(),
-                        client.headers(),
-                        client.rng(conn, Purpose::WebSocket),
-                    ));
-                    client.upgrading();
-                    wire.announce(0, conn, out);
-                }
-                return client.settle(&mut wire.over(out));
+                self.client.tick(now);
+                self.on_opened(conn, out);
+                false
             }
             Input::Received { conn, payload } => {
-                let was_silent = !payload.is_empty() && client.heard();
-                let was_open = client.is_open();
-                self.on_bytes(now, conn, payload, out);
-                self.client.settle(&mut self.wire.over(out));
-                // A quiet connection has nothing to do from here on, after its handshake, the
-                // gateway's greeting or the answer to a heartbeat; a busy one does not get here.
-                if was_silent || !was_open {
-                    self.wire.release();
-                }
-                return;
+                self.client.tick(now);
+                self.on_received(now, conn, payload, out)
             }
-            // The WebSocket in here knows better.
-            Input::Closing { .. } => return client.settle(&mut wire.over(out)),
             Input::Flushed { conn, up_to } => {
-                let before = wire.produced();
-                let up_to = wire.on_flushed(up_to);
-                wire.announce(before, conn, out);
-                if client.is_quiet() {
-                    // The Ping has left. What it took is given back at once, to be the next one's of
-                    // however many quiet connections there are.
-                    wire.release();
-                }
-                Input::Flushed { conn, up_to }
+                self.client.tick(now);
+                let up_to = self.on_flushed(conn, up_to, out);
+                // The Ping of a quiet connection has left, and no other frame follows soon.
+                let is_idle = self.client.is_quiet();
+                self.dispatch::<&[u8]>(now, Input::Flushed { conn, up_to }, out);
+                is_idle
             }
-            Input::Closed { conn, reason } => {
-                *wire = Wire::default();
-                Input::Closed { conn, reason }
+            // Ignored: the WebSocket of this layer sees the closing handshake itself.
+            Input::Closing { .. } => {
+                self.client.tick(now);
+                false
             }
+            Input::Closed { .. } => {
+                self.ws = WsState::default();
+                self.dispatch(now, input, out);
+                false
+            }
+            // A busy connection arms its timer rarely, so that this costs it little.
             Input::TimerFired => {
-                // A busy connection sees it once in a while.
-                wire.release();
-                Input::TimerFired
+                self.dispatch(now, input, out);
+                true
             }
-            // The rest has no payload.
-            other => match other.convert(|_| None) {
-                Some(input) => input,
-                None => return,
-            },
+            other => {
+                self.dispatch(now, other, out);
+                false
+            }
         };
-        client.apply(now, input, &mut wire.over(out));
-        client.settle(&mut wire.over(out));
+        self.client.settle(&mut self.ws.output(out));
+        if is_idle {
+            self.ws.on_idle();
+        }
     }
 }
 
-/// What there is to know.
+/// Queries.
 impl Endpoint {
     /// The client: its state, session, outbox and counters.
     pub fn client(&self) -> &Client {
@@ -254,168 +197,184 @@ impl Endpoint {
 
     /// The subprotocol that the gateway chose for the live connection.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.wire.ws.as_ref().and_then(ws::Connection::subprotocol)
+        self.ws.connection.as_ref().and_then(ws::Connection::subprotocol)
     }
 
-    /// The extensions that the gateway agreed to for the live connection: see
+    /// The extensions that were negotiated for the live connection: see
     /// [`ws::Connection::extensions`].
     pub fn extensions(&self) -> Option<&str> {
-        self.wire.ws.as_ref().and_then(ws::Connection::extensions)
+        self.ws.connection.as_ref().and_then(ws::Connection::extensions)
     }
 }
 
 impl Endpoint {
+    /// Hands an input to the client.
+    fn dispatch<P>(&mut self, now: Timestamp, input: Input<P>, out: &mut Actions<Transmit>) {
+        self.client.apply(now, input, &mut self.ws.output(out));
+    }
+
     fn send_written(
         &mut self,
         now: Timestamp,
         draft: Draft,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.client.send_written(now, draft, &mut self.wire.over(out))
+        self.client.send_written(now, draft, &mut self.ws.output(out))
     }
 
-    fn on_bytes(
+    /// The transport is up: begins the opening handshake.
+    fn on_opened(&mut self, conn: ConnId, out: &mut Actions<Transmit>) {
+        let Endpoint { client, ws } = self;
+        if ws.connection.is_some() || !client.is_dialing() {
+            return;
+        }
+        ws.connection = Some(ws::Connection::start(
+            client.shared_config(),
+            client.url(),
+            client.headers(),
+            client.rng(conn, Purpose::WebSocket),
+        ));
+        client.upgrading();
+        ws.note_output(0, conn, out);
+    }
+
+    /// The operating system took the bytes up to `up_to`. Returns the client's latest frame that is
+    /// whole within them.
+    fn on_flushed(&mut self, conn: ConnId, up_to: u64, out: &mut Actions<Transmit>) -> u64 {
+        let before = self.ws.bytes_queued();
+        let flushed = self.ws.on_flushed(up_to);
+        // A Pong that waited for room was queued.
+        self.ws.note_output(before, conn, out);
+        flushed
+    }
+
+    /// Returns whether the connection is likely to be idle after this: these bytes end its opening
+    /// handshake, or its silence. They are the gateway's greeting, or the answer to a heartbeat.
+    fn on_received(
         &mut self,
         now: Timestamp,
         conn: ConnId,
         mut bytes: &[u8],
         out: &mut Actions<Transmit>,
-    ) {
-        let Endpoint { client, wire } = self;
-        while let Some(data) = wire.ws.as_ref().and_then(|ws| ws.lone_pong(&mut bytes)) {
-            client.on_pong(data, &mut wire.over(out));
-        }
+    ) -> bool {
+        let Endpoint { client, ws } = self;
+        let was_silent = !bytes.is_empty() && client.heard();
+        let was_open = client.is_open();
         loop {
-            let before = wire.produced();
-            let Some(event) = wire.ws.as_mut().and_then(|ws| ws.receive(&mut bytes)) else {
-                return;
-            };
-            // Pongs and Close frames that the WebSocket wrote by itself.
-            wire.announce(before, conn, out);
+            let before = ws.bytes_queued();
+            let event = ws.connection.as_mut().and_then(|ws| ws.receive(&mut bytes));
+            let Some(event) = event else { break };
+            // Pongs and Close frames that the WebSocket queued by itself.
+            ws.note_output(before, conn, out);
             let input = match event {
                 ws::Event::Frame(frame) => {
-                    client.on_frame(frame, &mut wire.over(out));
+                    client.on_frame(frame, &mut ws.output(out));
                     continue;
                 }
                 ws::Event::Open => Input::Opened { conn },
                 ws::Event::Closing(reason) => Input::Closing { conn, reason },
                 ws::Event::Failed(reason) => {
-                    *wire = Wire::default();
+                    *ws = WsState::default();
                     out.push_back(Action::Close { conn, code: None });
                     Input::Closed { conn, reason }
                 }
             };
-            client.apply(now, input, &mut wire.over(out));
+            client.apply::<&[u8]>(now, input, &mut ws.output(out));
         }
+        was_silent || !was_open
     }
 }
 
-impl Wire {
-    fn over<'a>(&'a mut self, out: &'a mut Actions<Transmit>) -> Stack<'a> {
-        Stack { wire: self, out }
+impl WsState {
+    /// The output of a client that stands on this WebSocket.
+    fn output<'a>(&'a mut self, actions: &'a mut Actions<Transmit>) -> EndpointOutput<'a> {
+        EndpointOutput { ws: self, actions }
     }
 
-    /// Bytes that were to be transmitted since the transport opened.
+    /// Bytes that were queued since the transport opened.
     #[inline]
-    fn produced(&self) -> u64 {
-        self.ws.as_ref().map_or(0, ws::Connection::produced)
+    fn bytes_queued(&self) -> u64 {
+        self.connection.as_ref().map_or(0, ws::Connection::bytes_queued)
     }
 
-    /// Says so if there is more to transmit than there was; once for all that comes in a row.
-    /// (Between two connections there is an `Open`.)
+    /// Tells the host, if more bytes are queued than `before`. One action for all that are queued in
+    /// a row. (Between those of two connections there is an `Open`.)
     #[inline]
-    fn announce(&self, before: u64, conn: ConnId, out: &mut Actions<Transmit>) {
-        let produced = self.produced();
-        if produced == before {
+    fn note_output(&self, before: u64, conn: ConnId, actions: &mut Actions<Transmit>) {
+        let queued = self.bytes_queued();
+        if queued == before {
             return;
         }
-        match out.back_mut() {
-            Some(Action::Send { seq, .. }) => *seq = produced,
-            _ => out.push_back(Action::Send { conn, seq: produced, payload: Transmit }),
+        match actions.back_mut() {
+            Some(Action::Send { seq, .. }) => *seq = queued,
+            _ => actions.push_back(Action::Send { conn, seq: queued, payload: Transmit }),
         }
     }
 
-    /// Gives back what memory an idle connection has no use for.
-    fn release(&mut self) {
-        if let Some(ws) = &mut self.ws {
-            ws.release();
-        }
-        self.ends.others.release();
-    }
-
-    /// The operating system took the bytes up to `up_to`. The client's last frame that is whole
-    /// within them.
+    /// As [`Endpoint::on_flushed`].
     fn on_flushed(&mut self, up_to: u64) -> u64 {
-        if let Some(ws) = &mut self.ws {
-            let more = up_to.saturating_sub(ws.taken());
+        if let Some(ws) = &mut self.connection {
+            let more = up_to.saturating_sub(ws.bytes_written());
             ws.transmitted(usize::try_from(more).unwrap_or(usize::MAX));
-            self.flushed += self.ends.pop(ws.taken());
+            let written = ws.bytes_written();
+            while self.frame_ends.front().is_some_and(|end| *end <= written) {
+                self.frame_ends.pop_front();
+                self.flushed += 1;
+            }
         }
         self.flushed
     }
+
+    /// Frees memory that an idle connection does not need.
+    fn on_idle(&mut self) {
+        if let Some(ws) = &mut self.connection {
+            ws.on_idle();
+        }
+        if self.frame_ends.is_empty() {
+            self.frame_ends = VecDeque::new();
+        }
+    }
 }
 
-/// The layer below a client: frames go to the WebSocket, everything else to the host.
-struct Stack<'a> {
-    wire: &'a mut Wire,
-    out: &'a mut Actions<Transmit>,
+/// The output of a client: frames go to the WebSocket, everything else to the host.
+struct EndpointOutput<'a> {
+    ws: &'a mut WsState,
+    actions: &'a mut Actions<Transmit>,
 }
 
-impl Sink for Stack<'_> {
+impl Sink for EndpointOutput<'_> {
     type Payload = Transmit;
 
     fn host(&mut self) -> &mut Actions<Transmit> {
-        self.out
+        self.actions
     }
 
     #[inline]
-    fn send(&mut self, conn: ConnId, _: u64, frame: FrameRef<'_>, uncompressed: bool) {
-        let Some(ws) = &mut self.wire.ws else { return };
-        let before = ws.produced();
-        let is_sent = ws.send_ref(frame, uncompressed);
-        // A WebSocket in its closing handshake sends nothing more. What it did not send is never
-        // flushed, and so goes to the next connection.
-        if is_sent {
-            self.wire.ends.push(ws.produced());
-            self.wire.announce(before, conn, self.out);
+    fn send(&mut self, conn: ConnId, _: u64, frame: FrameRef<'_>) {
+        let Some(ws) = &mut self.ws.connection else { return };
+        let before = ws.bytes_queued();
+        let is_queued = ws.send_ref(frame);
+        // A WebSocket in its closing handshake refuses it. Such a frame is never flushed, and so it
+        // goes to the next connection.
+        if is_queued {
+            self.ws.frame_ends.push_back(ws.bytes_queued());
+            self.ws.note_output(before, conn, self.actions);
         }
     }
 
     fn close(&mut self, conn: ConnId, code: Option<u16>) {
         match code {
             Some(code) => {
-                let before = self.wire.produced();
-                if let Some(ws) = &mut self.wire.ws {
+                let before = self.ws.bytes_queued();
+                if let Some(ws) = &mut self.ws.connection {
                     ws.close(code);
                 }
-                self.wire.announce(before, conn, self.out);
+                self.ws.note_output(before, conn, self.actions);
             }
             None => {
-                *self.wire = Wire::default();
-                self.out.push_back(Action::Close { conn, code: None });
+                *self.ws = WsState::default();
+                self.actions.push_back(Action::Close { conn, code: None });
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ends_come_in_order_and_one_alone_takes_no_memory() {
-        let mut ends = Ends::default();
-        ends.push(3);
-        assert!(ends.others.is_empty());
-        ends.push(5);
-        ends.push(9);
-        assert_eq!((ends.pop(2), ends.pop(3), ends.pop(3)), (0, 1, 0));
-        // Behind those that are there.
-        ends.push(12);
-        assert_eq!((ends.first, ends.others.len()), (None, 3));
-        assert_eq!((ends.pop(9), ends.pop(11), ends.pop(12)), (2, 0, 1));
-        ends.push(20);
-        ends.push(21);
-        assert_eq!((ends.pop(30), ends == Ends::default()), (2, true));
     }
 }

@@ -1,4 +1,4 @@
-//! What travels between a client and a WebSocket.
+//! Frames: what a client and a WebSocket exchange.
 
 use alloc::string::String;
 
@@ -14,11 +14,12 @@ use crate::Text;
 pub enum Frame {
     /// A text message: what the Hermes gateway speaks.
     Text(Text),
-    /// A binary message. The Hermes gateway has no use for one: received it becomes an event of its
-    /// own, and it is sent only where the [application](crate::Outgoing::binary) does.
+    /// A binary message. The Hermes gateway sends none: a received one becomes an
+    /// [`Event::Malformed`](crate::Event::Malformed), and only an application that makes
+    /// [one](crate::Outgoing::binary) sends it.
     Binary(Bytes),
-    /// A Ping, with at most 125 bytes. Whoever receives one answers with a Pong; a host's
-    /// WebSocket usually does that by itself and may or may not hand the Ping on.
+    /// A Ping, with at most 125 bytes. Its receiver answers with a Pong. A host's own WebSocket
+    /// usually does that by itself, and need not hand the Ping on.
     Ping(Bytes),
     /// A Pong, with at most 125 bytes.
     Pong(Bytes),
@@ -47,38 +48,44 @@ impl Frame {
     }
 }
 
-/// A frame that is kept elsewhere.
+/// A frame to send, whose payload stays where it is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FrameRef<'a> {
     pub(crate) kind: Kind,
-    /// Of a text it is UTF-8; only, nobody who just sends it on wants that proven.
+    /// The payload of a text is UTF-8. It is bytes, so that sending does not validate it again.
     pub(crate) payload: &'a [u8],
+    /// Whether a message may be [compressed](crate::Outgoing::uncompressed). Control frames never
+    /// are (RFC 7692 §6.1).
+    pub(crate) is_compressible: bool,
 }
 
-/// What it is, by its opcode (RFC 6455 §5.2).
+/// The kind of a frame that a client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
 pub(crate) enum Kind {
-    Text = 0x1,
-    Binary = 0x2,
-    Ping = 0x9,
-    Pong = 0xA,
+    Text,
+    Binary,
+    Ping,
+    Pong,
 }
 
 impl<'a> FrameRef<'a> {
+    pub(crate) fn new(kind: Kind, payload: &'a [u8]) -> Self {
+        FrameRef { kind, payload, is_compressible: true }
+    }
+
     pub(crate) fn of(frame: &'a Frame) -> Self {
         match frame {
-            Frame::Text(text) => FrameRef { kind: Kind::Text, payload: text.as_bytes() },
-            Frame::Binary(payload) => FrameRef { kind: Kind::Binary, payload },
-            Frame::Ping(payload) => FrameRef { kind: Kind::Ping, payload },
-            Frame::Pong(payload) => FrameRef { kind: Kind::Pong, payload },
+            Frame::Text(text) => FrameRef::new(Kind::Text, text.as_bytes()),
+            Frame::Binary(payload) => FrameRef::new(Kind::Binary, payload),
+            Frame::Ping(payload) => FrameRef::new(Kind::Ping, payload),
+            Frame::Pong(payload) => FrameRef::new(Kind::Pong, payload),
         }
     }
 
     pub(crate) fn to_frame(self) -> Frame {
-        let FrameRef { kind, payload } = self;
+        let FrameRef { kind, payload, .. } = self;
         match kind {
-            // Nothing is ever replaced.
+            // Lossless: the payload is UTF-8.
             Kind::Text => Frame::Text(Text::from(&*String::from_utf8_lossy(payload))),
             Kind::Binary => Frame::Binary(Bytes::copy_from_slice(payload)),
             Kind::Ping => Frame::Ping(Bytes::copy_from_slice(payload)),

@@ -127,27 +127,3 @@ impl<P> Input<P> {
         }
     }
 }
-
-#[cfg(any(feature = "trace", feature = "ws"))]
-impl<P> Input<P> {
-    /// The same input with its payload in another form, where it has one there.
-    pub(crate) fn convert<Q>(self, payload: impl FnOnce(P) -> Option<Q>) -> Option<Input<Q>> {
-        Some(match self {
-            Input::Connect => Input::Connect,
-            Input::Disconnect => Input::Disconnect,
-            Input::Send(message) => Input::Send(message),
-            Input::Shutdown { within } => Input::Shutdown { within },
-            Input::ClearSession => Input::ClearSession,
-            Input::ClearOutbox => Input::ClearOutbox,
-            Input::NetworkChanged { online } => Input::NetworkChanged { online },
-            Input::Credentials { conn, credentials } => Input::Credentials { conn, credentials },
-            Input::TimerFired => Input::TimerFired,
-            Input::Postponed { conn } => Input::Postponed { conn },
-            Input::Opened { conn } => Input::Opened { conn },
-            Input::Received { conn, payload: p } => Input::Received { conn, payload: payload(p)? },
-            Input::Flushed { conn, up_to } => Input::Flushed { conn, up_to },
-            Input::Closing { conn, reason } => Input::Closing { conn, reason },
-            Input::Closed { conn, reason } => Input::Closed { conn, reason },
-        })
-    }
-}

@@ -227,10 +227,6 @@ mod endpoint;
 mod event;
 mod frame;
 mod input;
-#[cfg(feature = "ws")]
-mod json;
-#[cfg(not(feature = "ws"))]
-#[path = "json_off.rs"]
 mod json;
 mod message;
 
@@ -242,8 +238,6 @@ mod session;
 #[allow(clippy::indexing_slicing)] // A node that was never added is the test's mistake.
 pub mod testkit;
 mod text;
-#[cfg(feature = "ws")]
-mod text_buf;
 mod time;
 #[cfg(feature = "trace")]
 pub mod trace;

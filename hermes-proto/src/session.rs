@@ -42,7 +42,7 @@ impl fmt::Debug for Session {
 
 /// A [`Session`] as a client keeps it: small, and of an origin that is known.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Kept {
+pub(crate) struct PackedSession {
     /// Token, client id and origin, one behind the other.
     texts: Box<str>,
     token: u32,
@@ -51,7 +51,7 @@ pub(crate) struct Kept {
     pub(crate) saved_at: u64,
 }
 
-impl Kept {
+impl PackedSession {
     /// `origin` is that of a session which does not say. `None` where there are 4 GiB of it: there
     /// is no such session.
     pub(crate) fn new(session: &Session, origin: &str) -> Option<Self> {
@@ -63,7 +63,7 @@ impl Kept {
             None => (length(token)?, None),
             Some(id) => (length(token)?, Some(NonZero::<u32>::MIN.checked_add(length(id)?)?)),
         };
-        Some(Kept { texts: texts.into(), token, client_id, saved_at: *saved_at })
+        Some(PackedSession { texts: texts.into(), token, client_id, saved_at: *saved_at })
     }
 
     pub(crate) fn session(&self) -> Session {
@@ -95,7 +95,7 @@ impl Kept {
     }
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for PackedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.session().fmt(f)
     }
@@ -124,14 +124,14 @@ mod tests {
         };
         for client_id in [None, Some(""), Some("c\u{e9}")] {
             let known = session(client_id, Some("ws://a"));
-            let kept = Kept::new(&known, "ws://b").unwrap();
+            let kept = PackedSession::new(&known, "ws://b").unwrap();
             assert_eq!(kept.session(), known);
             assert_eq!(
                 (kept.token(), kept.client_id(), kept.origin()),
                 ("s3cret", client_id, "ws://a")
             );
             assert!(!format!("{kept:?}").contains("s3cret"));
-            let kept = Kept::new(&session(client_id, None), "ws://b").unwrap();
+            let kept = PackedSession::new(&session(client_id, None), "ws://b").unwrap();
             assert_eq!(kept.session(), session(client_id, Some("ws://b")));
         }
     }

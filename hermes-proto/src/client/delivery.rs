@@ -247,13 +247,13 @@ impl Client {
         let window = self.config.unflushed_max_bytes;
         while link.gate.is_none()
             && let Some(outbox) = self.outbox.get_mut()
-            && let Some((id, frame, uncompressed)) = outbox.hand_over(link.seq + 1, window)
+            && let Some((id, frame)) = outbox.hand_over(link.seq + 1, window)
         {
             link.seq += 1;
             link.handed += 1;
             link.last = id;
             self.stats.bytes_sent += frame.payload.len() as u64;
-            out.send(link.conn, link.seq, frame, uncompressed);
+            out.send(link.conn, link.seq, frame);
         }
         if link.handed > link.proven && self.wants_proof() {
             self.ping(out);
@@ -270,8 +270,9 @@ impl Client {
         link.seq += 1;
         let (handed, last) = (link.handed, link.last);
         let fence = Fence { seq: link.seq, since: self.now, handed, last };
-        let ping = FrameRef { kind: Kind::Ping, payload: &fence.payload(link.conn) };
-        out.send(link.conn, link.seq, ping, false);
+        let payload = fence.payload(link.conn);
+        let ping = FrameRef::new(Kind::Ping, &payload);
+        out.send(link.conn, link.seq, ping);
         link.fence = Some(fence);
     }
 

@@ -12,7 +12,7 @@ use crate::config::check_header;
 use crate::frame::FrameRef;
 use crate::message::Route;
 use crate::reason::{Stage, code};
-use crate::session::Kept;
+use crate::session::PackedSession;
 use crate::{
     Action, Actions, CloseReason, ConnId, Credentials, Event, FailReason, Frame, Input, MessageId,
     Stats, Text, Timestamp,
@@ -119,8 +119,8 @@ pub(crate) trait Sink {
 
     fn host(&mut self) -> &mut Actions<Self::Payload>;
 
-    /// [`Action::Send`]. A layer below that compresses leaves the frame as it is if `uncompressed`.
-    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>, uncompressed: bool);
+    /// [`Action::Send`].
+    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>);
 
     /// [`Action::Close`].
     fn close(&mut self, conn: ConnId, code: Option<u16>);
@@ -138,7 +138,7 @@ impl Sink for Actions {
         self
     }
 
-    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>, _: bool) {
+    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>) {
         self.push_back(Action::Send { conn, seq, payload: frame.to_frame() });
     }
 
@@ -154,9 +154,10 @@ impl Client {
         input.conn().is_none_or(|conn| self.conn() == Some(conn))
     }
 
-    /// Does what an input asks for. [`settle`](Self::settle) follows, once for all that came
+    /// Does what an input asks for, but for `Received`: the payload is for the layer that knows its
+    /// type, and comes here by [`on_frame`](Self::on_frame). [`settle`](Self::settle) follows, once for all that came
     /// together: what was received counts before what is due.
-    pub(crate) fn apply(&mut self, now: Timestamp, input: Input, out: &mut impl Sink) {
+    pub(crate) fn apply<P>(&mut self, now: Timestamp, input: Input<P>, out: &mut impl Sink) {
         self.tick(now);
         match input {
             Input::Connect => self.on_connect(out),
@@ -172,7 +173,7 @@ impl Client {
             Input::Credentials { credentials, .. } => self.on_credentials(credentials, out),
             Input::Postponed { .. } => self.on_postponed(),
             Input::Opened { .. } => self.on_opened(out),
-            Input::Received { payload, .. } => self.on_frame(payload, out),
+            Input::Received { .. } => {}
             Input::Flushed { up_to, .. } => self.on_flushed(up_to, out),
             Input::Closing { reason, .. } => self.on_closing(not_ours(reason)),
             Input::Closed { reason, .. } => self.on_closed(not_ours(reason), out),
@@ -321,7 +322,7 @@ impl Client {
 
     /// Goes to the gateway that issued the session, where none is alive.
     pub(super) fn prefer_session(&mut self) {
-        if let Some(origin) = self.session.as_ref().map(Kept::origin) {
+        if let Some(origin) = self.session.as_ref().map(PackedSession::origin) {
             self.gateways.prefer(origin);
         }
     }
@@ -415,7 +416,9 @@ impl Client {
         if let Some(resume) = resume {
             link.seq += 1;
             // It has the token in it.
-            out.send(conn, link.seq, FrameRef::of(&resume), true);
+            // It has a secret in it: see `Outgoing::uncompressed`.
+            let frame = FrameRef { is_compressible: false, ..FrameRef::of(&resume) };
+            out.send(conn, link.seq, frame);
         }
         self.phase = Phase::Open(link);
         self.pump(out);

@@ -36,7 +36,7 @@ use self::retry::{LastEnd, Retry};
 pub use self::state::State;
 use self::stats::Tally;
 pub use self::stats::{DropCounts, EndCounts, Stats};
-use crate::session::Kept;
+use crate::session::PackedSession;
 use crate::util::lazy_box::LazyBox;
 use crate::{
     Actions, Config, ConfigError, ConnId, Credentials, Frame, Input, MessageId, Outgoing,
@@ -97,7 +97,7 @@ pub struct Client {
     /// What the host brought for the attempt under way.
     fresh: Option<Box<Credentials>>,
 
-    session: Option<Kept>,
+    session: Option<PackedSession>,
     /// Connections in a row that were offered the session and came to nothing.
     resume_failures: u32,
     /// Whether somebody was told that the session travels in the clear.
@@ -137,7 +137,7 @@ impl Client {
         let config = config.into();
         let (url, fallbacks) = config.validate()?;
         let Start { seed, unix_ms, session } = start;
-        let session = session.and_then(|session| Kept::new(&session, url.origin()));
+        let session = session.and_then(|session| PackedSession::new(&session, url.origin()));
         let mut client = Client {
             config,
             gateways: Gateways::new(url, fallbacks),
@@ -242,7 +242,13 @@ impl Client {
     /// The only door: one input in, any number of actions out. It can't fail and never panics.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Actions) {
         if self.concerns(&input) {
-            self.apply(now, input, out);
+            match input {
+                Input::Received { payload, .. } => {
+                    self.tick(now);
+                    self.on_frame(payload, out);
+                }
+                other => self.apply(now, other, out),
+            }
             self.settle(out);
         }
     }
@@ -292,7 +298,7 @@ impl Client {
 
     /// The session, for the gateway that issued it.
     pub fn session(&self) -> Option<Session> {
-        self.session.as_ref().map(Kept::session)
+        self.session.as_ref().map(PackedSession::session)
     }
 
     /// The outbox, oldest message first; a copy of each.

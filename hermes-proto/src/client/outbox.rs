@@ -67,7 +67,7 @@ pub(crate) struct Letter {
     kind: Kind,
     /// Not to be handed over twice.
     pub(super) volatile: bool,
-    pub(super) uncompressed: bool,
+    pub(super) is_compressible: bool,
 }
 
 impl Letter {
@@ -172,20 +172,21 @@ impl Outbox {
     #[inline]
     pub(super) fn letter(&mut self, draft: Draft) -> Letter {
         let place = self.pages.keep(draft);
-        Letter { place, kind: Kind::Text, volatile: false, uncompressed: false }
+        Letter { place, kind: Kind::Text, volatile: false, is_compressible: true }
     }
 
     /// The same for one that is copied.
     pub(super) fn copy(&mut self, message: &Outgoing) -> Letter {
-        let FrameRef { kind, payload } = FrameRef::of(message.frame());
+        let FrameRef { kind, payload, .. } = FrameRef::of(message.frame());
         let place = self.pages.copy(payload);
-        let (volatile, uncompressed) = (message.is_volatile(), message.is_uncompressed());
-        Letter { place, kind, volatile, uncompressed }
+        let (volatile, is_compressible) = (message.is_volatile(), !message.is_uncompressed());
+        Letter { place, kind, volatile, is_compressible }
     }
 
     #[inline]
     fn read(&self, letter: Letter) -> FrameRef<'_> {
-        FrameRef { kind: letter.kind, payload: self.pages.get(letter.place) }
+        let Letter { place, kind, is_compressible, .. } = letter;
+        FrameRef { kind, payload: self.pages.get(place), is_compressible }
     }
 
     /// What it said.
@@ -269,14 +270,13 @@ impl Outbox {
         Some((entry.id, self.tear_up(entry.letter)))
     }
 
-    /// The next message to hand to the connection, as its frame `seq`, if `window` allows; and
-    /// whether to leave it uncompressed.
+    /// The next message to hand to the connection, as its frame `seq`, if `window` allows.
     #[inline(always)]
     pub(super) fn hand_over(
         &mut self,
         seq: u64,
         window: usize,
-    ) -> Option<(MessageId, FrameRef<'_>, bool)> {
+    ) -> Option<(MessageId, FrameRef<'_>)> {
         let bytes = self.entries.get(self.sent)?.letter.len();
         if !self.fits(bytes, window) {
             return None;
@@ -289,7 +289,7 @@ impl Outbox {
             self.expiries.remove(&(at, entry.id));
         }
         let (id, letter) = (entry.id, entry.letter);
-        Some((id, self.read(letter), letter.uncompressed))
+        Some((id, self.read(letter)))
     }
 
     /// The operating system has every byte up to frame `seq`. Those messages are done, unless

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Client;
 use super::lifecycle::{Link, Phase, Sink};
 use crate::config::{PlaintextPolicy, ResumeMode};
-use crate::session::Kept;
+use crate::session::PackedSession;
 use crate::{Action, Event, Frame, Outgoing, Session, SessionDropReason, SessionInit, Url};
 
 impl Client {
@@ -17,7 +17,7 @@ impl Client {
         let client_id =
             self.session.take().and_then(|session| session.client_id().map(String::from));
         let session = Session { token, client_id, saved_at: self.unix_ms(), origin: None };
-        self.session = Kept::new(&session, self.url().origin());
+        self.session = PackedSession::new(&session, self.url().origin());
     }
 
     /// The connection's first frame, where there is a session to resume. Only the origin that
@@ -75,7 +75,7 @@ impl Client {
         }
         let origin = Some(self.url().origin().to_string());
         let session = Session { token, client_id, saved_at: self.unix_ms(), origin };
-        self.session = Kept::new(&session, self.url().origin());
+        self.session = PackedSession::new(&session, self.url().origin());
         out.push(Action::PersistSession(Some(session)));
     }
 
@@ -135,7 +135,7 @@ impl Client {
     }
 }
 
-impl Kept {
+impl PackedSession {
     pub(super) fn belongs_to(&self, url: &Url) -> bool {
         self.origin() == url.origin()
     }

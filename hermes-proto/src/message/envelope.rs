@@ -129,11 +129,11 @@ impl<'de> Visitor<'de> for EnvelopeVisitor<'de, '_> {
 /// Where `value` is, which is a part of `json`.
 fn place(value: &str, json: &str) -> Span {
     let start = value.as_ptr() as usize - json.as_ptr() as usize;
-    if json.len() > Span::MOST {
+    if json.len() > Span::MAX_LEN {
         return Span::default();
     }
-    let is_plain = value.starts_with('"') && !value.contains('\\');
-    Span::new(start, start + value.len(), is_plain)
+    let is_unescaped = value.starts_with('"') && !value.contains('\\');
+    Span::new(start, start + value.len(), is_unescaped)
 }
 
 /// A name in an object: a field's, or another.

@@ -15,8 +15,8 @@ use serde::de::{Deserializer, Visitor};
 
 use self::envelope::{Envelope, Field};
 #[cfg(feature = "ws")]
-pub(crate) use self::scan::plain;
-use crate::session::Kept;
+pub(crate) use self::scan::unescaped_len;
+use crate::session::PackedSession;
 use crate::{Event, Text};
 
 /// A message from the gateway, or at least JSON.
@@ -37,11 +37,11 @@ struct Span(u64);
 
 impl Span {
     /// How long a text can be. No limit that anybody sets gets there; beyond it are no fields.
-    const MOST: usize = u32::MAX as usize >> 1;
+    const MAX_LEN: usize = u32::MAX as usize >> 1;
 
-    /// `end` is no more than [`MOST`](Self::MOST).
-    fn new(start: usize, end: usize, is_plain: bool) -> Span {
-        Span(start as u64 | (end as u64) << 32 | u64::from(is_plain) << 63)
+    /// `end` is no more than [`MAX_LEN`](Self::MAX_LEN).
+    fn new(start: usize, end: usize, is_unescaped: bool) -> Span {
+        Span(start as u64 | (end as u64) << 32 | u64::from(is_unescaped) << 63)
     }
 
     /// The value in its text.
@@ -248,7 +248,7 @@ impl SessionInit {
     }
 
     /// Compares it with the session that there was before.
-    pub(crate) fn compare(&mut self, before: Option<&Kept>) {
+    pub(crate) fn compare(&mut self, before: Option<&PackedSession>) {
         let Some(before) = before.filter(|_| self.is_small()) else { return };
         self.resumed = match (self.client_id(), before.client_id()) {
             (Some(id), Some(before)) => id == before,

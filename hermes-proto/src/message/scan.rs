@@ -14,7 +14,7 @@ const DEPTH: u32 = 32;
 
 /// Shows the members of the object that is all of `json`, in their order. `None`: no opinion.
 pub(super) fn members<'a>(json: &'a str, member: impl FnMut(&'a [u8], Span)) -> Option<()> {
-    if json.len() > Span::MOST {
+    if json.len() > Span::MAX_LEN {
         return None;
     }
     let mut scanner = Scanner { json: json.as_bytes(), at: 0 };
@@ -39,14 +39,14 @@ impl<'a> Scanner<'a> {
         }
         loop {
             let start = self.at + 1;
-            let is_plain = self.string()?;
-            let name = self.json.get(start..self.at - 1).filter(|_| is_plain)?;
+            let is_unescaped = self.string()?;
+            let name = self.json.get(start..self.at - 1).filter(|_| is_unescaped)?;
             self.space();
             self.expect(b':')?;
             self.space();
             let start = self.at;
-            let is_plain = self.value(depth)?;
-            member(name, Span::new(start, self.at, is_plain));
+            let is_unescaped = self.value(depth)?;
+            member(name, Span::new(start, self.at, is_unescaped));
             self.space();
             match self.next()? {
                 b',' => self.space(),
@@ -93,13 +93,13 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn string(&mut self) -> Option<bool> {
         self.expect(b'"')?;
-        let mut is_plain = true;
+        let mut is_unescaped = true;
         loop {
-            self.at += plain(self.json.get(self.at..)?);
+            self.at += unescaped_len(self.json.get(self.at..)?);
             match self.next()? {
-                b'"' => return Some(is_plain),
+                b'"' => return Some(is_unescaped),
                 b'\\' => {
-                    is_plain = false;
+                    is_unescaped = false;
                     self.escape()?;
                 }
                 // A control character.
@@ -183,24 +183,24 @@ impl<'a> Scanner<'a> {
 /// How many bytes there are before the first that means something in a string: a quote, a
 /// backslash, or a control character.
 #[inline(always)]
-pub(crate) fn plain(bytes: &[u8]) -> usize {
+pub(crate) fn unescaped_len(bytes: &[u8]) -> usize {
     // Names and most values end in their first word.
-    match bytes.first_chunk().map(find) {
-        Some(0) if bytes.len() <= 16 => plain_end(bytes),
-        Some(0) => plain_long(bytes),
-        Some(found) => first(found),
-        None => plain_short(bytes),
+    match bytes.first_chunk().map(swar_find) {
+        Some(0) if bytes.len() <= 16 => swar_end(bytes),
+        Some(0) => swar_long(bytes),
+        Some(found) => swar_first(found),
+        None => swar_short(bytes),
     }
 }
 
 /// Less than a word; four bytes and more as one, of the first half and the last, which share some.
 /// (A function of its own: on the way in it is for the end of a text, and made all else slower.)
 #[inline(never)]
-fn plain_short(bytes: &[u8]) -> usize {
+fn swar_short(bytes: &[u8]) -> usize {
     if let (Some(front), Some(back)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         let word =
             u64::from(u32::from_le_bytes(*front)) | u64::from(u32::from_le_bytes(*back)) << 32;
-        if find(&word.to_le_bytes()) == 0 {
+        if swar_find(&word.to_le_bytes()) == 0 {
             return bytes.len();
         }
     }
@@ -210,7 +210,7 @@ fn plain_short(bytes: &[u8]) -> usize {
 
 /// Long texts in blocks, which the compiler turns into vectors, and the rest in words.
 #[inline(never)]
-fn plain_long(bytes: &[u8]) -> usize {
+fn swar_long(bytes: &[u8]) -> usize {
     let mut at = 0;
     for block in bytes.as_chunks::<64>().0 {
         // Zero in every block where something is.
@@ -222,27 +222,27 @@ fn plain_long(bytes: &[u8]) -> usize {
         at += block.len();
     }
     for word in bytes.get(at..).unwrap_or_default().as_chunks().0 {
-        let found = find(word);
+        let found = swar_find(word);
         if found != 0 {
-            return at + first(found);
+            return at + swar_first(found);
         }
         at += word.len();
     }
-    plain_end(bytes)
+    swar_end(bytes)
 }
 
 /// There is nothing before the last word, which may have some of that in it.
 #[inline(always)]
-fn plain_end(bytes: &[u8]) -> usize {
-    match bytes.last_chunk().map(find) {
-        Some(found) if found != 0 => bytes.len() - size_of::<u64>() + first(found),
+fn swar_end(bytes: &[u8]) -> usize {
+    match bytes.last_chunk().map(swar_find) {
+        Some(found) if found != 0 => bytes.len() - size_of::<u64>() + swar_first(found),
         _ => bytes.len(),
     }
 }
 
 /// The lowest bit that is set is the highest of the first byte that means something. Those above
 /// may be wrong, since a borrow goes up.
-fn find(word: &[u8; 8]) -> u64 {
+fn swar_find(word: &[u8; 8]) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; 8]);
     let word = u64::from_le_bytes(*word);
     let below = |word: u64, least: u8| word.wrapping_sub(EACH * u64::from(least)) & !word;
@@ -251,6 +251,6 @@ fn find(word: &[u8; 8]) -> u64 {
 }
 
 /// The byte that was found first.
-fn first(found: u64) -> usize {
+fn swar_first(found: u64) -> usize {
     found.trailing_zeros() as usize / 8
 }

@@ -1,3 +1,5 @@
 //! Small types without a protocol in them.
 
 pub(crate) mod lazy_box;
+#[cfg(feature = "ws")]
+pub(crate) mod text_buf;

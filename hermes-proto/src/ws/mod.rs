@@ -1,24 +1,22 @@
 //! An RFC 6455 client: bytes in, bytes out.
 //!
-//! A [`Connection`] is one WebSocket from the upgrade request to the Close frames. It has no
-//! clock: deadlines are the [`Client`](crate::Client)'s, above it. [`Endpoint`](crate::Endpoint)
-//! is the two stacked, and what most hosts want.
+//! A [`Connection`] is one WebSocket, from the opening handshake to the Close frames. It has no
+//! clock: all deadlines belong to the [`Client`](crate::Client). An [`Endpoint`](crate::Endpoint)
+//! stacks the two, for hosts that have a byte stream.
 //!
-//! With the feature `deflate`, and [`Config::deflate`], it offers the gateway to compress messages (RFC
+//! With the feature `deflate` and [`Config::deflate`] it offers the gateway permessage-deflate (RFC
 //! 7692).
 //!
-//! Beside what the RFCs demand it keeps two promises: what the peer sends never makes it hold more
-//! memory than the configuration allows, and the same seed makes the same bytes.
+//! Two invariants beyond the RFCs: whatever the peer sends, memory stays within the limits of the
+//! configuration; and the same seed makes the same bytes.
 
-mod decode;
-#[cfg(feature = "deflate")]
+mod decoder;
 mod deflate;
-#[cfg(not(feature = "deflate"))]
-#[path = "deflate_off.rs"]
-mod deflate;
-mod keys;
-mod outgoing;
-mod upgrade;
+mod frame_header;
+mod handshake;
+mod mask;
+mod utf8_tail;
+mod write_buffer;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -29,78 +27,81 @@ use bytes::Bytes;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::SeedableRng;
 
-use self::decode::{Item, Reader};
+use self::decoder::{Decoded, LazyDecoder};
 use self::deflate::Deflater;
-use self::keys::Keys;
-use self::outgoing::Outgoing;
-use self::upgrade::{Chosen, Upgrade};
+use self::frame_header::Opcode;
+use self::handshake::{Handshake, Negotiated};
+use self::mask::MaskRng;
+use self::write_buffer::WriteBuffer;
 use crate::frame::{FrameRef, Kind};
 use crate::reason::code;
 use crate::{CloseReason, Config, ConfigError, Frame, Url};
 
-/// One WebSocket, on the client's side.
+/// One WebSocket, on the client's side: bytes from the transport go into
+/// [`receive`](Self::receive), bytes for it come out of [`transmit`](Self::transmit).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
     config: Arc<Config>,
     phase: Phase,
-    out: Outgoing,
-    /// Where compression was agreed on.
+    write_buffer: WriteBuffer,
+    /// Present if compression was negotiated.
     deflater: Option<Deflater>,
-    /// Where any are owed, or were lately.
+    /// Present while Pongs are under way, or were lately.
     pongs: Option<Box<Pongs>>,
-    /// Where something was.
-    chosen: Option<Box<Chosen>>,
+    /// Present if the gateway chose a subprotocol or an extension.
+    negotiated: Option<Box<Negotiated>>,
 }
 
-/// What received bytes amount to.
+/// An event of a [`Connection`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The upgrade succeeded.
+    /// The opening handshake succeeded.
     Open,
-    /// A message, a Ping (answered already) or a Pong.
+    /// A message, a Ping (which is answered already) or a Pong.
     Frame(Frame),
-    /// The peer sent a Close frame, or broke the protocol. Our own Close frame is in
-    /// [`transmit`](Connection::transmit); what the peer may still send is ignored. The host
-    /// waits for the end of the transport, not for ever.
+    /// The peer sent a Close frame, or broke the protocol. The client's own Close frame is in
+    /// [`transmit`](Connection::transmit), and all that the peer sends after this is ignored. The
+    /// host waits for the end of the transport, for a limited time.
     Closing(CloseReason),
-    /// The upgrade failed. The host ends the transport.
+    /// The opening handshake failed. The host ends the transport.
     Failed(CloseReason),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
-    Upgrading(Box<Upgrade>),
-    Open(Reader),
-    /// Our Close frame is out, and the peer's not in: data may still come.
-    CloseSent(Reader),
+    Connecting(Box<Handshake>),
+    Open(LazyDecoder),
+    /// The client's Close frame is queued, and the peer's has not come: data may still come.
+    CloseSent(LazyDecoder),
     Over,
 }
 
-/// The Pongs we owe (RFC 6455 §5.5.3): some under way, and behind them the newest Ping's.
+/// The Pongs that the transport has not taken (RFC 6455 §5.5.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Pongs {
-    /// Where those under way end.
+    /// End of each queued Pong, in bytes since the transport opened.
     ends: VecDeque<u64>,
+    /// The payload of the newest Ping that came while [`MAX_PONGS`] were queued.
     next: Option<Bytes>,
 }
 
-/// A Close frame's opcode (§5.2).
-const CLOSE: u8 = 0x8;
+/// Pongs in the write buffer at most. Several Pings in a row are all answered; of more that come
+/// while the peer reads no Pongs only the newest is (§5.5.3), so that they make nothing grow.
+const MAX_PONGS: usize = 16;
 
-/// Pongs under way at most. A peer that sends several Pings in a row has them all answered; one
-/// that sends Pings and reads no Pongs has only the newest answered, as §5.5.3 allows, and makes
-/// nothing grow.
-const PONGS: usize = 16;
+/// The longest payload of a control frame (§5.5).
+const MAX_CONTROL: usize = 125;
 
 impl Connection {
-    /// A connection to `config.url`, with the upgrade request in [`transmit`](Self::transmit).
+    /// A connection to `config.url`, with the request of the opening handshake in
+    /// [`transmit`](Self::transmit).
     ///
-    /// `seed` makes its key and masks; no two connections may share one (RFC 6455 §10.3).
+    /// `seed` determines its key and masks; no two connections may share one (RFC 6455 §10.3).
     ///
     /// # Errors
     ///
-    /// Where a setting can't be.
+    /// If a setting is invalid.
     pub fn new(config: impl Into<Arc<Config>>, seed: [u8; 32]) -> Result<Self, ConfigError> {
         let config = config.into();
         let (url, _) = config.validate()?;
@@ -109,30 +110,31 @@ impl Connection {
         Ok(Self::start(Arc::clone(&config), &url, headers, rng))
     }
 
-    /// `headers` can be set.
+    /// The same for headers that were validated, and a source of randomness of the caller's.
     pub(crate) fn start<'a>(
         config: Arc<Config>,
         url: &Url,
         headers: impl Iterator<Item = (&'a str, &'a str)>,
         rng: ChaCha12Rng,
     ) -> Self {
-        let mut out = Outgoing::new(Keys::new(rng));
-        let upgrade = Upgrade::start(&config, url, headers, &mut out);
-        let phase = Phase::Upgrading(Box::new(upgrade));
-        Connection { config, phase, out, deflater: None, pongs: None, chosen: None }
+        let mut write_buffer = WriteBuffer::new(MaskRng::new(rng));
+        let handshake = Handshake::start(&config, url, headers, &mut write_buffer);
+        let phase = Phase::Connecting(Box::new(handshake));
+        Connection { config, phase, write_buffer, deflater: None, pongs: None, negotiated: None }
     }
 
-    /// Takes received bytes off the front of `bytes`, up to the next event. `None`: they are all
-    /// taken. After [`Event::Closing`] or [`Event::Failed`] all are taken and ignored.
+    /// Takes received bytes off the front of `bytes`, up to the next event. `None`: all are taken.
+    /// After [`Event::Closing`] or [`Event::Failed`] all are taken and ignored.
     pub fn receive(&mut self, bytes: &mut &[u8]) -> Option<Event> {
         match &mut self.phase {
-            Phase::Upgrading(upgrade) => match upgrade.receive(bytes, &self.config) {
+            Phase::Connecting(handshake) => match handshake.receive(bytes, &self.config) {
                 Ok(None) => None,
-                Ok(Some((chosen, deflate))) => {
-                    self.chosen = (chosen != Chosen::default()).then(|| Box::new(chosen));
+                Ok(Some((negotiated, deflate))) => {
+                    self.negotiated =
+                        (negotiated != Negotiated::default()).then(|| Box::new(negotiated));
                     let (deflater, inflater) = deflate.unzip();
                     self.deflater = deflater;
-                    self.phase = Phase::Open(Reader::new(inflater));
+                    self.phase = Phase::Open(LazyDecoder::new(inflater));
                     Some(Event::Open)
                 }
                 Err(reason) => {
@@ -140,16 +142,16 @@ impl Connection {
                     Some(Event::Failed(reason))
                 }
             },
-            Phase::Open(reader) | Phase::CloseSent(reader) => {
-                match reader.receive(bytes, &self.config) {
+            Phase::Open(decoder) | Phase::CloseSent(decoder) => {
+                match decoder.receive(bytes, &self.config) {
                     Ok(None) => None,
-                    Ok(Some(Item::Frame(frame))) => {
+                    Ok(Some(Decoded::Frame(frame))) => {
                         if let Frame::Ping(data) = &frame {
-                            self.answer(data.clone());
+                            self.queue_pong(data.clone());
                         }
                         Some(Event::Frame(frame))
                     }
-                    Ok(Some(Item::Close { code, text })) => {
+                    Ok(Some(Decoded::Close { code, text })) => {
                         Some(self.closing(code, CloseReason::Peer { code, text }))
                     }
                     Err(violation) => {
@@ -165,143 +167,140 @@ impl Connection {
         }
     }
 
-    /// The payload of a Pong at the front of `bytes`, and takes it off them, where there is nothing
-    /// else to be done about it than that: [`receive`](Self::receive) has all others.
-    pub(crate) fn lone_pong<'a>(&self, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-        match &self.phase {
-            Phase::Open(reader) => reader.lone_pong(bytes),
-            _ => None,
-        }
-    }
-
-    /// Puts a frame behind what is to be sent; `false` where it can't be sent any more, or yet.
-    /// Controls with more than 125 bytes are cut to them (§5.5). Messages of
-    /// [`deflate_min_bytes`](Config::deflate_min_bytes) are compressed, where that was agreed on.
+    /// Queues a frame in [`transmit`](Self::transmit); returns `false` unless the connection is open.
+    ///
+    /// The payload of a Ping or Pong is cut to 125 bytes (§5.5). Messages of at least
+    /// [`deflate_min_bytes`](Config::deflate_min_bytes) are compressed, if that was negotiated.
     pub fn send(&mut self, frame: &Frame) -> bool {
-        self.send_ref(FrameRef::of(frame), false)
+        self.send_ref(FrameRef::of(frame))
     }
 
     /// As [`send`](Self::send), and never compressed.
     pub fn send_uncompressed(&mut self, frame: &Frame) -> bool {
-        self.send_ref(FrameRef::of(frame), true)
+        self.send_ref(FrameRef { is_compressible: false, ..FrameRef::of(frame) })
     }
 
     #[inline]
-    pub(crate) fn send_ref(&mut self, frame: FrameRef<'_>, uncompressed: bool) -> bool {
+    pub(crate) fn send_ref(&mut self, frame: FrameRef<'_>) -> bool {
         if !matches!(self.phase, Phase::Open(_)) {
             return false;
         }
-        let FrameRef { kind, payload } = frame;
-        if let Kind::Ping | Kind::Pong = kind {
-            self.out.frame(kind as u8, control(payload));
-            return true;
-        }
+        let FrameRef { kind, payload, is_compressible } = frame;
+        let opcode = match kind {
+            Kind::Text => Opcode::Text,
+            Kind::Binary => Opcode::Binary,
+            Kind::Ping => return self.push_control(Opcode::Ping, payload),
+            Kind::Pong => return self.push_control(Opcode::Pong, payload),
+        };
         match &mut self.deflater {
-            Some(deflater) if !uncompressed && payload.len() >= self.config.deflate_min_bytes => {
-                self.out.deflated(kind as u8, payload, deflater);
+            Some(deflater) if is_compressible && payload.len() >= self.config.deflate_min_bytes => {
+                self.write_buffer.push_compressed(opcode, payload, deflater);
             }
-            _ => self.out.frame(kind as u8, payload),
+            _ => self.write_buffer.push_frame(opcode, payload),
         }
         true
     }
 
-    /// Begins the closing handshake (§7.1.2). Does nothing where the connection is not open. A
-    /// code that [must not travel](code::is_sendable) stays at home: the frame has none.
+    fn push_control(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
+        self.write_buffer.push_frame(opcode, payload.get(..MAX_CONTROL).unwrap_or(payload));
+        true
+    }
+
+    /// Begins the closing handshake (§7.1.2), if the connection is open. The Close frame has no code
+    /// if `code` is one that [must not be sent](code::is_sendable).
     pub fn close(&mut self, code: u16) {
         self.phase = match mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Open(reader) => {
-                self.write_close(code);
-                Phase::CloseSent(reader)
+            Phase::Open(decoder) => {
+                self.push_close(code);
+                Phase::CloseSent(decoder)
             }
             other => other,
         }
     }
 
-    /// What is to be sent: one contiguous buffer, empty when there is nothing.
+    /// The bytes for the transport: one contiguous buffer, empty if there are none.
     #[inline]
     pub fn transmit(&self) -> &[u8] {
-        self.out.bytes()
+        self.write_buffer.pending()
     }
 
-    /// The transport took the first `n` bytes of [`transmit`](Self::transmit) (no more than
-    /// there are).
+    /// The transport took the first `n` bytes of [`transmit`](Self::transmit), or all of them if
+    /// there are fewer.
     pub fn transmitted(&mut self, n: usize) {
-        self.out.advance(n);
+        self.write_buffer.advance(n);
+        let written = self.write_buffer.bytes_written();
         let Some(pongs) = &mut self.pongs else { return };
-        while pongs.ends.front().is_some_and(|end| *end <= self.out.taken()) {
+        while pongs.ends.front().is_some_and(|end| *end <= written) {
             pongs.ends.pop_front();
         }
         if let Some(data) = pongs.next.take() {
-            self.answer(data);
+            self.queue_pong(data);
         }
     }
 
-    /// Bytes that the transport has taken since it opened.
-    pub fn taken(&self) -> u64 {
-        self.out.taken()
+    /// Bytes that the transport took since it opened.
+    pub fn bytes_written(&self) -> u64 {
+        self.write_buffer.bytes_written()
     }
 
-    /// Bytes put into [`transmit`](Self::transmit) since the transport opened.
-    pub fn produced(&self) -> u64 {
-        self.out.produced()
+    /// Bytes that were put into [`transmit`](Self::transmit) since the transport opened.
+    #[inline]
+    pub fn bytes_queued(&self) -> u64 {
+        self.write_buffer.bytes_queued()
     }
 
     /// The subprotocol that the gateway chose.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.chosen.as_ref()?.subprotocol.as_deref()
+        self.negotiated.as_ref()?.subprotocol.as_deref()
     }
 
-    /// The extensions that the gateway agreed to, as its answer's `Sec-WebSocket-Extensions` has
-    /// them: `permessage-deflate` and its parameters (RFC 7692 §7.1), or none.
+    /// The value of the answer's `Sec-WebSocket-Extensions`: `permessage-deflate` and its parameters
+    /// (RFC 7692 §7.1). `None`: no extension was negotiated.
     pub fn extensions(&self) -> Option<&str> {
-        self.chosen.as_ref()?.extensions.as_deref()
+        self.negotiated.as_ref()?.extensions.as_deref()
     }
 
-    /// Gives back what memory an idle connection has no use for.
-    pub(crate) fn release(&mut self) {
-        self.out.release();
+    /// Frees memory that an idle connection does not need.
+    pub(crate) fn on_idle(&mut self) {
+        self.write_buffer.on_idle();
         if let Some(deflater) = &mut self.deflater {
-            deflater.release();
+            deflater.on_idle();
         }
         if self.pongs.as_ref().is_some_and(|pongs| pongs.ends.is_empty()) {
             self.pongs = None;
         }
-        if let Phase::Open(reader) = &mut self.phase {
-            reader.release();
+        if let Phase::Open(decoder) = &mut self.phase {
+            decoder.on_idle();
         }
     }
 
-    fn answer(&mut self, data: Bytes) {
+    /// Answers a Ping, or remembers it for later if [`MAX_PONGS`] are queued.
+    fn queue_pong(&mut self, data: Bytes) {
         if !matches!(self.phase, Phase::Open(_)) {
             return;
         }
         let pongs = self.pongs.get_or_insert_default();
-        if pongs.ends.len() == PONGS {
+        if pongs.ends.len() == MAX_PONGS {
             pongs.next = Some(data);
         } else {
-            self.out.frame(Kind::Pong as u8, &data);
-            pongs.ends.push_back(self.out.produced());
+            self.write_buffer.push_frame(Opcode::Pong, &data);
+            pongs.ends.push_back(self.write_buffer.bytes_queued());
         }
     }
 
-    /// Ends the conversation, with a Close frame if ours was not out.
+    /// Ends the connection, with a Close frame if none was queued.
     fn closing(&mut self, code: u16, reason: CloseReason) -> Event {
         if matches!(self.phase, Phase::Open(_)) {
-            self.write_close(code);
+            self.push_close(code);
         }
         self.phase = Phase::Over;
         Event::Closing(reason)
     }
 
-    fn write_close(&mut self, code: u16) {
+    fn push_close(&mut self, code: u16) {
         let bytes = code.to_be_bytes();
-        // The answer to a frame without a code has none either.
+        // The answer to a Close frame without a code has none either.
         let payload = if code::is_sendable(code) { &bytes[..] } else { &[] };
-        self.out.frame(CLOSE, payload);
+        self.write_buffer.push_frame(Opcode::Close, payload);
     }
-}
-
-/// What fits into a control frame (§5.5).
-fn control(data: &[u8]) -> &[u8] {
-    data.get(..125).unwrap_or(data)
 }

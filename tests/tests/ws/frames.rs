@@ -22,12 +22,12 @@ fn debug_says_how_far_it_has_come() {
     let mut conn = upgrading(config());
     feed(&mut conn, b"HTTP/1.1 101 ");
     let upgrade = format!("{conn:?}");
-    assert!(upgrade.contains("Upgrade(13 bytes of the answer)"), "{upgrade}");
+    assert!(upgrade.contains("Handshake(13 bytes of the answer)"), "{upgrade}");
 
     let mut conn = opened(config());
     feed(&mut conn, &text("s3cret")[..4]);
     let open = format!("{conn:?}");
-    for part in ["Decoder {", "message_bytes: Some(2)", "bytes taken)"] {
+    for part in ["Decoder {", "message_bytes: Some(2)", "bytes written)"] {
         assert!(open.contains(part), "{part} in {open}");
     }
     assert!(!open.contains("s3"), "{open}");

@@ -188,7 +188,7 @@ fn bytes_are_taken_in_any_pieces() {
     };
     let mut whole = opened(config());
     (0..100).for_each(|n| script(&mut whole, n));
-    let start = whole.taken();
+    let start = whole.bytes_written();
     for size in [1, 2, 3, 5, 8, 64, 1_000, usize::MAX] {
         let mut conn = opened(config());
         let mut bytes = Vec::new();
@@ -196,8 +196,8 @@ fn bytes_are_taken_in_any_pieces() {
             let n = n.min(conn.transmit().len());
             bytes.extend_from_slice(&conn.transmit()[..n]);
             conn.transmitted(n);
-            assert_eq!(conn.taken(), start + bytes.len() as u64);
-            assert_eq!(conn.produced(), conn.taken() + conn.transmit().len() as u64);
+            assert_eq!(conn.bytes_written(), start + bytes.len() as u64);
+            assert_eq!(conn.bytes_queued(), conn.bytes_written() + conn.transmit().len() as u64);
         };
         for n in 0..100 {
             script(&mut conn, n);
@@ -214,10 +214,13 @@ fn bytes_are_taken_in_any_pieces() {
 fn no_more_is_taken_than_there_is() {
     let mut conn = opened(config());
     conn.send(&letter());
-    let produced = conn.produced();
+    let produced = conn.bytes_queued();
     conn.transmitted(usize::MAX);
     conn.transmitted(1);
-    assert_eq!((conn.transmit(), conn.taken(), conn.produced()), (&b""[..], produced, produced));
+    assert_eq!(
+        (conn.transmit(), conn.bytes_written(), conn.bytes_queued()),
+        (&b""[..], produced, produced)
+    );
     conn.transmitted(0);
     conn.send(&letter());
     assert_eq!(sent(conn.transmit()), [Sent::text("x")]);

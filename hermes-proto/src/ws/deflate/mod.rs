@@ -1,20 +1,32 @@
 //! permessage-deflate (RFC 7692): messages that are compressed, one by one.
 //!
 //! No coder lives longer than a call. A message may refer to the ones before it (the context of
-//! §7.1.1), and all that it can refer to is their text, so that is what is kept from one to the
-//! next: the last bytes of it, as many as the window has. So a connection stays plain data, of which
-//! there can be copies that go on as it would, and one that is idle holds its windows at most: some
-//! KiB, where zlib's two streams hold 300. The price is that each message that is sent has to be
-//! preceded by a look through the window, which takes about as long as compressing it does.
+//! §7.1.1), and all that it can refer to is their text. So the last bytes of that text, a window's
+//! worth, are what a connection keeps. It stays plain data, of which copies go on as the original
+//! would, and an idle connection holds at most its windows: some KiB, instead of the 300 KiB of
+//! zlib's two streams. In return each message that is sent begins with a pass over the window,
+//! which takes about as long as its compression.
 
-mod agreement;
-mod context;
+#[cfg(feature = "deflate")]
 mod deflater;
+#[cfg(not(feature = "deflate"))]
+mod disabled;
+#[cfg(feature = "deflate")]
 mod inflater;
+#[cfg(feature = "deflate")]
+mod negotiate;
+#[cfg(feature = "deflate")]
+mod window;
 
-pub(super) use self::agreement::{agree, offer};
+#[cfg(feature = "deflate")]
 pub(super) use self::deflater::Deflater;
+#[cfg(not(feature = "deflate"))]
+pub(super) use self::disabled::{Deflater, Inflater, negotiate, offer};
+#[cfg(feature = "deflate")]
 pub(super) use self::inflater::Inflater;
+#[cfg(feature = "deflate")]
+pub(super) use self::negotiate::{negotiate, offer};
 
-/// What a compressed message ends with, and does not send (§7.2.1): the rest of an empty block.
+/// The end of every compressed message, which is not sent (§7.2.1): the rest of an empty block.
+#[cfg(feature = "deflate")]
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];

@@ -112,7 +112,7 @@ fn debug_says_how_much_is_kept() {
     send(&mut conn, &mut gateway, "s3cret");
     feed(&mut conn, &deflated_text(gateway.deflate(b"another s3cret")));
     let shown = format!("{conn:?}");
-    for part in ["Deflater(6 bytes of context)", "Inflater(14 bytes of context)"] {
+    for part in ["Deflater(window of 6 bytes)", "Inflater(window of 14 bytes)"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(!shown.contains("s3"), "{shown}");

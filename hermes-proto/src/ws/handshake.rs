@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4.1), on the client's side.
+//! The opening handshake (RFC 6455 §4.1), on the client's side: the request and its answer.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -13,48 +13,46 @@ use chacha20::rand_core::Rng;
 use tungstenite::handshake::derive_accept_key;
 
 use super::deflate::{self, Deflater, Inflater};
-use super::outgoing::Outgoing;
+use super::write_buffer::WriteBuffer;
 use crate::reason::{Redirect, RetryAfter, UpgradeError};
 use crate::{CloseReason, Config, Text, Url};
 
-/// The longest URL that everybody takes (RFC 9110 §4.1), and so all of a redirect's that is kept.
-const LONGEST_LOCATION: usize = 8_000;
+/// The longest `Location` that is followed: the length that every recipient should support (RFC 9110
+/// §4.1).
+const MAX_LOCATION: usize = 8_000;
 
-/// Waits for the answer to a request that was sent.
+/// An opening handshake whose answer is still to come.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Upgrade {
-    /// The digest of our key, which proves that the answer is one to this request.
+pub(super) struct Handshake {
+    /// The expected `Sec-WebSocket-Accept`: the digest of the request's key.
     accept: String,
-    /// What was asked, and a redirect may refer to.
+    /// The URL of the request, to which a redirect may be relative.
     url: Url,
-    /// The answer's header, as far as it came.
+    /// The answer's header so far.
     head: Vec<u8>,
 }
 
-/// What the gateway chose of what it was offered.
+/// The gateway's choices among what it was offered.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Chosen {
+pub(super) struct Negotiated {
     pub(super) subprotocol: Option<Text>,
-    /// As it says it.
+    /// The value of the answer's `Sec-WebSocket-Extensions`.
     pub(super) extensions: Option<Text>,
 }
 
-/// And what speaks the extension, if it chose that.
-type Answer = (Chosen, Option<(Deflater, Inflater)>);
+/// A handshake that succeeded, with the coders of the extension, if that was negotiated.
+type HandshakeResult = (Negotiated, Option<(Deflater, Inflater)>);
 
-impl Upgrade {
-    /// Writes the request.
-    ///
-    /// By hand, and not with tungstenite's `generate_request`, which logs all of it, and so the
-    /// credentials in it. The configuration was checked: nothing here can break a line.
+impl Handshake {
+    /// Queues the request. The configuration was validated, so nothing in it can break a line.
     pub(super) fn start<'a>(
         config: &Config,
         url: &Url,
         headers: impl Iterator<Item = (&'a str, &'a str)>,
-        out: &mut Outgoing,
+        out: &mut WriteBuffer,
     ) -> Self {
         let mut nonce = [0; 16];
-        out.keys().rng().fill_bytes(&mut nonce);
+        out.mask_rng().rng().fill_bytes(&mut nonce);
         let key = STANDARD.encode(nonce);
         let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -80,18 +78,18 @@ impl Upgrade {
             header(name, value);
         }
         request.push_str("\r\n");
-        out.raw(request.as_bytes());
+        out.push_raw(request.as_bytes());
         let accept = derive_accept_key(key.as_bytes());
-        Upgrade { accept, url: url.clone(), head: Vec::new() }
+        Handshake { accept, url: url.clone(), head: Vec::new() }
     }
 
-    /// Takes the answer's bytes off `bytes`, and nothing that follows it. `None`: there is more
-    /// to come.
+    /// Takes the answer's bytes off `bytes`, and nothing that follows it. `None`: the rest of it is
+    /// still to come.
     pub(super) fn receive(
         &mut self,
         bytes: &mut &[u8],
         config: &Config,
-    ) -> Result<Option<Answer>, CloseReason> {
+    ) -> Result<Option<HandshakeResult>, CloseReason> {
         while let Some((&byte, rest)) = bytes.split_first() {
             *bytes = rest;
             self.head.push(byte);
@@ -112,9 +110,9 @@ impl Upgrade {
         Ok(None)
     }
 
-    /// Checks a whole header. `None`: an interim answer (RFC 9110 §15.2); the real one follows.
-    fn check(&self, head: &[u8], config: &Config) -> Result<Option<Answer>, CloseReason> {
-        // As many as there can be; `max_header_bytes` is the limit.
+    /// Checks a whole header. `None`: an interim answer (RFC 9110 §15.2); the final one follows.
+    fn check(&self, head: &[u8], config: &Config) -> Result<Option<HandshakeResult>, CloseReason> {
+        // One per line; `max_header_bytes` limits them.
         let lines = head.iter().filter(|byte| **byte == b'\n').count();
         let mut headers = vec![httparse::EMPTY_HEADER; lines];
         let mut response = httparse::Response::new(&mut headers);
@@ -124,7 +122,7 @@ impl Upgrade {
         match (response.code, response.version) {
             (Some(101), Some(1)) => {}
             (Some(100..200), Some(1)) => return Ok(None),
-            // No version to upgrade from, but many an old server and proxy says so why it won't.
+            // An old server or proxy may refuse in HTTP/1.0, which is an answer all the same.
             (Some(status @ 200..), _) => {
                 let retry_after = retry_after(response.headers);
                 let redirect = match status {
@@ -149,25 +147,24 @@ impl Upgrade {
             return Err(failed(UpgradeError::AcceptMismatch));
         }
         let extensions = values(headers, "Sec-WebSocket-Extensions");
-        let deflate = deflate::agree(extensions.clone(), config).map_err(failed)?;
+        let deflate = deflate::negotiate(extensions.clone(), config).map_err(failed)?;
         let extensions = deflate.is_some().then(|| Vec::from_iter(extensions).join(", ").into());
-        let mut chosen = Chosen { subprotocol: None, extensions };
+        let mut negotiated = Negotiated { subprotocol: None, extensions };
         if values(headers, "Sec-WebSocket-Protocol").next().is_none() {
-            return Ok(Some((chosen, deflate)));
+            return Ok(Some((negotiated, deflate)));
         }
         match only(headers, "Sec-WebSocket-Protocol") {
             Some(name) if config.subprotocols.iter().any(|asked| asked == name) => {
-                chosen.subprotocol = Some(name.into());
-                Ok(Some((chosen, deflate)))
+                negotiated.subprotocol = Some(name.into());
+                Ok(Some((negotiated, deflate)))
             }
             _ => Err(failed(UpgradeError::UnexpectedSubprotocol)),
         }
     }
 }
 
-impl Upgrade {
-    /// `Location` (RFC 9110 §10.2.2). One that is no good is as good as none where no redirects are
-    /// followed.
+impl Handshake {
+    /// `Location` (RFC 9110 §10.2.2). An invalid one counts as none if no redirects are followed.
     fn redirect(
         &self,
         headers: &[httparse::Header<'_>],
@@ -177,7 +174,7 @@ impl Upgrade {
             return Ok(None);
         }
         let location = only(headers, "Location")
-            .filter(|location| (1..=LONGEST_LOCATION).contains(&location.len()));
+            .filter(|location| (1..=MAX_LOCATION).contains(&location.len()));
         match location.and_then(|location| self.url.join(location).ok()) {
             Some(to) => Ok(Some(Box::new(Redirect { to, refused: None }))),
             None if config.max_redirects == 0 => Ok(None),
@@ -186,9 +183,9 @@ impl Upgrade {
     }
 }
 
-impl fmt::Debug for Upgrade {
+impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Upgrade({} bytes of the answer)", self.head.len())
+        write!(f, "Handshake({} bytes of the answer)", self.head.len())
     }
 }
 
@@ -196,8 +193,8 @@ fn failed(error: UpgradeError) -> CloseReason {
     CloseReason::Upgrade { error }
 }
 
-/// `Retry-After` (RFC 9110 §10.2.3): seconds, or a date, which counts from the answer's own `Date`
-/// where it has one.
+/// `Retry-After` (RFC 9110 §10.2.3): seconds, or a date, which is relative to the answer's own `Date`
+/// if there is one.
 fn retry_after(headers: &[httparse::Header<'_>]) -> Option<RetryAfter> {
     let asked = only(headers, "Retry-After")?;
     if !asked.is_empty() && asked.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -214,18 +211,18 @@ fn retry_after(headers: &[httparse::Header<'_>]) -> Option<RetryAfter> {
     })
 }
 
-/// Whether `head` begins as an answer does, so that a peer of another kind is told at once.
+/// Whether `head` can be the start of an answer, so that a peer of another protocol is seen at once.
 fn could_be_http(head: &[u8]) -> bool {
     let is = |start: &[u8]| head.starts_with(start) || start.starts_with(head);
     is(b"HTTP/1.1 ") || is(b"HTTP/1.0 ")
 }
 
-/// An empty line; RFC 9112 §2.2 lets a lone LF end one.
+/// Whether `head` ends with an empty line; RFC 9112 §2.2 lets a lone LF end one.
 fn ends_header(head: &[u8]) -> bool {
     head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n")
 }
 
-/// The values of a header, one for each time it is there, without the white space around it.
+/// The values of a header, one for each of its lines, without the white space around them.
 fn values<'a>(
     headers: &'a [httparse::Header<'a>],
     name: &str,
@@ -236,7 +233,7 @@ fn values<'a>(
         .map(|header| core::str::from_utf8(header.value).unwrap_or_default())
 }
 
-/// The value of a header that is there exactly once.
+/// The value of a header that has exactly one line.
 fn only<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a str> {
     let mut values = values(headers, name);
     let first = values.next()?;

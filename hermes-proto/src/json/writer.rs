@@ -13,7 +13,7 @@ use serde::ser::{self, Serialize, Serializer};
 use serde_json::Error;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
-use crate::message::plain;
+use crate::message::unescaped_len;
 
 /// Writes a value behind what is there.
 ///
@@ -31,7 +31,7 @@ fn write_string(string: &str, to: &mut Vec<u8>) {
     let string = string.as_bytes();
     to.reserve(string.len() + 2);
     to.push(b'"');
-    if plain(string) == string.len() {
+    if unescaped_len(string) == string.len() {
         to.extend_from_slice(string);
     } else {
         write_escaped(string, to);
@@ -42,7 +42,7 @@ fn write_string(string: &str, to: &mut Vec<u8>) {
 #[cold]
 fn write_escaped(mut string: &[u8], to: &mut Vec<u8>) {
     loop {
-        let (run, rest) = string.split_at_checked(plain(string)).unwrap_or((string, &[]));
+        let (run, rest) = string.split_at_checked(unescaped_len(string)).unwrap_or((string, &[]));
         to.extend_from_slice(run);
         let Some((&byte, rest)) = rest.split_first() else { return };
         // Memory takes everything.

@@ -1,4 +1,4 @@
-//! What both sides agree on in the opening handshake (RFC 7692 §5, §7.1).
+//! The negotiation of permessage-deflate in the opening handshake (RFC 7692 §5, §7.1).
 
 use alloc::format;
 use alloc::string::String;
@@ -21,7 +21,7 @@ pub(in crate::ws) fn offer(config: &Config) -> Option<String> {
     if config.deflate_client_no_context_takeover {
         offer.push_str("; client_no_context_takeover");
     }
-    // Not every server knows this one, and who does not must decline all of it.
+    // A server that does not support it must decline the whole offer, so it is sent only if set.
     if config.deflate_server_max_window_bits < 15 {
         let bits = config.deflate_server_max_window_bits;
         offer.push_str(&format!("; server_max_window_bits={bits}"));
@@ -33,9 +33,9 @@ pub(in crate::ws) fn offer(config: &Config) -> Option<String> {
     Some(offer)
 }
 
-/// What comes of the values of the answer's `Sec-WebSocket-Extensions`: none, where the offer was
+/// The coders for an answer with these values of `Sec-WebSocket-Extensions`. `None`: the offer was
 /// declined.
-pub(in crate::ws) fn agree<'a>(
+pub(in crate::ws) fn negotiate<'a>(
     values: impl Iterator<Item = &'a str>,
     config: &Config,
 ) -> Result<Option<(Deflater, Inflater)>, UpgradeError> {
@@ -61,7 +61,7 @@ struct Parameters {
 }
 
 impl Parameters {
-    /// `None` where one is unknown, there twice, or has a value that it can't have.
+    /// `None` if a parameter is unknown, repeated, or has a value that is out of range.
     fn parse<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut parameters = Parameters::default();
         for part in parts {
@@ -91,9 +91,9 @@ impl Parameters {
         Some(parameters)
     }
 
-    /// `None` where that is not what was asked for.
+    /// `None` if the parameters do not fit the offer.
     fn accept(&self, config: &Config) -> Option<(Deflater, Inflater)> {
-        // What we ask of the server it grants, or declines the whole offer (§7.1.1.1, §7.1.2.1).
+        // The server grants its two parameters or declines the whole offer (§7.1.1.1, §7.1.2.1).
         if config.deflate_server_no_context_takeover && !self.server_no_context_takeover {
             return None;
         }
@@ -101,7 +101,7 @@ impl Parameters {
         if server_bits > config.deflate_server_max_window_bits {
             return None;
         }
-        // What we ask of ourselves holds whatever the server says, and it may ask for more of it
+        // The client's two parameters bind the client in any case; the server may ask for more
         // (§7.1.1.2, §7.1.2.2).
         let client_bits = self.client_max_window_bits.unwrap_or(15);
         let client_bits = client_bits.min(config.deflate_client_max_window_bits);
@@ -112,7 +112,7 @@ impl Parameters {
     }
 }
 
-/// 8 to 15, without leading zeros (§7.1.2), perhaps in quotes (RFC 6455 §9.1).
+/// 8 to 15, without leading zeros (§7.1.2), optionally in quotes (RFC 6455 §9.1).
 fn window_bits(value: &str) -> Option<u8> {
     let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     match quoted.unwrap_or(value) {
