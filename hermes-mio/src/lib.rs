@@ -73,6 +73,7 @@
 #![cfg_attr(feature = "gateway", doc = "```")]
 #![cfg_attr(not(feature = "gateway"), doc = "```no_run")]
 //! use std::sync::Arc;
+//! use std::time::Duration;
 //!
 //! use hermes_mio::{Config, Driver, Event, FleetOptions, ReadBuffer};
 //! use mio::{Events, Poll, Token, Waker};
@@ -110,8 +111,8 @@
 //!     hermes.run(&mut buffer);
 //!     while let Some((id, event)) = hermes.next_event() {
 //!         match (event, hermes.get_mut(id)) {
-//!             (Event::Connected { .. }, Some(mut client)) => client.disconnect(),
-//!             (Event::Disconnected { retry_at: None, .. }, _) => running = false,
+//!             (Event::Connected { .. }, Some(mut client)) => client.shutdown(Duration::from_secs(30)),
+//!             (Event::ShutDown { .. } | Event::Failed { .. }, _) => running = false,
 //!             (other, _) => println!("{}", other.name()),
 //!         }
 //!     }
@@ -154,10 +155,10 @@
 //! client.send(&serde_json::json!({"type": "chat", "text": "the last word"}))?;
 //! client.shutdown(Duration::from_secs(30));
 //! while let Some(event) = client.poll(None)? {
-//!     if let Event::ShutDown { received, in_doubt, unsent } = event {
+//!     if let Event::ShutDown { acknowledged, in_doubt, unsent } = event {
 //!         // `unsent` is in the outbox, and would be sent after another `connect`.
-//!         println!("{received} arrived, {in_doubt} perhaps, {unsent} did not");
-//! #       assert_eq!((received, in_doubt, unsent), (1, 0, 0));
+//!         println!("{acknowledged} arrived, {in_doubt} perhaps, {unsent} did not");
+//! #       assert_eq!((acknowledged, in_doubt, unsent), (1, 0, 0));
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -240,10 +241,7 @@
 //! - `gateway`: a gateway for development and tests.
 //! - `cli`: the `hermes` command.
 
-/// The README's examples, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
 mod credentials;

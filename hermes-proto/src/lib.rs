@@ -200,6 +200,7 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Nothing here panics, whatever comes in. Tests may, and the test kit is for them.
 #![cfg_attr(
     not(test),

@@ -21,6 +21,11 @@
 //!   call. No scenario has to ask for it.
 #![allow(clippy::missing_panics_doc)] // A harness panics: that is how it says no.
 
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub mod dsl;
 pub mod fuzz;
 pub mod interop;
