@@ -6,15 +6,6 @@ mod host;
 mod mio;
 mod stories;
 
-#[path = "../../../hermes-proto/examples/thread.rs"]
-#[allow(dead_code, reason = "it has a `main`")]
-mod thread_example;
-#[path = "../../../hermes-proto/examples/tokio.rs"]
-#[allow(dead_code, reason = "it has a `main`")]
-mod tokio_example;
-#[path = "../../../hermes-proto/examples/tungstenite.rs"]
-#[allow(dead_code, reason = "it has a `main`")]
-mod tungstenite_example;
 #[path = "../../../hermes-mio/examples/client.rs"]
 #[allow(dead_code, reason = "it has a `main`")]
 mod client_example;
@@ -24,3 +15,12 @@ mod embedded_example;
 #[path = "../../../hermes-mio/examples/fleet.rs"]
 #[allow(dead_code, reason = "it has a `main`")]
 mod fleet_example;
+#[path = "../../../hermes-proto/examples/thread.rs"]
+#[allow(dead_code, reason = "it has a `main`")]
+mod thread_example;
+#[path = "../../../hermes-proto/examples/tokio.rs"]
+#[allow(dead_code, reason = "it has a `main`")]
+mod tokio_example;
+#[path = "../../../hermes-proto/examples/tungstenite.rs"]
+#[allow(dead_code, reason = "it has a `main`")]
+mod tungstenite_example;
