@@ -86,7 +86,7 @@ impl Connector {
             if proxy.kind == Kind::Https {
                 layers.push(self.tls(&proxy.host, TlsPeer::Proxy)?);
             }
-            layers.push(Layer::Tunnel(Tunnel::new(proxy, &gateway)));
+            layers.push(Layer::Tunnel(Tunnel::new(proxy, &gateway)?));
         }
         if url.is_secure() {
             layers.push(self.tls(&gateway, TlsPeer::Gateway)?);

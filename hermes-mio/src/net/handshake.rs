@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::mem;
+use std::time::Duration;
 use std::vec;
 
 use hermes_proto::reason::Stage;
@@ -21,6 +22,8 @@ pub(crate) struct Connecting {
     step: Step,
     /// Layers still to be put onto the connection, in order.
     layers: vec::IntoIter<Layer>,
+    /// A proxy has refused, and the rest of its reason is waited for until this moment.
+    refusal_deadline: Option<Timestamp>,
 }
 
 /// The current step.
@@ -76,22 +79,29 @@ pub(crate) enum Turn {
 /// rest of the loop. Each is of a few KiB at most.
 pub(crate) const READS_PER_TURN: usize = 16;
 
+/// Wait for the body of a proxy's refusal.
+const REFUSAL_BODY_WAIT: Duration = Duration::from_secs(1);
+
 impl Connecting {
     pub(crate) fn new(dial: Dial, layers: Vec<Layer>) -> Self {
-        Connecting { step: Step::Dial(dial), layers: layers.into_iter() }
+        Self::at(Step::Dial(dial), layers)
     }
 
     /// A connection whose socket is connected already.
     #[cfg(unix)]
     pub(crate) fn over(transport: Transport, layers: Vec<Layer>) -> Self {
-        Connecting { step: Step::Connected(transport), layers: layers.into_iter() }
+        Self::at(Step::Connected(transport), layers)
+    }
+
+    fn at(step: Step, layers: Vec<Layer>) -> Self {
+        Connecting { step, layers: layers.into_iter(), refusal_deadline: None }
     }
 
     /// When [`poll`](Self::poll) is to be called even if no socket is ready.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.step {
             Step::Dial(dial) => dial.deadline(),
-            _ => None,
+            _ => self.refusal_deadline,
         }
     }
 
@@ -140,7 +150,7 @@ impl Connecting {
                 Ok(transport)
             }
             Step::Tunnel(mut transport, mut tunnel) => {
-                match drive_tunnel(&mut transport, &mut tunnel) {
+                match self.run_tunnel(now, &mut transport, &mut tunnel) {
                     Ok(Turn::Done) => {
                         watch.done(timings::Step::Proxy, now);
                         Ok(transport)
@@ -169,6 +179,22 @@ impl Connecting {
             },
             Step::Over => Err(Progress::Failed(CloseReason::lost())),
         }
+    }
+
+    fn run_tunnel(
+        &mut self,
+        now: Timestamp,
+        transport: &mut Transport,
+        tunnel: &mut Tunnel,
+    ) -> Result<Turn, CloseReason> {
+        let turn = drive_tunnel(transport, tunnel)?;
+        if tunnel.is_refused() {
+            let deadline = *self.refusal_deadline.get_or_insert(now + REFUSAL_BODY_WAIT);
+            if deadline <= now {
+                return Err(tunnel.lost(&"no answer"));
+            }
+        }
+        Ok(turn)
     }
 
     /// Keeps a step that is not done for the next turn.
@@ -215,6 +241,7 @@ impl Connecting {
     pub(crate) fn timed_out(&self) -> CloseReason {
         match &self.step {
             Step::Dial(dial) => dial.failure(),
+            Step::Tunnel(_, tunnel) if tunnel.is_refused() => tunnel.lost(&"no answer"),
             _ => CloseReason::Timeout { stage: self.stage() },
         }
     }

@@ -70,6 +70,34 @@ fn an_answer_a_byte_at_a_time() {
     });
 }
 
+/// Whole answers, each of them an interim one.
+#[test]
+fn interim_answers_without_end() {
+    let end = end_at_proxy("http", |mut stream| {
+        write_for_ever(&mut stream, &b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1_000));
+    });
+    let CloseReason::Proxy { status: None, text } = &end.reason else { panic!("{end:?}") };
+    assert!(text.ends_with(": its answer has no end"), "{text}");
+}
+
+/// A refusal is told also if its body never ends, or never comes.
+#[test]
+fn a_refusal_with_a_body_without_end() {
+    const HEAD: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n\r\n";
+    let end = end_at_proxy("http", |mut stream| {
+        stream.write_all(HEAD).unwrap();
+        write_for_ever(&mut stream, &[b'x'; 10_000]);
+    });
+    let CloseReason::Proxy { status: Some(403), text } = &end.reason else { panic!("{end:?}") };
+    assert!(text.ends_with(&format!(": Forbidden: {}", "x".repeat(200))), "{text}");
+    let end = end_at_proxy("http", |mut stream| {
+        stream.write_all(HEAD).unwrap();
+        read_to_end(&mut stream);
+    });
+    let CloseReason::Proxy { status: Some(403), text } = &end.reason else { panic!("{end:?}") };
+    assert!(text.ends_with(": Forbidden"), "{text}");
+}
+
 #[test]
 fn answers_without_end() {
     for (scheme, answer) in [

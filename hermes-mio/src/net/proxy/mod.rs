@@ -1,4 +1,4 @@
-//! Proxies: which one leads where, and what is said to it. No socket here.
+//! Proxies: the rules that choose one, and the conversation with it. No socket here.
 
 mod exceptions;
 mod http;
@@ -100,7 +100,7 @@ impl Proxy {
     }
 }
 
-/// What is said to a proxy, until it leads to where we want: bytes in, bytes out.
+/// The conversation with a proxy until the way to the gateway is open: bytes in, bytes out.
 pub(crate) struct Tunnel {
     server: String,
     out: Vec<u8>,
@@ -113,7 +113,7 @@ enum Talk {
     Socks5(Box<Socks5>),
 }
 
-/// Why a proxy does not lead there.
+/// A proxy's reason for not leading there.
 #[derive(Debug, PartialEq, Eq)]
 struct ProxyRefusal {
     /// HTTP's status, or SOCKS5's reply.
@@ -122,13 +122,19 @@ struct ProxyRefusal {
 }
 
 impl Tunnel {
-    pub(crate) fn new(server: &Server, to: &Host) -> Self {
+    /// # Errors
+    ///
+    /// If the proxy's language can't express the gateway's name.
+    pub(crate) fn new(server: &Server, to: &Host) -> Result<Self, CloseReason> {
         let (mut out, login) = (Vec::new(), server.login.as_ref());
         let talk = match server.kind {
             Kind::Http | Kind::Https => Talk::Http(Connect::start(to, login, &mut out)),
-            Kind::Socks5 => Talk::Socks5(Box::new(Socks5::start(to, login, &mut out))),
+            Kind::Socks5 => {
+                let socks5 = Socks5::start(to, login, &mut out);
+                Talk::Socks5(Box::new(socks5.map_err(|refusal| refusal.of(&server.to_string()))?))
+            }
         };
-        Tunnel { server: server.to_string(), out, talk, is_open: false }
+        Ok(Tunnel { server: server.to_string(), out, talk, is_open: false })
     }
 
     /// The proxy's host and port.
@@ -136,20 +142,20 @@ impl Tunnel {
         &self.server
     }
 
-    /// What is to be sent.
+    /// Bytes to be sent.
     pub(crate) fn transmit(&self) -> &[u8] {
         &self.out
     }
 
-    /// The first `n` bytes of it are sent.
+    /// The first `n` bytes of them were sent.
     pub(crate) fn transmitted(&mut self, n: usize) {
         self.out.drain(..n);
     }
 
-    /// Takes what was received; `true` once the way is open.
+    /// Takes received bytes; `true` once the way is open.
     ///
-    /// Whoever speaks TLS or WebSocket waits for the client's first word. So what follows the
-    /// proxy's answer unasked can be nothing good.
+    /// Bytes behind the proxy's answer are an error: a server of TLS or of a WebSocket waits for the
+    /// client's first bytes.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<bool, CloseReason> {
         for byte in bytes {
             let answer = match &mut self.talk {
@@ -160,19 +166,27 @@ impl Tunnel {
                 Talk::Http(connect) => connect.receive(*byte),
                 Talk::Socks5(socks5) => socks5.receive(*byte, &mut self.out),
             };
-            self.is_open = answer.map_err(|refusal| self.reason(refusal))?;
+            self.is_open = answer.map_err(|refusal| refusal.of(&self.server))?;
         }
         Ok(self.is_open)
     }
 
-    /// The connection ended before the way was open.
-    pub(crate) fn lost(&self, why: &dyn fmt::Display) -> CloseReason {
-        self.reason(ProxyRefusal::new(&format!("the connection was lost: {why}")))
+    /// Whether the proxy has refused, and only the rest of its reason is missing.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refusal().is_some()
     }
 
-    fn reason(&self, refusal: ProxyRefusal) -> CloseReason {
-        let ProxyRefusal { status, text } = refusal;
-        CloseReason::Proxy { status, text: format!("{}: {text}", self.server).into() }
+    /// The connection ended before the way was open. A refusal is a better reason than that.
+    pub(crate) fn lost(&self, why: &dyn fmt::Display) -> CloseReason {
+        let lost = || ProxyRefusal::new(&format!("the connection was lost: {why}"));
+        self.refusal().unwrap_or_else(lost).of(&self.server)
+    }
+
+    fn refusal(&self) -> Option<ProxyRefusal> {
+        match &self.talk {
+            Talk::Http(connect) => connect.refusal(),
+            Talk::Socks5(_) => None,
+        }
     }
 }
 
@@ -182,8 +196,8 @@ impl fmt::Debug for Tunnel {
     }
 }
 
-/// Characters of a proxy's own words.
-const WORDS: usize = 200;
+/// Characters of a proxy's own text: its reason phrase, and the body of its refusal.
+const MAX_TEXT: usize = 200;
 
 impl ProxyRefusal {
     fn new(text: &str) -> Self {
@@ -192,7 +206,12 @@ impl ProxyRefusal {
 
     fn with(status: Option<u16>, text: &str) -> Self {
         let printable = |char: char| if char.is_control() { ' ' } else { char };
-        ProxyRefusal { status, text: text.chars().take(WORDS).map(printable).collect() }
+        ProxyRefusal { status, text: text.chars().take(MAX_TEXT).map(printable).collect() }
+    }
+
+    /// As the end of a connection by way of `server`.
+    fn of(self, server: &str) -> CloseReason {
+        CloseReason::Proxy { status: self.status, text: format!("{server}: {}", self.text).into() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A proxy's URL.
+//! A proxy, from its URL.
 
 use std::fmt;
 
@@ -6,6 +6,7 @@ use fluent_uri::Uri;
 use fluent_uri::pct_enc::EStr;
 use fluent_uri::pct_enc::encoder::Userinfo;
 
+use super::socks5::MAX_STRING;
 use crate::net::resolve::Host;
 
 /// A proxy.
@@ -16,7 +17,7 @@ pub(crate) struct Server {
     pub(super) login: Option<Login>,
 }
 
-/// What it speaks.
+/// The protocol that it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Http,
@@ -32,11 +33,8 @@ pub(crate) struct Login {
     pub(super) password: String,
 }
 
-/// In SOCKS5 each is a string with its length in one byte.
-const LONGEST: usize = 255;
-
 impl Server {
-    /// What is wrong with the URL is told without the secrets in it.
+    /// An error completes a sentence that begins with the URL's source, and holds no secret.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let with_scheme;
         let url = if url.contains("://") {
@@ -71,7 +69,7 @@ impl Login {
     fn parse(userinfo: &EStr<Userinfo>) -> Result<Self, String> {
         let (name, password) = userinfo.split_once(':').unwrap_or((userinfo, EStr::EMPTY));
         let plain = |text: &EStr<Userinfo>| match text.decode().to_string() {
-            Ok(text) if text.len() <= LONGEST && !text.contains(char::is_control) => {
+            Ok(text) if text.len() <= MAX_STRING && !text.contains(char::is_control) => {
                 Ok(text.into_owned())
             }
             _ => Err("has a name or a password that can't be one".to_owned()),

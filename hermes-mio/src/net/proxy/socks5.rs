@@ -16,6 +16,9 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
+/// Bytes of a name, a login or a password: its length is a byte.
+pub(super) const MAX_STRING: usize = 255;
+
 /// Waits for one of the server's three answers.
 pub(super) struct Socks5 {
     to: Host,
@@ -34,17 +37,26 @@ enum Answer {
 
 impl Socks5 {
     /// The greeting is put into `out`.
-    pub(super) fn start(to: &Host, login: Option<&Login>, out: &mut Vec<u8>) -> Self {
+    pub(super) fn start(
+        to: &Host,
+        login: Option<&Login>,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, ProxyRefusal> {
+        let length = to.name.len();
+        if length > MAX_STRING {
+            let text =
+                format!("the gateway's name has {length} bytes, and SOCKS5 takes {MAX_STRING}");
+            return Err(ProxyRefusal::new(&text));
+        }
         match login {
             None => out.extend([VERSION, 1, NO_LOGIN]),
             Some(_) => out.extend([VERSION, 2, NO_LOGIN, BY_PASSWORD]),
         }
         let (to, login) = (to.clone(), login.cloned());
-        Socks5 { to, login, waits_for: Answer::Method, head: Vec::new() }
+        Ok(Socks5 { to, login, waits_for: Answer::Method, head: Vec::new() })
     }
 
-    /// Takes the next byte, and puts what is to be said to it into `out`; `true` once the way is
-    /// open.
+    /// Takes the next byte, and puts the client's answer into `out`; `true` once the way is open.
     pub(super) fn receive(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<bool, ProxyRefusal> {
         self.head.push(byte);
         if self.head.len() < self.length() {
@@ -70,18 +82,18 @@ impl Socks5 {
         Ok(false)
     }
 
-    /// How long the answer is, as far as that is known.
+    /// Length of the answer, as far as it is known.
     fn length(&self) -> usize {
         if self.waits_for != Answer::Connect {
             return 2;
         }
-        // VER REP RSV ATYP, an address, a port. What it is does not matter.
+        // VER REP RSV ATYP, an address, a port. Their values don't matter.
         match self.head[..] {
             [VERSION, 0, _, IPV4, ..] => 4 + 4 + 2,
             [VERSION, 0, _, IPV6, ..] => 4 + 16 + 2,
             [VERSION, 0, _, NAME, length, ..] => 4 + 1 + usize::from(length) + 2,
             [VERSION] | [VERSION, 0] | [VERSION, 0, _] | [VERSION, 0, _, NAME] => 5,
-            // A refusal, or nonsense: there is nothing to wait for.
+            // A refusal, or nonsense: no more bytes are needed to tell.
             _ => 0,
         }
     }
@@ -97,7 +109,7 @@ impl Socks5 {
             (VERSION, BY_PASSWORD, Some(Login { name, password })) => {
                 out.push(1);
                 for text in [name, password] {
-                    // They were checked: each has 255 bytes at most.
+                    // `Login::parse` refuses longer ones.
                     out.push(text.len().try_into().unwrap_or(u8::MAX));
                     out.extend(text.as_bytes());
                 }
@@ -127,7 +139,7 @@ impl Socks5 {
                 out.extend(address.ip().octets());
             }
             None => {
-                // It was checked: no longer than a name can be.
+                // `start` refuses longer ones.
                 out.extend([NAME, self.to.name.len().try_into().unwrap_or(u8::MAX)]);
                 out.extend(self.to.name.as_bytes());
             }

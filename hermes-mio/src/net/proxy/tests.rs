@@ -5,7 +5,8 @@ use super::*;
 /// A tunnel through `proxy` to `to`, and what was said so far is sent.
 fn tunnel(proxy: &str, to: &str) -> (Tunnel, Vec<u8>) {
     let to = Url::parse(to).unwrap();
-    let mut tunnel = Tunnel::new(&Server::parse(proxy).unwrap(), &Host::new(to.host(), to.port()));
+    let server = Server::parse(proxy).unwrap();
+    let mut tunnel = Tunnel::new(&server, &Host::new(to.host(), to.port())).unwrap();
     let said = sent(&mut tunnel);
     (tunnel, said)
 }
@@ -96,8 +97,77 @@ mod http {
 
     #[test]
     fn an_answer_has_an_end() {
+        let says = refused(None, "p:3128: its answer has no end");
         let endless = [&b"HTTP/1.1 200 OK\r\nA: "[..], &vec![b'a'; 20_000]].concat();
-        assert_eq!(answered(&endless), refused(None, "p:3128: its answer has no end"));
+        assert_eq!(answered(&endless), says);
+        assert_eq!(answered(&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1_000)), says);
+        assert_eq!(answered(&b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n".repeat(600)), says);
+    }
+
+    /// RFC 9112 §5.2: obs-fold is read as a space.
+    #[test]
+    fn a_header_line_may_be_folded() {
+        for answer in [
+            "HTTP/1.1 200 OK\r\nVia: 1.1 a,\r\n 1.1 b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nVia: 1.1 a,\r\n\t1.1 b\r\nX: y\r\n\r\n",
+            "HTTP/1.1 200 OK\nVia: a\n b\n\n",
+        ] {
+            assert_eq!(answered(answer.as_bytes()), Ok(true), "{answer}");
+        }
+        let answer = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\n realm=\"x\"\r\n\r\n";
+        assert_eq!(answered(answer), refused(407, "p:3128: No"));
+    }
+
+    /// Its first 200 characters, without control characters.
+    #[test]
+    fn a_refusals_body_is_told_if_it_is_text() {
+        let says = |text: &str| refused(403, &format!("p:3128: Forbidden: {text}"));
+        for (headers, body, text) in [
+            ("Content-Type: text/plain\r\nContent-Length: 10", "ask\r\n \x1bIT.", "ask IT."),
+            (
+                "content-type: application/json; charset=utf-8\r\nContent-Length: 9",
+                "{\"a\":\"b\"}",
+                "{\"a\":\"b\"}",
+            ),
+            ("Content-Type: application/problem+json\r\nContent-Length: 2", "{}", "{}"),
+            (
+                "Content-Type: text/plain\r\nTransfer-Encoding: chunked",
+                "3\r\nask\r\n3;x=y\r\n IT\r\n0\r\n\r\n",
+                "ask IT",
+            ),
+        ] {
+            let answer = format!("HTTP/1.1 403 Forbidden\r\n{headers}\r\n\r\n{body}");
+            assert_eq!(answered(answer.as_bytes()), says(text), "{answer}");
+        }
+        let long = format!(
+            "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n\r\n{}",
+            "é".repeat(9_000)
+        );
+        assert_eq!(answered(long.as_bytes()), says(&"é".repeat(200)));
+        // No text.
+        for headers in ["Content-Type: image/png\r\nContent-Length: 3", "Content-Length: 3"] {
+            let answer = format!("HTTP/1.1 403 Forbidden\r\n{headers}\r\n\r\nabc");
+            assert_eq!(answered(answer.as_bytes()), refused(403, "p:3128: Forbidden"));
+        }
+    }
+
+    /// A body that does not come whole: the end of the connection, or of the wait for it.
+    #[test]
+    fn a_refusals_body_may_be_cut_short() {
+        let head = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n";
+        for (rest, text) in [
+            ("Content-Length: 99\r\n\r\nask IT", ": ask IT"),
+            ("Transfer-Encoding: chunked\r\n\r\n9\r\nask IT", ": ask IT"),
+            ("\r\nask IT", ": ask IT"),
+            ("Content-Length: 99\r\n\r\n", ""),
+        ] {
+            let (mut tunnel, _) = tunnel("http://p:3128", "wss://gateway.example/");
+            assert!(!tunnel.is_refused());
+            assert_eq!(tunnel.receive(&[head, rest.as_bytes()].concat()), Ok(false));
+            assert!(tunnel.is_refused());
+            let says = refused(403, &format!("p:3128: Forbidden{text}"));
+            assert_eq!(Err(tunnel.lost(&"it ended")), says);
+        }
     }
 
     /// Nobody on the other side speaks first.
@@ -168,6 +238,17 @@ mod socks5 {
             let script = [(HELLO, &[5, 0][..]), (request, OPEN)];
             assert_eq!(play_in_pieces("socks5://p", to, &script), Ok(true));
         }
+    }
+
+    /// A longer one would have its length cut to a byte, and the proxy read the rest of the name as
+    /// the next request.
+    #[test]
+    fn a_name_that_is_too_long_is_not_sent() {
+        let server = Server::parse("socks5://p").unwrap();
+        assert!(Tunnel::new(&server, &Host::new(&"a".repeat(255), 443)).is_ok());
+        let refused = Tunnel::new(&server, &Host::new(&"a".repeat(256), 443)).map(|_| false);
+        let text = "p:1080: the gateway's name has 256 bytes, and SOCKS5 takes 255";
+        assert_eq!(refused, super::refused(None, text));
     }
 
     #[test]
