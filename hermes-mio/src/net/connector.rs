@@ -64,24 +64,28 @@ impl Connector {
             return Err(ConfigError { field: "attempt_delay", problem }.into());
         }
         self.socket_options.check()?;
+        // Invalid URLs were refused before.
+        if let Ok(url) = Url::parse(&config.url) {
+            self.proxy_for(&url).map_err(|problem| Error::Proxy { problem: problem.to_owned() })?;
+        }
         #[cfg(feature = "tls")]
         for url in std::iter::once(&config.url).chain(&config.fallback_urls) {
-            // Invalid URLs were refused before.
-            let Ok(url) = Url::parse(url) else { continue };
+            let Ok(url) = &Url::parse(url) else { continue };
             let is_https = |server: &Server| server.kind == Kind::Https;
-            if url.is_secure() || self.proxy_for(&url).is_some_and(is_https) {
+            if url.is_secure() || self.proxy_for(url).is_ok_and(|proxy| proxy.is_some_and(is_https))
+            {
                 self.tls.config()?;
             }
         }
-        #[cfg(not(feature = "tls"))]
-        let _ = config;
         Ok(())
     }
 
     pub(crate) fn route(&self, url: &Url) -> Result<Route, CloseReason> {
         let gateway = Host::new(url.host(), url.port());
         let mut layers = Vec::new();
-        let proxy = self.proxy_for(url);
+        let proxy = self
+            .proxy_for(url)
+            .map_err(|problem| CloseReason::Proxy { status: None, text: problem.into() })?;
         if let Some(proxy) = proxy {
             if proxy.kind == Kind::Https {
                 layers.push(self.tls(&proxy.host, TlsPeer::Proxy)?);
@@ -98,10 +102,10 @@ impl Connector {
         Ok(Route { hop, is_proxied, layers })
     }
 
-    fn proxy_for(&self, url: &Url) -> Option<&Server> {
+    fn proxy_for(&self, url: &Url) -> Result<Option<&Server>, &str> {
         #[cfg(unix)]
         if self.unix_socket.is_some() {
-            return None;
+            return Ok(None);
         }
         self.proxy.server_for(url)
     }

@@ -5,6 +5,7 @@ mod http;
 mod server;
 mod socks5;
 
+use std::ffi::OsString;
 use std::fmt;
 
 use hermes_proto::{CloseReason, Url};
@@ -16,12 +17,12 @@ use self::socks5::Socks5;
 use crate::Error;
 use crate::net::resolve::Host;
 
-/// Which proxy leads to which gateway.
+/// The proxy for each gateway.
 ///
 /// A proxy's URL is `http://host:port` or `https://…` (HTTP CONNECT, in the clear or in TLS), or
-/// `socks5://…`; with `name:password@` before the host where it wants to know who we are,
-/// percent-encoded where need be. Without a scheme it is `http`; without a port 80, 443 or 1080. A
-/// SOCKS5 proxy is given the gateway's name, and finds the address itself.
+/// `socks5://…`; with `name:password@` before the host if it asks for a login, percent-encoded (`@`
+/// is `%40`). Without a scheme it is `http`; without a port 80, 443 or 1080. A SOCKS5 proxy is given
+/// the gateway's name, and finds the address itself.
 ///
 /// ```
 /// use hermes_mio::{Config, Options, Proxy};
@@ -32,9 +33,19 @@ use crate::net::resolve::Host;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Proxy {
-    for_ws: Option<Server>,
-    for_wss: Option<Server>,
+    for_ws: Choice,
+    for_wss: Choice,
     except: Exceptions,
+}
+
+/// The proxy of one scheme.
+#[derive(Clone, Debug, Default)]
+enum Choice {
+    #[default]
+    Direct,
+    Server(Server),
+    /// A variable of the environment names a proxy that can't be used. The text says which and why.
+    Unusable(String),
 }
 
 impl Proxy {
@@ -42,61 +53,79 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// Where the URL can't be a proxy's.
+    /// If the URL is not a proxy's: no URL, a scheme other than those above, no host, a port that is
+    /// not 1 to 65535, a name or a password with a raw delimiter or of more than 255 bytes.
     pub fn new(url: &str) -> Result<Self, Error> {
         let server = Server::parse(url);
         let server =
             server.map_err(|wrong| Error::Proxy { problem: format!("the URL {wrong}") })?;
-        Ok(Proxy {
-            for_ws: Some(server.clone()),
-            for_wss: Some(server),
-            except: Exceptions::default(),
-        })
+        let server = Choice::Server(server);
+        Ok(Proxy { for_ws: server.clone(), for_wss: server, except: Exceptions::default() })
     }
 
     /// As the environment has it, in curl's reading: `http_proxy` is for `ws://`, `https_proxy` for
     /// `wss://`, `all_proxy` for those without one of their own, and `no_proxy` says which hosts
     /// need none. All but `http_proxy`, which in a CGI script a client could set, may be in
-    /// capitals. One that is empty is not there.
+    /// capitals. An empty variable counts as unset.
+    ///
+    /// A variable that is not a proxy's URL, or not UTF-8, fails only the URLs that it applies to: a
+    /// client of such a gateway can't be made ([`Error::Proxy`]), and an attempt at a fallback or
+    /// after a redirect ends with [`CloseReason::Proxy`].
     ///
     /// # Errors
     ///
-    /// Where one of them can't be a proxy's URL.
+    /// If `no_proxy` is not UTF-8.
     pub fn from_env() -> Result<Self, Error> {
-        Self::from_variables(|name| std::env::var(name).ok())
+        Self::from_variables(|name| std::env::var_os(name))
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let variable = |name: &'static str| {
-            variable(name).filter(|value| !value.is_empty()).map(|value| (name, value))
+            let value = variable(name).filter(|value| !value.is_empty())?;
+            Some((name, value.into_string().map_err(|_| format!("{name} is not UTF-8"))))
         };
-        let server = |names: &[&'static str]| {
+        let choice = |names: &[&'static str]| {
             let Some((name, url)) = names.iter().find_map(|name| variable(name)) else {
-                return Ok(None);
+                return Choice::Direct;
             };
-            let server = Server::parse(&url);
-            server.map(Some).map_err(|wrong| Error::Proxy { problem: format!("{name} {wrong}") })
+            let server = url
+                .and_then(|url| Server::parse(&url).map_err(|problem| format!("{name} {problem}")));
+            server.map_or_else(Choice::Unusable, Choice::Server)
         };
-        let except = ["no_proxy", "NO_PROXY"].into_iter().find_map(variable);
+        let except = match ["no_proxy", "NO_PROXY"].into_iter().find_map(variable) {
+            Some((_, list)) => {
+                Exceptions::parse(&list.map_err(|problem| Error::Proxy { problem })?)
+            }
+            None => Exceptions::default(),
+        };
         Ok(Proxy {
-            for_ws: server(&["http_proxy", "all_proxy", "ALL_PROXY"])?,
-            for_wss: server(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
-            except: except.map(|(_, list)| Exceptions::parse(&list)).unwrap_or_default(),
+            for_ws: choice(&["http_proxy", "all_proxy", "ALL_PROXY"]),
+            for_wss: choice(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
+            except,
         })
     }
 
-    /// But not for these hosts, as in `no_proxy`: names, with all below them; addresses and networks
-    /// (`10.0.0.0/8`); or `*`. Commas or spaces are between them. In place of those before.
+    /// Excepts these hosts, as `no_proxy` does: names, with all below them; addresses and networks
+    /// (`10.0.0.0/8`); or `*`; separated by commas or spaces. Replaces earlier exceptions.
     #[must_use]
     pub fn except(self, hosts: &str) -> Self {
         Proxy { except: Exceptions::parse(hosts), ..self }
     }
 
-    /// The one for a gateway, if there is one.
-    pub(crate) fn server_for(&self, url: &Url) -> Option<&Server> {
-        let server = if url.is_secure() { &self.for_wss } else { &self.for_ws };
-        let host = Host::new(url.host(), url.port());
-        server.as_ref().filter(|_| !self.except.has(&host.name))
+    /// The proxy for a gateway, or `None` for a direct connection.
+    ///
+    /// # Errors
+    ///
+    /// If a variable of the environment names one that can't be used, with its name and the reason.
+    pub(crate) fn server_for(&self, url: &Url) -> Result<Option<&Server>, &str> {
+        if self.except.has(&Host::new(url.host(), url.port()).name) {
+            return Ok(None);
+        }
+        match if url.is_secure() { &self.for_wss } else { &self.for_ws } {
+            Choice::Direct => Ok(None),
+            Choice::Server(server) => Ok(Some(server)),
+            Choice::Unusable(problem) => Err(problem),
+        }
     }
 }
 

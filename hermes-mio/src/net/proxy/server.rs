@@ -33,6 +33,9 @@ pub(crate) struct Login {
     pub(super) password: String,
 }
 
+/// Bytes of a host name (RFC 1035 §2.3.4).
+const MAX_HOST: usize = 253;
+
 impl Server {
     /// An error completes a sentence that begins with the URL's source, and holds no secret.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
@@ -43,6 +46,13 @@ impl Server {
             with_scheme = format!("http://{url}");
             &with_scheme
         };
+        // The last `@`, since a raw one may be in the password.
+        let login = url.split_once("://").and_then(|(_, rest)| Some(rest.rsplit_once('@')?.0));
+        if login.is_some_and(|login| EStr::<Userinfo>::new(login).is_none()) {
+            return Err("has a name or a password with a character that must be percent-encoded: \
+                        @ as %40, # as %23, / as %2F, ? as %3F, % as %25"
+                .into());
+        }
         let uri = Uri::parse(url).map_err(|_| "is no URL; write http://host:port")?;
         let (kind, default_port) = match uri.scheme().as_str().to_ascii_lowercase().as_str() {
             "http" => (Kind::Http, 80),
@@ -60,6 +70,12 @@ impl Server {
             Ok(port) => port.unwrap_or(default_port),
         };
         let host = Host::new(&authority.host().to_ascii_lowercase(), port);
+        let length = host.name.len();
+        if length > MAX_HOST {
+            return Err(format!(
+                "has a host name of {length} bytes; names have {MAX_HOST} at most"
+            ));
+        }
         let login = authority.userinfo().map(Login::parse).transpose()?;
         Ok(Server { kind, host, login })
     }
@@ -72,11 +88,13 @@ impl Login {
             Ok(text) if text.len() <= MAX_STRING && !text.contains(char::is_control) => {
                 Ok(text.into_owned())
             }
-            _ => Err("has a name or a password that can't be one".to_owned()),
+            _ => Err(format!(
+                "has a name or a password with a control character, or of more than {MAX_STRING} bytes"
+            )),
         };
         let login = Login { name: plain(name)?, password: plain(password)? };
         if login.name.is_empty() || login.name.contains(':') {
-            return Err("has a name that can't be one".into());
+            return Err("has an empty name, or one with a colon, before the password".into());
         }
         Ok(login)
     }
@@ -117,6 +135,39 @@ mod tests {
             let seen = server.login.as_ref().map(|login| (&*login.name, &*login.password));
             assert_eq!((server.kind, server.host.to_string(), seen), (kind, host.into(), login));
         }
+    }
+
+    /// Curl takes these, and other clients each in a way of their own.
+    #[test]
+    fn a_login_with_raw_delimiters_is_told_to_be_encoded() {
+        for url in [
+            "http://ada:s3cret@1@p:3128",
+            "http://ada:s3cret#1@p:3128",
+            "http://ada:s3cret/1@p:3128",
+            "http://ada:s3cret?1@p:3128",
+            "http://ada:s3cret%1@p:3128",
+            "http://ada:100%s3cret@p:3128",
+            "http://a d a:s3cret@p:3128",
+            "ada:s3cret@1@p",
+            "socks5://ada:s3cret[1@p",
+        ] {
+            let error = Server::parse(url).unwrap_err();
+            assert!(
+                error.starts_with("has a name or a password with a character"),
+                "{url}: {error}"
+            );
+            assert!(error.contains("percent-encode") && error.contains("%40"), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        assert!(Server::parse("http://ada:a%40b%23c%2Fd%25e@p").is_ok());
+    }
+
+    #[test]
+    fn a_host_is_no_longer_than_names_are() {
+        let url = |length| format!("http://{}", "a".repeat(length));
+        assert!(Server::parse(&url(253)).is_ok());
+        let error = Server::parse(&url(254)).unwrap_err();
+        assert_eq!(error, "has a host name of 254 bytes; names have 253 at most");
     }
 
     #[test]

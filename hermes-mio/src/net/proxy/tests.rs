@@ -1,3 +1,5 @@
+use std::ffi::OsString;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -310,12 +312,17 @@ mod rules {
     fn from(variables: &'static [(&'static str, &'static str)]) -> Result<Proxy, Error> {
         Proxy::from_variables(|name| {
             let found = variables.iter().find(|(other, _)| *other == name);
-            found.map(|(_, value)| (*value).to_owned())
+            found.map(|(_, value)| OsString::from(value))
         })
     }
 
+    fn try_for_url(proxy: &Proxy, url: &str) -> Result<Option<String>, String> {
+        let server = proxy.server_for(&Url::parse(url).unwrap());
+        server.map(|server| server.map(|server| server.host.name.clone())).map_err(str::to_owned)
+    }
+
     fn for_url(proxy: &Proxy, url: &str) -> Option<String> {
-        proxy.server_for(&Url::parse(url).unwrap()).map(|server| server.host.name.clone())
+        try_for_url(proxy, url).unwrap()
     }
 
     #[test]
@@ -355,14 +362,55 @@ mod rules {
         assert_eq!(for_url(&proxy, "ws://[::2]/").as_deref(), Some("p"));
     }
 
+    /// A variable that can't be read fails the URLs that it applies to, and no other.
     #[test]
-    fn what_is_wrong_is_told_by_its_name() {
-        let Err(Error::Proxy { problem }) = from(&[("https_proxy", "ftp://u:s3cret@p")]) else {
-            panic!()
-        };
-        assert!(problem.starts_with("https_proxy has a scheme"), "{problem}");
+    fn a_variable_fails_its_own_urls() {
+        for (variables, fails) in [
+            (&[("https_proxy", "ftp://u:s3cret@p")][..], "https_proxy has a scheme"),
+            (&[("https_proxy", "socks4://p"), ("http_proxy", "p")], "https_proxy has a scheme"),
+            (&[("HTTPS_PROXY", "http://")], "HTTPS_PROXY has no host"),
+        ] {
+            let proxy = from(variables).unwrap();
+            let error = try_for_url(&proxy, "wss://g.example/").unwrap_err();
+            assert!(error.starts_with(fails) && !error.contains("s3cret"), "{error}");
+            assert!(try_for_url(&proxy, "ws://g.example/").is_ok());
+            let proxy = proxy.except("g.example");
+            assert_eq!(try_for_url(&proxy, "wss://g.example/"), Ok(None));
+        }
+        let proxy = from(&[("all_proxy", "socks4://p"), ("http_proxy", "p")]).unwrap();
+        assert_eq!(for_url(&proxy, "ws://g.example/").as_deref(), Some("p"));
+        let error = try_for_url(&proxy, "wss://g.example/").unwrap_err();
+        assert!(error.starts_with("all_proxy has a scheme"), "{error}");
+
         let Err(Error::Proxy { problem }) = Proxy::new("http://u:s3cret@:1") else { panic!() };
         assert_eq!(problem, "the URL has no host");
+    }
+
+    /// Such a variable is not an unset one: that would go round the proxy.
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_not_utf_8_is_an_error() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let with = |bad: &'static str| {
+            Proxy::from_variables(move |name| {
+                let value = OsString::from_vec(b"http://p\xff:1".to_vec());
+                (name == bad).then_some(value).or_else(|| (name == "all_proxy").then(|| "q".into()))
+            })
+        };
+        for (name, url) in [
+            ("http_proxy", "ws://g.example/"),
+            ("HTTPS_PROXY", "wss://g.example/"),
+            ("all_proxy", "ws://g.example/"),
+        ] {
+            let error = try_for_url(&with(name).unwrap(), url).unwrap_err();
+            assert_eq!(error, format!("{name} is not UTF-8"));
+        }
+        assert_eq!(for_url(&with("http_proxy").unwrap(), "wss://g.example/").as_deref(), Some("q"));
+        for name in ["no_proxy", "NO_PROXY"] {
+            let Err(Error::Proxy { problem }) = with(name) else { panic!("{name}") };
+            assert_eq!(problem, format!("{name} is not UTF-8"));
+        }
     }
 }
 
