@@ -11,16 +11,17 @@ use crate::{ConnId, Event, Frame, Session, Timestamp, Url};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action<P = Frame> {
-    /// Bring fresh credentials for an attempt, as [`Input::Credentials`]; `Open` follows. Only
-    /// with [`Config::ask_credentials`](crate::Config::ask_credentials).
+    /// Bring fresh credentials for an attempt, as
+    /// [`Input::Credentials`](crate::Input::Credentials); `Open` follows. Only with
+    /// [`Config::ask_credentials`](crate::Config::ask_credentials).
     AskCredentials {
         /// The connection to be, which [`Close`](Action::Close) may call off.
         conn: ConnId,
         /// The gateway that they are for.
         url: Url,
     },
-    /// Make a connection to `url`, and report it [opened](Input::Opened) or
-    /// [closed](Input::Closed). The one before it, if any, has ended.
+    /// Make a connection to `url`, and report it [opened](crate::Input::Opened) or
+    /// [closed](crate::Input::Closed). The one before it, if any, has ended.
     Open {
         /// The name that its inputs carry.
         conn: ConnId,
@@ -28,7 +29,7 @@ pub enum Action<P = Frame> {
         url: Url,
     },
     /// Send this, behind all that was to be sent before, and report it
-    /// [flushed](Input::Flushed).
+    /// [flushed](crate::Input::Flushed).
     Send {
         /// The connection, which is open.
         conn: ConnId,
@@ -50,7 +51,7 @@ pub enum Action<P = Frame> {
         /// The connection.
         conn: ConnId,
         /// `Some`: begin the closing handshake (RFC 6455 §7.1.2) with this code, behind all that
-        /// was to be sent, and report [`Closed`](Input::Closed) when it is gone. `None`: drop it
+        /// was to be sent, and report [`Closed`](crate::Input::Closed) when it is gone. `None`: drop it
         /// at once, sending nothing more; its name is dead already. An `Endpoint` only ever says
         /// `None`.
         code: Option<u16>,

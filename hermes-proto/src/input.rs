@@ -7,8 +7,8 @@ use crate::{CloseReason, Credentials, Frame, Outgoing};
 
 /// The name of a connection, unique for the life of its client.
 ///
-/// [`Action::Open`] mints one; each input about a connection carries one. An input for a
-/// connection that has ended changes nothing at all.
+/// [`Action::Open`](crate::Action::Open) mints one; each input about a connection carries one. An
+/// input for a connection that has ended changes nothing at all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
@@ -41,7 +41,7 @@ pub enum Input<P = Frame> {
     /// The application wants to be disconnected, until the next `Connect`.
     Disconnect,
     /// The application sends a message. Where the outbox can't take it, it comes back as an
-    /// [`Event::Dropped`]; the `send` methods hand it back as an error instead.
+    /// [`Event::Dropped`](crate::Event::Dropped); the `send` methods hand it back as an error instead.
     Send(Outgoing),
     /// The application wants to be disconnected once everything that was sent has arrived, as far
     /// as that can be known, and after this time at the latest.
@@ -58,8 +58,8 @@ pub enum Input<P = Frame> {
         /// Whether there is a network.
         online: bool,
     },
-    /// The answer to [`Action::AskCredentials`]. Who has none hands in [`Closed`](Input::Closed)
-    /// with [`CloseReason::Credentials`].
+    /// The answer to [`Action::AskCredentials`](crate::Action::AskCredentials). A host without
+    /// credentials answers [`Closed`](Input::Closed) with [`CloseReason::Credentials`].
     Credentials {
         /// The connection.
         conn: ConnId,
@@ -89,7 +89,7 @@ pub enum Input<P = Frame> {
     Flushed {
         /// The connection.
         conn: ConnId,
-        /// The highest [`seq`](Action::Send::seq) of which every byte was taken. For an
+        /// The highest [`seq`](crate::Action::Send::seq) of which every byte was taken. For an
         /// `Endpoint` that is the number of bytes taken since the transport opened.
         up_to: u64,
     },
@@ -108,7 +108,7 @@ pub enum Input<P = Frame> {
         /// Why, as far as the host knows.
         reason: CloseReason,
     },
-    /// The timer that [`Action::ArmTimer`] armed fired. Early, late or twice does no harm.
+    /// The timer that [`Action::ArmTimer`](crate::Action::ArmTimer) armed fired. Early, late or twice does no harm.
     TimerFired,
 }
 

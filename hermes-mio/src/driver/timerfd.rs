@@ -54,8 +54,9 @@ mod linux {
         pub(crate) fn new(registry: &Registry, token: Token, clock: Clock) -> Option<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let timer = timerfd_create(TimerfdClockId::Boottime, flags).ok()?;
-            let mut source = SourceFd(&timer.as_raw_fd());
-            registry.register(&mut source, token, Interest::READABLE).ok()?;
+            // Of its own: before Rust 1.89 a temporary in `SourceFd(…)` ends with the statement.
+            let fd = timer.as_raw_fd();
+            registry.register(&mut SourceFd(&fd), token, Interest::READABLE).ok()?;
             Some(TimerFd { timer, clock, due: None })
         }
 
