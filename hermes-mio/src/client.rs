@@ -6,6 +6,7 @@ use std::time::Duration;
 use hermes_proto::{Event, MessageId, Outgoing, SendError, Timestamp};
 use serde::Serialize;
 
+use crate::waited::{Interrupts, Waited};
 use crate::{Error, Fleet, FleetOptions, Member, MemberId, MemberMut, Options, Sender, Timings};
 
 /// A client with a loop of its own: [`poll`](Self::poll) runs it, and tells what happens.
@@ -90,13 +91,13 @@ impl Client {
         self.member().sender()
     }
 
-    /// Runs the client until there is an event, and for `timeout` at most. A timeout of zero does
-    /// what can be done at once.
+    /// Runs the client until there is an event, for `timeout` at most. A timeout of zero does what can
+    /// be done at once.
     ///
-    /// `Ok(None)` says that the time is over, or that somebody called [`Sender::wake`]. Without a
-    /// timeout it also says that the client is at rest: neither connected nor about to be, after
-    /// [`disconnect`](Self::disconnect) or [`Event::Failed`], or because `connect` was never
-    /// called. So this loop ends when there is nothing more to wait for:
+    /// With a timeout, `None` says that it is over. Without one, `None` says that the client is at
+    /// rest: it is neither connected nor going to connect, since [`disconnect`](Self::disconnect) or
+    /// [`Event::Failed`], or since it was made, and its session is saved. So this loop ends when there
+    /// is nothing more to wait for:
     ///
     /// ```no_run
     /// # fn run(mut client: hermes_mio::Client) -> Result<(), hermes_mio::Error> {
@@ -108,15 +109,49 @@ impl Client {
     /// # }
     /// ```
     ///
+    /// While events wait, a call returns the next one at once. The socket, the timers and the senders
+    /// have their turn in between, every few milliseconds.
+    ///
     /// # Errors
     ///
-    /// Where the operating system's event queue fails. Nothing else is an error: what goes wrong
-    /// with a connection is an event.
+    /// If the operating system's event queue fails. Nothing else is an error: a connection's failure
+    /// is an event.
     // As the fleet's.
     #[inline(never)]
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, Error> {
-        self.fleet.wait(timeout)?;
-        Ok(self.fleet.next_event().map(|(_, event)| event))
+        self.fleet.run(timeout, Interrupts::Ignored)?;
+        Ok(self.take_event())
+    }
+
+    /// As [`poll`](Self::poll), and tells apart why there is no event. It also returns when another
+    /// thread calls [`Sender::wake`].
+    ///
+    /// ```no_run
+    /// # fn run(mut client: hermes_mio::Client) -> Result<(), hermes_mio::Error> {
+    /// use hermes_mio::Waited;
+    ///
+    /// loop {
+    ///     match client.wait(None)? {
+    ///         Waited::Event(event) => println!("{}", event.name()),
+    ///         Waited::Woken => println!("another thread has news"),
+    ///         Waited::TimedOut | Waited::AtRest => break,
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(never)]
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<Waited, Error> {
+        let waited = self.fleet.run(timeout, Interrupts::End)?;
+        Ok(waited.with(|| self.take_event()))
+    }
+
+    fn take_event(&mut self) -> Option<Event> {
+        self.fleet.take_event().map(|(_, event)| event)
     }
 
     /// The protocol's client: its state, session, outbox and counters.

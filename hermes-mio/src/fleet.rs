@@ -10,6 +10,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::driver::Readiness;
 use crate::driver::timerfd::TimerFd;
+use crate::waited::{Interrupts, Waited};
 use crate::{Driver, Error, Member, MemberId, MemberMut, Options, ReadBuffer};
 
 /// Any number of clients on one thread, with a loop of their own: [`poll`](Self::poll) runs them
@@ -187,65 +188,93 @@ impl Fleet {
         self.driver.is_empty()
     }
 
-    /// Runs the clients until there is an event, and for `timeout` at most. A timeout of zero does
-    /// what can be done at once.
+    /// Runs the clients until there is an event, for `timeout` at most. A timeout of zero does what
+    /// can be done at once.
     ///
-    /// `Ok(None)` says that the time is over, or that somebody called
-    /// [`Sender::wake`](crate::Sender::wake). Without a timeout it also says that all clients are at
-    /// rest: neither connected nor about to be.
+    /// With a timeout, `None` says that it is over. Without one, `None` says that all clients are at
+    /// rest: none is connected, or going to connect, and their sessions are saved.
+    ///
+    /// While events wait, a call returns the next one at once. The sockets, the timers and the senders
+    /// have their turn in between, every few milliseconds.
     ///
     /// # Errors
     ///
-    /// Where the operating system's event queue fails. Nothing else is an error: what goes wrong
-    /// with a connection is an event.
-    // Where this is inlined the compiler takes events apart and puts them together several times,
-    // each time before the last is through: a tenth of all that receiving a message costs.
+    /// If the operating system's event queue fails. Nothing else is an error: a connection's failure
+    /// is an event.
+    // Inlined, the compiler takes events apart and puts them together several times: a tenth of the
+    // cost of receiving a message.
     #[inline(never)]
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<(MemberId, Event)>, Error> {
-        self.wait(timeout)?;
-        Ok(self.driver.next_event())
+        // Only an event in the queue ends the wait before its time.
+        self.run(timeout, Interrupts::Ignored)?;
+        Ok(self.take_event())
     }
 
-    /// What [`wait`](Self::wait) has waited for.
-    pub(crate) fn next_event(&mut self) -> Option<(MemberId, Event)> {
-        self.driver.next_event()
+    /// As [`poll`](Self::poll), and tells apart why there is no event. It also returns when another
+    /// thread calls [`Sender::wake`](crate::Sender::wake).
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline(never)]
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<Waited<(MemberId, Event)>, Error> {
+        let waited = self.run(timeout, Interrupts::End)?;
+        Ok(waited.with(|| self.take_event()))
     }
 
-    /// As [`poll`](Self::poll), and leaves the event where it is.
+    /// The event that [`run`](Self::run) has found.
+    pub(crate) fn take_event(&mut self) -> Option<(MemberId, Event)> {
+        self.driver.take_event()
+    }
+
+    /// Turns until an event can be taken, or there is another end.
     #[inline]
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        if self.driver.has_event() { Ok(()) } else { self.run(timeout) }
+    pub(crate) fn run(
+        &mut self,
+        timeout: Option<Duration>,
+        interrupts: Interrupts,
+    ) -> Result<Waited<()>, Error> {
+        if self.driver.has_event_in_time() {
+            return Ok(Waited::Event(()));
+        }
+        self.run_turns(timeout, interrupts)
     }
 
-    /// Turns, until there is an event.
-    fn run(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        // What lies beyond the clock's range is as good as never.
+    fn run_turns(
+        &mut self,
+        timeout: Option<Duration>,
+        interrupts: Interrupts,
+    ) -> Result<Waited<()>, Error> {
+        // An end beyond the clock's range never comes.
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut ran = false;
         loop {
+            if interrupts == Interrupts::End && self.driver.take_interrupt() {
+                return Ok(Waited::Woken);
+            }
+            if timeout.is_none() && self.driver.is_at_rest() {
+                return Ok(Waited::AtRest);
+            }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if ran && left == Some(Duration::ZERO) {
-                return Ok(());
-            }
-            if self.driver.take_interrupt() || timeout.is_none() && self.driver.is_at_rest() {
-                return Ok(());
+                return Ok(Waited::TimedOut);
             }
             self.turn(left)?;
             ran = true;
-            if self.driver.has_event() {
-                return Ok(());
+            if self.driver.has_event_in_time() {
+                return Ok(Waited::Event(()));
             }
         }
     }
 
-    /// One turn of the loop, which sleeps for `patience` at most.
-    fn turn(&mut self, patience: Option<Duration>) -> Result<(), Error> {
+    /// One turn of the loop, which sleeps for `limit` at most.
+    fn turn(&mut self, limit: Option<Duration>) -> Result<(), Error> {
         let driver = &self.driver;
         let wakes = |timer: &mut TimerFd| !driver.has_work() && timer.set(driver.deadline());
         let timeout = if self.timer.as_mut().is_some_and(wakes) { None } else { driver.timeout() };
-        let patience = [patience, timeout].into_iter().flatten().min();
+        let timeout = [limit, timeout].into_iter().flatten().min();
         let mut readiness = Readiness::Complete;
-        match self.poll.poll(&mut self.events, patience) {
+        match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             // A signal handler ran. Nothing is lost by a turn too many.
             Err(error) if error.kind() == ErrorKind::Interrupted => readiness = Readiness::Partial,

@@ -258,6 +258,7 @@ mod sender;
 mod session_store;
 mod tap;
 mod timings;
+mod waited;
 
 pub use hermes_proto as proto;
 // What every application names.
@@ -279,3 +280,4 @@ pub use sender::{EnqueueError, Sender};
 pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};
 pub use tap::{Recording, Tap};
 pub use timings::Timings;
+pub use waited::Waited;

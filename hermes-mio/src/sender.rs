@@ -120,9 +120,10 @@ impl Sender {
         self.queue.push(message, Patience::Endless)
     }
 
-    /// Makes [`Client::poll`](crate::Client::poll), or [`Fleet::poll`](crate::Fleet::poll), return,
-    /// with `None` if there is no event: for a thread that has news of its own for the one that
-    /// polls. A loop of the application's own has the waker itself.
+    /// Makes [`Client::wait`](crate::Client::wait) or [`Fleet::wait`](crate::Fleet::wait) return
+    /// [`Waited::Woken`](crate::Waited::Woken), for a thread that has news for the one that runs the
+    /// client. Several calls before that make one return; `poll` is not ended by it. A loop of the
+    /// application's own has the waker itself.
     pub fn wake(&self) {
         self.queue.waker.notifier.interrupt();
     }

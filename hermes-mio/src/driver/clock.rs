@@ -66,6 +66,15 @@ fn since_boot() -> Duration {
     FIRST.get_or_init(Instant::now).elapsed()
 }
 
+/// A cheap clock with a resolution of some milliseconds, which stands still in suspend. Its epoch is
+/// arbitrary.
+pub(crate) fn coarse_now() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return system_clock(rustix::time::ClockId::MonotonicCoarse);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    return since_boot();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,16 +19,25 @@ pub(crate) struct Events {
     queue: Actions<Transmit>,
     /// Runs of consecutive events of one client: the client, and how many are left.
     runs: VecDeque<(MemberId, usize)>,
+    /// Number of events in the queue, by the client's index.
+    waiting: Vec<u32>,
 }
 
 impl Events {
     /// Takes all of `from`, which holds nothing but events of `member`, and leaves it empty.
     pub(crate) fn append(&mut self, member: MemberId, from: &mut Actions<Transmit>) {
+        if from.is_empty() {
+            return;
+        }
         match self.runs.back_mut() {
-            _ if from.is_empty() => return,
             Some((last, events)) if *last == member => *events += from.len(),
             _ => self.runs.push_back((member, from.len())),
         }
+        if self.waiting.len() <= member.index() {
+            self.waiting.resize(member.index() + 1, 0);
+        }
+        let waiting = &mut self.waiting[member.index()];
+        *waiting = waiting.saturating_add(u32::try_from(from.len()).unwrap_or(u32::MAX));
         if self.queue.is_empty() {
             std::mem::swap(&mut self.queue, from);
         } else {
@@ -44,6 +53,9 @@ impl Events {
         if *left == 0 {
             self.runs.pop_front();
         }
+        if let Some(waiting) = self.waiting.get_mut(member.index()) {
+            *waiting = waiting.saturating_sub(1);
+        }
         match self.queue.pop_front() {
             Some(Action::Emit(event)) => Some((member, event)),
             _ => unreachable!("the runs count the queue's events, and nothing else is in it"),
@@ -52,6 +64,11 @@ impl Events {
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// The number of events of one client.
+    pub(crate) fn waiting(&self, member: MemberId) -> usize {
+        self.waiting.get(member.index()).map_or(0, |waiting| *waiting as usize)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -63,6 +80,9 @@ impl Events {
         let mut of = self.runs.iter().flat_map(|&(id, events)| std::iter::repeat_n(id, events));
         self.queue.retain(|_| of.next() != Some(member));
         self.runs.retain(|(id, _)| *id != member);
+        if let Some(waiting) = self.waiting.get_mut(member.index()) {
+            *waiting = 0;
+        }
     }
 
     /// Gives back the memory of a burst.
@@ -123,6 +143,7 @@ mod tests {
         append(&mut events, 2, &["d", "e"]);
         append(&mut events, 1, &["f"]);
         assert_eq!(events.len(), 6);
+        assert_eq!([1, 2, 3].map(|index| events.waiting(id(index))), [4, 2, 0]);
         let expected = [(1, "a"), (1, "b"), (1, "c"), (2, "d"), (2, "e"), (1, "f")];
         assert_eq!(all(events), pairs(&expected));
     }
@@ -147,6 +168,7 @@ mod tests {
         assert!(events.pop().is_some());
         events.forget(id(1));
         assert_eq!(events.len(), 2);
+        assert_eq!([1, 2, 3].map(|index| events.waiting(id(index))), [0, 1, 1]);
         append(&mut events, 2, &["g"]);
         assert_eq!(all(events), pairs(&[(2, "d"), (3, "f"), (2, "g")]));
     }

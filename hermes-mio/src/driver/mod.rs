@@ -44,12 +44,13 @@ pub use self::read_buffer::ReadBuffer;
 ///    interrupted poll is a turn like any other.
 /// 2. Pass each readiness event to [`ready`](Self::ready).
 /// 3. Call [`run`](Self::run), also if nothing was ready.
-/// 4. Take the [events](Self::next_event).
+/// 4. Take [events](Self::next_event) until there is none.
 ///
 /// Commands, through [`get_mut`](Self::get_mut), may come at any time in between. They do what they
 /// can at once, such as write to the socket; the rest is done in the next [`run`](Self::run).
 ///
-/// Step 4 is also the flow control: while hundreds of events wait, nothing is read.
+/// Step 4 is also the flow control: while 256 events of a client wait, nothing is read for it. It
+/// ends early if it takes long, so that a client with thousands of events holds up no other.
 ///
 /// The cost of a turn grows with the work in it, not with the number of clients.
 pub struct Driver {
@@ -62,10 +63,10 @@ pub struct Driver {
     capacity: usize,
     /// Members with work, in the order in which they got it.
     active: VecDeque<usize>,
-    /// Members that could not read because too many events waited. They are the next to read.
-    starved: Vec<usize>,
     /// Members woken by other threads; empty between two turns.
     woken: Vec<usize>,
+    /// On the coarse clock, when the application took the first event since the last turn.
+    taking_since: Option<Duration>,
     timers: Timers,
     /// Number of members that are not at rest.
     busy: usize,
@@ -88,6 +89,10 @@ pub(crate) enum Readiness {
 /// Timers served in one turn. With few, the answers to the first are read before the last have
 /// asked, and the memory that both touch is still in the core's cache.
 const TIMERS_PER_TURN: usize = 16;
+
+/// Time that the application has for events before the next turn. Of the order of the coarse
+/// clock's resolution, and long beside the cost of a turn.
+const EVENTS_TIME: Duration = Duration::from_millis(5);
 
 /// Construction, and the clients.
 impl Driver {
@@ -115,14 +120,15 @@ impl Driver {
                 lookups: Lookups::default(),
                 throttle: ConnectThrottle::new(options.max_connecting, options.spacing()),
                 first_token: tokens.start,
+                read_budget: 0,
                 actions: Actions::new(),
             },
             members: Vec::new(),
             free: Vec::new(),
             capacity: tokens.len(),
             active: VecDeque::new(),
-            starved: Vec::new(),
             woken: Vec::new(),
+            taking_since: None,
             timers: Timers::default(),
             busy: 0,
             timer_slack: options.timer_slack,
@@ -267,9 +273,10 @@ impl Driver {
     /// Reads and writes the sockets that are ready, takes messages from senders, and does the work
     /// that is due. Call it after each poll, also if nothing was [`ready`](Self::ready).
     ///
-    /// The work of one call is bounded, also while gateways flood it: it reads at most 1 MiB for
-    /// each client, reads nothing while 256 events wait for the application, and serves the timers of
-    /// 16 clients. If there is more to do, [`timeout`](Self::timeout) is zero.
+    /// The work of one call is bounded, also while gateways flood it: it reads at most 1 MiB for one
+    /// client and 4 MiB in all, and serves the timers of 16 clients. Nothing is read for a client of
+    /// which 256 events wait for the application, nor for any while 65,536 events wait. If there is
+    /// more to do, [`timeout`](Self::timeout) is zero.
     pub fn run(&mut self, buffer: &mut ReadBuffer) {
         // The application may have been busy since its poll, or have passed on only some events.
         self.run_with(buffer, Readiness::Partial);
@@ -278,6 +285,8 @@ impl Driver {
     /// As [`run`](Self::run), for a caller that knows how much it has told.
     pub(crate) fn run_with(&mut self, buffer: &mut ReadBuffer, readiness: Readiness) {
         self.shared.events.shrink();
+        self.shared.begin_turn();
+        self.taking_since = None;
         self.run_woken();
         self.run_timers();
         self.run_active(buffer, readiness);
@@ -286,14 +295,31 @@ impl Driver {
     }
 
     /// The next event, and the client that it is about.
+    ///
+    /// `None` says that it is time for the next turn: there is no event, or those before it took the
+    /// application 5 ms or more since [`run`](Self::run). Then [`timeout`](Self::timeout) is zero,
+    /// and the next turn has the other events.
     #[inline]
     pub fn next_event(&mut self) -> Option<(MemberId, Event)> {
-        self.shared.events.pop()
+        if self.has_event_in_time() { self.take_event() } else { None }
     }
 
-    /// Whether an event waits for the application.
-    pub(crate) fn has_event(&self) -> bool {
-        !self.shared.events.is_empty()
+    /// Whether an event waits, and the application has time for it before the next turn. After each
+    /// turn there is time for one at least.
+    #[inline]
+    pub(crate) fn has_event_in_time(&mut self) -> bool {
+        if self.shared.events.is_empty() {
+            return false;
+        }
+        let now = clock::coarse_now();
+        let since = *self.taking_since.get_or_insert(now);
+        now.saturating_sub(since) < EVENTS_TIME
+    }
+
+    /// As [`next_event`](Self::next_event), whatever the time.
+    #[inline]
+    pub(crate) fn take_event(&mut self) -> Option<(MemberId, Event)> {
+        self.shared.events.pop()
     }
 
     /// Whether [`Sender::wake`](crate::Sender::wake) was called since the last call.
@@ -339,27 +365,18 @@ impl Driver {
 
     fn run_active(&mut self, buffer: &mut ReadBuffer, readiness: Readiness) {
         for turns in 0..self.active.len() {
+            // The others are the first of the next turn.
+            if self.shared.read_budget == 0 {
+                break;
+            }
             let Some(index) = self.active.pop_front() else { break };
             let Some(member) = self.member(index) else { continue };
             member.sched.is_active = false;
-            let was_full = self.shared.is_full();
             // The members before it took time.
             if turns > 0 {
                 self.shared.tick();
             }
             self.with(index, |member, shared| member.run(shared, buffer, readiness));
-            // Without this the members before it would take the room again in the next turn.
-            if was_full
-                && let Some(member) = self.member(index)
-                && member.wants_to_read()
-                && self.active.back() == Some(&index)
-            {
-                self.active.pop_back();
-                self.starved.push(index);
-            }
-        }
-        while let Some(index) = self.starved.pop() {
-            self.active.push_front(index);
         }
     }
 

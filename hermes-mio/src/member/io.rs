@@ -138,7 +138,7 @@ impl Member {
     fn read(&mut self, shared: &mut Shared, buffer: &mut ReadBuffer) {
         for call in 0..CALLS_PER_TURN {
             let Connection::Up(stream) = &mut self.connection else { return };
-            if !stream.readable || shared.is_full() {
+            if !stream.readable || shared.read_budget == 0 || shared.is_full(self.id) {
                 return;
             }
             let conn = stream.conn;
@@ -146,6 +146,7 @@ impl Member {
                 Ok(0) => CloseReason::lost(),
                 Ok(n) => {
                     tracing::trace!(%conn, bytes = n, "read");
+                    shared.read_budget = shared.read_budget.saturating_sub(n);
                     let is_short = n < buffer.0.len();
                     if is_short
                         && !stream.peer_may_have_closed
@@ -228,6 +229,14 @@ impl Member {
     }
 
     fn run_timer(&mut self, shared: &mut Shared) {
+        if let Connection::Up(stream) = &self.connection
+            && stream.readable
+            && shared.is_full(self.id)
+        {
+            // The bytes that the timer would miss may wait there. The application has hundreds of
+            // events to take, and the socket is read after that.
+            return;
+        }
         if self.endpoint.deadline().is_some_and(|due| due <= shared.now) {
             let input = match &self.connection {
                 // An attempt that waits for the throttle is not late.

@@ -242,11 +242,6 @@ impl Member {
         connection || self.has_room_for_sender() || self.is_drained()
     }
 
-    /// Whether the socket has, or may have, something to read.
-    pub(crate) fn wants_to_read(&self) -> bool {
-        matches!(&self.connection, Connection::Up(stream) if stream.readable)
-    }
-
     pub(crate) fn activity(&self) -> Activity {
         let is_queued = matches!(self.connection, Connection::Queued(_));
         match self.protocol().state() {

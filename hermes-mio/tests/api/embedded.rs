@@ -205,7 +205,12 @@ fn events_that_are_not_taken_stop_the_reading() {
     let sent = peer.join();
     assert!(sent < 100_000, "the flow was never stopped");
     // One more read at most, after the limit.
-    let waiting = std::iter::from_fn(|| application.driver.next_event()).count();
+    let mut waiting = 0;
+    while application.driver.timeout() == Some(Duration::ZERO)
+        && application.driver.next_event().is_some()
+    {
+        waiting += 1;
+    }
     assert!((256..256 + 80).contains(&waiting), "{waiting}");
 }
 

@@ -18,3 +18,4 @@ mod sender;
 mod shutdown;
 #[cfg(unix)] // Modes and links.
 mod store;
+mod turns;

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::*;
-use hermes_mio::{Client, CloseReason, Config, EnqueueError, Options, Outgoing, SendError, Sender};
+use hermes_mio::{
+    Client, CloseReason, Config, EnqueueError, Options, Outgoing, SendError, Sender, Waited,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -49,7 +51,7 @@ fn four_threads_in_order() {
     client.connect();
     while !threads.iter().all(|thread| thread.is_finished()) {
         // `wake` ends this, and so does every event.
-        client.poll(Some(LONG)).unwrap();
+        client.wait(Some(LONG)).unwrap();
         assert!(client.protocol().outbox_len() <= 2);
         assert!(client.queued() <= 3);
         assert_eq!(client.protocol().stats().dropped.total(), 0);
@@ -153,7 +155,7 @@ fn a_sender_wakes_a_client_that_sleeps() {
     // And without a message.
     let sender = client.sender();
     let thread = thread::spawn(move || sender.wake());
-    assert_eq!(client.poll(None).unwrap(), None);
+    assert_eq!(client.wait(None).unwrap(), Waited::Woken);
     thread.join().unwrap();
     disconnect(&mut client);
     peer.join();

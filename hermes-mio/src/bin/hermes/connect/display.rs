@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hermes_mio::Client;
+use hermes_mio::{Client, Waited};
 use hermes_proto::reason::Stage;
 use hermes_proto::trace::event_line;
 use hermes_proto::{ConnId, Event, State};
@@ -62,18 +62,19 @@ impl<'a> Display<'a> {
         let timeout = self.is_verbose().then_some(EXPLAIN_INTERVAL);
         loop {
             self.end_if_done();
-            let event = self.client.poll(timeout)?;
+            let waited = self.client.wait(timeout)?;
             self.explain();
-            match event {
-                Some(event) => {
+            match waited {
+                Waited::Event(event) => {
                     output::line(&event_line(self.client.now(), &event))?;
                     self.comment(event);
                 }
-                None => match self.client.protocol().state() {
+                Waited::AtRest => return self.failure.map_or(Ok(()), Err),
+                // A wait with a timeout does not tell rest.
+                Waited::Woken | Waited::TimedOut => match self.client.protocol().state() {
                     State::Idle | State::Failed { .. } => {
                         return self.failure.map_or(Ok(()), Err);
                     }
-                    // A wake-up, or the explain interval.
                     _ => continue,
                 },
             }

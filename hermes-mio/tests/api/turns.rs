@@ -1,0 +1,222 @@
+//! A loop whose application is slow, or busy, or makes work for itself.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::common::*;
+use hermes_mio::proto::OverflowPolicy;
+use hermes_mio::{Client, Config, Event, Fleet, FleetOptions, State};
+use serde_json::json;
+use tungstenite::Message;
+
+/// More small texts than an application takes in a moment, in few reads.
+const BURST: usize = 4_000;
+
+/// Unmasked texts, one after the other.
+fn burst() -> Vec<u8> {
+    let text = r#"{"type":"chat","text":"drip"}"#;
+    [&[0x81, text.len() as u8], text.as_bytes()].concat().repeat(BURST)
+}
+
+/// What a slow application does with an event.
+fn work() {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(1) {
+        std::hint::spin_loop();
+    }
+}
+
+/// One client's events take the application seconds; meanwhile another client's Ping is answered,
+/// and a sender's message leaves.
+#[test]
+fn a_slow_application_holds_up_no_other_client() {
+    use std::io::Write;
+
+    let noisy = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        socket.get_mut().write_all(&burst()).unwrap();
+        read_close(&mut socket);
+    });
+    let (go, may_ping) = mpsc::channel::<()>();
+    let (done, is_done) = mpsc::channel::<()>();
+    let quiet = Peer::start(move |listener| {
+        let mut socket = accept(&listener);
+        may_ping.recv_timeout(LONG).unwrap();
+        socket.send(Message::Ping(vec![1].into())).unwrap();
+        let (mut ponged, mut spoken) = (false, false);
+        while !(ponged && spoken) {
+            match socket.read().unwrap() {
+                Message::Pong(_) => ponged = true,
+                Message::Text(_) => spoken = true,
+                _ => {}
+            }
+        }
+        done.send(()).unwrap();
+        read_close(&mut socket);
+    });
+    let mut fleet = Fleet::new(FleetOptions::default()).unwrap();
+    let [noisy_id, quiet_id] =
+        [noisy.url(), quiet.url()].map(|url| fleet.add(config(url)).unwrap());
+    fleet.get_mut(quiet_id).unwrap().connect();
+    while !matches!(fleet.poll(Some(LONG)).unwrap(), Some((_, Event::Connected { .. }))) {}
+    fleet.get_mut(noisy_id).unwrap().connect();
+    let sender = fleet.get(quiet_id).unwrap().sender();
+    let mut taken = 0;
+    let until = Instant::now() + LONG;
+    while is_done.try_recv().is_err() {
+        assert!(Instant::now() < until && taken < BURST, "held up for {taken} events");
+        if let Some((_, Event::Chat(_))) = fleet.poll(Some(Duration::from_millis(20))).unwrap() {
+            taken += 1;
+            if taken == 1 {
+                go.send(()).unwrap();
+                sender.send(&json!({"type": "chat"})).unwrap();
+            }
+            work();
+        }
+    }
+    // A few turns of some milliseconds each, and a busy machine.
+    assert!(taken < BURST / 4, "after {taken} events");
+    for id in [noisy_id, quiet_id] {
+        fleet.get_mut(id).unwrap().disconnect();
+    }
+    while fleet.poll(None).unwrap().is_some() {}
+    noisy.join();
+    quiet.join();
+}
+
+/// The Pong lies behind more events than wait for the application at a time: the link lives.
+#[test]
+fn no_verdict_on_a_link_that_is_full_and_unread() {
+    use std::io::Write;
+
+    let patience = Duration::from_millis(400);
+    let peer = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        assert!(matches!(socket.read().unwrap(), Message::Ping(_)));
+        // tungstenite's Pong follows the texts.
+        socket.get_mut().write_all(&burst()).unwrap();
+        read_close(&mut socket);
+    });
+    let mut client = client(Config {
+        heartbeat_interval: Some(patience),
+        heartbeat_timeout: patience,
+        max_attempts: Some(0),
+        ..config(peer.url())
+    });
+    client.connect();
+    wait_for(&mut client, connected);
+    let begin = Instant::now();
+    let mut taken = 0;
+    while taken < BURST {
+        let event = client.poll(Some(LONG)).unwrap().expect("there are more");
+        assert!(matches!(event, Event::Chat(_)), "{event:?} after {taken}");
+        taken += 1;
+        work();
+    }
+    assert!(begin.elapsed() > patience * 4, "that was too fast to tell");
+    assert!(matches!(client.protocol().state(), State::Open { .. }), "{client:?}");
+    client.disconnect();
+    while client.poll(None).unwrap().is_some() {}
+    peer.join();
+}
+
+/// An application that sends again whatever was dropped makes an event with each: the loop turns
+/// all the same, and connects.
+#[test]
+fn sending_again_what_was_dropped_does_not_keep_the_loop() {
+    let peer = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        let texts = [read_text(&mut socket), read_text(&mut socket)];
+        read_close(&mut socket);
+        texts
+    });
+    let mut client = client(Config {
+        outbox_max_messages: 2,
+        overflow: OverflowPolicy::DropOldest,
+        ..config(peer.url())
+    });
+    for n in 0..3 {
+        client.send(&json!({ "n": n })).unwrap();
+    }
+    client.connect();
+    let until = Instant::now() + Duration::from_secs(10);
+    let mut drops = 0_u64;
+    loop {
+        assert!(Instant::now() < until, "{drops} drops, and no connection");
+        match client.poll(Some(LONG)).unwrap() {
+            Some(Event::Dropped { .. }) => {
+                drops += 1;
+                client.send(&json!({ "n": 3 })).unwrap();
+            }
+            Some(Event::Connected { .. }) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(drops > 0);
+    run_until(&mut client, |client| client.protocol().outbox_len() == 0);
+    disconnect(&mut client);
+    peer.join();
+}
+
+/// `poll` waits for an event, and is not ended by a wake-up; `wait` tells all there is to tell.
+#[test]
+fn a_wake_up_is_no_end() {
+    use hermes_mio::Waited;
+
+    let peer = Peer::echo();
+    let mut client = client(config(peer.url()));
+    assert_eq!(client.wait(None).unwrap(), Waited::AtRest);
+    assert_eq!(client.wait(Some(Duration::from_millis(1))).unwrap(), Waited::TimedOut);
+    client.sender().wake();
+    assert_eq!(client.poll(None).unwrap(), None, "at rest");
+    client.sender().wake();
+    client.sender().wake();
+    assert_eq!(client.wait(Some(LONG)).unwrap(), Waited::Woken, "also at rest");
+    assert_eq!(client.wait(Some(Duration::ZERO)).unwrap(), Waited::TimedOut, "once");
+
+    client.connect();
+    wait_for(&mut client, connected);
+    let sender = client.sender();
+    let thread = std::thread::spawn(move || {
+        for _ in 0..10 {
+            sender.wake();
+        }
+        sender.send(&json!({"type": "chat", "text": "woken"}))
+    });
+    assert_eq!(chat_text(&client.poll(None).unwrap().unwrap()).unwrap(), "woken");
+    thread.join().unwrap().unwrap();
+    // The loop of the README.
+    client.disconnect();
+    client.sender().wake();
+    let mut names = Vec::new();
+    while let Some(event) = client.poll(None).unwrap() {
+        names.push(event.name());
+    }
+    assert_eq!(names, ["ws-disconnected"]);
+    peer.join();
+}
+
+/// Other threads can interrupt an application that never runs out of events.
+#[test]
+fn a_wake_up_gets_through_a_flood() {
+    use hermes_mio::Waited;
+    use std::io::Write;
+
+    let peer = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        while socket.get_mut().write_all(&burst()).is_ok() {}
+    });
+    let mut client = Client::new(config(peer.url())).unwrap();
+    client.connect();
+    wait_for(&mut client, connected);
+    wait_for(&mut client, chat_text);
+    client.sender().wake();
+    let mut taken = 0;
+    while client.wait(None).unwrap() != Waited::Woken {
+        taken += 1;
+        assert!(taken < BURST, "held up");
+        work();
+    }
+    drop(client);
+    peer.join();
+}
