@@ -52,6 +52,7 @@ pub struct Fleet {
 pub struct FleetOptions {
     pub(crate) max_connecting: usize,
     pub(crate) max_connects_per_second: Option<u32>,
+    pub(crate) max_lookups: usize,
     pub(crate) timer_slack: Duration,
     pub(crate) jitter: Jitter,
 }
@@ -74,6 +75,17 @@ impl FleetOptions {
     #[must_use]
     pub fn max_connects_per_second(self, clients: u32) -> Self {
         FleetOptions { max_connects_per_second: Some(clients), ..self }
+    }
+
+    /// How many lookups of names may run in the whole process, each on a thread of its own, before
+    /// those of these clients wait. Clients of other loops that wait are served in turn; one lookup
+    /// serves all that ask the same resolver for the same name. The wait counts towards
+    /// [`connect_timeout`](hermes_proto::Config::connect_timeout). A lookup can't be called off once
+    /// it has begun: that of a client that is removed, or times out, keeps its thread until the
+    /// resolver answers. At least 1; default: 32.
+    #[must_use]
+    pub fn max_lookups(self, lookups: usize) -> Self {
+        FleetOptions { max_lookups: lookups, ..self }
     }
 
     /// By how much a timer of an open connection, such as its heartbeat, may be late, so that many
@@ -104,6 +116,9 @@ impl FleetOptions {
         if self.max_connects_per_second == Some(0) {
             return refuse("max_connects_per_second", "must be at least 1");
         }
+        if self.max_lookups == 0 {
+            return refuse("max_lookups", "must be at least 1");
+        }
         if self.timer_slack > Duration::from_secs(1) {
             return refuse("timer_slack", "must be at most 1 s");
         }
@@ -122,6 +137,7 @@ impl Default for FleetOptions {
         FleetOptions {
             max_connecting: 64,
             max_connects_per_second: None,
+            max_lookups: 32,
             timer_slack: Duration::from_millis(50),
             jitter: Jitter::Full,
         }

@@ -117,7 +117,7 @@ impl Driver {
                 notifier: Notifier::new(clock, waker),
                 now: clock.now(),
                 events: Events::default(),
-                lookups: Lookups::default(),
+                lookups: Lookups::new(options.max_lookups),
                 throttle: ConnectThrottle::new(options.max_connecting, options.spacing()),
                 first_token: tokens.start,
                 read_budget: 0,
@@ -180,6 +180,7 @@ impl Driver {
         let mut member = self.members[index].take()?;
         member.close(&self.shared);
         self.shared.events.forget(id);
+        self.shared.lookups.forget(id);
         self.timers.set(id.index, None);
         if member.sched.is_admitted {
             self.shared.throttle.release();

@@ -5,6 +5,7 @@ pub(crate) mod connector;
 pub(crate) mod dial;
 pub(crate) mod handshake;
 pub(crate) mod happy_eyeballs;
+mod lookup_pool;
 pub(crate) mod proxy;
 pub(crate) mod resolve;
 pub(crate) mod socket_options;

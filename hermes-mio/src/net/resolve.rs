@@ -1,64 +1,64 @@
-//! Names to addresses, off the loop: `getaddrinfo` blocks, for as long as it likes.
+//! Names to addresses, off the loop.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::MemberId;
 use crate::driver::notify::Notifier;
+use crate::net::lookup_pool::{self, Answer, Ticket};
 
-/// A name and a port: where a socket is to go.
+/// A name and a port: the other end of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) port: u16,
 }
 
-/// Who knows the addresses of a name.
+/// A source of names' addresses.
 #[derive(Clone)]
 pub(crate) struct Resolver(Arc<Resolve>);
 
 type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// The lookups of a loop that are under way, one for each host and resolver at most.
+/// A loop's lookups that wait for their answer, one for each host and resolver at most.
 ///
-/// They outlive the connections that wanted them: the next one to the same host takes the answer,
-/// so that a slow name server gets each question once at a time, and one thread.
-#[derive(Debug, Default)]
-pub(crate) struct Lookups(Vec<Lookup>);
+/// A lookup outlives the attempt that asked for it, until its clients are removed: their next
+/// attempt at the same host takes the answer, and a slow name server gets each question once at a
+/// time.
+pub(crate) struct Lookups {
+    /// Names this loop among those of the process.
+    owner: u64,
+    /// Lookups of the process that may run at a time before those of this loop wait.
+    limit: usize,
+    pending: Vec<Pending>,
+}
 
-/// A lookup on a thread of its own. The thread holds nothing but its end of a channel, so it is
-/// simply left behind where nobody wants its answer any more.
-#[derive(Debug)]
-struct Lookup {
+struct Pending {
     host: Host,
     resolver: Resolver,
-    answer: Receiver<io::Result<Vec<SocketAddr>>>,
-    /// Which members want to know.
+    ticket: Arc<Ticket>,
     wanted_by: Vec<MemberId>,
 }
 
-/// What a lookup came to.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) host: Host,
-    /// At least one, each of them once.
-    pub(crate) addresses: Result<Vec<SocketAddr>, String>,
+    pub(crate) addresses: Answer,
     pub(crate) wanted_by: Vec<MemberId>,
 }
 
 impl Host {
-    /// `name` is as in a URL, where an IPv6 address is in brackets.
+    /// `name` is as in a URL, with an IPv6 address in brackets.
     pub(crate) fn new(name: &str, port: u16) -> Self {
         let plain = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         Host { name: plain.unwrap_or(name).to_owned(), port }
     }
 
-    /// Its address, where the name is one already.
+    /// Its address, if the name is one already.
     pub(crate) fn literal(&self) -> Option<SocketAddr> {
         let ip: IpAddr = self.name.parse().ok()?;
         Some(SocketAddr::new(ip, self.port))
@@ -81,31 +81,17 @@ impl Resolver {
         Resolver(Arc::new(resolve))
     }
 
-    /// Begins to look a host up, and wakes the loop once there is an answer.
-    fn look_up(
-        &self,
-        host: Host,
-        notifier: Arc<Notifier>,
-    ) -> io::Result<Receiver<io::Result<Vec<SocketAddr>>>> {
-        let (reply, answer) = mpsc::sync_channel(1);
-        let resolve = Arc::clone(&self.0);
-        thread::Builder::new().name("hermes-resolve".into()).spawn(move || {
-            let found = panic::catch_unwind(AssertUnwindSafe(|| resolve(&host.name, host.port)))
-                .unwrap_or_else(|_| Err(io::Error::other("the resolver panicked")));
-            // Where the driver is gone there is nobody to tell.
-            if reply.send(found).is_ok() {
-                notifier.wake();
-            }
-        })?;
-        Ok(answer)
+    /// Blocks for as long as the resolver likes.
+    pub(crate) fn resolve(&self, host: &Host) -> io::Result<Vec<SocketAddr>> {
+        (self.0)(&host.name, host.port)
     }
 
-    fn is(&self, other: &Resolver) -> bool {
+    pub(crate) fn is(&self, other: &Resolver) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-/// The system's.
+/// The system's resolver.
 impl Default for Resolver {
     fn default() -> Self {
         Resolver::new(|name, port| (name, port).to_socket_addrs().map(Iterator::collect))
@@ -119,7 +105,17 @@ impl fmt::Debug for Resolver {
 }
 
 impl Lookups {
-    /// Has a host looked up for a member, by the lookup that there is or a new one.
+    pub(crate) fn new(limit: usize) -> Self {
+        static OWNERS: AtomicU64 = AtomicU64::new(0);
+        let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
+        Lookups { owner, limit, pending: Vec::new() }
+    }
+
+    /// Has a host looked up for a member.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread.
     pub(crate) fn want(
         &mut self,
         host: &Host,
@@ -127,48 +123,34 @@ impl Lookups {
         member: MemberId,
         notifier: &Arc<Notifier>,
     ) -> io::Result<()> {
-        let running = |lookup: &&mut Lookup| lookup.host == *host && lookup.resolver.is(resolver);
-        if let Some(lookup) = self.0.iter_mut().find(running) {
-            if !lookup.wanted_by.contains(&member) {
-                lookup.wanted_by.push(member);
+        let same = |pending: &&mut Pending| pending.host == *host && pending.resolver.is(resolver);
+        if let Some(pending) = self.pending.iter_mut().find(same) {
+            if !pending.wanted_by.contains(&member) {
+                pending.wanted_by.push(member);
             }
             return Ok(());
         }
-        tracing::debug!(host = host.name, "resolving");
-        let answer = resolver.look_up(host.clone(), Arc::clone(notifier))?;
+        let ticket = lookup_pool::look_up(host, resolver, self.owner, self.limit, notifier)?;
         let (host, resolver) = (host.clone(), resolver.clone());
-        self.0.push(Lookup { host, resolver, answer, wanted_by: vec![member] });
+        self.pending.push(Pending { host, resolver, ticket, wanted_by: vec![member] });
         Ok(())
     }
 
-    /// One that has its answer.
-    pub(crate) fn poll(&mut self) -> Option<Found> {
-        let mut lookups = self.0.iter().enumerate();
-        let (index, answer) = lookups.find_map(|(index, lookup)| Some((index, lookup.poll()?)))?;
-        let Lookup { host, wanted_by, .. } = self.0.swap_remove(index);
-        Some(Found { host, addresses: answer.map_err(|error| error.to_string()), wanted_by })
+    /// A member is gone. Its lookup is called off if no other member wants it.
+    pub(crate) fn forget(&mut self, member: MemberId) {
+        self.pending.retain_mut(|pending| {
+            pending.wanted_by.retain(|other| *other != member);
+            !pending.wanted_by.is_empty()
+        });
     }
-}
 
-impl Lookup {
-    fn poll(&self) -> Option<io::Result<Vec<SocketAddr>>> {
-        let answer = match self.answer.try_recv() {
-            Ok(answer) => answer,
-            Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => Err(io::Error::other("the lookup's thread died")),
-        };
-        Some(answer.and_then(|mut found| {
-            let mut seen = Vec::new();
-            found.retain(|address| {
-                let new = !seen.contains(address);
-                seen.push(*address);
-                new
-            });
-            if found.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-            }
-            Ok(found)
-        }))
+    /// A lookup that has its answer.
+    pub(crate) fn poll(&mut self) -> Option<Found> {
+        let mut pending = self.pending.iter().enumerate();
+        let (index, addresses) =
+            pending.find_map(|(index, it)| Some((index, it.ticket.answer.get()?.clone())))?;
+        let Pending { host, wanted_by, .. } = self.pending.swap_remove(index);
+        Some(Found { host, addresses, wanted_by })
     }
 }
 
