@@ -1,7 +1,8 @@
 """Runs the Autobahn test suite against hermes-mio/examples/autobahn.rs: python3 .ci/autobahn.py
 
-$AUTOBAHN is where the suite's install.sh is, ../shared/autobahn if it is not set; where there is none
-this says so, and that is all. What it installs and reports is below target/autobahn.
+$AUTOBAHN is the folder with the suite's install.sh, by default ../shared/autobahn. Without the
+installer nothing is tested, and a line on standard error says so. The installation and the reports are
+below target/autobahn.
 """
 import json
 import os
@@ -16,10 +17,10 @@ root = pathlib.Path(__file__).resolve().parent.parent
 suite = pathlib.Path(os.environ.get("AUTOBAHN", root.parent / "shared" / "autobahn"))
 home = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", root / "target")).resolve() / "autobahn"
 
-# RFC 6455 §7.1.7: who fails a connection processes nothing more. In these cases the suite sends a good
-# message and a violation in one go. Hermes reads both before the application sees the first, so
-# the Close frame (1002) is out before the answer, which then stays at home: non-strict. Where TCP
-# cuts between the two the answer comes first: OK.
+# RFC 6455 §7.1.7: an endpoint that fails a connection processes nothing more. In these cases the suite
+# sends a good message and a violation together. Hermes reads both before the application sees the
+# first, so the Close frame (1002) leaves before the answer, which is never sent: non-strict. If TCP
+# delivers the two apart, the answer leaves first: OK.
 MAY_BE_NON_STRICT = {"3.2", "3.3", "3.4", "4.1.3", "4.1.4", "4.1.5", "4.2.3", "4.2.4", "4.2.5", "5.15"}
 
 
