@@ -1,5 +1,5 @@
 //! Every history there is, up to renaming: a breadth-first search over the real machine, with a
-//! small alphabet, until no new state appears. Each step is checked against the [`Contract`].
+//! small alphabet, until no new state appears. Each step is checked against the [`Contract`](hermes_tests::Contract).
 //!
 //! A state is [`Client::relative`]. That it says all there is to say is checked on the way: in each
 //! step the client with its history and the relative one must come to the same place.
@@ -14,7 +14,8 @@ use hermes_proto::{
     Action, Actions, Client, Config, ConnId, Credentials, Delivery, Frame, Input, Outgoing,
     PlaintextPolicy, Receipts, ResumeMode, Session, Start, State, Timestamp,
 };
-use hermes_tests::{Call, Contract, Step, UNIX_MS, URL, http, lost, peer, redirect};
+use hermes_tests::model::ModelHost;
+use hermes_tests::{Step, UNIX_MS, URL, http, lost, peer, pong, redirect};
 
 /// Seconds, and few of them, so that there are few differences between deadlines. What is counted
 /// is counted to 1, or with `HERMES_EXPLORE=deep`, which takes minutes, to 2.
@@ -63,32 +64,32 @@ enum Topic {
 }
 
 /// What may happen next, whatever happened before.
-fn alphabet(host: &ModelHost) -> Vec<Op> {
-    let client = &host.client;
-    let covers = |topic| host.topics.contains(&topic);
-    let mut ops =
-        vec![Op::Input(Input::Connect), Op::Input(Input::Disconnect), Op::Send(json("1"))];
+fn alphabet(node: &Node) -> Vec<Move> {
+    let (host, client) = (&node.host, &node.host.client);
+    let covers = |topic| node.topics.contains(&topic);
+    let mut moves =
+        vec![Move::Input(Input::Connect), Move::Input(Input::Disconnect), Move::Send(json("1"))];
     if covers(Topic::Shutdown) {
-        ops.push(Op::Input(Input::Shutdown { within: Duration::from_secs(2) }));
-        ops.push(Op::Pass(Duration::from_secs(1)));
+        moves.push(Move::Input(Input::Shutdown { within: Duration::from_secs(2) }));
+        moves.push(Move::Pass(Duration::from_secs(1)));
     }
     if covers(Topic::Network) {
-        ops.push(Op::Input(Input::NetworkChanged { online: false }));
-        ops.push(Op::Input(Input::NetworkChanged { online: true }));
+        moves.push(Move::Input(Input::NetworkChanged { online: false }));
+        moves.push(Move::Input(Input::NetworkChanged { online: true }));
     }
     if covers(Topic::Messages) {
-        ops.push(Op::Input(Input::ClearOutbox));
-        ops.push(Op::Send(json("2").with_ttl(Duration::from_secs(1))));
-        ops.push(Op::Send(json("3").volatile()));
+        moves.push(Move::Input(Input::ClearOutbox));
+        moves.push(Move::Send(json("2").with_ttl(Duration::from_secs(1))));
+        moves.push(Move::Send(json("3").volatile()));
     }
     if covers(Topic::Session) && client.session().is_some() {
-        ops.push(Op::Input(Input::ClearSession));
+        moves.push(Move::Input(Input::ClearSession));
     }
     if let Some(due) = client.deadline() {
         let left = due - host.now;
-        ops.push(Op::Pass(left));
+        moves.push(Move::Pass(left));
         if covers(Topic::Network) {
-            ops.push(Op::Pass(left + client.config().suspend_threshold));
+            moves.push(Move::Pass(left + client.config().suspend_threshold));
         }
     }
     if let Some(conn) = client.conn() {
@@ -113,15 +114,16 @@ fn alphabet(host: &ModelHost) -> Vec<Op> {
             inputs.push(text(r#"{"type":"session-init","token":"t","clientId":"c"}"#));
             inputs.push(Input::Credentials { conn, credentials: Credentials::default() });
         }
-        inputs.extend((host.flushed + 1..=host.sent).map(|up_to| Input::Flushed { conn, up_to }));
-        inputs.extend(host.ping.iter().map(|data| received(Frame::Pong(data.clone()))));
-        ops.extend(inputs.into_iter().map(Op::Input));
+        inputs.extend(host.unflushed().map(|up_to| Input::Flushed { conn, up_to }));
+        inputs.extend(host.latest_ping().map(|seq| received(pong(conn.0, seq))));
+        moves.extend(inputs.into_iter().map(Move::Input));
     }
-    ops
+    moves
 }
 
+/// One step of a history.
 #[derive(Clone, Debug)]
-enum Op {
+enum Move {
     Input(Input),
     Send(Outgoing),
     /// Time passes, and the timer fires.
@@ -132,122 +134,88 @@ fn json(text: &str) -> Outgoing {
     hermes_tests::json(text.to_owned())
 }
 
-/// A client with a history, and what its host knows of it.
+/// A client with a history, and what a search tries on it.
 #[derive(Clone)]
-struct ModelHost {
-    client: Client,
-    contract: Contract,
-    now: Timestamp,
-    /// Frames of the live connection that were sent, and that were flushed.
-    sent: u64,
-    flushed: u64,
-    /// The latest Ping.
-    ping: Option<bytes::Bytes>,
+struct Node {
+    host: ModelHost,
     topics: &'static [Topic],
 }
 
-impl ModelHost {
+impl Node {
     fn new(config: Config, session: Option<Session>, topics: &'static [Topic]) -> Self {
         let start = Start { session, ..Start::new([7; 32], UNIX_MS) };
         let client = Client::new(config, start).expect("the settings are fine");
-        let contract = Contract::new(&client);
-        let now = Timestamp::ZERO;
-        ModelHost { client, contract, now, sent: 0, flushed: 0, ping: None, topics }
+        Node { host: ModelHost::without_audit(client), topics }
     }
 
-    /// What follows from an op; what is wrong with it, if anything.
-    fn after(&self, op: &Op) -> Result<(ModelHost, Step), String> {
-        let mut host = self.clone();
-        let mut actions = Actions::new();
-        if let Op::Pass(time) = op {
-            host.now = host.now + *time;
-        }
-        let call = match op {
-            Op::Send(message) => {
-                let result = host.client.send_message(host.now, message.clone(), &mut actions);
-                Call::Send(message.clone(), result)
-            }
-            Op::Input(input) => {
-                host.client.handle(host.now, input.clone(), &mut actions);
-                Call::Input(input.clone())
-            }
-            Op::Pass(_) => {
-                host.client.handle(host.now, Input::TimerFired, &mut actions);
-                Call::Input(Input::TimerFired)
+    /// What follows from a move; what is wrong with it, if anything.
+    fn after(&self, step: &Move) -> Result<(Node, Step), String> {
+        let mut node = self.clone();
+        let host = &mut node.host;
+        let verdict = match step {
+            Move::Send(message) => host.send_message(message.clone()),
+            Move::Input(input) => host.input(input.clone()),
+            Move::Pass(time) => {
+                host.now = host.now + *time;
+                host.input(Input::TimerFired)
             }
         };
-        if let Call::Input(Input::Flushed { conn, up_to }) = &call
-            && self.client.conn() == Some(*conn)
-        {
-            host.flushed = host.flushed.max(*up_to);
-        }
-        for action in &actions {
-            match action {
-                Action::Open { .. } => (host.sent, host.flushed, host.ping) = (0, 0, None),
-                Action::Send { seq, payload, .. } => {
-                    host.sent = *seq;
-                    if let Frame::Ping(data) = payload {
-                        host.ping = Some(data.clone());
-                    }
-                }
-                _ => {}
-            }
-        }
-        let step = Step { at: host.now, call, actions: actions.into() };
-        match host.contract.check(&self.client, &host.client, &step) {
-            Ok(()) => Ok((host, step)),
-            Err(broken) => Err(format!("{broken}\n\nbefore: {:#?}\n{step}", self.client)),
+        // A history is as long as the search is deep, and there are many.
+        let step = host.history.pop().expect("a call was made");
+        match verdict {
+            Ok(()) => Ok((node, step)),
+            Err(broken) => Err(format!("{broken}\n\nbefore: {:#?}\n{step}", self.host.client)),
         }
     }
 
     /// Nothing that is said of a connection that is not alive changes anything.
     fn ignores_the_dead(&self) {
-        let live = self.client.conn();
+        let live = self.host.client.conn();
         for conn in [0, 1, u64::MAX].map(ConnId).into_iter().filter(|conn| Some(*conn) != live) {
             for input in [
                 Input::Opened { conn },
                 Input::Closed { conn, reason: lost() },
                 Input::Flushed { conn, up_to: u64::MAX },
             ] {
-                let (mut client, mut out) = (self.client.clone(), Actions::new());
-                client.handle(self.now, input.clone(), &mut out);
-                assert!(client == self.client && out.is_empty(), "{input:?}: {out:?}");
+                let (mut client, mut out) = (self.host.client.clone(), Actions::new());
+                client.handle(self.host.now, input.clone(), &mut out);
+                assert!(client == self.host.client && out.is_empty(), "{input:?}: {out:?}");
             }
         }
     }
 
-    /// Whether the relative client comes to the same place by the same op.
-    fn check_relative(&self, op: &Op, after: &ModelHost) -> Result<(), String> {
-        let mut relative = self.client.relative();
+    /// Whether the relative client comes to the same place by the same move.
+    fn check_relative(&self, step: &Move, after: &Node) -> Result<(), String> {
+        let mut relative = self.host.client.relative();
         // Where `relative` puts the present.
         let now = Timestamp::from_micros(1 << 50);
-        let live = self.client.conn();
+        let live = self.host.client.conn();
         let rename = |conn: ConnId| if Some(conn) == live { ConnId(1) } else { conn };
         let mut out = Actions::new();
-        match op {
-            Op::Send(message) => {
+        match step {
+            Move::Send(message) => {
                 let _ = relative.send_message(now, message.clone(), &mut out);
             }
-            Op::Pass(time) => relative.handle(now + *time, Input::TimerFired, &mut out),
-            Op::Input(Input::Opened { conn }) => {
+            Move::Pass(time) => relative.handle(now + *time, Input::TimerFired, &mut out),
+            Move::Input(Input::Opened { conn }) => {
                 relative.handle(now, Input::Opened { conn: rename(*conn) }, &mut out);
             }
-            Op::Input(Input::Closed { conn, reason }) => {
+            Move::Input(Input::Closed { conn, reason }) => {
                 let conn = rename(*conn);
                 relative.handle(now, Input::Closed { conn, reason: reason.clone() }, &mut out);
             }
             // The others name frames, too.
-            Op::Input(input) if input.conn().is_none() => {
+            Move::Input(input) if input.conn().is_none() => {
                 relative.handle(now, input.clone(), &mut out);
             }
-            Op::Input(_) => return Ok(()),
+            Move::Input(_) => return Ok(()),
         }
-        match relative.relative() == after.client.relative() {
+        match relative.relative() == after.host.client.relative() {
             true => Ok(()),
             false => Err(format!(
-                "relative() leaves out what matters: after {op:?}\n{:#?}\nis not\n{:#?}",
+                "relative() leaves out what matters: after {step:?}\n{:#?}\nis not\n{:#?}",
                 relative.relative(),
-                after.client.relative()
+                after.host.client.relative()
             )),
         }
     }
@@ -264,29 +232,29 @@ struct Map {
 }
 
 /// Walks on until nothing new appears.
-fn explore(name: &str, begin: ModelHost) -> Map {
+fn explore(name: &str, begin: Node) -> Map {
     let mut map = Map::default();
     let mut seen = HashSet::new();
     let mut frontier = VecDeque::from([(begin, 0)]);
-    seen.insert(fingerprint(&frontier[0].0.client.relative()));
-    while let Some((host, depth)) = frontier.pop_front() {
+    seen.insert(fingerprint(&frontier[0].0.host.client.relative()));
+    while let Some((node, depth)) = frontier.pop_front() {
         map.states += 1;
-        host.ignores_the_dead();
+        node.ignores_the_dead();
         map.depth = map.depth.max(depth);
-        for op in alphabet(&host) {
+        for to_try in alphabet(&node) {
             map.transitions += 1;
-            let (next, step) = match host.after(&op) {
+            let (next, step) = match node.after(&to_try) {
                 Ok(next) => next,
                 Err(broken) => panic!("{name}, {depth} steps from the start: {broken}"),
             };
             // Now and then, for it takes its time.
             if map.transitions.is_multiple_of(16)
-                && let Err(broken) = host.check_relative(&op, &next)
+                && let Err(broken) = node.check_relative(&to_try, &next)
             {
                 panic!("{name}, {depth} steps from the start: {broken}");
             }
-            map.note(&host, &op, &step, &next);
-            if seen.insert(fingerprint(&next.client.relative())) {
+            map.note(&node, &to_try, &step, &next);
+            if seen.insert(fingerprint(&next.host.client.relative())) {
                 frontier.push_back((next, depth + 1));
             }
         }
@@ -302,14 +270,14 @@ fn fingerprint(client: &Client) -> (u64, u64) {
 }
 
 impl Map {
-    fn note(&mut self, before: &ModelHost, op: &Op, step: &Step, after: &ModelHost) {
-        let (from, to) = (phase(&before.client.state()), phase(&after.client.state()));
-        let conn = before.client.conn();
+    fn note(&mut self, before: &Node, tried: &Move, step: &Step, after: &Node) {
+        let (from, to) = (phase(&before.host.client.state()), phase(&after.host.client.state()));
+        let conn = before.host.client.conn();
         let is_new = step.actions.iter().any(|action| {
             matches!(action, Action::Open { conn: new, .. } if conn.is_some_and(|old| old != *new))
         });
         if from != to || is_new {
-            self.edges.entry((from, to)).or_default().insert(label(op));
+            self.edges.entry((from, to)).or_default().insert(label(tried));
         }
     }
 
@@ -342,11 +310,11 @@ fn phase(state: &State) -> &'static str {
     }
 }
 
-fn label(op: &Op) -> &'static str {
-    match op {
-        Op::Send(_) => "`send`",
-        Op::Pass(_) => "time",
-        Op::Input(input) => match input {
+fn label(tried: &Move) -> &'static str {
+    match tried {
+        Move::Send(_) => "`send`",
+        Move::Pass(_) => "time",
+        Move::Input(input) => match input {
             Input::Connect => "`connect`",
             Input::Disconnect => "`disconnect`",
             Input::Shutdown { .. } => "`shutdown`",
@@ -417,7 +385,7 @@ fn no_history_breaks_the_contract() {
     let mut all = Map::default();
     thread::scope(|scope| {
         let searches = hosts.map(|(name, config, session, topics)| {
-            scope.spawn(move || explore(name, ModelHost::new(config, session, topics)))
+            scope.spawn(move || explore(name, Node::new(config, session, topics)))
         });
         for search in searches {
             match search.join() {

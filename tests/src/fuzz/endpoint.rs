@@ -1,7 +1,5 @@
-//! An endpoint under any history, with a hostile server: what always holds does, the audit are
-//! right, nothing grows, a recording replays, and in the end everything arrives.
-
-mod message_audit;
+//! An endpoint under any history, with a hostile server: what always holds does, the audit of
+//! messages holds, nothing grows, a recording replays, and in the end everything arrives.
 
 use hermes_proto::reason::Stage;
 use hermes_proto::trace::{Level, Recorder};
@@ -9,11 +7,11 @@ use hermes_proto::{
     Action, Actions, Config, ConnId, Credentials, Event, Frame, Input, Outgoing, State, Timestamp,
 };
 
-use self::message_audit::MessageAudit;
 use super::byte_source::ByteSource;
 use super::history::{self, Recording, Verb};
 use super::trace::replays;
 use crate::dsl::actions::lost;
+use crate::model::MessageAudit;
 use crate::model::sim_host::{Conn, Op, Report, Setup, TOKEN};
 use crate::ws::bits::{BINARY, CONTINUATION, FIN, TEXT};
 use crate::ws::{
@@ -118,6 +116,8 @@ struct Hostile {
     /// The last Ping that was answered.
     answered: Option<Vec<u8>>,
     audit: MessageAudit,
+    /// Messages tried so far.
+    tried: u64,
     /// What happened, for people.
     history: Vec<(Timestamp, String, Asks)>,
 }
@@ -147,7 +147,8 @@ impl Hostile {
             heard: Vec::new(),
             heard_bytes: 0,
             answered: None,
-            audit: MessageAudit::new(&begin.config),
+            audit: MessageAudit::new(begin.config.delivery),
+            tried: 0,
             history: Vec::new(),
         }
     }
@@ -187,9 +188,9 @@ impl Hostile {
             Op::Network(online) => self.input(Input::NetworkChanged { online: *online }),
             Op::Timer => self.input(Input::TimerFired),
             Op::Send { bytes, ttl, volatile, as_input } => {
-                let number = self.audit.tries();
-                let text = format!("{number:>bytes$}");
-                let mut message = match number % 4 {
+                self.tried += 1;
+                let text = format!("{:>bytes$}", self.audit.next_id());
+                let mut message = match self.tried % 4 {
                     0 => Outgoing::binary(text),
                     _ => Outgoing::text(text),
                 };
@@ -376,10 +377,16 @@ impl Hostile {
         let refused =
             |action: &Action<_>| matches!(action, Action::Emit(Event::Dropped { id: None, .. }));
         if matches!(input, Input::Send(_)) && !actions.iter().any(refused) {
-            audit.accepts();
+            audit.accepted();
         }
         self.hear();
-        self.audit.check(self.harness.endpoint.client(), &actions);
+        for action in &actions {
+            if let Action::Emit(event) = action {
+                self.audit.event(event).unwrap_or_else(|lie| panic!("{lie}"));
+            }
+        }
+        let client = self.harness.endpoint.client();
+        self.audit.outbox(client).unwrap_or_else(|lost| panic!("{lost}"));
         let waiting = self.harness.endpoint.transmit().len();
         assert!(waiting <= MOST_WAITING, "{waiting} bytes wait");
         self.record(input, actions);
@@ -390,8 +397,8 @@ impl Hostile {
         let Hostile { harness, audit, .. } = self;
         for bytes in harness.past.drain(..) {
             let (frames, _) = arrived(&bytes);
-            frames[self.heard.len()..].iter().for_each(|frame| audit.hears(frame));
-            audit.ends();
+            frames[self.heard.len()..].iter().for_each(|frame| hears(audit, frame));
+            audit.connection_ended();
             self.heard.clear();
             self.heard_bytes = 0;
             self.said.clear();
@@ -403,13 +410,15 @@ impl Hostile {
         let (frames, rest) = read_frames(bytes);
         self.heard_bytes += bytes.len() - rest.len();
         for OnWire { frame, .. } in frames {
-            audit.hears(&frame);
+            hears(audit, &frame);
             self.heard.push(frame);
         }
         let unseen = [rest, harness.endpoint.transmit()].concat();
         let (unseen, _) = read_frames(&unseen);
         let mut unseen = unseen.iter().filter_map(|on_wire| pinged(&on_wire.frame));
-        audit.lied |= unseen.any(|data| contains(&self.said, data));
+        if unseen.any(|data| contains(&self.said, data)) {
+            audit.forged();
+        }
     }
 
     fn record(&mut self, input: &Input<&[u8]>, actions: Asks) {
@@ -440,6 +449,18 @@ impl Drop for Hostile {
             }
         }
     }
+}
+
+/// The server has a frame whole. All that is written reaches it.
+fn hears(audit: &mut MessageAudit, frame: &Sent) {
+    let text = match frame {
+        Sent::Text(text) => text,
+        Sent::Binary(data) => str::from_utf8(data).expect("all that is sent is text"),
+        _ => return,
+    };
+    // Anything else is the session that is resumed.
+    let Ok(id) = text.trim().parse() else { return };
+    audit.took(id).and(audit.arrived(id)).unwrap_or_else(|broken| panic!("{broken}"));
 }
 
 fn pinged(frame: &Sent) -> Option<&[u8]> {

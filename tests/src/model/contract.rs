@@ -22,6 +22,7 @@ use self::connection::ConnectionModel;
 use self::outbox::OutboxModel;
 use self::retry::Retry;
 pub use self::step::{Call, Step};
+use super::ensure;
 use crate::dsl::actions::UNIX_MS;
 
 /// A model of the machine that knows only what a host knows: what it was told, and what it was
@@ -152,15 +153,6 @@ struct End {
 
 /// Beyond this, some 292,000 years after the epoch, time stands still.
 const END_OF_TIME: Timestamp = Timestamp::from_micros(u64::MAX / 2);
-
-macro_rules! ensure {
-    ($true:expr, $($otherwise:tt)+) => {
-        if !$true {
-            return Err(format!($($otherwise)+));
-        }
-    };
-}
-use ensure;
 
 /// What is broken, if anything.
 type Verdict<T = ()> = Result<T, String>;

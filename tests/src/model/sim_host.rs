@@ -4,15 +4,16 @@
 //! A [`Op`] is something that happens. A [`ModelHost`] lets it happen, checks what comes of each call
 //! against the [`Contract`], and what the client says of messages against what became of them.
 
-use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Delivery, Event, Frame,
-    Input, Outgoing, Session, Start, State, Timestamp,
+    Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Event, Frame, Input,
+    Outgoing, Session, Start, State, Timestamp,
 };
 
+use super::MessageAudit;
 use crate::dsl::actions::{UNIX_MS, lost, pong};
 use crate::{Call, Contract, Step};
 
@@ -126,49 +127,51 @@ pub enum Report {
 }
 
 /// A client, its host, the operating system below, and the peer.
+#[derive(Clone)]
 pub struct ModelHost {
     /// The client.
     pub client: Client,
     contract: Contract,
-    now: Timestamp,
+    /// The clock.
+    pub now: Timestamp,
+    wire: Wire,
+    audit: Option<MessageAudit>,
+    /// Messages tried so far.
+    tried: u64,
     /// All calls so far.
     pub history: Vec<Step>,
-    /// Messages tried so far; each has its number in it.
-    tried: u64,
-    /// By their names, from 1.
-    accepted: Vec<String>,
-    dropped: BTreeSet<String>,
-    /// What was handed over on the latest connection, and is not taken yet.
-    sending: Vec<(u64, String)>,
-    /// What the operating system took, on whatever connection.
-    taken: Vec<String>,
-    /// All that was handed over on the latest connection.
-    handed: Vec<(u64, String)>,
-    /// Its Pings.
+}
+
+/// What was sent on the latest connection.
+#[derive(Clone, Default)]
+struct Wire {
+    conn: u64,
+    /// Frames that were sent, and of those flushed.
+    sent: u64,
+    flushed: u64,
+    /// Messages by the numbers of their frames.
+    messages: Vec<(u64, u64)>,
     pings: Vec<u64>,
-    /// What the peer has for certain: it answered a Ping behind it.
-    proven: Vec<String>,
-    named: u64,
 }
 
 impl ModelHost {
     /// Nothing has happened.
-    pub fn new(begin: &Setup) -> Self {
-        let client = begin.client();
+    pub fn new(setup: &Setup) -> Self {
+        let client = setup.client();
+        let audit = Some(MessageAudit::new(client.config().delivery));
+        ModelHost { audit, ..Self::without_audit(client) }
+    }
+
+    /// The same for messages that don't have their ids in them: the contract alone is checked.
+    pub fn without_audit(client: Client) -> Self {
         ModelHost {
             contract: Contract::new(&client),
-            client,
             now: Timestamp::ZERO,
-            history: Vec::new(),
+            wire: Wire::default(),
+            audit: None,
             tried: 0,
-            accepted: Vec::new(),
-            dropped: BTreeSet::new(),
-            sending: Vec::new(),
-            taken: Vec::new(),
-            handed: Vec::new(),
-            pings: Vec::new(),
-            proven: Vec::new(),
-            named: 0,
+            history: Vec::new(),
+            client,
         }
     }
 
@@ -215,9 +218,9 @@ impl ModelHost {
             }
             Op::Report(conn, report) => {
                 let conn = match conn {
-                    Conn::Live => ConnId(self.named),
-                    Conn::Earlier(back) => ConnId(self.named.saturating_sub(*back)),
-                    Conn::Unborn(ahead) => ConnId((self.named + 1).saturating_add(*ahead)),
+                    Conn::Live => ConnId(self.wire.conn),
+                    Conn::Earlier(back) => ConnId(self.wire.conn.saturating_sub(*back)),
+                    Conn::Unborn(ahead) => ConnId((self.wire.conn + 1).saturating_add(*ahead)),
                 };
                 self.report(conn, report.clone())
             }
@@ -233,7 +236,7 @@ impl ModelHost {
             Report::Opened => Input::Opened { conn },
             Report::Received(payload) => Input::Received { conn, payload },
             Report::Pong(back) => {
-                let seq = self.pings.iter().rev().nth(back).copied().unwrap_or(1);
+                let seq = self.wire.pings.iter().rev().nth(back).copied().unwrap_or(1);
                 Input::Received { conn, payload: pong(conn.0, seq) }
             }
             Report::Flushed(u64::MAX) => Input::Flushed { conn, up_to: u64::MAX },
@@ -261,7 +264,7 @@ impl ModelHost {
                 let init = format!(r#"{{"type":"session-init","token":"{TOKEN}"}}"#);
                 self.input(Input::Received { conn, payload: Frame::Text(init.into()) })
             }
-            State::Open { conn, .. } if !self.sending.is_empty() => {
+            State::Open { conn, .. } if self.wire.has_unflushed_message() => {
                 self.input(Input::Flushed { conn, up_to: self.contract.frames() })
             }
             State::Open { conn, .. } if asked.is_some() => {
@@ -281,7 +284,8 @@ impl ModelHost {
         as_input: bool,
     ) -> Result<(), String> {
         self.tried += 1;
-        let text = format!("{:>bytes$}", self.tried);
+        let id = self.audit.as_ref().map_or(self.tried, MessageAudit::next_id);
+        let text = format!("{id:>bytes$}");
         let mut message = match self.tried % 4 {
             0 => Outgoing::binary(text),
             _ => Outgoing::from_json(text).expect("a number is JSON"),
@@ -292,94 +296,113 @@ impl ModelHost {
         if volatile {
             message = message.volatile();
         }
-        if as_input {
-            return self.input(Input::Send(message));
-        }
+        if as_input { self.input(Input::Send(message)) } else { self.send_message(message) }
+    }
+
+    /// One call of `send_message`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`input`](Self::input).
+    pub fn send_message(&mut self, message: Outgoing) -> Result<(), String> {
         let before = self.client.clone();
         let mut out = Actions::new();
         let result = self.client.send_message(self.now, message.clone(), &mut out);
         self.done(&before, Call::Send(message, result), out)
     }
 
-    fn input(&mut self, input: Input) -> Result<(), String> {
+    /// Frames of the live connection that were sent, and not reported as flushed.
+    pub fn unflushed(&self) -> RangeInclusive<u64> {
+        self.wire.flushed + 1..=self.wire.sent
+    }
+
+    /// The latest Ping on the live connection, by the number of its frame.
+    pub fn latest_ping(&self) -> Option<u64> {
+        self.wire.pings.last().copied()
+    }
+
+    /// One call of `handle`.
+    ///
+    /// # Errors
+    ///
+    /// If the contract is broken, or the audit of messages.
+    pub fn input(&mut self, input: Input) -> Result<(), String> {
         let before = self.client.clone();
         let mut out = Actions::new();
         self.client.handle(self.now, input.clone(), &mut out);
         self.done(&before, Call::Input(input), out)
     }
 
-    /// After each call: keeps the books, and asks the contract.
+    /// After each call: asks the audit and the contract.
     fn done(&mut self, before: &Client, call: Call, out: Actions) -> Result<(), String> {
-        let live = |conn: ConnId| before.conn() == Some(conn);
-        match &call {
-            Call::Send(message, Ok(_)) => self.accepted.push(content(message.frame())),
-            Call::Input(Input::Send(message)) => {
-                let back =
-                    |action| matches!(action, &Action::Emit(Event::Dropped { id: None, .. }));
-                if !out.iter().any(back) {
-                    self.accepted.push(content(message.frame()));
-                }
-            }
-            Call::Input(Input::Flushed { conn, up_to }) if live(*conn) => self.take(*up_to),
-            Call::Input(Input::Received { conn, payload }) if live(*conn) => {
-                let is_answer = |seq: &&u64| *payload == pong(conn.0, **seq);
-                if let Some(seq) = self.pings.iter().find(is_answer).copied() {
-                    self.take(seq);
-                    let before = self.handed.iter().take_while(|(own, _)| *own < seq);
-                    self.proven.extend(before.map(|(_, text)| text.clone()));
-                }
-            }
-            _ => {}
-        }
-        let mut verdict = Ok(());
-        for action in &out {
-            match action {
-                Action::AskCredentials { conn, .. } | Action::Open { conn, .. } => {
-                    self.named = conn.0;
-                    self.sending.clear();
-                    self.handed.clear();
-                    self.pings.clear();
-                }
-                Action::Send { seq, payload: Frame::Ping(_), .. } => self.pings.push(*seq),
-                Action::Send { seq, payload, .. } if !content(payload).contains("resume") => {
-                    self.sending.push((*seq, content(payload)));
-                    self.handed.push((*seq, content(payload)));
-                }
-                Action::Emit(event) => verdict = verdict.and(self.believe(event)),
-                _ => {}
-            }
-        }
         let step = Step { at: self.now, call, actions: out.into() };
-        verdict = verdict.and(self.contract.check(before, &self.client, &step));
+        let verdict = self
+            .audit_call(before, &step.call, &step.actions)
+            .and(step.actions.iter().try_for_each(|action| self.audit_action(action)))
+            .and(self.contract.check(before, &self.client, &step));
         self.history.push(step);
         verdict
     }
 
-    /// The operating system has every frame up to this one.
-    fn take(&mut self, up_to: u64) {
-        let taken = self.sending.iter().take_while(|(seq, _)| *seq <= up_to).count();
-        self.taken.extend(self.sending.drain(..taken).map(|(_, text)| text));
+    fn audit_call(&mut self, before: &Client, call: &Call, out: &[Action]) -> Result<(), String> {
+        let live = |conn: ConnId| before.conn() == Some(conn);
+        let refused =
+            |action: &Action| matches!(action, Action::Emit(Event::Dropped { id: None, .. }));
+        match call {
+            Call::Send(_, Ok(_)) => self.audit.iter_mut().for_each(MessageAudit::accepted),
+            Call::Input(Input::Send(_)) if !out.iter().any(refused) => {
+                self.audit.iter_mut().for_each(MessageAudit::accepted);
+            }
+            Call::Input(Input::Flushed { conn, up_to }) if live(*conn) => self.took(*up_to)?,
+            Call::Input(Input::Received { conn, payload }) if live(*conn) => {
+                let is_answer = |seq: &&u64| *payload == pong(conn.0, **seq);
+                if let Some(seq) = self.wire.pings.iter().find(is_answer).copied() {
+                    self.took(seq)?;
+                    self.arrived(seq)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
-    /// What the client says of messages is true.
-    fn believe(&mut self, event: &Event) -> Result<(), String> {
-        let (from, to, where_) = match event {
-            Event::Dropped { frame, .. } => {
-                self.dropped.insert(content(frame));
-                return Ok(());
+    fn audit_action(&mut self, action: &Action) -> Result<(), String> {
+        match action {
+            Action::AskCredentials { conn, .. } | Action::Open { conn, .. } => {
+                self.wire = Wire { conn: conn.0, ..Wire::default() };
+                self.audit.iter_mut().for_each(MessageAudit::connection_ended);
             }
-            Event::Written { from, to } | Event::InDoubt { from, to, .. } => {
-                (from, to, &self.taken)
+            Action::Send { seq, payload, .. } => {
+                self.wire.sent = *seq;
+                match payload {
+                    Frame::Ping(_) => self.wire.pings.push(*seq),
+                    // Anything else is the session that is resumed.
+                    _ => self.wire.messages.extend(number(payload).map(|id| (*seq, id))),
+                }
             }
-            Event::Acknowledged { from, to } => (from, to, &self.proven),
-            _ => return Ok(()),
-        };
-        let range = from.0.checked_sub(1).map(|first| first as usize..to.0 as usize);
-        let Some(named) = range.and_then(|range| self.accepted.get(range)) else {
-            return Err(format!("{event:?} names what never was"));
-        };
-        let lie = named.iter().find(|text| !where_.contains(text) && !self.dropped.contains(*text));
-        lie.map_or(Ok(()), |text| Err(format!("{event:?} is not true of {text}")))
+            Action::Emit(event) => {
+                self.audit.iter_mut().try_for_each(|audit| audit.event(event))?
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The operating system has every frame up to this one.
+    fn took(&mut self, up_to: u64) -> Result<(), String> {
+        let Wire { flushed, sent, messages, .. } = &mut self.wire;
+        let before = std::mem::replace(flushed, up_to.min(*sent).max(*flushed));
+        let Some(audit) = &mut self.audit else { return Ok(()) };
+        let mut taken = messages.iter().filter(|(seq, _)| before < *seq && seq <= flushed);
+        taken.try_for_each(|(_, id)| audit.took(*id))
+    }
+
+    /// The peer has every frame before this one.
+    fn arrived(&mut self, ping: u64) -> Result<(), String> {
+        let Some(audit) = &mut self.audit else { return Ok(()) };
+        let last = audit.last_arrival();
+        let mut arrived = self.wire.messages.iter().filter(|(seq, id)| *seq < ping && *id > last);
+        arrived.try_for_each(|(_, id)| audit.arrived(*id))
     }
 
     /// From here on all goes well.
@@ -396,28 +419,22 @@ impl ModelHost {
             }
             self.run(&wanted)?;
         }
-        let mut right = self.accepted.clone();
-        right.retain(|text| !self.dropped.contains(text));
-        let mut arrived = match self.client.config().delivery {
-            Delivery::AtLeastOnce => self.proven.clone(),
-            _ => self.taken.clone(),
-        };
-        if self.client.config().delivery == Delivery::AtLeastOnce {
-            // What counts is the first time; and what was given up may have arrived.
-            let mut seen = BTreeSet::new();
-            arrived.retain(|text| seen.insert(text.clone()) && right.contains(text));
-        }
-        if arrived != right {
-            return Err(self.fail(&format!("{arrived:?} arrived, of {right:?}")));
-        }
-        Ok(())
+        let arrived = self.audit.iter().try_for_each(MessageAudit::all_arrived);
+        arrived.map_err(|lost| self.fail(&lost))
     }
 }
 
-/// What a message says, whatever its kind.
-fn content(frame: &Frame) -> String {
-    match frame {
-        Frame::Binary(data) => String::from_utf8_lossy(data).into_owned(),
-        other => other.as_text().unwrap_or_default().to_owned(),
+impl Wire {
+    fn has_unflushed_message(&self) -> bool {
+        self.messages.last().is_some_and(|(seq, _)| *seq > self.flushed)
     }
+}
+
+/// The number in a message, which is its id.
+fn number(frame: &Frame) -> Option<u64> {
+    let text = match frame {
+        Frame::Binary(data) => str::from_utf8(data).ok()?,
+        other => other.as_text()?,
+    };
+    text.trim().parse().ok()
 }
