@@ -1,4 +1,4 @@
-//! The machine's notion of time: a number that the host hands in.
+//! Time: a number that the host brings with each call.
 
 use core::fmt;
 use core::num::NonZero;
@@ -7,17 +7,17 @@ use core::time::Duration;
 
 /// A point in time, in microseconds since an epoch that the host picks once.
 ///
-/// The epoch is usually the moment at which the host made its client, read off a monotonic clock.
-/// The machine never asks for the time: every call brings it. A `Timestamp` that runs backwards is
-/// clamped to the latest one seen.
+/// The epoch is usually the moment at which the host made its client, on a monotonic clock. The
+/// machine never asks for the time: every call brings it. A `Timestamp` before the latest one is
+/// clamped to that.
 ///
-/// Arithmetic saturates: it never wraps and never panics. The range is some 584,000 years (all of a
-/// `u64` but its last microsecond), of which a machine uses the first half.
+/// Arithmetic saturates: it never wraps and never panics. The range is 2^64 - 1 microseconds, some
+/// 584,000 years; a machine clamps the time to the first half of it.
 ///
-/// An `Option` of it takes no more memory than itself.
+/// `Option<Timestamp>` has the same size.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(
-    /// One more than there are microseconds.
+    /// Microseconds, plus one.
     NonZero<u64>,
 );
 
@@ -62,7 +62,7 @@ impl Add<Duration> for Timestamp {
     }
 }
 
-/// The time from `earlier` to `self`, zero where `earlier` is the later one.
+/// The time from `earlier` to `self`; zero if `earlier` is the later one.
 impl Sub for Timestamp {
     type Output = Duration;
 
@@ -78,7 +78,7 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// A duration of up to 584 years: one more than it has nanoseconds.
+/// A duration of up to 584 years: nanoseconds, plus one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Nanos(NonZero<u64>);
 
@@ -93,7 +93,7 @@ impl Nanos {
     }
 }
 
-/// None at all.
+/// Zero.
 impl Default for Nanos {
     fn default() -> Self {
         Nanos::new(Duration::ZERO)

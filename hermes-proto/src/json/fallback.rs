@@ -1,15 +1,14 @@
-//! How messages are written as JSON without std: by serde_json, which then writes into memory of its
-//! own alone.
+//! JSON without std: by serde_json, which can then write only into memory of its own.
 
 use alloc::vec::Vec;
 
 use serde::Serialize;
 
-/// Writes a value behind what is there.
+/// Appends a value to `to`.
 ///
 /// # Errors
 ///
-/// Where its `Serialize` fails.
+/// If its `Serialize` fails.
 pub(crate) fn write<T>(value: &T, to: &mut Vec<u8>) -> Result<(), serde_json::Error>
 where
     T: Serialize + ?Sized,

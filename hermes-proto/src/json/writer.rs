@@ -1,8 +1,8 @@
-//! How messages are written as JSON: strings and what is between values here, all else by serde_json.
+//! A JSON serializer that writes strings and structure by itself, and all else by serde_json.
 //!
-//! serde_json looks at a string byte by byte for what has to be escaped, which was more than half of
-//! what sending took (BENCHMARKS.md). Here the scanner looks, which takes many at a time. A test and
-//! a fuzz target compare what is written.
+//! serde_json searches a string for characters to escape byte by byte, which takes more than half of
+//! the time of sending (BENCHMARKS.md). The scanner of messages searches many bytes at a time. A test
+//! and a fuzz target compare the output with serde_json's.
 
 use alloc::vec::Vec;
 use core::fmt::Display;
@@ -15,11 +15,11 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
 use crate::message::unescaped_len;
 
-/// Writes a value behind what is there.
+/// Appends a value to `to`.
 ///
 /// # Errors
 ///
-/// Where its `Serialize` fails; then a part of it may be there.
+/// If its `Serialize` fails; then a part of the value may be appended.
 pub(crate) fn write<T>(value: &T, to: &mut Vec<u8>) -> Result<(), Error>
 where
     T: Serialize + ?Sized,
@@ -45,7 +45,7 @@ fn write_escaped(mut string: &[u8], to: &mut Vec<u8>) {
         let (run, rest) = string.split_at_checked(unescaped_len(string)).unwrap_or((string, &[]));
         to.extend_from_slice(run);
         let Some((&byte, rest)) = rest.split_first() else { return };
-        // Memory takes everything.
+        // Writing to memory can't fail.
         let _ = CompactFormatter.write_char_escape(to, escape(byte));
         string = rest;
     }
@@ -74,7 +74,7 @@ impl<'a> Json<'a> {
         Ok(Parts { to: self.0, is_first: true, end })
     }
 
-    /// The place of a variant's value: in an object of its own, which is still to be ended.
+    /// Begins the object of a variant; the caller writes the value and ends the object.
     fn variant(self, variant: &str) -> Self {
         self.0.push(b'{');
         write_string(variant, self.0);
@@ -83,7 +83,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// As serde_json writes it.
+/// Methods that serde_json implements.
 macro_rules! by_serde_json {
     ($($method:ident($($argument:ident: $type:ty),*);)*) => {
         $(
@@ -205,7 +205,7 @@ impl<'a> Serializer for Json<'a> {
 
     #[inline]
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<Parts<'a>, Error> {
-        // serde_json's own: text that is JSON already, or a number. Its one field is all of it.
+        // serde_json's own types: text that is JSON already, or a number. The one field is the value.
         if length == 1 && name.starts_with("$serde_json::") {
             return Ok(Parts { to: self.0, is_first: true, end: b"" });
         }
@@ -223,11 +223,11 @@ impl<'a> Serializer for Json<'a> {
     }
 }
 
-/// Writes elements or members, and what comes behind them.
+/// Writes elements or members, and the end of their array or object.
 struct Parts<'a> {
     to: &'a mut Vec<u8>,
     is_first: bool,
-    /// Empty for what is serde_json's own.
+    /// Empty for serde_json's own types.
     end: &'static [u8],
 }
 
@@ -260,7 +260,7 @@ impl Parts<'_> {
         value.serialize(Json(self.to))
     }
 
-    /// The one field of what is serde_json's own. (Apart, so that the rest is inlined.)
+    /// The one field of serde_json's own types. (Apart, so that the rest is inlined.)
     #[inline(never)]
     fn serde_json<T: Serialize + ?Sized>(
         &mut self,
@@ -275,13 +275,13 @@ impl Parts<'_> {
 
     #[inline]
     fn finish(self) -> Result<(), Error> {
-        // One by one: to copy so few takes longer.
+        // One by one: a copy of two bytes takes longer.
         self.end.iter().for_each(|byte| self.to.push(*byte));
         Ok(())
     }
 }
 
-/// Parts without names.
+/// Parts of arrays.
 macro_rules! elements {
     ($($parts:ident::$method:ident)*) => {
         $(
@@ -310,7 +310,7 @@ elements! {
     SerializeTupleVariant::serialize_field
 }
 
-/// Parts with names.
+/// Parts of structs.
 macro_rules! members {
     ($($parts:ident)*) => {
         $(
@@ -342,7 +342,7 @@ impl ser::SerializeMap for Parts<'_> {
     type Ok = ();
     type Error = Error;
 
-    // By serde_json, which says what can be a name, and makes strings of numbers.
+    // By serde_json, which defines the types of names, and turns numbers into strings.
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), Error> {
         self.next();
@@ -362,7 +362,7 @@ impl ser::SerializeMap for Parts<'_> {
     }
 }
 
-/// The first name of an object, without the object.
+/// A formatter that writes an object's first name, without the object's brace.
 struct Name;
 
 impl Formatter for Name {

@@ -1,4 +1,4 @@
-//! Where in a message the documented fields are.
+//! The positions of the documented fields in a message.
 
 use core::fmt;
 
@@ -26,7 +26,7 @@ pub(super) enum Field {
 impl Field {
     const COUNT: usize = Field::Name as usize + 1;
 
-    // For each member of each message; otherwise it is up to the compiler's mood.
+    // It runs for each member of each message, and the compiler inlines it in some builds only.
     #[inline(always)]
     fn named(name: &[u8]) -> Option<Field> {
         Some(match name {
@@ -46,19 +46,19 @@ impl Field {
     }
 }
 
-/// The places of the documented fields. Where a name comes twice the last one counts, as with
-/// `JSON.parse`. JSON that is no object has none of them.
+/// The positions of the documented fields. Of a repeated name the last one counts, as in
+/// `JSON.parse`. JSON that is not an object has none of them.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Envelope {
     fields: [Span; Field::COUNT],
 }
 
 impl Envelope {
-    /// Finds them. (In place: it is read once, and too large to be handed about for that.)
+    /// Finds them, in place: the value is too large to move.
     ///
     /// # Errors
     ///
-    /// Where the text is not JSON.
+    /// If the text is not JSON.
     pub(super) fn read(&mut self, json: &str) -> Result<(), serde_json::Error> {
         match self.scan(json) {
             Some(()) => Ok(()),
@@ -86,7 +86,7 @@ impl Envelope {
 
     fn parse(&mut self, json: &str) -> Result<(), serde_json::Error> {
         *self = Envelope::default();
-        // For the verdict: names alone are taken as bytes, and serde_json is lax about those.
+        // Validates: below, names are read as bytes, of which serde_json accepts more than JSON.
         let mut deserializer = serde_json::Deserializer::from_str(json);
         IgnoredAny::deserialize(&mut deserializer)?;
         deserializer.end()?;
@@ -126,7 +126,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor<'de, '_> {
     }
 }
 
-/// Where `value` is, which is a part of `json`.
+/// The position of `value`, which is a part of `json`.
 fn place(value: &str, json: &str) -> Span {
     let start = value.as_ptr() as usize - json.as_ptr() as usize;
     if json.len() > Span::MAX_LEN {
@@ -136,7 +136,7 @@ fn place(value: &str, json: &str) -> Span {
     Span::new(start, start + value.len(), is_unescaped)
 }
 
-/// A name in an object: a field's, or another.
+/// A name in an object: `Some` for that of a documented field.
 struct Name(Option<Field>);
 
 impl<'de> Deserialize<'de> for Name {
@@ -147,7 +147,7 @@ impl<'de> Deserialize<'de> for Name {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a name")
             }
-            // As bytes, since a name may spell half a surrogate pair; none of ours does.
+            // As bytes, since the escapes of an unknown name may have half a surrogate pair.
             fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
                 Ok(Name(Field::named(name)))
             }
@@ -252,7 +252,7 @@ mod tests {
             format!("{{{}}}", members.join(","))
         }
 
-        /// The text with something wrong in it, as a rule.
+        /// The text with some characters changed, which is usually no longer JSON.
         fn spoil(&mut self, text: &str) -> String {
             const ODD: [&str; 24] = [
                 "\"", "\\", "{", "}", "[", "]", ",", ":", "0", "-", ".", "e", "+", "u", "\u{0}",
@@ -272,8 +272,8 @@ mod tests {
         }
     }
 
-    /// Whatever the scanner accepts serde_json accepts, with the same fields; and on what gateways
-    /// send it does have an opinion.
+    /// Text that the scanner accepts serde_json accepts too, with the same fields; and the scanner
+    /// accepts the usual form of a message.
     #[test]
     fn the_scanner_agrees_with_serde_json() {
         let mut dice = Dice(1);
@@ -299,7 +299,7 @@ mod tests {
         assert!(accepted > 100_000 && refused > 50_000, "{accepted}, {refused}");
     }
 
-    /// Every byte that may stand in a string, or not, at every place relative to words and blocks.
+    /// Every character that may be in a string, or not, at every position in words and blocks.
     #[test]
     fn the_scanner_agrees_on_every_byte_of_a_string() {
         for length in 0..80 {

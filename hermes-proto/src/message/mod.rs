@@ -1,8 +1,8 @@
-//! What the gateway says: JSON objects with a `type`, routed without being taken apart.
+//! The gateway's messages: JSON objects, routed by their `type`.
 //!
-//! A message is read once. Of the fields that the protocol documents only the places in the text
-//! are kept; an accessor decodes a field when it is asked for. So the event is small, costs no
-//! allocation, and has the whole object as it arrived.
+//! A message is read once. An event keeps the text, and the positions of the documented fields in
+//! it; an accessor decodes a field on demand. So the event is small, costs no allocation, and has
+//! the whole object as it arrived.
 
 mod envelope;
 mod scan;
@@ -19,27 +19,28 @@ pub(crate) use self::scan::unescaped_len;
 use crate::session::PackedSession;
 use crate::{Event, Text};
 
-/// A message from the gateway, or at least JSON.
+/// A received message: any JSON value.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Object {
     json: Text,
-    /// The places of the type's documented fields (of `type` itself, for [`Unhandled`]).
+    /// The positions of the type's documented fields (of `type` itself, for [`Unhandled`]).
     fields: [Span; 2],
 }
 
-/// Where a JSON value is in its text, if there is one; and whether it is a string without escapes,
-/// so that what is between its quotes is its content.
+/// The position of a JSON value in its text, empty if there is none, and whether it is a string
+/// without escapes, whose content is the text between its quotes.
 ///
-/// In one word, which is moved about faster than its parts: from the lowest bit 32 for the start,
-/// 31 for the end, and one for the string.
+/// One word, which moves faster than its parts. From the lowest bit: 32 bits for the start, 31 for
+/// the end, one for the string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Span(u64);
 
 impl Span {
-    /// How long a text can be. No limit that anybody sets gets there; beyond it are no fields.
+    /// The longest text that has positions; a longer one has no fields. It is beyond any practical
+    /// limit.
     const MAX_LEN: usize = u32::MAX as usize >> 1;
 
-    /// `end` is no more than [`MAX_LEN`](Self::MAX_LEN).
+    /// `end` is at most [`MAX_LEN`](Self::MAX_LEN).
     fn new(start: usize, end: usize, is_unescaped: bool) -> Span {
         Span(start as u64 | (end as u64) << 32 | u64::from(is_unescaped) << 63)
     }
@@ -50,13 +51,13 @@ impl Span {
         json.get(start..end).filter(|value| !value.is_empty())
     }
 
-    /// How long the value is.
+    /// The length of the value's JSON.
     fn len(self) -> usize {
         let (start, end) = (self.0 as u32 as usize, (self.0 << 1 >> 33) as usize);
         end - start
     }
 
-    /// A string's content; the JSON text of any other value; nothing for `null`.
+    /// A string's content; the JSON text of any other value; `None` for `null`.
     fn decode(self, json: &str) -> Option<Cow<'_, str>> {
         let value = self.of(json)?;
         if self.0 >> 63 == 1 {
@@ -69,7 +70,7 @@ impl Span {
         }
     }
 
-    /// A string's content; nothing for any other value.
+    /// A string's content; `None` for any other value.
     fn string(self, json: &str) -> Option<Cow<'_, str>> {
         self.of(json).filter(|value| value.starts_with('"'))?;
         self.decode(json)
@@ -83,9 +84,9 @@ impl Object {
     }
 }
 
-/// The content of a JSON string that has escapes.
+/// The content of a JSON string with escapes.
 fn unescape(raw: &str) -> Option<String> {
-    // As bytes, since JSON can spell half a surrogate pair, which UTF-8 can't.
+    // As bytes, since JSON's escapes can express half a surrogate pair, which UTF-8 can't.
     struct Lossy;
     impl Visitor<'_> for Lossy {
         type Value = String;
@@ -93,7 +94,7 @@ fn unescape(raw: &str) -> Option<String> {
             f.write_str("a string")
         }
         fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-            // The lossy way alone is a slow one.
+            // `from_utf8_lossy` is slow on long strings.
             Ok(match core::str::from_utf8(bytes) {
                 Ok(text) => text.into(),
                 Err(_) => String::from_utf8_lossy(bytes).into_owned(),
@@ -103,7 +104,7 @@ fn unescape(raw: &str) -> Option<String> {
     serde_json::Deserializer::from_str(raw).deserialize_bytes(Lossy).ok()
 }
 
-/// Where a message goes: its type, and where the fields of that type are.
+/// The type of a message, and the positions of that type's fields.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Route {
     kind: Kind,
@@ -126,7 +127,7 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// Where the text is not JSON.
+    /// If the text is not JSON.
     pub(crate) fn of(json: &str) -> Result<Route, serde_json::Error> {
         let mut envelope = Envelope::default();
         envelope.read(json)?;
@@ -164,7 +165,7 @@ impl Route {
         }
     }
 
-    /// The message, where [that](Self::is_session_init) is what it is.
+    /// The message, if it [is one](Self::is_session_init).
     pub(crate) fn session_init(self, json: Text) -> SessionInit {
         SessionInit { object: self.object(json), resumed: false }
     }
@@ -179,8 +180,8 @@ macro_rules! message {
     ($(#[$doc:meta])* $name:ident { $(#[$first_doc:meta])* $first:ident, $(#[$second_doc:meta])* $second:ident }) => {
         $(#[$doc])*
         ///
-        /// A field is a string's content, the JSON text of any other value, or `None` where it is
-        /// missing or `null`: an odd type is no reason to lose a message.
+        /// A field is a string's content, the JSON text of any other value, or `None` if it is missing
+        /// or `null`: a field of an unexpected type does not lose the message.
         #[derive(Clone, PartialEq, Eq, Hash)]
         pub struct $name(Object);
 
@@ -209,15 +210,14 @@ macro_rules! message {
     };
 }
 
-/// The most bytes of JSON that a field of a session may have. A session is kept for as long as the
-/// client lives, so it is not for `max_message_bytes` to say how large one can be.
-const MOST_OF_SESSION: usize = 8 << 10;
+/// The longest field of a session that is kept, in bytes of JSON. A session stays in memory for the
+/// client's life, so `max_message_bytes` is no bound for it.
+const MAX_SESSION_FIELD: usize = 8 << 10;
 
 /// `session-init`: the gateway issued a session, or acknowledged the one that was resumed.
 ///
-/// Its fields are as the other messages'. The client keeps a session whose token and client id have
-/// 8 KiB of JSON at most, each. A larger one is an event like any other, behind a
-/// [`Warning`](Event::Warning), and not resumed.
+/// Its fields are as in the other messages. A session whose token or client id has more than 8 KiB of
+/// JSON is not kept or resumed; a [`Warning`](Event::Warning) precedes its event.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionInit {
     object: Object,
@@ -230,14 +230,14 @@ impl SessionInit {
         self.object.field(0)
     }
 
-    /// Who the gateway says we are.
+    /// The client's identity at the gateway.
     pub fn client_id(&self) -> Option<Cow<'_, str>> {
         self.object.field(1)
     }
 
-    /// Whether it is the session that there was before: it has the same client id, or where there
-    /// is none the same token. Otherwise it is a new one, and what the gateway knew of the old
-    /// one is gone.
+    /// Whether it is the same session as before: it has the same client id, or the same token if one
+    /// of them has no client id. Otherwise it is a new one, and the gateway's state of the old one is
+    /// lost.
     pub fn resumed(&self) -> bool {
         self.resumed
     }
@@ -247,7 +247,7 @@ impl SessionInit {
         &self.object.json
     }
 
-    /// Compares it with the session that there was before.
+    /// Compares it with the session before.
     pub(crate) fn compare(&mut self, before: Option<&PackedSession>) {
         let Some(before) = before.filter(|_| self.is_small()) else { return };
         self.resumed = match (self.client_id(), before.client_id()) {
@@ -263,9 +263,9 @@ impl SessionInit {
         (!token.is_empty()).then(|| (token.into_owned(), client_id))
     }
 
-    /// Whether it can be a session to keep.
+    /// Whether its fields are small enough to be kept.
     pub(crate) fn is_small(&self) -> bool {
-        let is_small = |field: Span| field.len() <= MOST_OF_SESSION;
+        let is_small = |field: Span| field.len() <= MAX_SESSION_FIELD;
         self.object.fields.into_iter().all(is_small)
     }
 }
@@ -279,15 +279,15 @@ impl fmt::Debug for SessionInit {
 message! {
     /// `chat` or `chat-message`.
     Chat {
-        /// What was said.
+        /// The text.
         text,
-        /// Who said it.
+        /// The name of its sender.
         sender
     }
 }
 
 message! {
-    /// `status-update`: what an agent is doing.
+    /// `status-update`: the state of an agent.
     StatusUpdate {
         /// The status.
         status,
@@ -297,11 +297,11 @@ message! {
 }
 
 message! {
-    /// `pr-notification`: something happened to a pull request.
+    /// `pr-notification`: an event of a pull request.
     PrNotification {
-        /// What happened.
+        /// The action, such as `opened`.
         action,
-        /// The pull request; often an object, and then JSON text.
+        /// The pull request: JSON text if it is an object.
         pr
     }
 }
@@ -309,9 +309,9 @@ message! {
 message! {
     /// `player-joined`.
     PlayerJoined {
-        /// Who.
+        /// The player's id.
         id,
-        /// By what name.
+        /// The player's name.
         name
     }
 }
@@ -319,14 +319,14 @@ message! {
 message! {
     /// `player-left`.
     PlayerLeft {
-        /// Who.
+        /// The player's id.
         id,
-        /// By what name.
+        /// The player's name.
         name
     }
 }
 
-/// Valid JSON that has no route: an unknown `type`, none, or not even an object.
+/// Valid JSON without a route: an object with an unknown `type` or none, or another value.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Unhandled(Object);
 

@@ -1,18 +1,19 @@
-//! The fast way through a JSON object: its members, and the proof that it is JSON.
+//! A scanner for the members of a JSON object, which is faster than a parser.
 //!
-//! It knows what gateways send: an object whose names are spelt plainly, nested a little. Of that
-//! it accepts what [RFC 8259](https://www.rfc-editor.org/rfc/rfc8259) allows and nothing else. On
-//! anything else, an error not least, it has no opinion: [`serde_json`] reads that text again. So a
-//! mistake in here can cost time, or let through what is not JSON; a test and a fuzz target compare
-//! the two for the latter. It is here because serde_json alone takes longer than the rest of the
-//! receive path together (BENCHMARKS.md).
+//! It accepts the usual form of a gateway's message: an object whose names have no escapes, nested a
+//! little. Within that form it accepts exactly what
+//! [RFC 8259](https://www.rfc-editor.org/rfc/rfc8259) allows. All other text, invalid JSON included,
+//! is left to [`serde_json`]. So an error in the scanner can cost time, or accept invalid JSON; a
+//! test and a fuzz target compare it with serde_json. Its reason: serde_json alone takes longer than
+//! the rest of the receive path together (BENCHMARKS.md).
 
 use super::Span;
 
-/// How deep values nest at most, since this reads them by recursion.
+/// The deepest nesting that is scanned: the scanner is recursive.
 const DEPTH: u32 = 32;
 
-/// Shows the members of the object that is all of `json`, in their order. `None`: no opinion.
+/// Shows the members of the object that `json` consists of, in their order. `None`: left to
+/// serde_json.
 pub(super) fn members<'a>(json: &'a str, member: impl FnMut(&'a [u8], Span)) -> Option<()> {
     if json.len() > Span::MAX_LEN {
         return None;
@@ -24,7 +25,7 @@ pub(super) fn members<'a>(json: &'a str, member: impl FnMut(&'a [u8], Span)) -> 
     (scanner.at == json.len()).then_some(())
 }
 
-/// A place in a text.
+/// A position in a text.
 struct Scanner<'a> {
     json: &'a [u8],
     at: usize,
@@ -73,7 +74,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A value; says whether it is a string without escapes.
+    /// A value; returns whether it is a string without escapes.
     fn value(&mut self, depth: u32) -> Option<bool> {
         match self.peek()? {
             b'"' => return self.string(),
@@ -88,8 +89,8 @@ impl<'a> Scanner<'a> {
         Some(false)
     }
 
-    /// A string; says whether it has no escapes. What lies between them is UTF-8 already.
-    // Inlined into both who call it: a fifth of the time.
+    /// A string; returns whether it has no escapes. Its content is UTF-8 already.
+    // Inlining it into both callers saves a fifth of the time.
     #[inline(always)]
     fn string(&mut self) -> Option<bool> {
         self.expect(b'"')?;
@@ -108,7 +109,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What follows a backslash. Half a surrogate pair is a matter for who decodes it.
+    /// The rest of an escape, behind its backslash. Whether surrogates are paired is checked where the
+    /// string is decoded.
     fn escape(&mut self) -> Option<()> {
         match self.next()? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
@@ -180,11 +182,10 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes there are before the first that means something in a string: a quote, a
-/// backslash, or a control character.
+/// The number of bytes before the first special one: a quote, a backslash or a control character.
 #[inline(always)]
 pub(crate) fn unescaped_len(bytes: &[u8]) -> usize {
-    // Names and most values end in their first word.
+    // Names and most values end within their first word.
     match bytes.first_chunk().map(swar_find) {
         Some(0) if bytes.len() <= 16 => swar_end(bytes),
         Some(0) => swar_long(bytes),
@@ -193,8 +194,8 @@ pub(crate) fn unescaped_len(bytes: &[u8]) -> usize {
     }
 }
 
-/// Less than a word; four bytes and more as one, of the first half and the last, which share some.
-/// (A function of its own: on the way in it is for the end of a text, and made all else slower.)
+/// Less than a word. Four bytes and more are read as one word: the first four bytes and the last four,
+/// which may overlap. (A function of its own: inlined it slows down the longer forms.)
 #[inline(never)]
 fn swar_short(bytes: &[u8]) -> usize {
     if let (Some(front), Some(back)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
@@ -208,12 +209,12 @@ fn swar_short(bytes: &[u8]) -> usize {
     bytes.iter().position(means).unwrap_or(bytes.len())
 }
 
-/// Long texts in blocks, which the compiler turns into vectors, and the rest in words.
+/// Long texts: in blocks, which the compiler turns into vectors, and then in words.
 #[inline(never)]
 fn swar_long(bytes: &[u8]) -> usize {
     let mut at = 0;
     for block in bytes.as_chunks::<64>().0 {
-        // Zero in every block where something is.
+        // Zero if a byte of the block is special.
         let least =
             |least: u8, byte: &u8| least.min(byte ^ b'"').min(byte ^ b'\\').min(byte & 0xE0);
         if block.iter().fold(0xFF, least) == 0 {
@@ -231,7 +232,7 @@ fn swar_long(bytes: &[u8]) -> usize {
     swar_end(bytes)
 }
 
-/// There is nothing before the last word, which may have some of that in it.
+/// The last word, which may overlap bytes that were scanned and had nothing special.
 #[inline(always)]
 fn swar_end(bytes: &[u8]) -> usize {
     match bytes.last_chunk().map(swar_find) {
@@ -240,8 +241,8 @@ fn swar_end(bytes: &[u8]) -> usize {
     }
 }
 
-/// The lowest bit that is set is the highest of the first byte that means something. Those above
-/// may be wrong, since a borrow goes up.
+/// The lowest bit that is set is the highest bit of the first special byte. The bits above it may be
+/// wrong, since a subtraction borrows from higher bytes.
 fn swar_find(word: &[u8; 8]) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; 8]);
     let word = u64::from_le_bytes(*word);
@@ -250,7 +251,7 @@ fn swar_find(word: &[u8; 8]) -> u64 {
     (below(word, b' ') | is(b'"') | is(b'\\')) & (EACH << 7)
 }
 
-/// The byte that was found first.
+/// The index of the first special byte.
 fn swar_first(found: u64) -> usize {
     found.trailing_zeros() as usize / 8
 }

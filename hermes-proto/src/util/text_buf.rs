@@ -1,4 +1,4 @@
-//! Where texts are put together.
+//! The memory of received texts.
 
 use core::mem;
 
@@ -9,10 +9,10 @@ use crate::Text;
 
 /// Text under construction, in a chunk from which one [`Text`] after the other is cut.
 ///
-/// All that goes in is `&str`, so nothing is validated again on the way out. A chunk's memory is
-/// used again once all texts cut from it are gone. While some are not, another chunk takes its
-/// place. Where neither has room a larger one is made, so that in the long run none is: of chunks
-/// that hold as much as is in hand at a time, one is free when the other is full.
+/// All input is `&str`, so nothing is validated again when a text is cut. A chunk's memory is reused
+/// once all texts cut from it are dropped; until then the other chunk takes its place. If neither has
+/// room, a larger one is made. So in a steady state none is made: of two chunks that each hold as much
+/// text as the application holds at a time, one is free when the other is full.
 #[derive(Default)]
 pub(crate) struct TextBuf {
     chunk: Chunk,
@@ -21,22 +21,23 @@ pub(crate) struct TextBuf {
 
 #[derive(Default)]
 struct Chunk {
-    /// What is left of its memory.
+    /// The unused end of its memory.
     text: StrMut,
-    /// All of its memory.
+    /// The size of its memory.
     size: usize,
 }
 
 impl TextBuf {
-    /// How large a chunk gets that is not made for a single text. Who keeps a text keeps its chunk.
+    /// The largest chunk that is not made for a single text. A text that is kept keeps its chunk
+    /// alive.
     pub(crate) const LARGEST: usize = 128 << 10;
 
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         TextBuf { chunk: Chunk::new(bytes), other: Chunk::default() }
     }
 
-    /// Makes room for so many bytes, where no text is under construction. `ahead` is how much more
-    /// is likely to follow them soon: a chunk that has to be made has room for that too.
+    /// Makes room for `bytes`, while no text is under construction. A chunk made for them has room for
+    /// `ahead` more, which are likely to follow soon.
     pub(crate) fn make_room(&mut self, bytes: usize, ahead: usize) {
         if self.chunk.has_room(bytes) {
             return;
@@ -45,7 +46,7 @@ impl TextBuf {
         if self.chunk.has_room(bytes) {
             return;
         }
-        // The smaller one goes, for one like the other; of two alike, for a larger one.
+        // The smaller one is replaced by one of the other's size; of two equal ones, one by a larger.
         if self.chunk.size > self.other.size {
             mem::swap(&mut self.chunk, &mut self.other);
         }
@@ -89,20 +90,20 @@ impl Chunk {
         self.text.inner().capacity() - self.text.len()
     }
 
-    /// Whether there is room, with that of texts that are gone.
+    /// Whether there is room, including that of dropped texts.
     fn has_room(&mut self, bytes: usize) -> bool {
         if self.size < bytes {
             return false;
         }
         let mut memory = mem::take(&mut self.text).into_inner();
-        // All of it, even where what is left would do: texts that go now leave together.
+        // All of it, even if the unused end suffices: then a chunk's texts are reclaimed together.
         let _ = memory.try_reclaim(self.size);
         self.text = empty(memory);
         self.left() >= bytes
     }
 }
 
-/// There is nothing to be validated.
+/// An empty text, whose validation is free.
 fn empty(memory: BytesMut) -> StrMut {
     StrMut::from_inner(memory).unwrap_or_default()
 }
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(held, "0123456789");
     }
 
-    /// All of it, though a text of a tenth was asked for.
+    /// All of it, though only a tenth was needed at a time.
     #[test]
     fn a_chunk_is_used_whole() {
         let mut buffer = TextBuf::with_capacity(100);
@@ -193,7 +194,7 @@ mod tests {
         assert!(places.iter().all(|place| of(place) > 30), "{places:?}");
     }
 
-    /// To the last byte, and not one further.
+    /// To the last byte, and no further.
     #[test]
     fn a_chunk_is_used_to_its_end() {
         let mut buffer = TextBuf::with_capacity(20);
@@ -206,7 +207,7 @@ mod tests {
         assert!(!(place(&one)..place(&one) + 20).contains(&place(&three)));
     }
 
-    /// What is ahead has room in a chunk that has to be made, and makes none by itself.
+    /// `ahead` enlarges a chunk that has to be made, and does not make one.
     #[test]
     fn the_size_of_a_chunk() {
         let mut buffer = TextBuf::default();
@@ -229,7 +230,7 @@ mod tests {
         assert_eq!(size(&mut buffer, 3 * largest, 5), 3 * largest + 5);
     }
 
-    /// What is in hand at a time is always the same, and more than the first chunks hold.
+    /// The texts held at a time are constant, and more than the first chunks hold.
     #[test]
     fn chunks_grow_until_no_more_are_made() {
         let mut buffer = TextBuf::default();
