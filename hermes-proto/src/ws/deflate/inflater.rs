@@ -2,11 +2,7 @@
 
 use core::fmt;
 
-use miniz_oxide::inflate::TINFLStatus;
-use miniz_oxide::inflate::core::inflate_flags::{
-    TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
-};
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::TAIL;
 use super::window::Window;
@@ -22,8 +18,13 @@ pub(in crate::ws) struct Inflater {
 /// the message before it was complete.
 const END: [u8; 5] = [1, 0, 0, 0xFF, 0xFF];
 
-/// The output stays in one piece of memory, and the input may end anywhere.
-const FLAGS: u32 = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+/// The largest window (RFC 7692 §7.1.2.1). The window that was negotiated bounds the text that a
+/// coder is given, not its own.
+const WINDOW_BITS: u8 = 15;
+
+/// Blocks with BFINAL in a message at most, beside one for each KiB of its compressed form. Behind
+/// each of them a coder begins anew, with a copy of the window.
+const MAX_RESTARTS: usize = 16;
 
 /// Bounds of the first growth of the output, which is four times the compressed message.
 const FIRST_STEP: (usize, usize) = (512, 64 << 10);
@@ -52,43 +53,48 @@ impl Inflater {
     /// Inflates a message behind the window. The memory grows in steps about as large as the text so
     /// far, and never beyond the limit, however long the text would become.
     fn append(&mut self, message: &[u8], limit: usize) -> Result<(), Violation> {
-        let before = self.window.recent().len();
-        let bytes = &mut self.window.bytes;
-        let start = bytes.len();
+        let start = self.window.bytes.len();
+        let mut coder = coder(self.window.recent())?;
+        let mut restarts = MAX_RESTARTS + message.len() / 1_024;
         let mut length = 0;
-        let mut coder = DecompressorOxide::new();
         let mut is_done = false;
         for mut input in [message, &TAIL, &END] {
             // A block with BFINAL ends the coder's work, and not the message (§7.2.3.4).
             while !(is_done && input.is_empty()) {
                 if is_done {
-                    coder.init();
+                    restarts = restarts.checked_sub(1).ok_or(Violation::BadDeflate)?;
+                    self.window.bytes.truncate(start + length);
+                    coder = self::coder(self.window.recent())?;
                 }
-                let room = bytes.get_mut(start - before..).unwrap_or_default();
-                let (status, read, written) =
-                    decompress(&mut coder, input, room, before + length, FLAGS);
-                input = input.get(read..).unwrap_or_default();
-                length += written;
+                let step = next_step(message.len(), length, limit);
+                let bytes = &mut self.window.bytes;
+                if bytes.len() <= start + length {
+                    bytes.reserve_exact(step);
+                    bytes.resize(start + length + step, 0);
+                }
+                let room = bytes.get_mut(start + length..).unwrap_or_default();
+                let before = (coder.total_in(), coder.total_out());
+                let status = coder
+                    .decompress(input, room, InflateFlush::NoFlush)
+                    .map_err(|_| Violation::BadDeflate)?;
+                let (read, written) = (coder.total_in() - before.0, coder.total_out() - before.1);
+                input = input.get(read as usize..).unwrap_or_default();
+                let is_full = written as usize == room.len();
+                length += written as usize;
                 if length > limit {
                     return Err(Violation::MessageTooLarge { bytes: length as u64 });
                 }
-                is_done = status == TINFLStatus::Done;
-                match status {
-                    TINFLStatus::Done => {}
-                    TINFLStatus::NeedsMoreInput => break,
-                    TINFLStatus::HasMoreOutput => {
-                        let step = next_step(message.len(), length, limit);
-                        bytes.reserve_exact(step);
-                        bytes.resize(start + length + step, 0);
-                    }
-                    _ => return Err(Violation::BadDeflate),
+                is_done = status == Status::StreamEnd;
+                // With room left the coder has used all of its input.
+                if !is_done && !is_full {
+                    break;
                 }
             }
         }
         if !is_done {
             return Err(Violation::BadDeflate);
         }
-        bytes.truncate(start + length);
+        self.window.bytes.truncate(start + length);
         Ok(())
     }
 
@@ -96,6 +102,15 @@ impl Inflater {
     pub(in crate::ws) fn on_idle(&mut self) {
         self.window.on_idle();
     }
+}
+
+/// A coder for data that may refer to `window`.
+fn coder(window: &[u8]) -> Result<Inflate, Violation> {
+    let mut coder = Inflate::new(false, WINDOW_BITS);
+    if !window.is_empty() {
+        coder.set_dictionary(window).map_err(|_| Violation::BadDeflate)?;
+    }
+    Ok(coder)
 }
 
 /// By how much the output grows from `length`, for a message that has `compressed` bytes.

@@ -332,6 +332,87 @@ fn beyond_the_window() {
     }
 }
 
+/// The time that a message takes depends on its bytes, and hardly on its blocks: the worst ones take at
+/// most 40 times as long as the same number of bytes in blocks of 100 letters.
+#[test]
+fn the_worst_blocks_take_time_in_proportion_to_their_bytes() {
+    // Short enough for one slice of a busy machine's time, in one of many runs.
+    const SIZE: usize = 32 << 10;
+    let bits = |make: &dyn Fn(&mut Bits)| {
+        let mut bits = Bits::default();
+        while bits.0.len() < SIZE {
+            make(&mut bits);
+        }
+        // An empty stored block's header, up to the end of the byte.
+        bits.number(0, 3);
+        bits.0
+    };
+    // HLIT and HDIST at their least; code lengths by 18, 1 and 0; 0..=255 and the distance unused.
+    let empty_dynamic = |bits: &mut Bits| {
+        bits.number(0b100, 3).number(0, 5).number(0, 5).number(14, 4);
+        for symbol in [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1] {
+            bits.number(
+                [(0, 1), (1, 2), (18, 2)].iter().find(|s| s.0 == symbol).map_or(0, |s| s.1),
+                3,
+            );
+        }
+        // Codes in the order of their symbols: 0 is 0, 1 is 10, 18 is 11.
+        bits.code(0b11, 2).number(127, 7).code(0b11, 2).number(107, 7).code(0b10, 2).code(0, 1);
+        // The one symbol, 256, has one bit.
+        bits.code(0, 1);
+    };
+    let stored = |n: usize| {
+        let n = u16::try_from(n).expect("a short block");
+        [&[0][..], &n.to_le_bytes(), &(!n).to_le_bytes(), &vec![b'x'; n.into()]].concat()
+    };
+    let time = |name: &str, payload: &[u8]| {
+        let bytes = deflated_binary(payload);
+        let times = (0..50).map(|_| {
+            let mut conn = conn();
+            let start = std::time::Instant::now();
+            let events = feed(&mut conn, &bytes);
+            let time = start.elapsed();
+            assert!(matches!(events[..], [Event::Frame(_)]), "{name}: {:?}", events[0]);
+            time
+        });
+        let time = times.min().expect("there are some");
+        println!("{name}: {time:?} for {} bytes", payload.len());
+        time
+    };
+    let letters = bits(&|bits| {
+        bits.header();
+        (0..100).for_each(|_| {
+            bits.code(0x190, 9);
+        });
+        bits.code(0, 7);
+    });
+    let usual = time("letters", &letters);
+    for (name, payload) in [
+        ("empty, stored", [stored(0).repeat(SIZE / 5), vec![0]].concat()),
+        ("empty, fixed codes", bits(&|bits| drop(bits.header().code(0, 7)))),
+        ("a letter, fixed codes", bits(&|bits| drop(bits.header().code(0x30, 8).code(0, 7)))),
+        ("empty, dynamic codes", bits(&empty_dynamic)),
+    ] {
+        let time = time(name, &payload);
+        assert!(time <= usual * 40, "{name}: {time:?}, and {usual:?} for letters");
+    }
+}
+
+/// Behind each of them a coder begins anew. A server has a use for one of them in a message (§7.2.3.4).
+#[test]
+fn final_blocks_are_bounded() {
+    // An empty block of fixed codes, final, to the end of its byte; then "00" as in the RFC.
+    let finals = |n: usize| [[0x03, 0x00].repeat(n), vec![0]].concat();
+    Case::new("some", deflated_text(finals(16)), vec![got("")]).check(&conn());
+    let many = deflated_text(finals(17));
+    Case::violation("many", many, Violation::BadDeflate).check(&conn());
+    // One for each KiB of it is fine.
+    let long = [[0, 0xFF, 3, 0, 0xFC].to_vec(), vec![b'x'; 1_023]].concat().repeat(5);
+    let letters = "x".repeat(5 * 1_023);
+    let bytes = deflated_text([long, finals(21)].concat());
+    Case::new("in a long message", bytes, vec![got(&letters)]).check(&conn());
+}
+
 /// A block of fixed codes, bit by bit (RFC 1951 §3.2).
 #[derive(Default)]
 struct Bits(Vec<u8>, usize);
