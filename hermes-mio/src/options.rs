@@ -189,9 +189,9 @@ impl Options {
         self
     }
 
-    /// Has TCP ask after a peer that was silent for so long, where the system can be told so. At
-    /// least 1 s. Default: not at all, since the
-    /// [heartbeat](Config::heartbeat_interval) asks the gateway itself.
+    /// Silence after which TCP probes the peer (SO_KEEPALIVE), in whole seconds on most systems. 1 s to
+    /// 32,767 s. Default: no probes, since the [heartbeat](Config::heartbeat_interval) asks the
+    /// gateway itself.
     #[must_use]
     pub fn keepalive(mut self, after: Duration) -> Self {
         self.connector_mut().socket_options.keepalive = Some(after);

@@ -26,12 +26,11 @@ impl ServerTls {
     ///
     /// If the chain or the key is missing or can't be read, or if they don't belong together.
     pub fn new(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> io::Result<Self> {
-        use rustls::pki_types::pem::PemObject;
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        use crate::net::tls::pem;
 
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_ref()).collect();
+        let chain = pem::certificates(chain.as_ref(), "of the gateway");
         let chain = chain.map_err(io::Error::other)?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_ref()).map_err(io::Error::other)?;
+        let key = pem::private_key(key.as_ref()).map_err(io::Error::other)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

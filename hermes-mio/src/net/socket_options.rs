@@ -20,9 +20,10 @@ pub(crate) struct SocketOptions {
 
 impl SocketOptions {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        // Systems count in seconds.
-        if self.keepalive.is_some_and(|after| after < Duration::from_secs(1)) {
-            let problem = "must be at least 1 s".to_owned();
+        // Systems count in seconds, and Linux up to 32,767 of them (tcp(7), TCP_KEEPIDLE).
+        let range = Duration::from_secs(1)..=Duration::from_secs(32_767);
+        if self.keepalive.is_some_and(|after| !range.contains(&after)) {
+            let problem = "must be 1 s to 32,767 s".to_owned();
             return Err(ConfigError { field: "keepalive", problem });
         }
         for (field, bytes) in

@@ -42,6 +42,7 @@ fn settings_that_can_not_be() {
     let options = || Options::new(config("ws://127.0.0.1:1/"));
     for (options, field) in [
         (options().keepalive(Duration::from_millis(999)), "keepalive"),
+        (options().keepalive(Duration::from_secs(32_768)), "keepalive"),
         (options().send_buffer(0), "send_buffer"),
         (options().receive_buffer(0), "receive_buffer"),
     ] {

@@ -1,30 +1,32 @@
-//! TLS: whom to trust, who we are, and the streams that are spoken in it.
+//! TLS: its settings, the check of certificates, and streams.
 
+pub(crate) mod pem;
 mod stream;
 mod verify;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 
 pub(crate) use self::stream::{Failure, TlsStream};
 use self::verify::Verifier;
 use crate::Error;
 
-/// How `wss://` is spoken: whom to trust, and who we are.
+/// Settings of `wss://`: the certificates to trust, and the client's own.
 ///
-/// By default the system's certificate authorities are trusted, those that its administrator added
-/// included; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. A certificate is always
-/// checked, against the name in the URL; there is no switch for that. Who has a gateway with a
-/// certificate of their own making [trusts](Self::trust) that one.
+/// By default the system's certificate authorities are trusted, with those that its administrator
+/// added; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. A certificate is always checked
+/// against the name in the URL; no setting turns that off. A gateway's self-signed certificate can
+/// be [trusted](Self::trust) by itself.
 ///
-/// TLS 1.2 and 1.3, with the process's default [`CryptoProvider`] where it has one, and else with
-/// `ring`. ALPN asks for `http/1.1`. Clones share what is known of gateways, so that a client that
-/// comes back resumes its TLS session; so do all clients with the default.
+/// PEM may have a byte order mark, and be indented. TLS 1.2 and 1.3 are spoken, with the process's
+/// default [`CryptoProvider`] if it has one, otherwise with `ring`. ALPN asks for `http/1.1`. Clones
+/// share their cache of TLS sessions, so that a client that reconnects resumes its TLS session; so
+/// do all clients with the default settings.
 ///
 /// ```no_run
 /// use hermes_mio::{Config, Options, Tls};
@@ -40,13 +42,15 @@ pub struct Tls {
     extra: Vec<CertificateDer<'static>>,
     is_system_trusted: bool,
     identity: Option<Arc<Identity>>,
-    /// Made when it is first needed: the system has more than a hundred roots to read.
+    /// Built when it is first needed: the system has more than a hundred roots to read.
     built: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+    /// The files of both, for errors.
+    files: Option<(PathBuf, PathBuf)>,
 }
 
 impl Tls {
@@ -65,46 +69,78 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// Where there is none in it, or one that can't be read.
+    /// If there is none in it, or one that can't be read.
     pub fn trust(mut self, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
-        self.extra.extend(certificates(pem.as_ref(), "to trust")?);
+        self.extra.extend(pem::certificates(pem.as_ref(), TO_TRUST).map_err(wrong)?);
         Ok(self.rebuilt())
     }
 
-    /// Trusts nobody but whom [`trust`](Self::trust) names.
+    /// As [`trust`](Self::trust), with the certificates in a file.
+    ///
+    /// # Errors
+    ///
+    /// As `trust`, or if the file can't be read. The error names the file.
+    pub fn trust_file(mut self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let pem = pem::read(path).map_err(wrong)?;
+        let found = pem::certificates(&pem, TO_TRUST).map_err(|problem| of_file(path, &problem))?;
+        self.extra.extend(found);
+        Ok(self.rebuilt())
+    }
+
+    /// Does not trust the system's authorities: only the certificates given to
+    /// [`trust`](Self::trust).
     #[must_use]
     pub fn without_system(mut self) -> Self {
         self.is_system_trusted = false;
         self.rebuilt()
     }
 
-    /// Who we are, to any gateway that asks, also where a redirect leads: our certificate with those
-    /// between it and its authority, and its private key, PEM (PKCS #8, PKCS #1 or SEC 1).
+    /// The client's own certificate, shown to any gateway that asks, also after a redirect: the chain
+    /// (the certificate, then those between it and its authority) and its private key, PEM (PKCS #8,
+    /// PKCS #1 or SEC 1; not encrypted).
     ///
     /// # Errors
     ///
-    /// Where one of them is missing, or can't be read. That they don't belong together is an error
+    /// If one of them is missing, or can't be read. A key that is not the certificate's is an error
     /// when the client is made.
-    pub fn identity(
-        mut self,
-        chain: impl AsRef<[u8]>,
-        key: impl AsRef<[u8]>,
-    ) -> Result<Self, Error> {
-        let chain = certificates(chain.as_ref(), "of ours")?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_ref()).map_err(|error| match error {
-            pem::Error::NoItemsFound => wrong("there is no private key"),
-            error => wrong(format!("the private key can't be read: {error}")),
-        })?;
-        self.identity = Some(Arc::new(Identity { chain, key }));
-        Ok(self.rebuilt())
+    pub fn identity(self, chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self, Error> {
+        let chain = pem::certificates(chain.as_ref(), OWN).map_err(wrong)?;
+        let key = pem::private_key(key.as_ref()).map_err(wrong)?;
+        Ok(self.identified_by(Identity { chain, key, files: None }))
     }
 
-    /// What rustls makes connections from.
+    /// As [`identity`](Self::identity), with the chain and the key in files, which may be the same.
+    ///
+    /// # Errors
+    ///
+    /// As `identity`, or if a file can't be read. The error names the file.
+    pub fn identity_files(
+        self,
+        chain: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, Error> {
+        let (cert, key) = (chain.as_ref(), key.as_ref());
+        let files = Some((cert.to_owned(), key.to_owned()));
+        let pem = pem::read(cert).map_err(wrong)?;
+        let chain = pem::certificates(&pem, OWN).map_err(|problem| of_file(cert, &problem))?;
+        let pem = pem::read(key).map_err(wrong)?;
+        let key = pem::private_key(&pem).map_err(|problem| of_file(key, &problem))?;
+        Ok(self.identified_by(Identity { chain, key, files }))
+    }
+
+    fn identified_by(mut self, identity: Identity) -> Self {
+        self.identity = Some(Arc::new(identity));
+        self.rebuilt()
+    }
+
+    /// Settings in rustls' form.
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, Error> {
         if let Some(config) = self.built.get() {
             return Ok(Arc::clone(config));
         }
-        let config = self.build().map_err(|error| wrong(error.to_string()))?;
+        check_environment(self.is_system_trusted)?;
+        let config = self.build().map_err(|error| wrong(self.explain(&error)))?;
         Ok(Arc::clone(self.built.get_or_init(|| Arc::new(config))))
     }
 
@@ -122,19 +158,33 @@ impl Tls {
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            // rustls calls every verifier dangerous that it did not make. Ours asks one of rustls'
-            // own makers, and only finds other words for its refusal.
+            // rustls calls any verifier dangerous that is not its own. Ours only finds better words
+            // for the refusals of one that is.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match self.identity.as_deref() {
             None => builder.with_no_client_auth(),
-            Some(Identity { chain, key }) => {
+            Some(Identity { chain, key, .. }) => {
                 builder.with_client_auth_cert(chain.clone(), key.clone_key())?
             }
         };
         // A WebSocket begins as HTTP/1.1 (RFC 6455 §4.1).
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
+    }
+
+    fn explain(&self, error: &rustls::Error) -> String {
+        let rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) = error else {
+            return error.to_string();
+        };
+        match self.identity.as_ref().and_then(|identity| identity.files.as_ref()) {
+            None => "the private key is not that of the certificate".to_owned(),
+            Some((cert, key)) => format!(
+                "the key in {} is not that of the certificate in {}",
+                key.display(),
+                cert.display()
+            ),
+        }
     }
 
     fn rebuilt(self) -> Self {
@@ -158,14 +208,26 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn certificates(pem: &[u8], whose: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found =
-        found.map_err(|error| wrong(format!("a certificate {whose} can't be read: {error}")))?;
-    if found.is_empty() {
-        return Err(wrong(format!("there is no certificate {whose}")));
+/// Roles of certificates in errors.
+const TO_TRUST: &str = "to trust";
+const OWN: &str = "of ours";
+
+/// The file that SSL_CERT_FILE names takes the place of the system's authorities. If it is missing
+/// there may be none, and if others are trusted beside it, nothing would tell that.
+fn check_environment(is_system_trusted: bool) -> Result<(), Error> {
+    let is_read = cfg!(all(unix, not(target_vendor = "apple"), not(target_os = "android")));
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|_| is_system_trusted && is_read)
+    else {
+        return Ok(());
+    };
+    match std::fs::File::open(&path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(wrong(format!("SSL_CERT_FILE names {}: {error}", path.display()))),
     }
-    Ok(found)
+}
+
+fn of_file(path: &Path, problem: &str) -> Error {
+    wrong(format!("{}: {problem}", path.display()))
 }
 
 fn wrong(problem: impl Into<String>) -> Error {

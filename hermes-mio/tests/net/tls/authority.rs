@@ -37,6 +37,16 @@ impl Authority {
         Authority { certificate, issuer: Issuer::new(params, key) }
     }
 
+    /// One that this one has signed, until this year.
+    pub(crate) fn intermediate(&self, until: i32) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = named(&format!("an intermediate until {until}"), &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Authority { certificate, issuer: Issuer::new(params, key) }
+    }
+
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }

@@ -4,9 +4,12 @@
 use std::sync::Arc;
 
 use hermes_mio::{CloseReason, Event, Tls};
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, SanType, date_time_ymd,
+};
 
 use super::authority::{Authority, Identity, here, named, self_signed};
+use super::handshake::failure;
 use super::peer::*;
 use crate::common::*;
 
@@ -72,6 +75,52 @@ fn for_another_name() {
         text,
         "localhost: its certificate is for another name: other.example, *.other.example"
     );
+}
+
+/// A frequent mistake, which would be told as `for another name: 127.0.0.1`.
+#[test]
+fn with_an_address_as_a_dns_name() {
+    let authority = Authority::new();
+    let mut params = named("127.0.0.1", &[]);
+    let name = "127.0.0.1".try_into().unwrap();
+    params.subject_alt_names.push(SanType::DnsName(name));
+    let server = Arc::new(authority.issue(&params).server());
+    let peer = Peer::start(move |listener| _ = try_accept_tls(&listener, &server));
+    let text = failure(&format!("wss://{}/", peer.addr), authority.trusted());
+    assert_eq!(
+        text,
+        "127.0.0.1: its certificate has the address 127.0.0.1 as a DNS name; it must be an IP \
+         address among its subject alternative names"
+    );
+    peer.join();
+}
+
+/// Not the gateway's own, which is good for another century.
+#[test]
+fn an_expired_intermediate() {
+    let root = Authority::new();
+    for (dates, says) in [
+        ([2021, 2120], "certificate 2 of its chain, an intermediate, expired on"),
+        ([2120, 2021], "certificate 3 of its chain, an intermediate, expired on"),
+        ([2120, 2120], ""),
+    ] {
+        let upper = root.intermediate(dates[1]);
+        let lower = upper.intermediate(dates[0]);
+        let mut identity = lower.good();
+        identity.chain += &(lower.pem() + &upper.pem());
+        if says.is_empty() {
+            let server = Arc::new(identity.server());
+            let peer = Peer::start(move |listener| read_close(&mut accept_wss(&listener, &server)));
+            let mut client = tls_client(config(url(&peer)), root.trusted());
+            client.connect();
+            wait_for(&mut client, connected);
+            disconnect(&mut client);
+            peer.join();
+        } else {
+            let text = verdict(&identity, root.trusted());
+            assert_eq!(text, format!("localhost: {says} Fri, 01 Jan 2021 00:00:00 GMT"));
+        }
+    }
 }
 
 #[test]

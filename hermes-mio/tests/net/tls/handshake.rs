@@ -183,7 +183,7 @@ fn a_client_shows_its_certificate_where_one_is_asked_for() {
 }
 
 /// Two attempts fail as TLS does, and the first one's wait is the policy's.
-fn failure(url: &str, tls: Tls) -> String {
+pub(super) fn failure(url: &str, tls: Tls) -> String {
     let mut client = tls_client(Config { max_attempts: Some(0), ..config(url) }, tls);
     client.connect();
     let (code, reason) = disconnected(&next(&mut client)).unwrap();

@@ -87,16 +87,13 @@ fn resolve(known: &Known, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> 
 fn tls(args: &Args) -> Result<Tls, Failure> {
     let mut tls = Tls::new();
     for file in &args.authorities {
-        let pem = read(file)?;
-        tls = tls.trust(pem).map_err(|error| format!("{}: {error}", file.display()))?;
+        tls = tls.trust_file(file)?;
     }
     if args.no_system_roots {
         tls = tls.without_system();
     }
     if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
-        tls = tls
-            .identity(read(cert)?, read(key)?)
-            .map_err(|error| format!("{} and {}: {error}", cert.display(), key.display()))?;
+        tls = tls.identity_files(cert, key)?;
     }
     Ok(tls)
 }
