@@ -66,13 +66,11 @@ fn tls_from_end_to_end() {
     let port = addr.rsplit_once(':').unwrap().1;
     let (url, known) =
         (format!("https://gateway.test:{port}/"), format!("gateway.test:{port}:127.0.0.1"));
-    let connect = |more: &[&str]| {
-        let mut hermes = Hermes::start(&[&["connect", &url, "--resolve", &known], more].concat());
-        hermes.say(&chat(1));
-        hermes
-    };
+    let connect =
+        |more: &[&str]| Hermes::start(&[&["connect", &url, "--resolve", &known], more].concat());
 
-    let trusting = connect(&["--cacert", &cert, "-v"]);
+    let mut trusting = connect(&["--cacert", &cert, "-v"]);
+    trusting.say(&chat(1));
     let message = trusting.event("chat-message");
     assert_eq!(message["detail"]["n"], 1);
     let (status, _, errors) = trusting.end();

@@ -38,7 +38,7 @@ pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> 
 
 /// A file's bytes. The error names it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+    std::fs::read(path).map_err(|error| format!("can't read {}: {error}", path.display()))
 }
 
 /// Without a byte order mark, and without white space around the lines.

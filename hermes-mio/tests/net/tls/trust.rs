@@ -102,7 +102,7 @@ fn errors_name_the_file() {
 
     for path in [&garbage, &key, &missing] {
         let text = problem(Tls::new().trust_file(path));
-        assert!(text.starts_with(&named(path)), "{text}");
+        assert!(text.contains(&named(path)), "{text}");
     }
     for (cert, key, at_fault) in [
         (&missing, &key, &missing),
@@ -111,7 +111,7 @@ fn errors_name_the_file() {
         (&cert, &missing, &missing),
     ] {
         let text = problem(Tls::new().identity_files(cert, key));
-        assert!(text.starts_with(&named(at_fault)), "{text}");
+        assert!(text.contains(&named(at_fault)), "{text}");
     }
     Tls::new().trust_file(&cert).unwrap().identity_files(&cert, &key).unwrap();
 

@@ -100,11 +100,11 @@ pub(crate) struct Args {
     /// The address of ours to connect from
     #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
     pub(super) bind: Option<IpAddr>,
-    /// Seconds of silence before TCP asks after the peer
+    /// Seconds of silence before TCP probes the peer, 1 to 32767
     #[arg(
         long,
         value_name = "S",
-        value_parser = clap::value_parser!(u64).range(1..),
+        value_parser = clap::value_parser!(u64).range(1..=32_767),
         help_heading = "Network"
     )]
     pub(super) keepalive: Option<u64>,

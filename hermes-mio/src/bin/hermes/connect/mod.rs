@@ -11,7 +11,7 @@ mod signals;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use hermes_mio::{Client, FileStore, Options, Recording};
+use hermes_mio::{Client, Error, FileStore, Options, Recording};
 
 use self::display::Display;
 use self::input::Input;
@@ -21,7 +21,11 @@ pub(crate) use self::args::Args;
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     log_to_stderr(args.verbose);
-    let mut client = Client::new(options(args)?)?;
+    let mut client = match Client::new(options(args)?) {
+        // A setting that can't be is wrong usage, wherever it is found.
+        Err(error @ (Error::Config(_) | Error::Proxy { .. })) => usage(&error.to_string()),
+        client => client?,
+    };
     client.connect();
     let input = Input::read(client.sender(), args.volatile)?;
     let displayed = Display::new(&mut client, &input, args)?.run();

@@ -9,8 +9,6 @@ use hermes_mio::Tls;
 use hermes_mio::{Error, Options, Proxy};
 
 use super::args::Args;
-#[cfg(feature = "tls")]
-use crate::read;
 use crate::{Failure, usage};
 
 /// The way to the gateway.
