@@ -2,14 +2,15 @@
 //! network, for tests of your own (feature `testkit`).
 //!
 //! A machine without a clock can be tested without one. A [`Sim`] has any number of
-//! [`Endpoint`](crate::Endpoint)s, a [`Gateway`] that speaks bytes, and between them a network that
-//! is as good or bad as you [say](Conditions). Time is a number: it passes when you say so, and
-//! only as far as you say. Whatever is left to chance follows from a seed, so a test that fails
-//! once fails always.
+//! [`Endpoint`](crate::Endpoint)s, a [`Gateway`] that speaks bytes, and between them a network of
+//! configurable quality ([`Conditions`]). Virtual time passes in the calls that say so, and only
+//! that far. A seed determines everything that is left to chance, so a test that fails once fails
+//! always.
 //!
 //! # An example
 //!
-//! The gateway is down for ten minutes. What was sent meanwhile arrives once it is back, and once.
+//! The gateway is down for ten minutes. A message that was sent meanwhile arrives when it is back,
+//! exactly once.
 //!
 //! ```
 //! use std::time::Duration;
@@ -26,7 +27,7 @@
 //! sim.send(ada, &serde_json::json!({"type": "chat", "text": "hi"}))?;
 //! sim.run_for(Duration::from_secs(600));
 //!
-//! // 1, 2, 4, 8 and 16 s, and then every 30 s: that many times it was refused.
+//! // Refused attempts: after 1, 2, 4, 8 and 16 s, and then every 30 s.
 //! let lost = |(_, event): &&_| matches!(event, Event::Disconnected { .. });
 //! assert_eq!(sim.events(ada).iter().filter(lost).count(), 24);
 //! assert_eq!(sim.endpoint(ada).client().outbox_len(), 1);
@@ -41,7 +42,7 @@
 //!
 //! # A script
 //!
-//! The gateway keeps what it reads, and says what it is told to say.
+//! The gateway keeps the messages that it receives, and sends those of the test.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -66,26 +67,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All it takes in your own crate:
+//! The dependency in your own crate:
 //!
 //! ```toml
 //! [dev-dependencies]
 //! hermes-proto = { version = "0.1", features = ["testkit"] }
 //! ```
 //!
-//! # What can go wrong
+//! # Faults
 //!
-//! - **The gateway**: its [`Behaviour`] is how it is from now on. It can [refuse](ConnectResponse::Refuse)
-//!   connections or [ignore](ConnectResponse::Ignore) them, answer with a [status](ConnectResponse::Status) and a
-//!   `Retry-After`, [redirect](ConnectResponse::Redirect), accept and [drop](ConnectResponse::Drop) or
-//!   [close](ConnectResponse::Close), read nothing, answer nothing, answer no Pings, forget sessions, and lie.
-//!   And it can do things at once: [close](Gateway::close), send, [flood](Gateway::flood),
+//! - **The gateway** has a [`Behaviour`] from now on. It can [refuse](ConnectResponse::Refuse) or
+//!   [ignore](ConnectResponse::Ignore) connections, answer with a [status](ConnectResponse::Status)
+//!   and a `Retry-After`, [redirect](ConnectResponse::Redirect), [end](ConnectResponse::EndAfterUpgrade)
+//!   or [close](ConnectResponse::Close) a connection after the upgrade, read slowly, late or
+//!   nothing, answer Pings late, wrongly or [never](PongMode), forget sessions, and violate the
+//!   protocol. Its methods act once: [close](Gateway::close), send, [flood](Gateway::flood),
 //!   [restart](Gateway::restart).
-//! - **The network**: an endpoint's [`Conditions`] say how long bytes are under way, how they are
-//!   cut, how much a write takes, and what happens to connections by chance. [`Sim::inject`] makes
-//!   a [`Fault`] happen: a break at any byte, a stall, a link that is dead without a word.
-//! - **The host**: it [sleeps](Sim::sleep), and with [anomaly_percent](Conditions::anomaly_percent) its timer is
-//!   late, early or doubled, and it has news of connections long gone.
+//! - **The network** of an endpoint has [`Conditions`]: latency, bandwidth, buffers, the sizes of
+//!   reads and writes, random faults, and a mean number of bytes between cuts. [`Sim::inject`]
+//!   injects a [`Fault`]: a break at any byte, a stall, a link that is dead without notice.
+//! - **The host** [sleeps](Sim::sleep), and with
+//!   [anomaly_percent](Conditions::anomaly_percent) its timer is late, early or doubled, and it
+//!   reports on connections that have ended.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -96,7 +99,7 @@
 //! sim.conditions(ada).write_most = 1;
 //! sim.connect(ada);
 //! sim.run_for(Duration::from_secs(60));
-//! // The link dies, and nobody is told. The heartbeat finds out.
+//! // The link dies without notice. The heartbeat finds out.
 //! sim.inject(ada, Fault::HalfOpen);
 //! sim.run_for(Duration::from_secs(40));
 //! assert!(matches!(sim.endpoint(ada).client().state(), State::Open { .. }));
@@ -106,33 +109,36 @@
 //!
 //! # When a test fails
 //!
-//! [`Sim::record`] an endpoint's [trace](crate::trace), and write it to a file: `hermes replay
-//! --check` runs it again, without the test.
+//! [`Sim::record`] an endpoint's [trace](crate::trace) and write it to a file. `hermes replay
+//! --check` runs it again without the test.
 //!
 //! # Events
 //!
-//! Code that handles [`Event`]s can be tested without any of this: [`event`] makes the
-//! one that a text from the gateway becomes.
+//! Code that handles [`Event`]s can be tested without a simulation: [`event`] makes the event of a
+//! text from the gateway.
 
 mod conditions;
-mod dice;
+mod contract_monitor;
 mod gateway;
 mod host;
-mod link;
-mod peer;
+mod network;
+mod pipe;
+mod queue;
+mod rng;
+mod server_codec;
 mod sim;
 
 pub use self::conditions::{Conditions, Fault};
-pub use self::gateway::{Behaviour, ConnectResponse, Gateway, Received};
+pub use self::gateway::{Behaviour, ConnectResponse, Gateway, PongMode, Received};
 pub use self::sim::{NodeId, Sim, Step};
 use crate::Event;
 use crate::message::Route;
 
-/// The event that a text from the gateway becomes; `None` where it is not JSON, and becomes
+/// The event of a text from the gateway; `None` if the text is not JSON, which is an
 /// [`Event::Malformed`].
 ///
-/// Whether a [`SessionInit`](crate::SessionInit) [resumed](crate::SessionInit::resumed) a session
-/// only a client can know: from here it never did.
+/// A [`SessionInit`](crate::SessionInit) that is made here is never
+/// [resumed](crate::SessionInit::resumed), since only a client knows its session.
 ///
 /// ```
 /// use hermes_proto::{Event, testkit::event};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hermes_proto::testkit::{Conditions, ConnectResponse, Fault, NodeId, Sim};
+use hermes_proto::testkit::{Conditions, ConnectResponse, Fault, NodeId, PongMode, Sim};
 use hermes_proto::{
     Config, Delivery, Jitter, Outgoing, OverflowPolicy, PlaintextPolicy, Receipts, ResumeMode,
     SendError, State,
@@ -111,12 +111,14 @@ pub(crate) fn conditions(config: &Config, dice: &mut Dice) -> Conditions {
         // Each write may be held up for a latency. Byte by byte over a slow link an upgrade would
         // take longer than its timeout, however often it is tried.
         write_most: if is_near { write_most } else { write_most.max(50) },
-        buffer: *dice.pick(buffers),
+        send_buffer: *dice.pick(buffers),
+        receive_buffer: *dice.pick(buffers),
         refused: *dice.pick(&[0, 10]) as u8,
         lost: *dice.pick(&[0, 10]) as u8,
         fault_every: *dice.pick(&[None, Some(ms(30_000)), Some(ms(120_000)), Some(ms(900_000))]),
         faults,
         anomaly_percent: *dice.pick(&[0, 2, 5]) as u8,
+        ..Conditions::default()
     }
 }
 
@@ -243,12 +245,12 @@ pub(crate) fn change_mood(sim: &mut Sim, mood: Mood, dice: &mut Dice) -> Mood {
             behaviour.accept =
                 ConnectResponse::Status { code: *dice.pick(&[401, 429, 500]), retry_after: None }
         }
-        4 => behaviour.accept = ConnectResponse::Drop,
+        4 => behaviour.accept = ConnectResponse::EndAfterUpgrade,
         5 => behaviour.accept = ConnectResponse::Close(*dice.pick(&[1000, 1008, 1012, 1013, 4000])),
         6 => behaviour.accept = ConnectResponse::NotHttp,
         7 => behaviour.reads = false,
         8 => behaviour.answers = false,
-        9 => behaviour.pongs = false,
+        9 => behaviour.pongs = PongMode::Never,
         10 => behaviour.resumes = false,
         11 | 12 => behaviour.byzantine = true,
         13 => gateway.flood(40),

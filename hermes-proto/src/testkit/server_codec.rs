@@ -1,4 +1,4 @@
-//! A server's end of one connection: bytes to frames, frames to bytes (RFC 6455).
+//! RFC 6455 on the server's side: bytes to frames, frames to bytes.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -10,27 +10,27 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-/// What came, whole.
+/// A whole request or frame of a client.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// The upgrade request, and the answer that accepts it.
+pub(super) enum ClientFrame {
+    /// The upgrade request, and the response that accepts it.
     Request {
         host: String,
         path: String,
-        answer: Vec<u8>,
+        response: Vec<u8>,
     },
     Text(String),
     Binary,
     Ping(Vec<u8>),
     Pong,
     Close(Option<u16>),
-    /// What a client must not send. Nothing behind it is read.
+    /// A violation. Nothing behind it is read.
     Violation(&'static str),
 }
 
-/// What was read and is not yet understood.
+/// Bytes that were read and are not yet a whole frame.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct Decoder {
     buffer: Vec<u8>,
     stage: Stage,
 }
@@ -40,39 +40,39 @@ enum Stage {
     #[default]
     Upgrade,
     Frames,
-    Over,
+    Ended,
 }
 
-impl Reader {
+impl Decoder {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next thing that is whole.
-    pub(super) fn next(&mut self) -> Option<Heard> {
-        let heard = match self.stage {
+    /// The next whole request or frame.
+    pub(super) fn next(&mut self) -> Option<ClientFrame> {
+        let frame = match self.stage {
             Stage::Upgrade => self.request(),
-            Stage::Frames => self.frame(),
-            Stage::Over => {
+            Stage::Frames => self.next_frame(),
+            Stage::Ended => {
                 self.buffer.clear();
                 Ok(None)
             }
         };
-        match heard {
-            Ok(heard) => {
-                if let Some(Heard::Close(_)) = heard {
-                    self.stage = Stage::Over;
+        match frame {
+            Ok(frame) => {
+                if let Some(ClientFrame::Close(_)) = frame {
+                    self.stage = Stage::Ended;
                 }
-                heard
+                frame
             }
             Err(rule) => {
-                self.stage = Stage::Over;
-                Some(Heard::Violation(rule))
+                self.stage = Stage::Ended;
+                Some(ClientFrame::Violation(rule))
             }
         }
     }
 
-    fn request(&mut self) -> Result<Option<Heard>, &'static str> {
+    fn request(&mut self) -> Result<Option<ClientFrame>, &'static str> {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut headers);
         let size = match request.parse(&self.buffer) {
@@ -87,16 +87,16 @@ impl Reader {
         let host = header("Host").ok_or("no Host")?;
         let host = String::from_utf8_lossy(host.value).into_owned();
         let path = request.path.ok_or("no path")?.to_owned();
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {key}\r\n\r\n"
         );
         self.buffer.drain(..size);
         self.stage = Stage::Frames;
-        Ok(Some(Heard::Request { host, path, answer: answer.into_bytes() }))
+        Ok(Some(ClientFrame::Request { host, path, response: response.into_bytes() }))
     }
 
-    fn frame(&mut self) -> Result<Option<Heard>, &'static str> {
+    fn next_frame(&mut self) -> Result<Option<ClientFrame>, &'static str> {
         let mut cursor = Cursor::new(&self.buffer);
         let header = FrameHeader::parse(&mut cursor).map_err(|_| "not a frame's header")?;
         let Some((header, length)) = header else { return Ok(None) };
@@ -112,15 +112,15 @@ impl Reader {
         self.buffer.drain(..end);
         Ok(Some(match header.opcode {
             OpCode::Data(Data::Text) => {
-                Heard::Text(String::from_utf8(data).map_err(|_| "a text that is not UTF-8")?)
+                ClientFrame::Text(String::from_utf8(data).map_err(|_| "a text that is not UTF-8")?)
             }
-            OpCode::Data(Data::Binary) => Heard::Binary,
+            OpCode::Data(Data::Binary) => ClientFrame::Binary,
             OpCode::Control(_) if data.len() > 125 => return Err("a control frame too long"),
-            OpCode::Control(Control::Ping) => Heard::Ping(data),
-            OpCode::Control(Control::Pong) => Heard::Pong,
+            OpCode::Control(Control::Ping) => ClientFrame::Ping(data),
+            OpCode::Control(Control::Pong) => ClientFrame::Pong,
             OpCode::Control(Control::Close) => match *data {
-                [] => Heard::Close(None),
-                [high, low, ..] => Heard::Close(Some(u16::from_be_bytes([high, low]))),
+                [] => ClientFrame::Close(None),
+                [high, low, ..] => ClientFrame::Close(Some(u16::from_be_bytes([high, low]))),
                 [_] => return Err("a Close frame with a single byte"),
             },
             _ => return Err("a fragment, or a reserved opcode"),
@@ -132,7 +132,7 @@ impl Reader {
 pub(super) fn frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader { opcode, ..FrameHeader::default() };
     let mut bytes = Vec::with_capacity(payload.len() + 10);
-    // Writing to a `Vec` can't fail.
+    // Writing to a `Vec` always succeeds.
     let _ = header.format(payload.len() as u64, &mut bytes);
     bytes.extend_from_slice(payload);
     bytes
@@ -159,7 +159,7 @@ pub(super) fn close(code: Option<u16>) -> Vec<u8> {
     frame(OpCode::Control(Control::Close), &payload)
 }
 
-/// An answer that does not accept the upgrade.
+/// A response that does not accept the upgrade.
 pub(super) fn refusal(status: u16, header: Option<(&str, String)>) -> Vec<u8> {
     let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
     format!("HTTP/1.1 {status} No\r\n{header}Content-Length: 0\r\n\r\n").into_bytes()

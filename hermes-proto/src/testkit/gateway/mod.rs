@@ -1,4 +1,7 @@
-//! The scripted gateway: a server that speaks bytes, well or badly.
+//! The scripted gateway: a server of bytes, well or badly behaved.
+
+mod behaviour;
+mod messages;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -7,21 +10,21 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
-use super::dice::Dice;
-use super::peer::{self, Heard, Reader};
+pub use self::behaviour::{Behaviour, ConnectResponse, PongMode};
+use self::messages::{Chat, Fields, Notice, string};
+use super::queue::Alarm;
+use super::rng::SimRng;
+use super::server_codec::{self as codec, ClientFrame, Decoder};
 use crate::Timestamp;
 
 /// The gateway of a [`Sim`](super::Sim): the server's side of RFC 6455 and of Hermes.
 ///
-/// As long as its [behaviour](Behaviour) is good, it issues a session to whoever joins (`client-1`
-/// to the first, `client-2` to the next), gives it back to whoever resumes, answers Pings, hands
-/// chats on to the others, and keeps what it received.
+/// While its [behaviour](Behaviour) is good, it issues a session to each new client (`client-1` to
+/// the first, `client-2` to the next), resumes sessions, answers Pings, relays chats to the other
+/// clients, and keeps the messages that it received.
 #[derive(Debug)]
 pub struct Gateway {
-    /// From now on, to those who are connected as to those who come.
+    /// Its behaviour from now on, towards present and future connections.
     pub behaviour: Behaviour,
     now: Timestamp,
     peers: BTreeMap<u64, Peer>,
@@ -34,159 +37,77 @@ pub struct Gateway {
     resumed: u64,
     received: Vec<Received>,
     violations: Vec<String>,
-    /// The latest Ping of each client's connection before, for a liar to answer.
+    /// The latest Ping of each client's previous connection, for wrong Pongs.
     old_pings: BTreeMap<String, Vec<u8>>,
-    dice: Dice,
+    rng: SimRng,
     effects: VecDeque<(u64, Effect)>,
-}
-
-/// How a [`Gateway`] behaves. By default as it should.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Behaviour {
-    /// What a new connection meets.
-    pub accept: ConnectResponse,
-    /// Whether it reads. While it does not, a connection's buffers fill up.
-    pub reads: bool,
-    /// Whether it says anything at all.
-    pub answers: bool,
-    /// Whether it answers Pings.
-    pub pongs: bool,
-    /// Whether it knows sessions again; else everyone gets a new one.
-    pub resumes: bool,
-    /// Whether chats are handed on to the other clients.
-    pub relays: bool,
-    /// Whether a client's own chats come back to it.
-    pub echoes: bool,
-    /// Whether it also says what is wrong, as chance will have it: texts that are not JSON,
-    /// sessions that are none, Pongs for Pings that were never sent or were answered before,
-    /// frames that break the protocol.
-    pub byzantine: bool,
-}
-
-impl Default for Behaviour {
-    fn default() -> Self {
-        Behaviour {
-            accept: ConnectResponse::Yes,
-            reads: true,
-            answers: true,
-            pongs: true,
-            resumes: true,
-            relays: true,
-            echoes: false,
-            byzantine: false,
-        }
-    }
-}
-
-/// What a new connection meets at a [`Gateway`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConnectResponse {
-    /// It is accepted, upgraded, and talked to.
-    #[default]
-    Yes,
-    /// Nobody listens: the connection is refused at once.
-    Refuse,
-    /// Nobody answers, not even that.
-    Ignore,
-    /// The upgrade is answered with an HTTP status.
-    Status {
-        /// The status.
-        code: u16,
-        /// `Retry-After`, in seconds.
-        retry_after: Option<u64>,
-    },
-    /// The upgrade is redirected (RFC 9110 §15.4), and accepted where it asks for what it was
-    /// redirected to. Followed by those whose [`max_redirects`](crate::Config::max_redirects) says so.
-    Redirect {
-        /// The status: 301, 302, 307 or 308.
-        code: u16,
-        /// `Location`: a URL, or a path.
-        to: String,
-    },
-    /// The upgrade is accepted, and then the connection is dropped.
-    Drop,
-    /// The upgrade is accepted, and then the connection is closed with this code.
-    Close(u16),
-    /// It is answered, by a server of another kind.
-    NotHttp,
 }
 
 /// A message that a [`Gateway`] received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// When.
+    /// Time of its arrival.
     pub at: Timestamp,
-    /// On which of its connections; they are numbered in the order in which they were begun.
+    /// The connection. Attempts at connections are numbered from 1.
     pub connection: u64,
-    /// From which client, by its id.
+    /// The sender's client id.
     pub client: String,
     /// The message.
     pub text: String,
 }
 
-/// What becomes of a connection, or of an attempt at one.
+/// An effect of the gateway on a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Bytes(Vec<u8>),
     /// The end, behind all that was sent.
     End,
-    /// The end, and what is under way is lost.
+    /// The end, with the loss of all bytes in transit.
     Reset,
-    /// Call [`Gateway::wake`] then.
-    Wake(Duration),
+    /// Nothing is read for this long.
+    Pause(Duration),
+    /// A call of [`Gateway::wake`] after this time.
+    Wake(Duration, Alarm),
 }
 
 #[derive(Debug, Default)]
 struct Peer {
-    reader: Reader,
+    decoder: Decoder,
     is_open: bool,
-    /// We sent a Close frame.
+    /// The gateway sent a Close frame.
     closing: bool,
     /// The client's id, once it has a session.
     client: Option<String>,
     has_spoken: bool,
     last_ping: Option<Vec<u8>>,
+    /// Pings to be answered, oldest first.
+    late_pongs: VecDeque<Vec<u8>>,
 }
 
-/// How long a new connection has to say who it is, before it gets a session.
-const GRACE: Duration = Duration::from_millis(200);
-
-/// A message's fields, each value as it was written: what is relayed is not altered on the way.
-type Fields<'a> = BTreeMap<String, &'a RawValue>;
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-enum Notice<'a> {
-    SessionInit { token: &'a str, client_id: &'a str, resumed: bool },
-    PlayerJoined { id: &'a str },
-    PlayerLeft { id: &'a str },
-}
-
-/// The script: what it does now.
+/// The script.
 impl Gateway {
     /// Sends a text to everyone.
     pub fn broadcast(&mut self, text: &str) {
-        self.broadcast_bytes(&peer::text(text));
+        self.broadcast_bytes(&codec::text(text));
     }
 
-    /// Sends a text to one client; `false` where it is not there.
+    /// Sends a text to one client; `false` if it is not connected.
     pub fn send_to(&mut self, client: &str, text: &str) -> bool {
         let Some(&conn) = self.clients.get(client) else { return false };
-        self.say(conn, peer::text(text));
+        self.send(conn, codec::text(text));
         true
     }
 
-    /// Sends bytes to everyone, as they are: frames of a kind that has no method here, or none.
+    /// Sends bytes to everyone as they are: frames of other kinds, or no frames at all.
     pub fn broadcast_bytes(&mut self, bytes: &[u8]) {
         for conn in self.open() {
-            self.say(conn, bytes.to_vec());
+            self.send(conn, bytes.to_vec());
         }
     }
 
     /// Pings everyone.
     pub fn ping(&mut self, payload: &[u8]) {
-        self.broadcast_bytes(&peer::ping(payload));
+        self.broadcast_bytes(&codec::ping(payload));
     }
 
     /// Sends everyone `n` chats and as many Pings.
@@ -205,7 +126,7 @@ impl Gateway {
         }
     }
 
-    /// Drops all connections without a word. What is under way is lost.
+    /// Resets all connections. Bytes in transit are lost.
     pub fn reset_all(&mut self) {
         for (conn, peer) in mem::take(&mut self.peers) {
             self.forget(conn, peer);
@@ -213,7 +134,7 @@ impl Gateway {
         }
     }
 
-    /// Restarts: all connections are lost, and with `forget` all sessions.
+    /// Restarts: all connections are reset, and with `forget` all sessions are forgotten.
     pub fn restart(&mut self, forget: bool) {
         self.reset_all();
         if forget {
@@ -222,19 +143,19 @@ impl Gateway {
     }
 }
 
-/// What there is to know.
+/// Observation.
 impl Gateway {
-    /// The messages received, in the order in which they came. `session-resume` is not one.
+    /// The received messages, in the order of their arrival, without `session-resume`.
     pub fn received(&self) -> &[Received] {
         &self.received
     }
 
-    /// The same, and forgets them.
+    /// Takes the received messages.
     pub fn take_received(&mut self) -> Vec<Received> {
         mem::take(&mut self.received)
     }
 
-    /// The texts received from one client.
+    /// The texts that were received from one client.
     pub fn received_from<'a>(&'a self, client: &'a str) -> impl Iterator<Item = &'a str> {
         let theirs = self.received.iter().filter(move |message| message.client == client);
         theirs.map(|message| message.text.as_str())
@@ -260,15 +181,15 @@ impl Gateway {
         self.resumed
     }
 
-    /// Rules of RFC 6455 and of JSON that clients broke. None, if they are Hermes.
+    /// Violations of RFC 6455 and of JSON by clients. Hermes commits none.
     pub fn violations(&self) -> &[String] {
         &self.violations
     }
 }
 
-/// The wires.
+/// The simulation's side.
 impl Gateway {
-    pub(super) fn new(dice: Dice) -> Self {
+    pub(super) fn new(rng: SimRng) -> Self {
         Gateway {
             behaviour: Behaviour::default(),
             now: Timestamp::ZERO,
@@ -281,12 +202,12 @@ impl Gateway {
             received: Vec::new(),
             violations: Vec::new(),
             old_pings: BTreeMap::new(),
-            dice,
+            rng,
             effects: VecDeque::new(),
         }
     }
 
-    pub(super) fn tick(&mut self, now: Timestamp) {
+    pub(super) fn set_time(&mut self, now: Timestamp) {
         self.now = now;
     }
 
@@ -297,9 +218,9 @@ impl Gateway {
 
     pub(super) fn receive(&mut self, conn: u64, bytes: &[u8]) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        peer.reader.push(bytes);
-        while let Some(heard) = self.peers.get_mut(&conn).and_then(|peer| peer.reader.next()) {
-            self.on_heard(conn, heard);
+        peer.decoder.push(bytes);
+        while let Some(frame) = self.peers.get_mut(&conn).and_then(|peer| peer.decoder.next()) {
+            self.on_frame(conn, frame);
         }
     }
 
@@ -310,10 +231,17 @@ impl Gateway {
         }
     }
 
-    /// A connection had its time to say who it is.
-    pub(super) fn wake(&mut self, conn: u64) {
-        if self.peers.get(&conn).is_some_and(|peer| peer.is_open && peer.client.is_none()) {
-            self.join(conn, None);
+    /// A time that was asked for by [`Effect::Wake`] is over.
+    pub(super) fn wake(&mut self, conn: u64, alarm: Alarm) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        match alarm {
+            Alarm::Grace if peer.is_open && peer.client.is_none() => self.join(conn, None),
+            Alarm::Grace => {}
+            Alarm::Pong => {
+                if let Some(payload) = peer.late_pongs.pop_front() {
+                    self.send(conn, codec::pong(&payload));
+                }
+            }
         }
     }
 
@@ -324,67 +252,86 @@ impl Gateway {
 
 /// The conversation.
 impl Gateway {
-    fn on_heard(&mut self, conn: u64, heard: Heard) {
-        match heard {
-            Heard::Request { host, path, answer } => self.on_request(conn, &host, &path, answer),
-            Heard::Text(text) => self.on_text(conn, text),
-            Heard::Ping(data) => {
-                if self.behaviour.pongs {
-                    self.say(conn, peer::pong(&data));
-                }
-                if let Some(peer) = self.peers.get_mut(&conn) {
-                    peer.last_ping = Some(data);
-                }
-                if self.behaviour.byzantine && self.dice.chance(30) {
-                    self.lie(conn);
-                }
+    fn on_frame(&mut self, conn: u64, frame: ClientFrame) {
+        match frame {
+            ClientFrame::Request { host, path, response } => {
+                self.on_request(conn, &host, &path, response);
             }
-            Heard::Pong => {}
-            Heard::Binary => self.violated(conn, "a binary message"),
-            Heard::Close(code) => {
+            ClientFrame::Text(text) => {
+                if !self.behaviour.processing.is_zero() {
+                    self.effects.push_back((conn, Effect::Pause(self.behaviour.processing)));
+                }
+                self.on_text(conn, text);
+            }
+            ClientFrame::Ping(data) => self.on_ping(conn, data),
+            ClientFrame::Pong => {}
+            ClientFrame::Binary => self.violated(conn, "a binary message"),
+            ClientFrame::Close(code) => {
                 let is_answer = self.peers.get(&conn).is_some_and(|peer| peer.closing);
                 if !is_answer {
-                    self.say(conn, peer::close(code));
+                    self.send(conn, codec::close(code));
                 }
                 self.end(conn);
             }
-            Heard::Violation(rule) => {
+            ClientFrame::Violation(rule) => {
                 self.violated(conn, rule);
                 self.end(conn);
             }
         }
     }
 
-    fn on_request(&mut self, conn: u64, host: &str, path: &str, answer: Vec<u8>) {
+    fn on_ping(&mut self, conn: u64, payload: Vec<u8>) {
+        match self.behaviour.pongs {
+            PongMode::Prompt => self.send(conn, codec::pong(&payload)),
+            PongMode::Empty => self.send(conn, codec::pong(b"")),
+            PongMode::Foreign => self.send(conn, codec::pong(b"foreign")),
+            PongMode::Never => {}
+            PongMode::Late(delay) => {
+                if let Some(peer) = self.peers.get_mut(&conn) {
+                    peer.late_pongs.push_back(payload.clone());
+                    self.effects.push_back((conn, Effect::Wake(delay, Alarm::Pong)));
+                }
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.last_ping = Some(payload);
+        }
+        if self.behaviour.byzantine && self.rng.chance(30) {
+            self.send_byzantine(conn);
+        }
+    }
+
+    fn on_request(&mut self, conn: u64, host: &str, path: &str, response: Vec<u8>) {
         match self.behaviour.accept.clone() {
             ConnectResponse::Status { code, retry_after } => {
                 let wait = retry_after.map(|seconds| ("Retry-After", seconds.to_string()));
-                self.say(conn, peer::refusal(code, wait));
+                self.send(conn, codec::refusal(code, wait));
                 return self.end(conn);
             }
             ConnectResponse::Redirect { code, to } => {
                 let (_, there) = to.split_once("://").unwrap_or_default();
                 if to != path && there.strip_prefix(host) != Some(path) {
-                    self.say(conn, peer::refusal(code, Some(("Location", to))));
+                    self.send(conn, codec::refusal(code, Some(("Location", to))));
                     return self.end(conn);
                 }
             }
             ConnectResponse::NotHttp => {
-                self.say(conn, b"220 mail.example ESMTP\r\n".to_vec());
+                self.send(conn, b"220 mail.example ESMTP\r\n".to_vec());
                 return self.end(conn);
             }
             _ => {}
         }
-        self.say(conn, answer);
+        self.send(conn, response);
         match self.behaviour.accept {
-            ConnectResponse::Drop => return self.end(conn),
+            ConnectResponse::EndAfterUpgrade => return self.end(conn),
             ConnectResponse::Close(code) => return self.close_one(conn, Some(code)),
             _ => {}
         }
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.is_open = true;
         }
-        self.effects.push_back((conn, Effect::Wake(GRACE)));
+        let grace = self.behaviour.resume_grace;
+        self.effects.push_back((conn, Effect::Wake(grace, Alarm::Grace)));
     }
 
     fn on_text(&mut self, conn: u64, text: String) {
@@ -415,16 +362,16 @@ impl Gateway {
         let at = self.now;
         self.received.push(Received { at, connection: conn, client, text });
         if let Some(chat) = relay {
-            let chat = peer::text(&chat);
+            let chat = codec::text(&chat);
             for other in self.open() {
                 if other != conn || self.behaviour.echoes {
-                    self.say(other, chat.clone());
+                    self.send(other, chat.clone());
                 }
             }
         }
     }
 
-    /// Gives a connection its session: the one that goes with the token, or a new one.
+    /// Gives a connection its session: that of the token, or a new one.
     fn join(&mut self, conn: u64, token: Option<String>) {
         let found = token.filter(|_| self.behaviour.resumes);
         let found = found.and_then(|token| Some((self.sessions.get(&token)?.clone(), token)));
@@ -433,20 +380,20 @@ impl Gateway {
         self.resumed += u64::from(resumed);
         let before = self.clients.insert(client.clone(), conn).filter(|before| *before != conn);
         if let Some(before) = before {
-            // It is back while its old connection still looks alive, as a half-open one does.
+            // Its old connection still looks alive, as a half-open one does.
             self.close_one(before, Some(4000));
             self.end(before);
             self.clients.insert(client.clone(), conn);
         } else {
-            self.tell_others(conn, &Notice::PlayerJoined { id: &client });
+            self.notify_others(conn, &Notice::PlayerJoined { id: &client });
         }
         let init = Notice::SessionInit { token: &token, client_id: &client, resumed };
-        self.say(conn, peer::text(&init.to_text()));
+        self.send(conn, codec::text(&init.to_text()));
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.client = Some(client);
         }
         if self.behaviour.byzantine {
-            self.lie(conn);
+            self.send_byzantine(conn);
         }
     }
 
@@ -457,42 +404,46 @@ impl Gateway {
         (client, token)
     }
 
-    fn lie(&mut self, conn: u64) {
+    fn send_byzantine(&mut self, conn: u64) {
         let peer = self.peers.get(&conn);
         let client = peer.and_then(|peer| peer.client.clone()).unwrap_or_default();
         let answered =
-            peer.and_then(|peer| peer.last_ping.clone()).filter(|_| self.behaviour.pongs);
-        let bytes = match self.dice.up_to(13) {
-            0 => peer::text(r#"{"type":"chat","#),
-            1 => peer::text(r#"{"type":"session-init","token":5,"clientId":null}"#),
-            2 => peer::text(r#"{"type":"session-init","token":"forged","clientId":"nobody"}"#),
-            3 => peer::text(r#"{"type":"session-init"}"#),
-            4 => peer::text("null"),
-            5 => peer::text(r#"[{"type":"chat"}]"#),
-            6 => peer::binary(b"\0\x01"),
-            // Of this connection, and answered before.
-            7 => peer::pong(&answered.unwrap_or_default()),
-            // Of the connection before.
-            8 => peer::pong(self.old_pings.get(&client).map_or(&[][..], |ping| ping)),
-            9 => peer::pong(&[0xFF; 16]),
-            10 => peer::pong(&[0; 16]),
-            11 => peer::ping(&[7; 125]),
+            peer.and_then(|peer| peer.last_ping.clone()).filter(|_| self.answers_pings());
+        let bytes = match self.rng.up_to(13) {
+            0 => codec::text(r#"{"type":"chat","#),
+            1 => codec::text(r#"{"type":"session-init","token":5,"clientId":null}"#),
+            2 => codec::text(r#"{"type":"session-init","token":"forged","clientId":"nobody"}"#),
+            3 => codec::text(r#"{"type":"session-init"}"#),
+            4 => codec::text("null"),
+            5 => codec::text(r#"[{"type":"chat"}]"#),
+            6 => codec::binary(b"\0\x01"),
+            // For a Ping of this connection that was answered before.
+            7 => codec::pong(&answered.unwrap_or_default()),
+            // For a Ping of the previous connection.
+            8 => codec::pong(self.old_pings.get(&client).map_or(&[][..], |ping| ping)),
+            9 => codec::pong(&[0xFF; 16]),
+            10 => codec::pong(&[0; 16]),
+            11 => codec::ping(&[7; 125]),
             // A reserved bit.
             12 => b"\xC1\x00".to_vec(),
-            // A code that must not travel.
-            _ => peer::close(Some(1006)),
+            // A code that must not be sent.
+            _ => codec::close(Some(1006)),
         };
-        self.say(conn, bytes);
+        self.send(conn, bytes);
+    }
+
+    fn answers_pings(&self) -> bool {
+        self.behaviour.pongs == PongMode::Prompt
     }
 
     fn close_one(&mut self, conn: u64, code: Option<u16>) {
-        self.say(conn, peer::close(code));
+        self.send(conn, codec::close(code));
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.closing = true;
         }
     }
 
-    /// Ends a connection on our side, behind all that was said.
+    /// Ends a connection, behind all that was sent.
     fn end(&mut self, conn: u64) {
         if let Some(peer) = self.peers.remove(&conn) {
             self.effects.push_back((conn, Effect::End));
@@ -507,15 +458,15 @@ impl Gateway {
         }
         if self.clients.get(&client) == Some(&conn) {
             self.clients.remove(&client);
-            self.tell_others(conn, &Notice::PlayerLeft { id: &client });
+            self.notify_others(conn, &Notice::PlayerLeft { id: &client });
         }
     }
 
-    fn tell_others(&mut self, conn: u64, notice: &Notice<'_>) {
+    fn notify_others(&mut self, conn: u64, notice: &Notice<'_>) {
         if self.behaviour.relays {
-            let bytes = peer::text(&notice.to_text());
+            let bytes = codec::text(&notice.to_text());
             for other in self.open().into_iter().filter(|other| *other != conn) {
-                self.say(other, bytes.clone());
+                self.send(other, bytes.clone());
             }
         }
     }
@@ -528,38 +479,10 @@ impl Gateway {
         self.peers.iter().filter(|(_, peer)| peer.is_open).map(|(conn, _)| *conn).collect()
     }
 
-    fn say(&mut self, conn: u64, bytes: Vec<u8>) {
+    fn send(&mut self, conn: u64, bytes: Vec<u8>) {
         let may = self.peers.get(&conn).is_some_and(|peer| !peer.closing);
         if may && self.behaviour.answers {
             self.effects.push_back((conn, Effect::Bytes(bytes)));
         }
     }
-}
-
-/// A chat as the others get it.
-#[derive(Serialize)]
-struct Chat<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    sender: &'a str,
-    #[serde(flatten)]
-    rest: Fields<'a>,
-}
-
-impl Chat<'_> {
-    fn to_text(&self) -> String {
-        // Strings, and what was JSON before.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
-impl Notice<'_> {
-    fn to_text(&self) -> String {
-        // Strings and booleans.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
-fn string(fields: &Fields<'_>, name: &str) -> Option<String> {
-    serde_json::from_str(fields.get(name)?.get()).ok()
 }
