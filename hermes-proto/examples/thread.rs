@@ -5,6 +5,7 @@
 //! ```
 //!
 //! It prints each event. Standard input is not read; `wss://` is refused, since there is no TLS here.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a host has clocks")]
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::ErrorKind::{Interrupted, TimedOut, Unsupported, WouldBlock};

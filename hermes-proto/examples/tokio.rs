@@ -5,6 +5,7 @@
 //! ```
 //!
 //! It prints each event. `wss://` is refused: for TLS, let `dial` return tokio-rustls' stream.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a host has clocks")]
 
 use std::future::pending;
 use std::{env, error::Error, io, mem, pin::Pin, time::Duration, time::SystemTime};

@@ -5,6 +5,7 @@
 //! ```
 //!
 //! It prints each event. `wss://` is refused: for TLS, enable one of tokio-tungstenite's TLS features.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a host has clocks")]
 
 use std::{env, error, future::pending, time::Duration, time::SystemTime};
 
