@@ -254,6 +254,7 @@ mod log;
 mod member;
 mod net;
 mod options;
+mod private_file;
 mod sender;
 mod session_store;
 mod tap;
@@ -276,6 +277,7 @@ pub use net::proxy::Proxy;
 #[cfg(feature = "tls")]
 pub use net::tls::Tls;
 pub use options::Options;
+pub use private_file::{PrivateFile, Replacement};
 pub use sender::{EnqueueError, Sender};
 pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};
 pub use tap::{Recording, Tap};

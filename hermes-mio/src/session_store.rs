@@ -1,43 +1,45 @@
-//! Where a session is kept between two runs.
+//! The session between two runs.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hermes_proto::Session;
 
-/// Where a session is kept, so that the next run can resume it.
+use crate::PrivateFile;
+
+/// A place to keep a session, so that the next run can resume it.
 ///
 /// The driver calls it on the loop's thread: once when it is made, and then whenever the gateway
 /// issues a session or the application forgets it. A store that is slow should hand its work to a
 /// thread. What goes wrong is logged, and becomes an
 /// [`Event::Warning`](hermes_proto::Event::Warning); it stops nothing.
 pub trait SessionStore {
-    /// The session that was saved last. Whatever is worth a warning goes into `warnings`; where
-    /// there is nothing to resume, the gateway issues a new session, and life goes on.
+    /// The session that was saved last. Problems go into `warnings`. Without a session to resume, the
+    /// gateway issues a new one.
     fn load(&mut self, warnings: &mut Vec<StoreError>) -> Option<Session>;
 
     /// Saves a session in place of any older one; `None` forgets it.
     ///
     /// # Errors
     ///
-    /// Where it could not be saved. What was saved before should still be there.
+    /// If it could not be saved. The session that was saved before should still be there.
     fn save(&mut self, session: Option<&Session>) -> Result<(), StoreError>;
 }
 
-/// What is wrong with a saved session. Its text never holds the session's token.
+/// A problem with a saved session. Its text never holds the session's token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The file could not be read or written.
     #[error("can't {action} the session file {}: {source}", path.display())]
     File {
-        /// What was tried.
+        /// The attempt, as a verb.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The file holds something else. It was moved out of the way, so that nothing is lost.
@@ -45,9 +47,9 @@ pub enum StoreError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Its defect.
         problem: String,
-        /// Where it is now.
+        /// Its new path.
         aside: PathBuf,
     },
     /// Others than its owner can read the file, and could have taken over the session.
@@ -58,7 +60,7 @@ pub enum StoreError {
         /// Its permissions.
         mode: u32,
     },
-    /// What another kind of store has to say.
+    /// An error of another kind of store.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -76,7 +78,7 @@ impl MemoryStore {
         MemoryStore { session: Arc::new(Mutex::new(session)) }
     }
 
-    /// What it holds.
+    /// Its session.
     pub fn session(&self) -> Option<Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -95,30 +97,29 @@ impl SessionStore for MemoryStore {
 
 /// A session in a file, as the JSON object `{"token","clientId","savedAt","origin"}`.
 ///
-/// A save is atomic and lasting: a temporary file beside it that only its owner can read is
-/// written, synced, and renamed over it, so that at any moment, and after any crash, the file holds
-/// one whole session. Missing directories are made, for the owner alone. A symbolic link is
-/// replaced, not followed.
+/// It is a [`PrivateFile`]: only its owner can read it, and at any moment, and after a crash, it holds
+/// one whole session. Missing directories are made. A file that is mounted, so that nothing can be
+/// renamed over it, is written in place; such a file may be empty. A byte order mark is passed over.
 ///
 /// A file that is something else than a saved session is set aside as `NAME.corrupt` (or
 /// `NAME.corrupt-1`, and so on), with a warning.
 #[derive(Clone, Debug)]
 pub struct FileStore {
-    path: PathBuf,
+    file: PrivateFile,
 }
 
-/// A saved session is a few hundred bytes; what is larger than this is something else.
+/// A saved session has a few hundred bytes. A larger file is something else.
 const MAX_BYTES: u64 = 1 << 20;
 
 impl FileStore {
     /// A store in the file at `path`, which need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        FileStore { path: path.into() }
+        FileStore { file: PrivateFile::new(path) }
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 }
 
@@ -135,8 +136,12 @@ impl SessionStore for FileStore {
         match parse(&text) {
             Ok(session) => Some(session),
             Err(problem) => {
-                warnings.push(match self.set_aside() {
-                    Ok(aside) => StoreError::Foreign { path: self.path.clone(), problem, aside },
+                warnings.push(match self.set_aside(&text) {
+                    Ok(Some(aside)) => {
+                        let path = self.path().to_owned();
+                        StoreError::Foreign { path, problem, aside }
+                    }
+                    Ok(None) => return None,
                     Err(error) => self.failure("set aside (it is not a saved session)", error),
                 });
                 None
@@ -147,57 +152,36 @@ impl SessionStore for FileStore {
     fn save(&mut self, session: Option<&Session>) -> Result<(), StoreError> {
         match session {
             Some(session) => self.write(session).map_err(|error| self.failure("write", error)),
-            None => self.remove().map_err(|error| self.failure("remove", error)),
+            None => self.file.remove().map_err(|error| self.failure("remove", error)),
         }
     }
 }
 
 impl FileStore {
     fn read(&self, warnings: &mut Vec<StoreError>) -> io::Result<Vec<u8>> {
-        // Before it is opened: to open a pipe is to wait for whoever writes into it.
-        let metadata = fs::metadata(&self.path)?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        let mut text = Vec::new();
-        File::open(&self.path)?.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+        let (text, metadata) = self.file.read(MAX_BYTES + 1)?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = metadata.permissions().mode() & 0o777;
             if mode & 0o077 != 0 {
-                warnings.push(StoreError::Exposed { path: self.path.clone(), mode });
+                warnings.push(StoreError::Exposed { path: self.path().to_owned(), mode });
             }
         }
         #[cfg(not(unix))]
-        let _ = warnings;
+        let _ = (warnings, metadata);
         Ok(text)
     }
 
     fn write(&self, session: &Session) -> io::Result<()> {
-        let directory = self.directory();
-        create_directories(directory)?;
-        // Mode 0600, under a name that cannot be guessed, and removed again if we don't get far.
-        let mut file =
-            tempfile::Builder::new().prefix(".hermes-session-").tempfile_in(directory)?;
-        file.write_all(&serde_json::to_vec(session)?)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        sync_directory(directory)
+        self.file.write(&serde_json::to_vec(session)?)
     }
 
-    fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Ok(()) => sync_directory(self.directory()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Moves the file out of the way, and over nothing else.
-    fn set_aside(&self) -> io::Result<PathBuf> {
+    /// Moves the file out of the way, and over no other. An empty file that has to stay, such as one
+    /// that was mounted for the first session, holds nothing to be moved: `None`.
+    fn set_aside(&self, text: &[u8]) -> io::Result<Option<PathBuf>> {
         let name = |suffix: String| {
-            let mut name = self.path.as_os_str().to_owned();
+            let mut name = self.path().as_os_str().to_owned();
             name.push(suffix);
             PathBuf::from(name)
         };
@@ -207,27 +191,24 @@ impl FileStore {
             number += 1;
             aside = name(format!(".corrupt-{number}"));
         }
-        fs::rename(&self.path, &aside)?;
-        Ok(aside)
-    }
-
-    fn directory(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+        if text.is_empty() {
+            return Ok(fs::rename(self.path(), &aside).is_ok().then_some(aside));
         }
+        self.file.move_to(&aside)?;
+        Ok(Some(aside))
     }
 
     fn failure(&self, action: &'static str, source: io::Error) -> StoreError {
-        StoreError::File { action, path: self.path.clone(), source }
+        StoreError::File { action, path: self.path().to_owned(), source }
     }
 }
 
-/// Reads the stored form. The problem is told without a word of the text, which may hold a token.
+/// Reads the stored form. The error quotes nothing of the text, which may hold a token.
 fn parse(text: &[u8]) -> Result<Session, String> {
     if text.len() as u64 > MAX_BYTES {
         return Err(format!("more than {MAX_BYTES} bytes"));
     }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let session: Session = serde_json::from_slice(text).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Eof => "cut short",
@@ -240,17 +221,4 @@ fn parse(text: &[u8]) -> Result<Session, String> {
         return Err("its token is empty".to_owned());
     }
     Ok(session)
-}
-
-fn create_directories(directory: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
-}
-
-/// Makes a rename last (elsewhere than on Unix a directory can't be opened, nor need be).
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }

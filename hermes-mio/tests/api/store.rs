@@ -141,6 +141,117 @@ fn a_failed_save_changes_nothing() {
     assert_eq!(names(directory.path()), ["s"]);
 }
 
+/// What `load` refuses by its kind, `save` and a session's end leave alone: as root they would replace
+/// `/dev/null` by a file.
+#[test]
+fn what_is_no_file_is_neither_replaced_nor_removed() {
+    use std::os::unix::fs::FileTypeExt as _;
+    use std::os::unix::net::UnixListener;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("directory")).unwrap();
+    let fifo = std::process::Command::new("mkfifo").arg(path("fifo")).status().unwrap();
+    assert!(fifo.success());
+    let _socket = UnixListener::bind(path("socket")).unwrap();
+    symlink("/dev/null", path("link")).unwrap();
+    // A device of our own, if this user may make one.
+    let device = std::process::Command::new("mknod")
+        .args([path("device").to_str().unwrap(), "c", "1", "3"])
+        .output();
+    let mut names = vec!["directory", "fifo", "socket", "link"];
+    match device {
+        Ok(output) if output.status.success() => names.push("device"),
+        _ => eprintln!("this user may not make a device: that one is left out"),
+    }
+    let kind = |name: &str| fs::symlink_metadata(path(name)).unwrap().file_type();
+    for name in names {
+        let before = kind(name);
+        let mut store = FileStore::new(path(name));
+        for session in [Some(session("s3cret")), None] {
+            let error = store.save(session.as_ref()).unwrap_err().to_string();
+            assert!(error.contains(", not a regular file"), "{name}: {error}");
+            assert!(error.contains(path(name).to_str().unwrap()), "{error}");
+        }
+        let warning = load(&path(name)).1.remove(0).to_string();
+        assert!(warning.contains(", not a regular file"), "{name}: {warning}");
+        assert_eq!(kind(name), before);
+    }
+    assert!(fs::metadata(path("link")).unwrap().file_type().is_char_device());
+    let all: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
+    assert!(all.len() <= 5, "no rubbish: {all:?}");
+}
+
+/// A container's file from outside, say, which nothing can be renamed over. The test is run again in
+/// a process that has a mount.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bind_mount_is_written_in_place() {
+    const PATH: &str = "HERMES_TEST_BIND_MOUNT";
+    if let Some(path) = std::env::var_os(PATH) {
+        let path = Path::new(&path);
+        let mut store = FileStore::new(path);
+        // Docker makes it, or has it made: empty.
+        assert_eq!(load(path).0, None);
+        assert!(load(path).1.is_empty(), "{:?}", load(path).1);
+        for token in ["a-rather-long-one", "two"] {
+            store.save(Some(&session(token))).unwrap();
+            assert_eq!(load(path).0, Some(session(token)));
+        }
+        store.save(None).unwrap();
+        assert_eq!(load(path).0, None);
+        // What is something else is set aside as ever.
+        fs::write(path, "precious").unwrap();
+        let (loaded, warnings) = load(path);
+        assert_eq!(loaded, None);
+        let [StoreError::Foreign { aside, .. }] = &warnings[..] else { panic!("{warnings:?}") };
+        assert_eq!(fs::read(aside).unwrap(), b"precious");
+        store.save(Some(&session("three"))).unwrap();
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (outside, inside) = (directory.path().join("outside"), directory.path().join("inside"));
+    for path in [&outside, &inside] {
+        fs::write(path, "").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let test = "store::a_bind_mount_is_written_in_place";
+    let script = format!(
+        "mount --bind '{}' '{}' || exit 77; exec '{}' --exact {test} --nocapture",
+        outside.display(),
+        inside.display(),
+        std::env::current_exe().unwrap().display()
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+        .env(PATH, &inside)
+        .output();
+    let output = match output {
+        Ok(output) if output.status.code() == Some(0) => output,
+        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("running 1 test") => {
+            panic!("{}", String::from_utf8_lossy(&output.stderr))
+        }
+        other => {
+            eprintln!("no mount can be made here: skipped ({other:?})");
+            return;
+        }
+    };
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+    assert_eq!(load(&outside).0, Some(session("three")));
+}
+
+/// Notepad's, say.
+#[test]
+fn a_byte_order_mark_is_no_harm() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    fs::write(&path, "\u{feff}{\"token\":\"t\"}").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let (loaded, warnings) = load(&path);
+    assert_eq!(loaded.unwrap().token, "t");
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
 #[test]
 fn a_link_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
