@@ -180,7 +180,7 @@ impl Queue {
     pub(crate) fn new(waker: ClientWaker, max_messages: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Queue {
             waker,
-            max_messages: max_messages.max(1),
+            max_messages,
             max_bytes,
             state: Mutex::default(),
             room: Condvar::new(),
@@ -211,14 +211,20 @@ impl Queue {
         Some(message)
     }
 
-    /// Lets senders in, or not. Where the driver is gone, what they brought goes with it.
-    pub(crate) fn set_gate(&self, gate: Gate) {
+    /// Takes all messages, the oldest first.
+    pub(crate) fn take_all(&self) -> Vec<Outgoing> {
         let mut state = self.lock();
-        if gate == Gate::Gone {
-            *state = State::default();
-        }
-        state.gate = gate;
+        state.bytes = 0;
+        let messages = std::mem::take(&mut state.messages);
         drop(state);
+        self.room.notify_all();
+        messages.into()
+    }
+
+    /// Lets senders in, or not.
+    pub(crate) fn set_gate(&self, gate: Gate) {
+        self.lock().gate = gate;
+        // Each of the threads that wait for room must see it.
         self.room.notify_all();
     }
 

@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hermes_proto::{Actions, Config, Event, Jitter, Timestamp};
+use hermes_proto::{Actions, Config, ConfigError, Event, Jitter, Timestamp};
 use mio::{Registry, Waker};
 
 use self::clock::Clock;
@@ -29,6 +29,7 @@ use self::shared::Shared;
 use self::timers::Timers;
 use crate::member::{Activity, Member};
 use crate::net::resolve::Lookups;
+use crate::sender::Gate;
 use crate::{Error, FleetOptions, Options};
 
 pub use self::member_id::MemberId;
@@ -157,6 +158,7 @@ impl Driver {
         if options.config.jitter == Jitter::None && self.jitter != Jitter::None {
             options.config = self.with_jitter(&options.config);
         }
+        self.check_slack(&options.config)?;
         let seed = match options.seed {
             Some(seed) => seed,
             None => random_seed()?,
@@ -172,12 +174,15 @@ impl Driver {
         Ok(id)
     }
 
-    /// Removes a client and returns it, with the messages in its outbox. Its connection is dropped
+    /// Removes a client and returns it, with the messages in its
+    /// [outbox](hermes_proto::Client::outbox) and those that [senders](crate::Sender)
+    /// [queued](Member::take_queued); senders are refused from here on. Its connection is dropped
     /// without a closing handshake, and its [events](Self::next_event) that were not taken are gone.
     pub fn remove(&mut self, id: MemberId) -> Option<Member> {
         self.get(id)?;
         let index = id.index();
         let mut member = self.members[index].take()?;
+        member.set_gate(Gate::Gone);
         member.close(&self.shared);
         self.shared.events.forget(id);
         self.shared.lookups.forget(id);
@@ -214,6 +219,16 @@ impl Driver {
     /// Whether there is no client.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A rounded timer may be late by the slack, which must not look like a suspended host.
+    fn check_slack(&self, config: &Config) -> Result<(), ConfigError> {
+        let slack = self.timer_slack;
+        if config.suspend_threshold > slack {
+            return Ok(());
+        }
+        let problem = format!("must be longer than the fleet's timer_slack ({slack:?})");
+        Err(ConfigError { field: "suspend_threshold", problem })
     }
 
     fn with_jitter(&mut self, config: &Arc<Config>) -> Arc<Config> {

@@ -121,20 +121,45 @@ impl Member {
         }
         if !self.sched.is_admitted {
             tracing::debug!(conn = %attempt.conn, "waits for its turn");
+            self.sched.is_in_line = true;
             self.connection = Connection::Queued(attempt);
             return None;
         }
         self.try_start(shared, attempt)
     }
 
-    /// The throttle admits `conn`. Returns `false` if that attempt no longer waits.
+    /// The throttle admits `conn`. Returns `false` if that attempt does not start.
     pub(crate) fn admitted(&mut self, shared: &mut Shared, conn: ConnId) -> bool {
         let Connection::Queued(attempt) = self.connection else { return false };
         if attempt.conn != conn {
             return false;
         }
-        self.connection = Connection::Down;
+        self.sched.is_in_line = false;
+        // It gets in line again once there is a network.
+        if self.sched.is_offline {
+            return false;
+        }
         self.sched.is_admitted = true;
+        self.start_queued(shared, attempt);
+        true
+    }
+
+    /// Gets an attempt in line that gave up its turn while there was no network.
+    pub(super) fn get_in_line_again(&mut self, shared: &mut Shared) {
+        let Connection::Queued(attempt) = self.connection else { return };
+        if self.sched.is_in_line {
+            return;
+        }
+        self.sched.is_admitted = shared.throttle.acquire(shared.now, self.id, attempt.conn);
+        self.sched.is_in_line = !self.sched.is_admitted;
+        if self.sched.is_admitted {
+            self.start_queued(shared, attempt);
+        }
+    }
+
+    fn start_queued(&mut self, shared: &mut Shared, attempt: PendingAttempt) {
+        let conn = attempt.conn;
+        self.connection = Connection::Down;
         self.tick_for_command(shared);
         // The attempt's timeouts run from here.
         self.step(shared, Input::Postponed { conn });
@@ -142,7 +167,6 @@ impl Member {
             self.step(shared, Input::Closed { conn, reason });
         }
         self.write(shared);
-        true
     }
 
     fn try_start(

@@ -87,7 +87,11 @@ impl Member {
 
     pub(crate) fn network_changed(&mut self, shared: &mut Shared, online: bool) {
         self.tick_for_command(shared);
+        self.sched.is_offline = !online;
         self.step(shared, Input::NetworkChanged { online });
+        if online {
+            self.get_in_line_again(shared);
+        }
         self.write(shared);
     }
 

@@ -43,6 +43,9 @@ impl Member {
             self.connection.assume_ready();
         }
         self.run_credentials(shared);
+        if is_due {
+            self.restart_connect_timeout(shared);
+        }
         self.run_connecting(shared);
         self.run_connect_deadline(shared);
         self.read(shared, buffer);
@@ -94,6 +97,17 @@ impl Member {
             }
         };
         self.step(shared, input);
+    }
+
+    /// Restarts the timeout of an attempt that has not started though its time is over: the loop was
+    /// busy, not the network slow.
+    fn restart_connect_timeout(&mut self, shared: &mut Shared) {
+        if let Connection::Connecting { conn, connecting, .. } = &self.connection
+            && !connecting.has_started()
+        {
+            let conn = *conn;
+            self.step(shared, Input::Postponed { conn });
+        }
     }
 
     fn run_connecting(&mut self, shared: &mut Shared) {

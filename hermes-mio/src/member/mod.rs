@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
-use hermes_proto::{ConfigError, Endpoint, Start, State, Stats, Timestamp};
+use hermes_proto::{ConfigError, Endpoint, Outgoing, Start, State, Stats, Timestamp};
 
 use crate::credentials::CredentialSource;
 use crate::driver::MemberId;
@@ -54,6 +54,10 @@ pub(crate) struct SchedState {
     pub(crate) is_at_rest: bool,
     /// Admitted by the throttle and not released.
     pub(crate) is_admitted: bool,
+    /// The throttle was asked, and has not answered yet.
+    pub(crate) is_in_line: bool,
+    /// The application said that there is no network.
+    pub(crate) is_offline: bool,
 }
 
 /// A member's state as the driver's schedule sees it.
@@ -111,6 +115,10 @@ impl Member {
         if config.ask_credentials && credential_source.is_none() {
             let problem = "needs a source: set it with Options::credentials".to_owned();
             return Err(ConfigError { field: "ask_credentials", problem }.into());
+        }
+        if sender_capacity == 0 {
+            let problem = "must be at least 1".to_owned();
+            return Err(ConfigError { field: "sender_capacity", problem }.into());
         }
         let mut warnings = Vec::new();
         let session = store.as_mut().and_then(|store| store.load(&mut warnings));
@@ -193,6 +201,12 @@ impl Member {
         self.queue().map_or(0, |queue| queue.len())
     }
 
+    /// Takes the messages from [senders](Sender) that the outbox has not taken, the oldest first: for
+    /// a member that was [removed](crate::Driver::remove), to hand them to another.
+    pub fn take_queued(&mut self) -> Vec<Outgoing> {
+        self.queue().map(|queue| queue.take_all()).unwrap_or_default()
+    }
+
     /// The client's state, its reason, and what it waits for, as a line for people:
     /// [`hermes_proto::Client::why`], and the senders' messages that wait.
     ///
@@ -201,7 +215,9 @@ impl Member {
     /// ```
     pub fn why(&self) -> String {
         let mut line = self.protocol().why(self.now());
-        if let Some(doing) = self.connection.describe() {
+        if self.sched.is_offline && matches!(self.connection, Connection::Queued(_)) {
+            line.push_str("; it starts once there is a network: the host is offline");
+        } else if let Some(doing) = self.connection.describe() {
             line.push_str(&format!("; {doing}"));
         }
         match self.queued() {
@@ -271,7 +287,7 @@ impl Member {
         self.attachments.get()?.queue.get()
     }
 
-    fn set_gate(&self, gate: Gate) {
+    pub(crate) fn set_gate(&self, gate: Gate) {
         if let Some(queue) = self.queue() {
             queue.set_gate(gate);
         }
@@ -304,6 +320,8 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.set_gate(Gate::Gone);
+        // The senders' handles may outlive it for long.
+        self.take_queued();
     }
 }
 

@@ -48,6 +48,11 @@ impl Dial {
         self.addresses.deadline()
     }
 
+    /// Whether it has tried an address.
+    pub(crate) fn has_started(&self) -> bool {
+        !self.attempts.is_empty()
+    }
+
     /// Looks at the open sockets, and opens those that are due.
     pub(crate) fn poll(&mut self, now: Timestamp, registration: &Registration<'_>) -> Dialed {
         let mut index = 0;

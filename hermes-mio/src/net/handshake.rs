@@ -105,6 +105,11 @@ impl Connecting {
         }
     }
 
+    /// Whether anything was tried: a connection in the making starts in the turn after its making.
+    pub(crate) fn has_started(&self) -> bool {
+        !matches!(&self.step, Step::Dial(dial) if !dial.has_started())
+    }
+
     /// Does what can be done without waiting.
     pub(crate) fn poll(
         &mut self,

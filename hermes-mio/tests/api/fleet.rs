@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use crate::common::*;
 use hermes_mio::proto::Jitter;
 use hermes_mio::{
-    CloseReason, Config, Error, Event, Fleet, FleetOptions, MemberId, Options, SendError, State,
+    CloseReason, Config, EnqueueError, Error, Event, Fleet, FleetOptions, MemberId, Options,
+    Outgoing, SendError, State,
 };
 use serde_json::json;
 
@@ -196,8 +197,16 @@ fn a_removed_client_hands_its_messages_back() {
     let id = fleet.add(Config::new("ws://127.0.0.1:1/")).unwrap();
     fleet.get_mut(id).unwrap().send(&json!({"type": "chat", "text": "kept"})).unwrap();
     let sender = fleet.get(id).unwrap().sender();
+    sender.send(&json!("queued")).unwrap();
+    sender.send(&json!("too")).unwrap();
 
-    let left = fleet.remove(id).unwrap();
+    let mut left = fleet.remove(id).unwrap();
+    let gone = sender.send(&json!("late")).unwrap_err();
+    assert!(matches!(gone, EnqueueError::Gone(_)), "{gone}");
+    assert_eq!(left.queued(), 2);
+    let queued: Vec<_> = left.take_queued().into_iter().collect();
+    let message = |text| Outgoing::new(&json!(text)).unwrap();
+    assert_eq!((queued, left.queued()), (vec![message("queued"), message("too")], 0));
     let texts: Vec<_> = left.protocol().outbox().map(|(_, frame)| format!("{frame:?}")).collect();
     assert!(texts.len() == 1 && left.protocol().outbox_bytes() > 0, "{texts:?}");
     drop(left);
@@ -365,6 +374,51 @@ fn limits_have_limits() {
     let options = FleetOptions::default().max_connects_per_second(0);
     assert_eq!(refused(options), "max_connects_per_second");
     assert_eq!(refused(FleetOptions::default().timer_slack(LONG)), "timer_slack");
+}
+
+/// A timer that is as late as the slack allows must not look like a suspended host.
+#[test]
+fn timer_slack_is_below_the_suspend_threshold() {
+    let slack = Duration::from_millis(200);
+    let mut fleet = Fleet::new(FleetOptions::default().timer_slack(slack)).unwrap();
+    let with = |suspend_threshold| Config { suspend_threshold, ..config("ws://127.0.0.1:1/") };
+    match fleet.add(with(slack)) {
+        Err(Error::Config(error)) => {
+            assert_eq!(error.field, "suspend_threshold");
+            assert!(error.problem.contains("timer_slack (200ms)"), "{}", error.problem);
+        }
+        other => panic!("{other:?}"),
+    }
+    fleet.add(with(slack + Duration::from_millis(1))).unwrap();
+}
+
+/// No attempt starts while there is no network, also if it was in line before; it goes on when
+/// there is one.
+#[test]
+fn an_attempt_in_line_does_not_start_offline() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let options = FleetOptions::default().max_connecting(1);
+    // Its time is over while there is no network, and counts from the start.
+    let settings = Config { connect_timeout: Duration::from_millis(100), ..config(url) };
+    let (mut fleet, ids) = connecting(2, settings, options);
+    assert_eq!(fleet.poll(Some(Duration::ZERO)).unwrap(), None);
+    let _first = accept_tcp(&listener);
+    fleet.get_mut(ids[1]).unwrap().network_changed(false);
+    fleet.remove(ids[0]).unwrap();
+    assert_eq!(fleet.poll(Some(Duration::from_millis(300))).unwrap(), None);
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "it started");
+    listener.set_nonblocking(false).unwrap();
+    let why = fleet.get(ids[1]).unwrap().why();
+    assert!(why.contains("offline"), "{why}");
+
+    fleet.get_mut(ids[1]).unwrap().network_changed(true);
+    let peer = std::thread::spawn(move || read_close(&mut accept(&listener)));
+    until_connected(&mut fleet, 1);
+    fleet.get_mut(ids[1]).unwrap().disconnect();
+    while fleet.poll(None).unwrap().is_some() {}
+    peer.join().unwrap();
 }
 
 /// A network that comes back is no stampede.

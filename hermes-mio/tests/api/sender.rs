@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::*;
 use hermes_mio::{
-    Client, CloseReason, Config, EnqueueError, Options, Outgoing, SendError, Sender, Waited,
+    Client, CloseReason, Config, EnqueueError, Error, Options, Outgoing, SendError, Sender, Waited,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -120,25 +120,52 @@ fn what_can_not_be_written_does_not_enter_the_queue() {
     assert_eq!(client.queued(), 0);
 }
 
-/// Whoever waits for room is released when the client goes.
+#[test]
+fn the_queue_has_room_for_one_at_least() {
+    let options = Options::new(config("ws://127.0.0.1:1/")).sender_capacity(0);
+    let Err(Error::Config(error)) = Client::new(options) else { panic!("it was taken") };
+    assert_eq!(error.to_string(), "config: `sender_capacity` must be at least 1");
+}
+
+/// Each thread that waits for room is released when the client goes.
 #[test]
 fn a_dropped_client_releases_its_senders() {
     let config = config("ws://127.0.0.1:1/");
     let client = Client::new(Options::new(config).sender_capacity(1)).unwrap();
     let sender = client.sender();
     sender.send(&1).unwrap();
-    let (about_to_wait, waits) = mpsc::channel();
-    let waiting = thread::spawn({
-        let sender = sender.clone();
-        move || {
-            about_to_wait.send(()).unwrap();
-            sender.send_wait(&2)
-        }
-    });
-    waits.recv_timeout(LONG).unwrap();
+    let (result, results) = mpsc::channel();
+    let names: Vec<_> = (0..4).map(|n| format!("waits-{n}")).collect();
+    for name in &names {
+        let (sender, result) = (sender.clone(), result.clone());
+        let wait = move || result.send(sender.send_wait(&2)).unwrap();
+        thread::Builder::new().name(name.clone()).spawn(wait).unwrap();
+    }
+    names.iter().for_each(|name| until_asleep(name));
     drop(client);
-    assert_eq!(waiting.join().unwrap(), Err(EnqueueError::Gone(Outgoing::new(&2).unwrap())));
+    for _ in names {
+        // A thread that is not woken never answers.
+        let refused = results.recv_timeout(LONG).expect("it waits for ever");
+        assert_eq!(refused, Err(EnqueueError::Gone(Outgoing::new(&2).unwrap())));
+    }
     assert_eq!(sender.send(&3), Err(EnqueueError::Gone(Outgoing::new(&3).unwrap())));
+}
+
+/// Waits until the thread of this name sleeps, on systems that tell.
+fn until_asleep(name: &str) {
+    let state = || {
+        std::fs::read_dir("/proc/self/task").unwrap().find_map(|task| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).ok()?;
+            // `tid (name) state …`
+            let (head, tail) = stat.rsplit_once(") ")?;
+            head.ends_with(&format!("({name}")).then(|| tail.starts_with('S'))
+        })
+    };
+    let until = Instant::now() + LONG;
+    while cfg!(target_os = "linux") && state() != Some(true) {
+        assert!(Instant::now() < until, "{name} never sleeps");
+        thread::yield_now();
+    }
 }
 
 #[test]

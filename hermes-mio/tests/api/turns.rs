@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::*;
 use hermes_mio::proto::OverflowPolicy;
-use hermes_mio::{Client, Config, Event, Fleet, FleetOptions, State};
+use hermes_mio::{Client, Config, Event, Fleet, FleetOptions, Options, State};
 use serde_json::json;
 use tungstenite::Message;
 
@@ -118,6 +118,40 @@ fn no_verdict_on_a_link_that_is_full_and_unread() {
     client.disconnect();
     while client.poll(None).unwrap().is_some() {}
     peer.join();
+}
+
+/// An application that is busy after `connect` for longer than the connect timeout: the attempt
+/// has all its time from the first turn on.
+#[test]
+fn a_late_first_turn_costs_no_attempt() {
+    for name in ["127.0.0.1", "gateway.test"] {
+        let peer = Peer::start(|listener| read_close(&mut accept(&listener)));
+        let (address, (has_answered, answered)) = (peer.addr, mpsc::channel());
+        let timeout = Duration::from_millis(100);
+        let settings = Config {
+            connect_timeout: timeout,
+            upgrade_timeout: LONG,
+            max_attempts: Some(0),
+            ..config(format!("ws://{name}:{}/", address.port()))
+        };
+        let options = Options::new(settings).resolver(move |_, _| {
+            has_answered.send(()).unwrap();
+            Ok(vec![address])
+        });
+        let mut client = Client::new(options).unwrap();
+        client.connect();
+        if name == "gateway.test" {
+            answered.recv_timeout(LONG).unwrap();
+        }
+        let begin = Instant::now();
+        while begin.elapsed() < timeout * 2 {
+            std::hint::spin_loop();
+        }
+        let event = next(&mut client);
+        assert!(connected(&event).is_some(), "{name}: {event:?}");
+        disconnect(&mut client);
+        peer.join();
+    }
 }
 
 /// An application that sends again whatever was dropped makes an event with each: the loop turns
