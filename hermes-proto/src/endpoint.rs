@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::{Draft, Purpose, Sink};
+use crate::client::{Output, Pending, Purpose, runs_due_work};
 use crate::frame::FrameRef;
 use crate::{
     Action, Actions, Client, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
@@ -86,8 +86,8 @@ impl Endpoint {
         message: &T,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        let draft = self.client.write(message)?;
-        self.send_written(now, draft, out)
+        let pending = self.client.machine.write(message)?;
+        self.send_written(now, pending, out)
     }
 
     /// As [`Client::send_message`].
@@ -101,7 +101,7 @@ impl Endpoint {
         message: Outgoing,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.client.send_via(now, message, &mut self.ws.output(out))
+        self.client.machine.send_message(now, message, &mut self.ws.output(out))
     }
 
     /// As [`Client::clear_session`].
@@ -135,30 +135,31 @@ impl Endpoint {
 
     /// The only door: one input in, any number of actions out. It can't fail and never panics.
     pub fn handle(&mut self, now: Timestamp, input: Input<&[u8]>, out: &mut Actions<Transmit>) {
-        if !self.client.concerns(&input) {
+        if !self.client.machine.is_current(&input) {
             return;
         }
+        let runs_due_work = runs_due_work(&input);
         let is_idle = match input {
             Input::Opened { conn } => {
-                self.client.tick(now);
+                self.client.machine.advance_to(now);
                 self.on_opened(conn, out);
                 false
             }
             Input::Received { conn, payload } => {
-                self.client.tick(now);
+                self.client.machine.advance_to(now);
                 self.on_received(now, conn, payload, out)
             }
             Input::Flushed { conn, up_to } => {
-                self.client.tick(now);
+                self.client.machine.advance_to(now);
                 let up_to = self.on_flushed(conn, up_to, out);
                 // The Ping of a quiet connection has left, and no other frame follows soon.
-                let is_idle = self.client.is_quiet();
+                let is_idle = self.client.machine.is_idle();
                 self.dispatch::<&[u8]>(now, Input::Flushed { conn, up_to }, out);
                 is_idle
             }
             // Ignored: the WebSocket of this layer sees the closing handshake itself.
             Input::Closing { .. } => {
-                self.client.tick(now);
+                self.client.machine.advance_to(now);
                 false
             }
             Input::Closed { .. } => {
@@ -176,7 +177,7 @@ impl Endpoint {
                 false
             }
         };
-        self.client.settle(&mut self.ws.output(out));
+        self.client.machine.finish(runs_due_work, &mut self.ws.output(out));
         if is_idle {
             self.ws.on_idle();
         }
@@ -210,31 +211,31 @@ impl Endpoint {
 impl Endpoint {
     /// Hands an input to the client.
     fn dispatch<P>(&mut self, now: Timestamp, input: Input<P>, out: &mut Actions<Transmit>) {
-        self.client.apply(now, input, &mut self.ws.output(out));
+        self.client.machine.dispatch(now, input, &mut self.ws.output(out));
     }
 
     fn send_written(
         &mut self,
         now: Timestamp,
-        draft: Draft,
+        pending: Pending,
         out: &mut Actions<Transmit>,
     ) -> Result<MessageId, SendError> {
-        self.client.send_written(now, draft, &mut self.ws.output(out))
+        self.client.machine.send_written(now, pending, &mut self.ws.output(out))
     }
 
     /// The transport is up: begins the opening handshake.
     fn on_opened(&mut self, conn: ConnId, out: &mut Actions<Transmit>) {
         let Endpoint { client, ws } = self;
-        if ws.connection.is_some() || !client.is_dialing() {
+        if ws.connection.is_some() || !client.machine.is_dialing() {
             return;
         }
         ws.connection = Some(ws::Connection::start(
             client.shared_config(),
             client.url(),
             client.headers(),
-            client.rng(conn, Purpose::WebSocket),
+            client.machine.rng(conn, Purpose::WebSocket),
         ));
-        client.upgrading();
+        client.machine.on_transport_open();
         ws.note_output(0, conn, out);
     }
 
@@ -258,8 +259,8 @@ impl Endpoint {
         out: &mut Actions<Transmit>,
     ) -> bool {
         let Endpoint { client, ws } = self;
-        let was_silent = !bytes.is_empty() && client.heard();
-        let was_open = client.is_open();
+        let was_silent = !bytes.is_empty() && client.machine.on_activity();
+        let was_open = client.machine.is_open();
         loop {
             let before = ws.bytes_queued();
             let event = ws.connection.as_mut().and_then(|ws| ws.receive(&mut bytes));
@@ -268,7 +269,7 @@ impl Endpoint {
             ws.note_output(before, conn, out);
             let input = match event {
                 ws::Event::Frame(frame) => {
-                    client.on_frame(frame, &mut ws.output(out));
+                    client.machine.on_frame(frame, &mut ws.output(out));
                     continue;
                 }
                 ws::Event::Open => Input::Opened { conn },
@@ -279,7 +280,7 @@ impl Endpoint {
                     Input::Closed { conn, reason }
                 }
             };
-            client.apply::<&[u8]>(now, input, &mut ws.output(out));
+            client.machine.dispatch::<&[u8]>(now, input, &mut ws.output(out));
         }
         was_silent || !was_open
     }
@@ -342,10 +343,10 @@ struct EndpointOutput<'a> {
     actions: &'a mut Actions<Transmit>,
 }
 
-impl Sink for EndpointOutput<'_> {
+impl Output for EndpointOutput<'_> {
     type Payload = Transmit;
 
-    fn host(&mut self) -> &mut Actions<Transmit> {
+    fn actions(&mut self) -> &mut Actions<Transmit> {
         self.actions
     }
 

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::reason::Stage;
 use crate::{CloseReason, Credentials, Frame, Outgoing};
 
 /// The name of a connection, unique for the life of its client.
@@ -43,6 +44,14 @@ pub enum Input<P = Frame> {
     /// The application sends a message. Where the outbox can't take it, it comes back as an
     /// [`Event::Dropped`](crate::Event::Dropped); the `send` methods hand it back as an error instead.
     Send(Outgoing),
+    /// So many messages wait at the host, in front of the outbox; it sends them as the outbox has
+    /// [room](crate::Client::has_room). A [shutdown](Input::Shutdown) accepts them, and is not over
+    /// before they have come: each message that is accepted in a shutdown takes one off. A host
+    /// without a queue of its own never says so. Default: 0.
+    Queued {
+        /// How many.
+        messages: u64,
+    },
     /// The application wants to be disconnected once everything that was sent has arrived, as far
     /// as that can be known, and after this time at the latest.
     Shutdown {
@@ -73,6 +82,27 @@ pub enum Input<P = Frame> {
         /// The connection.
         conn: ConnId,
     },
+    /// The attempt has reached this stage: [`Resolve`](Stage::Resolve), [`Connect`](Stage::Connect),
+    /// [`Proxy`](Stage::Proxy) or [`Tls`](Stage::Tls), in any order; others are ignored. A
+    /// [timeout](CloseReason::Timeout) names it. All of them together have
+    /// [`connect_timeout`](crate::Config::connect_timeout), which goes on. Optional: without it the
+    /// stage is `Connect`.
+    Reached {
+        /// The connection.
+        conn: ConnId,
+        /// The stage.
+        stage: Stage,
+    },
+    /// Whether the bytes of this connection stay within the machine: not, if they go through a
+    /// proxy or to an address that is not loopback, whatever the URL's name says. Before
+    /// [`Opened`](Input::Opened), and optional: without it the URL decides. For
+    /// [`plaintext_session`](crate::Config::plaintext_session); TLS is private in any case.
+    Hop {
+        /// The connection.
+        conn: ConnId,
+        /// Whether no byte leaves the machine in the clear.
+        private: bool,
+    },
     /// The connection is up: the WebSocket is open, or for an `Endpoint` the transport is.
     Opened {
         /// The connection.
@@ -84,6 +114,12 @@ pub enum Input<P = Frame> {
         conn: ConnId,
         /// What arrived.
         payload: P,
+    },
+    /// Bytes have arrived that the host has not read, such as while its queue of events is full. To
+    /// the heartbeat they are a sign of life, as [`Received`](Input::Received) is.
+    Unread {
+        /// The connection.
+        conn: ConnId,
     },
     /// The operating system has taken all that was sent, up to here.
     Flushed {
@@ -118,6 +154,9 @@ impl<P> Input<P> {
         match self {
             Input::Credentials { conn, .. }
             | Input::Postponed { conn }
+            | Input::Reached { conn, .. }
+            | Input::Hop { conn, .. }
+            | Input::Unread { conn }
             | Input::Opened { conn }
             | Input::Received { conn, .. }
             | Input::Flushed { conn, .. }

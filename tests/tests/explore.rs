@@ -186,7 +186,7 @@ impl Node {
 
     /// Whether the relative client comes to the same place by the same move.
     fn check_relative(&self, step: &Move, after: &Node) -> Result<(), String> {
-        let mut relative = self.host.client.relative();
+        let mut relative = self.host.client.canonicalize();
         // Where `relative` puts the present.
         let now = Timestamp::from_micros(1 << 50);
         let live = self.host.client.conn();
@@ -210,12 +210,12 @@ impl Node {
             }
             Move::Input(_) => return Ok(()),
         }
-        match relative.relative() == after.host.client.relative() {
+        match relative.canonicalize() == after.host.client.canonicalize() {
             true => Ok(()),
             false => Err(format!(
                 "relative() leaves out what matters: after {step:?}\n{:#?}\nis not\n{:#?}",
-                relative.relative(),
-                after.host.client.relative()
+                relative.canonicalize(),
+                after.host.client.canonicalize()
             )),
         }
     }
@@ -236,7 +236,7 @@ fn explore(name: &str, begin: Node) -> Map {
     let mut map = Map::default();
     let mut seen = HashSet::new();
     let mut frontier = VecDeque::from([(begin, 0)]);
-    seen.insert(fingerprint(&frontier[0].0.host.client.relative()));
+    seen.insert(fingerprint(&frontier[0].0.host.client.canonicalize()));
     while let Some((node, depth)) = frontier.pop_front() {
         map.states += 1;
         node.ignores_the_dead();
@@ -254,7 +254,7 @@ fn explore(name: &str, begin: Node) -> Map {
                 panic!("{name}, {depth} steps from the start: {broken}");
             }
             map.note(&node, &to_try, &step, &next);
-            if seen.insert(fingerprint(&next.host.client.relative())) {
+            if seen.insert(fingerprint(&next.host.client.canonicalize())) {
                 frontier.push_back((next, depth + 1));
             }
         }

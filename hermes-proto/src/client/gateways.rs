@@ -1,4 +1,4 @@
-//! Which of several gateways is next, and where it sends us.
+//! The gateway whose turn it is, and where it redirects to.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -11,48 +11,48 @@ use crate::util::lazy_box::{ConstDefault, LazyBox};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Gateways {
     first: Url,
-    /// What a client with a single gateway, which does nothing but serve, has no use for.
-    more: LazyBox<More>,
+    /// State that a single gateway without redirects and refusals needs none of.
+    fallbacks: LazyBox<Fallbacks>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct More {
+struct Fallbacks {
     others: Vec<Url>,
-    /// Which of them all: 0 is the first.
+    /// Index of the one whose turn it is, among all; `first` is 0.
     at: usize,
-    /// Those that said that a retry would not help, since the budget was full.
+    /// Indices of those that refused fatally since the last stable connection or `connect`.
     refused: BTreeSet<usize>,
-    /// Where redirects have led to, in the attempt under way.
+    /// Where redirects of the attempt under way have led to.
     redirected: Option<Redirected>,
 }
 
-impl ConstDefault for More {
+impl ConstDefault for Fallbacks {
     const DEFAULT: &'static Self =
-        &More { others: Vec::new(), at: 0, refused: BTreeSet::new(), redirected: None };
+        &Fallbacks { others: Vec::new(), at: 0, refused: BTreeSet::new(), redirected: None };
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Redirected {
     to: Url,
-    /// How many there were.
+    /// Redirects that were followed.
     count: u32,
 }
 
 impl Gateways {
     pub(super) fn new(first: Url, others: Vec<Url>) -> Self {
-        let mut more = LazyBox::<More>::default();
+        let mut fallbacks = LazyBox::<Fallbacks>::default();
         if !others.is_empty() {
-            more.others = others;
+            fallbacks.others = others;
         }
-        Gateways { first, more }
+        Gateways { first, fallbacks }
     }
 
     pub(super) fn current(&self) -> &Url {
         self.redirected().map_or(self.configured(), |redirected| &redirected.to)
     }
 
-    /// Whether the current URL is of the origin that was configured.
-    pub(super) fn is_at_home(&self) -> bool {
+    /// Whether the current URL has the origin that was configured.
+    pub(super) fn is_configured_origin(&self) -> bool {
         self.current().origin() == self.configured().origin()
     }
 
@@ -61,63 +61,63 @@ impl Gateways {
         self.redirected().map_or(0, |redirected| redirected.count)
     }
 
-    pub(super) fn follow(&mut self, to: Url) {
+    pub(super) fn redirect_to(&mut self, to: Url) {
         let count = self.redirects() + 1;
-        self.more.redirected = Some(Redirected { to, count });
+        self.fallbacks.redirected = Some(Redirected { to, count });
     }
 
-    /// Back to what was configured.
-    pub(super) fn go_home(&mut self) {
-        if self.more.redirected.is_some() {
-            self.more.redirected = None;
-            self.more.release();
+    /// The next attempt begins with the configured URL.
+    pub(super) fn clear_redirect(&mut self) {
+        if self.fallbacks.redirected.is_some() {
+            self.fallbacks.redirected = None;
+            self.fallbacks.release();
         }
     }
 
-    /// All may be tried again.
-    pub(super) fn forgive(&mut self) {
-        if !self.more.refused.is_empty() {
-            self.more.refused.clear();
-            self.more.release();
+    /// Gateways that refused may be tried again.
+    pub(super) fn clear_refused(&mut self) {
+        if !self.fallbacks.refused.is_empty() {
+            self.fallbacks.refused.clear();
+            self.fallbacks.release();
         }
     }
 
-    /// Goes to the one of this origin, if there is one.
-    pub(super) fn prefer(&mut self, origin: &str) {
+    /// Selects the gateway with this origin, if there is one.
+    pub(super) fn select_origin(&mut self, origin: &str) {
         let preferred = self.all().position(|url| url.origin() == origin);
-        self.go(preferred.unwrap_or(self.more.at));
+        self.select(preferred.unwrap_or(self.fallbacks.at));
     }
 
-    /// Goes on to the next, past those that refused.
+    /// Goes on to the next gateway that has not refused.
     pub(super) fn rotate(&mut self) {
         let all = self.all().count();
-        let mut next = (1..=all).map(|step| (self.more.at + step) % all);
-        let next = next.find(|at| !self.more.refused.contains(at));
-        self.go(next.unwrap_or(self.more.at));
+        let mut next = (1..=all).map(|step| (self.fallbacks.at + step) % all);
+        let next = next.find(|at| !self.fallbacks.refused.contains(at));
+        self.select(next.unwrap_or(self.fallbacks.at));
     }
 
-    /// The current one said that a retry would not help. Whether all did.
-    pub(super) fn refuse(&mut self) -> bool {
-        let at = self.more.at;
-        self.more.refused.insert(at);
-        self.more.refused.len() == self.all().count()
+    /// The current gateway refused fatally. Returns whether all have.
+    pub(super) fn mark_refused(&mut self) -> bool {
+        let at = self.fallbacks.at;
+        self.fallbacks.refused.insert(at);
+        self.fallbacks.refused.len() == self.all().count()
     }
 
-    fn go(&mut self, at: usize) {
-        if at != self.more.at {
-            self.more.at = at;
+    fn select(&mut self, at: usize) {
+        if at != self.fallbacks.at {
+            self.fallbacks.at = at;
         }
     }
 
     fn configured(&self) -> &Url {
-        self.all().nth(self.more.at).unwrap_or(&self.first)
+        self.all().nth(self.fallbacks.at).unwrap_or(&self.first)
     }
 
     fn redirected(&self) -> Option<&Redirected> {
-        self.more.redirected.as_ref()
+        self.fallbacks.redirected.as_ref()
     }
 
     fn all(&self) -> impl Iterator<Item = &Url> {
-        iter::once(&self.first).chain(&self.more.others)
+        iter::once(&self.first).chain(&self.fallbacks.others)
     }
 }

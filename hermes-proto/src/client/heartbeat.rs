@@ -10,10 +10,10 @@ use crate::{Config, Timestamp};
 /// it comes. So a busy connection does not arm a timer per message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Heartbeat {
-    pub(super) heard: Timestamp,
+    pub(super) last_activity: Timestamp,
     pub(super) next: Timestamp,
     /// A Ping was sent, and nothing was heard since.
-    asking: bool,
+    awaiting_reply: bool,
 }
 
 /// What to do about silence.
@@ -21,10 +21,10 @@ pub(super) struct Heartbeat {
 pub(super) enum Verdict {
     /// Nothing; there was none.
     Alive,
-    /// Ask.
-    Ask,
-    /// Ask again: it was we who were silent.
-    AskAgain,
+    /// SendPing.
+    SendPing,
+    /// SendPing again: it was we who were silent.
+    ResendPing,
     /// Give up: nothing came after a Ping.
     Dead,
 }
@@ -33,7 +33,7 @@ impl Heartbeat {
     /// `None` where the configuration wants no heartbeat.
     pub(super) fn new(now: Timestamp, config: &Config) -> Option<Self> {
         let interval = config.heartbeat_interval.filter(|_| config.can_ping)?;
-        Some(Heartbeat { heard: now, next: now + interval, asking: false })
+        Some(Heartbeat { last_activity: now, next: now + interval, awaiting_reply: false })
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
@@ -42,45 +42,45 @@ impl Heartbeat {
 
     /// When it asks, if nothing is heard until then.
     pub(super) fn silence_ends(&self, config: &Config) -> Timestamp {
-        self.next.max(self.heard + interval(config))
+        self.next.max(self.last_activity + interval(config))
     }
 
-    pub(super) fn is_asking(&self) -> bool {
-        self.asking
+    pub(super) fn is_awaiting_reply(&self) -> bool {
+        self.awaiting_reply
     }
 
     /// Something was heard: any byte will do.
-    pub(super) fn heard(&mut self, now: Timestamp, config: &Config) {
-        self.heard = now;
-        if self.asking {
-            self.asking = false;
+    pub(super) fn on_activity(&mut self, now: Timestamp, config: &Config) {
+        self.last_activity = now;
+        if self.awaiting_reply {
+            self.awaiting_reply = false;
             self.next = now + interval(config);
         }
     }
 
     /// A Ping goes out: whoever does not answer it in time is dead.
     pub(super) fn ask(&mut self, now: Timestamp, config: &Config) {
-        self.asking = true;
+        self.awaiting_reply = true;
         self.next = now + config.heartbeat_timeout;
     }
 
     /// The deadline has come.
     pub(super) fn check(&mut self, now: Timestamp, config: &Config) -> Verdict {
-        if self.asking {
+        if self.awaiting_reply {
             // So late that the machine must have slept?
             if now - self.next < config.suspend_threshold {
                 return Verdict::Dead;
             }
             self.ask(now, config);
-            return Verdict::AskAgain;
+            return Verdict::ResendPing;
         }
-        let due = self.heard + interval(config);
+        let due = self.last_activity + interval(config);
         if due > now {
             self.next = due;
             return Verdict::Alive;
         }
         self.ask(now, config);
-        Verdict::Ask
+        Verdict::SendPing
     }
 }
 

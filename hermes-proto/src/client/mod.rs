@@ -1,46 +1,43 @@
-//! The Hermes protocol: frames in, frames out. Here is what an application sees of it; what it does
-//! is in `lifecycle`.
+//! The Hermes protocol: frames in, frames out. A [`Client`] is a facade: `machine` is the sequencer
+//! of the machines beside it, each of which owns its part of the state.
 
+mod arena;
 mod backoff;
+#[cfg(feature = "testkit")]
+mod canonical;
+mod connection;
 mod delivery;
+mod fence;
 mod gateways;
 mod heartbeat;
-mod lifecycle;
+mod machine;
 mod outbox;
-mod pages;
-#[cfg(feature = "testkit")]
-mod relative;
-mod resume;
 mod retry;
-mod state;
+mod session;
 mod stats;
+mod status;
+mod timers;
 
-use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
-use chacha20::ChaCha12Rng;
-use chacha20::rand_core::SeedableRng;
 use serde::Serialize;
 
-use self::delivery::Frontier;
-use self::gateways::Gateways;
 #[cfg(feature = "ws")]
-pub(crate) use self::lifecycle::Sink;
-use self::lifecycle::{Intent, Phase, Shutdown};
-use self::outbox::{Admission, Outbox};
+pub(crate) use self::arena::Pending;
+use self::machine::Machine;
 #[cfg(feature = "ws")]
-pub(crate) use self::pages::Draft;
-use self::retry::{LastEnd, Retry};
-pub use self::state::State;
-use self::stats::Tally;
+pub(crate) use self::machine::{Output, Purpose, runs_due_work};
+use self::outbox::Admission;
+use self::session::SessionState;
 pub use self::stats::{DropCounts, EndCounts, Stats};
+pub use self::status::State;
 use crate::session::PackedSession;
-use crate::util::lazy_box::LazyBox;
 use crate::{
-    Actions, Config, ConfigError, ConnId, Credentials, Frame, Input, MessageId, Outgoing,
-    SendError, Session, Timestamp, Url,
+    Actions, Config, ConfigError, ConnId, Frame, Input, MessageId, Outgoing, SendError, Session,
+    Timestamp, Url,
 };
 
 /// What enters a client once, from the world outside.
@@ -78,37 +75,7 @@ impl fmt::Debug for Start {
 /// [crate's documentation](crate) has the contract.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Client {
-    config: Arc<Config>,
-    gateways: Gateways,
-    start: StartSecret,
-
-    /// The latest time seen.
-    now: Timestamp,
-    /// What the host's timer is set to.
-    armed: Option<Timestamp>,
-    intent: Intent,
-    /// Since when there is no network, where the host said so.
-    offline: Option<Timestamp>,
-    phase: Phase,
-    retry: Retry,
-    last_end: Option<Box<LastEnd>>,
-    /// How many connections were named.
-    named: u64,
-    /// What the host brought for the attempt under way.
-    fresh: Option<Box<Credentials>>,
-
-    session: Option<PackedSession>,
-    /// Connections in a row that were offered the session and came to nothing.
-    resume_failures: u32,
-    /// Whether somebody was told that the session travels in the clear.
-    warned: bool,
-
-    outbox: LazyBox<Outbox>,
-    /// How many messages were named.
-    accepted: u64,
-    frontier: Frontier,
-    stats: Tally,
-    shutdown: Option<Box<Shutdown>>,
+    pub(crate) machine: Machine,
 }
 
 /// Seed and clock, withheld from `Debug`.
@@ -134,34 +101,7 @@ impl Client {
     ///
     /// Where a setting can't be.
     pub fn new(config: impl Into<Arc<Config>>, start: Start) -> Result<Self, ConfigError> {
-        let config = config.into();
-        let (url, fallbacks) = config.validate()?;
-        let Start { seed, unix_ms, session } = start;
-        let session = session.and_then(|session| PackedSession::new(&session, url.origin()));
-        let mut client = Client {
-            config,
-            gateways: Gateways::new(url, fallbacks),
-            start: StartSecret { seed, unix_ms },
-            now: Timestamp::ZERO,
-            armed: None,
-            intent: Intent::Stop,
-            offline: None,
-            phase: Phase::Idle,
-            retry: Retry::default(),
-            last_end: None,
-            named: 0,
-            fresh: None,
-            session,
-            resume_failures: 0,
-            warned: false,
-            outbox: LazyBox::default(),
-            accepted: 0,
-            frontier: Frontier::default(),
-            stats: Tally::default(),
-            shutdown: None,
-        };
-        client.prefer_session();
-        Ok(client)
+        Ok(Client { machine: Machine::new(config.into(), start)? })
     }
 
     /// Makes a connection and keeps it: [`Input::Connect`].
@@ -200,8 +140,8 @@ impl Client {
         message: &T,
         out: &mut Actions,
     ) -> Result<MessageId, SendError> {
-        let draft = self.write(message)?;
-        self.send_written(now, draft, out)
+        let pending = self.machine.write(message)?;
+        self.machine.send_written(now, pending, out)
     }
 
     /// Sends a message that was made before. Otherwise as [`send`](Self::send).
@@ -215,7 +155,7 @@ impl Client {
         message: Outgoing,
         out: &mut Actions,
     ) -> Result<MessageId, SendError> {
-        self.send_via(now, message, out)
+        self.machine.send_message(now, message, out)
     }
 
     /// Forgets the session: [`Input::ClearSession`].
@@ -241,142 +181,134 @@ impl Client {
 
     /// The only door: one input in, any number of actions out. It can't fail and never panics.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Actions) {
-        if self.concerns(&input) {
-            match input {
-                Input::Received { payload, .. } => {
-                    self.tick(now);
-                    self.on_frame(payload, out);
-                }
-                other => self.apply(now, other, out),
-            }
-            self.settle(out);
-        }
+        self.machine.handle(now, input, out);
     }
 }
 
-/// What there is to know.
+/// Its state.
 impl Client {
     /// The settings.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.machine.config
     }
 
     #[cfg(feature = "ws")]
     pub(crate) fn shared_config(&self) -> Arc<Config> {
-        Arc::clone(&self.config)
+        Arc::clone(&self.machine.config)
     }
 
-    /// The gateway whose turn it is, or where it has sent us: of the live connection, or of the next.
+    /// URL of the gateway of the live connection or of the next one, redirects included.
     pub fn url(&self) -> &Url {
-        self.gateways.current()
+        self.machine.url()
     }
 
-    /// The headers for the upgrade request of the attempt under way: the configured ones, then the
-    /// [fresh](crate::Credentials) ones; none where a redirect has led to another origin. For a host
-    /// that makes the request.
+    /// Headers for the upgrade request of the attempt under way: the configured ones, then the
+    /// [fresh](crate::Credentials) ones; none after a redirect to another origin. For a host that
+    /// makes the request itself.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let fresh = self.fresh.iter().flat_map(|fresh| &fresh.headers);
-        let headers = self.config.headers.iter().chain(fresh);
-        let headers = headers.filter(|_| self.gateways.is_at_home());
+        let fresh = self.machine.connection.credentials.iter().flat_map(|fresh| &fresh.headers);
+        let headers = self.machine.config.headers.iter().chain(fresh);
+        let headers = headers.filter(|_| self.machine.retry.gateways.is_configured_origin());
         headers.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The one live connection, if there is one.
     pub fn conn(&self) -> Option<ConnId> {
-        match &self.phase {
-            Phase::Connecting { conn, .. } => Some(*conn),
-            Phase::Open(link) | Phase::Closing(link, _) => Some(link.conn),
-            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => None,
-        }
+        self.machine.connection.conn()
     }
 
-    /// What the host's timer is to be set to: what the latest [`Action::ArmTimer`](crate::Action::ArmTimer) said, until
-    /// that has fired.
+    /// When the timer is to fire: what the latest [`Action::ArmTimer`](crate::Action::ArmTimer)
+    /// said, until that has fired.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.armed
+        self.machine.timer.due()
     }
 
     /// The session, for the gateway that issued it.
     pub fn session(&self) -> Option<Session> {
-        self.session.as_ref().map(PackedSession::session)
+        self.machine.session.kept.as_ref().map(PackedSession::session)
     }
 
     /// The outbox, oldest message first; a copy of each.
     pub fn outbox(&self) -> impl Iterator<Item = (MessageId, Frame)> {
-        self.outbox.iter()
+        self.machine.messages.outbox.iter()
     }
 
-    /// Messages in the outbox: accepted, and not yet taken by the operating system, or with
-    /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce) not yet proven received.
+    /// Messages in the outbox: accepted and not yet written, or with
+    /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce) not yet acknowledged.
     pub fn outbox_len(&self) -> usize {
-        self.outbox.len()
+        self.machine.messages.outbox.len()
     }
 
     /// Bytes of messages in the outbox.
     pub fn outbox_bytes(&self) -> usize {
-        self.outbox.bytes()
+        self.machine.messages.outbox.bytes()
     }
 
-    /// Whether a message of `bytes` would be taken now, and none dropped for it.
+    /// Whether a message of `bytes` would be accepted, and none dropped for it.
     pub fn has_room(&self, bytes: usize) -> bool {
-        matches!(self.outbox.admit(bytes, &self.config), Ok(Admission::Take))
+        let admission = self.machine.messages.outbox.admit(bytes, &self.machine.config);
+        matches!(admission, Ok(Admission::Take))
     }
 
-    /// What was counted, and how it stands.
+    /// Counters since the client was made, and its present figures.
     pub fn stats(&self) -> Stats {
-        let unacknowledged = match &self.phase {
-            Phase::Open(link) | Phase::Closing(link, _) => link.written - link.proven,
-            _ => 0,
-        };
-        Stats {
-            attempts: self.named,
-            accepted: self.accepted,
-            outbox_messages: self.outbox.len(),
-            outbox_bytes: self.outbox.bytes(),
-            unacknowledged,
-            ..self.stats.stats()
-        }
+        stats_of(&self.machine)
     }
 
-    /// The wall clock at the latest time seen.
-    fn unix_ms(&self) -> u64 {
-        self.start.unix_ms.saturating_add(self.now.as_millis())
+    /// The client's place in a connection's life.
+    pub fn state(&self) -> State {
+        status::state(&self.machine)
     }
 
-    /// The randomness for connection `conn`: the same for the same seed, whatever came before.
-    pub(crate) fn rng(&self, conn: ConnId, purpose: Purpose) -> ChaCha12Rng {
-        let mut rng = ChaCha12Rng::from_seed(self.start.seed);
-        rng.set_stream(conn.0.wrapping_mul(2) + purpose as u64);
-        rng
+    /// The state and the next deadline, and the reason for them, as a line for people: "waiting
+    /// 7.3 s: attempt 4 after close 1013, which asked for 5 s".
+    pub fn why(&self, now: Timestamp) -> String {
+        status::why(&self.machine, now)
     }
 }
 
-/// What randomness is for; each purpose has a stream of its own.
-#[derive(Clone, Copy)]
-pub(crate) enum Purpose {
-    Jitter = 0,
-    #[cfg(feature = "ws")]
-    WebSocket = 1,
+#[cfg(feature = "testkit")]
+impl Client {
+    /// The canonical form of this client, as if it had been made at this moment: times are relative
+    /// to a fixed one, names of connections, messages and frames count from 1, and counters from 0.
+    ///
+    /// It behaves as this client does, but for those names and counters and for
+    /// [jitter](crate::Jitter). Two histories lead to the same place exactly if their forms are
+    /// equal, so a set of forms is what an exhaustive search has visited.
+    pub fn canonicalize(&self) -> Client {
+        Client { machine: canonical::canonicalize(&self.machine) }
+    }
+}
+
+fn stats_of(machine: &Machine) -> Stats {
+    let Machine { connection, messages, stats, .. } = machine;
+    Stats {
+        attempts: connection.conn_count,
+        accepted: messages.last_message_id,
+        outbox_messages: messages.outbox.len(),
+        outbox_bytes: messages.outbox.bytes(),
+        unacknowledged: messages.unacknowledged(),
+        ..stats.stats()
+    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = &self.machine;
+        let SessionState { kept, .. } = &machine.session;
         f.debug_struct("Client")
             .field("url", self.url())
-            .field("start", &self.start)
-            .field("now", &self.now)
-            .field("armed", &self.armed)
-            .field("intent", &self.intent)
-            .field("shutdown", &self.shutdown)
-            .field("offline", &self.offline)
-            .field("phase", &self.phase)
-            .field("retry", &self.retry)
-            .field("last_end", &self.last_end)
-            .field("fresh", &self.fresh)
-            .field("session", &self.session)
-            .field("outbox", &self.outbox)
-            .field("frontier", &self.frontier)
-            .field("stats", &self.stats)
+            .field("start", &machine.start)
+            .field("now", &machine.now)
+            .field("timer", &machine.timer)
+            .field("intent", &machine.intent)
+            .field("shutdown", &machine.shutdown)
+            .field("offline_since", &machine.offline_since)
+            .field("connection", &machine.connection)
+            .field("retry", &machine.retry)
+            .field("session", kept)
+            .field("messages", &machine.messages)
+            .field("stats", &machine.stats)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Messages on their way out: kept, counted and bounded until they are somebody else's to keep.
+//! The outbox: accepted messages, bounded in number and bytes, until they are written or acknowledged.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -7,7 +7,7 @@ use core::hash::{Hash, Hasher};
 
 use serde::Serialize;
 
-use super::pages::{Draft, Pages, Place};
+use super::arena::{MessageArena, MessageSlot, Pending};
 use crate::frame::{FrameRef, Kind};
 use crate::util::lazy_box::ConstDefault;
 use crate::{Config, Frame, MessageId, Outgoing, OverflowPolicy, Timestamp};
@@ -19,27 +19,26 @@ use crate::{Config, Frame, MessageId, Outgoing, OverflowPolicy, Timestamp};
 ///   0          written           sent         len
 /// ```
 ///
-/// The first were taken by the operating system and wait for the proof that they arrived (with
-/// at-least-once only), the next were handed to the live connection and wait for its `Flushed`,
-/// the rest waits for room, or for a connection.
+/// Written messages wait for their acknowledgement (with at-least-once), unflushed ones were sent on
+/// the live connection and wait for its `Flushed`, queued ones wait for room or for a connection.
 #[derive(Clone)]
 pub(crate) struct Outbox {
     entries: VecDeque<Entry>,
-    /// What they say.
-    pages: Pages,
+    /// Their bytes.
+    arena: MessageArena,
     written: usize,
     sent: usize,
     bytes: usize,
     written_bytes: usize,
     unflushed_bytes: usize,
-    /// When the queued ones are given up, those that ever are.
+    /// When queued messages with a time to live expire.
     expiries: BTreeSet<(Timestamp, MessageId)>,
 }
 
 impl ConstDefault for Outbox {
     const DEFAULT: &'static Self = &Outbox {
         entries: VecDeque::new(),
-        pages: Pages::EMPTY,
+        arena: MessageArena::DEFAULT,
         written: 0,
         sent: 0,
         bytes: 0,
@@ -49,56 +48,56 @@ impl ConstDefault for Outbox {
     };
 }
 
-/// What is known of a message.
+/// A message and its place in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Entry {
     id: MessageId,
-    /// Under which the live connection knows it; only where it was handed to it.
+    /// Number of its frame on the live connection, if it was sent on it.
     seq: u64,
     expires: Option<Timestamp>,
-    letter: Letter,
+    message: QueuedMessage,
 }
 
-/// A message that is written. (Handed on by value, in parts: in one piece it would be put into memory
-/// first, and then waited for.)
+/// A message that the arena holds. Passed by value, field by field: a pass through memory would stall
+/// on store forwarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Letter {
-    place: Place,
+pub(crate) struct QueuedMessage {
+    slot: MessageSlot,
     kind: Kind,
-    /// Not to be handed over twice.
+    /// Sent once or dropped.
     pub(super) volatile: bool,
-    pub(super) is_compressible: bool,
+    is_compressible: bool,
 }
 
-impl Letter {
+impl QueuedMessage {
     /// Its length in bytes.
     pub(super) fn len(self) -> usize {
-        self.place.len()
+        self.slot.len()
     }
 }
 
-/// What pages may have beyond three times what is kept on them, before all is written anew.
+/// Bytes of sealed chunks beyond three times the messages' own, at which the arena is compacted.
 const SLACK: usize = 64 << 10;
 
 /// Why a message can't be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum AdmitError {
     Full,
     TooLarge,
 }
 
-/// What taking a message means for others.
+/// How a message can be accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// There is room.
     Take,
-    /// There is room once the oldest that were not handed over give way.
+    /// There is room once the oldest queued messages are dropped.
     MakeRoom,
-    /// The policy says that the new one goes.
+    /// The policy drops the new message.
     DropNew,
 }
 
-/// Messages that the operating system has taken.
+/// Messages that were written in one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) messages: u64,
@@ -117,18 +116,18 @@ impl Outbox {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, Frame)> {
-        self.entries.iter().map(|entry| (entry.id, self.read(entry.letter).to_frame()))
+        self.entries.iter().map(|entry| (entry.id, self.read(entry.message).to_frame()))
     }
 
-    /// Messages written and not proven received, or behind `written` never written.
+    /// Number of messages after `written`, which were never written.
     pub(super) fn len_behind(&self, written: MessageId) -> usize {
         self.entries.len() - self.entries.partition_point(|entry| entry.id <= written)
     }
 
     /// Whether, and how, a message of `bytes` can be taken now.
-    pub(crate) fn admit(&self, bytes: usize, config: &Config) -> Result<Admission, Refusal> {
+    pub(crate) fn admit(&self, bytes: usize, config: &Config) -> Result<Admission, AdmitError> {
         if bytes > config.outbox_max_bytes {
-            return Err(Refusal::TooLarge);
+            return Err(AdmitError::TooLarge);
         }
         if self.has_room(self.entries.len(), self.bytes, bytes, config) {
             return Ok(Admission::Take);
@@ -136,11 +135,11 @@ impl Outbox {
         let handed_over = self.written_bytes + self.unflushed_bytes;
         match config.overflow {
             OverflowPolicy::DropNewest => Ok(Admission::DropNew),
-            // With all that may give way gone, is there room?
+            // If all that may be dropped were, would there be room?
             OverflowPolicy::DropOldest if self.has_room(self.sent, handed_over, bytes, config) => {
                 Ok(Admission::MakeRoom)
             }
-            _ => Err(Refusal::Full),
+            _ => Err(AdmitError::Full),
         }
     }
 
@@ -149,89 +148,94 @@ impl Outbox {
             && held.saturating_add(bytes) <= config.outbox_max_bytes
     }
 
-    /// Whether a message of `bytes` would be handed over at once, were there a connection.
-    pub(super) fn is_clear(&self, bytes: usize, window: usize) -> bool {
+    /// Whether an open connection would send a message of `bytes` at once.
+    pub(super) fn can_send_at_once(&self, bytes: usize, window: usize) -> bool {
         self.sent == self.entries.len() && self.fits(bytes, window)
     }
 
-    /// So many bytes are unflushed at most, or else a single message.
+    /// Whether `bytes` more may be unflushed: up to `window`, or a single message.
     fn fits(&self, bytes: usize, window: usize) -> bool {
         self.sent == self.written || self.unflushed_bytes + bytes <= window
     }
 
-    /// Writes a message as JSON, to be made a [letter](Self::letter).
+    /// Writes a message as JSON, to be [committed](Self::commit).
     #[inline]
     pub(super) fn write<T: Serialize + ?Sized>(
         &mut self,
         message: &T,
-    ) -> Result<Draft, serde_json::Error> {
-        self.pages.write(message)
+    ) -> Result<Pending, serde_json::Error> {
+        self.arena.write(message)
     }
 
-    /// What was written last. It is [pushed](Self::push) then, or [torn up](Self::tear_up).
+    /// Commits the message that was written last; it is then [pushed](Self::push) or
+    /// [discarded](Self::discard).
     #[inline]
-    pub(super) fn letter(&mut self, draft: Draft) -> Letter {
-        let place = self.pages.keep(draft);
-        Letter { place, kind: Kind::Text, volatile: false, is_compressible: true }
+    pub(super) fn commit(&mut self, pending: Pending) -> QueuedMessage {
+        let slot = self.arena.commit(pending);
+        QueuedMessage { slot, kind: Kind::Text, volatile: false, is_compressible: true }
     }
 
-    /// The same for one that is copied.
-    pub(super) fn copy(&mut self, message: &Outgoing) -> Letter {
+    /// Copies a message into the arena; otherwise as [`commit`](Self::commit).
+    pub(super) fn copy(&mut self, message: &Outgoing) -> QueuedMessage {
         let FrameRef { kind, payload, .. } = FrameRef::of(message.frame());
-        let place = self.pages.copy(payload);
+        let slot = self.arena.copy(payload);
         let (volatile, is_compressible) = (message.is_volatile(), !message.is_uncompressed());
-        Letter { place, kind, volatile, is_compressible }
+        QueuedMessage { slot, kind, volatile, is_compressible }
     }
 
     #[inline]
-    fn read(&self, letter: Letter) -> FrameRef<'_> {
-        let Letter { place, kind, is_compressible, .. } = letter;
-        FrameRef { kind, payload: self.pages.get(place), is_compressible }
+    fn read(&self, message: QueuedMessage) -> FrameRef<'_> {
+        let QueuedMessage { slot, kind, is_compressible, .. } = message;
+        FrameRef { kind, payload: self.arena.get(slot), is_compressible }
     }
 
-    /// What it said.
-    pub(super) fn tear_up(&mut self, letter: Letter) -> Frame {
-        let frame = self.read(letter).to_frame();
-        self.pages.take_back(letter.place);
+    /// Removes a message that was not pushed, and returns it.
+    pub(super) fn discard(&mut self, message: QueuedMessage) -> Frame {
+        let frame = self.read(message).to_frame();
+        self.arena.rollback(message.slot);
         frame
     }
 
-    /// Gives back memory that is used again and again, while it is not.
-    pub(super) fn trim(&mut self) {
-        self.pages.release();
-        if self.is_untidy() {
-            self.tidy();
+    /// Frees memory that a quiet client has no use for.
+    pub(super) fn on_idle(&mut self) {
+        self.arena.on_idle();
+        if self.needs_compaction() {
+            self.compact();
         }
     }
 
-    fn is_untidy(&self) -> bool {
-        self.pages.full_bytes() > 3 * self.bytes + SLACK
+    fn needs_compaction(&self) -> bool {
+        self.arena.sealed_bytes() > 3 * self.bytes + SLACK
     }
 
-    /// Writes all anew where little is left on many pages: what is kept for long, between much that
-    /// was not.
+    /// Copies all messages to a new arena: a few long-lived ones would hold many chunks.
     #[cold]
-    fn tidy(&mut self) {
-        let mut pages = Pages::EMPTY;
+    fn compact(&mut self) {
+        let mut arena = MessageArena::DEFAULT;
         for entry in &mut self.entries {
-            entry.letter.place = pages.copy(self.pages.get(entry.letter.place));
+            entry.message.slot = arena.copy(self.arena.get(entry.message.slot));
         }
-        self.pages = pages;
+        self.arena = arena;
     }
 
     #[inline]
-    pub(super) fn push(&mut self, id: MessageId, expires: Option<Timestamp>, letter: Letter) {
-        self.bytes += letter.len();
+    pub(super) fn push(
+        &mut self,
+        id: MessageId,
+        expires: Option<Timestamp>,
+        message: QueuedMessage,
+    ) {
+        self.bytes += message.len();
         if let Some(at) = expires {
             self.expiries.insert((at, id));
         }
-        self.entries.push_back(Entry { id, seq: 0, expires, letter });
-        if self.is_untidy() {
-            self.tidy();
+        self.entries.push_back(Entry { id, seq: 0, expires, message });
+        if self.needs_compaction() {
+            self.compact();
         }
     }
 
-    /// Removes the oldest message that was not handed over, where `bytes` more don't fit.
+    /// Removes the oldest queued message if `bytes` more don't fit.
     pub(super) fn make_room(
         &mut self,
         bytes: usize,
@@ -243,18 +247,18 @@ impl Outbox {
         self.take_queued(self.sent)
     }
 
-    /// Removes the oldest message that was not handed over.
+    /// Removes the oldest queued message.
     pub(super) fn clear_next(&mut self) -> Option<(MessageId, Frame)> {
         self.take_queued(self.sent)
     }
 
-    /// When the next message is given up.
+    /// When the next message expires.
     #[inline]
     pub(super) fn expiry(&self) -> Option<Timestamp> {
         self.expiries.first().map(|(at, _)| *at)
     }
 
-    /// Removes the message whose time is over first.
+    /// Removes the message that expired first.
     pub(super) fn expire(&mut self, now: Timestamp) -> Option<(MessageId, Frame)> {
         let (_, id) = self.expiries.first().filter(|(at, _)| *at <= now)?;
         let index = self.entries.binary_search_by_key(id, |entry| entry.id).ok()?;
@@ -263,21 +267,21 @@ impl Outbox {
 
     fn take_queued(&mut self, index: usize) -> Option<(MessageId, Frame)> {
         let entry = self.entries.remove(index)?;
-        self.bytes -= entry.letter.len();
+        self.bytes -= entry.message.len();
         if let Some(at) = entry.expires {
             self.expiries.remove(&(at, entry.id));
         }
-        Some((entry.id, self.tear_up(entry.letter)))
+        Some((entry.id, self.discard(entry.message)))
     }
 
-    /// The next message to hand to the connection, as its frame `seq`, if `window` allows.
+    /// Takes the next message to send, as frame `seq`, if `window` allows.
     #[inline(always)]
-    pub(super) fn hand_over(
+    pub(super) fn send_next(
         &mut self,
         seq: u64,
         window: usize,
     ) -> Option<(MessageId, FrameRef<'_>)> {
-        let bytes = self.entries.get(self.sent)?.letter.len();
+        let bytes = self.entries.get(self.sent)?.message.len();
         if !self.fits(bytes, window) {
             return None;
         }
@@ -288,20 +292,20 @@ impl Outbox {
         if let Some(at) = entry.expires {
             self.expiries.remove(&(at, entry.id));
         }
-        let (id, letter) = (entry.id, entry.letter);
-        Some((id, self.read(letter)))
+        let (id, message) = (entry.id, entry.message);
+        Some((id, self.read(message)))
     }
 
-    /// The operating system has every byte up to frame `seq`. Those messages are done, unless
-    /// they are to be kept until they are [proven](Self::proven); those behind `written` are
+    /// The operating system has every byte up to frame `seq`. Messages in it stay until they are
+    /// [acknowledged](Self::acknowledge) if `keep`, and else are done; those after `written` are
     /// written for the first time.
-    pub(super) fn flushed(&mut self, seq: u64, keep: bool, written: MessageId) -> Written {
+    pub(super) fn mark_written(&mut self, seq: u64, keep: bool, written: MessageId) -> Written {
         let mut done = Written::default();
         while self.written < self.sent
             && let Some(entry) = self.entries.get(self.written)
             && entry.seq <= seq
         {
-            let bytes = entry.letter.len();
+            let bytes = entry.message.len();
             done.messages += 1;
             done.fresh += u64::from(entry.id > written);
             done.last = entry.id;
@@ -310,42 +314,42 @@ impl Outbox {
                 self.written += 1;
                 self.written_bytes += bytes;
             } else {
-                let letter = entry.letter;
+                let message = entry.message;
                 self.entries.pop_front();
                 self.sent -= 1;
                 self.bytes -= bytes;
-                self.pages.remove(letter.place);
+                self.arena.remove(message.slot);
             }
         }
         done
     }
 
-    /// The peer has every frame up to `seq`: the messages among them are done.
-    pub(super) fn proven(&mut self, seq: u64) {
+    /// The peer has every frame up to `seq`: messages in it are done.
+    pub(super) fn acknowledge(&mut self, seq: u64) {
         while self.written > 0 && self.entries.front().is_some_and(|entry| entry.seq <= seq) {
             if let Some(entry) = self.entries.pop_front() {
                 self.written -= 1;
                 self.sent -= 1;
-                self.bytes -= entry.letter.len();
-                self.written_bytes -= entry.letter.len();
-                self.pages.remove(entry.letter.place);
+                self.bytes -= entry.message.len();
+                self.written_bytes -= entry.message.len();
+                self.arena.remove(entry.message.slot);
             }
         }
     }
 
-    /// The connection is gone: what is left will be handed to the next one. Removes what must not
-    /// be.
+    /// The connection ended: its messages are queued for the next one. Removes and returns volatile
+    /// ones.
     pub(super) fn rewind(&mut self) -> Vec<(MessageId, Frame)> {
         let mut lost = Vec::new();
         let mut index = 0;
         for _ in 0..self.sent {
             let Some(entry) = self.entries.get(index) else { break };
-            if !entry.letter.volatile {
+            if !entry.message.volatile {
                 self.expiries.extend(entry.expires.map(|at| (at, entry.id)));
                 index += 1;
             } else if let Some(entry) = self.entries.remove(index) {
-                self.bytes -= entry.letter.len();
-                lost.push((entry.id, self.tear_up(entry.letter)));
+                self.bytes -= entry.message.len();
+                lost.push((entry.id, self.discard(entry.message)));
             }
         }
         self.written = 0;
@@ -356,7 +360,7 @@ impl Outbox {
     }
 }
 
-/// Where on its pages a message is is no part of an outbox; what it says is.
+/// Outboxes with equal messages are equal, wherever their arenas hold them.
 impl PartialEq for Outbox {
     fn eq(&self, other: &Self) -> bool {
         self.counters() == other.counters()
@@ -390,7 +394,7 @@ impl fmt::Debug for Outbox {
 
 impl Outbox {
     fn frames(&self) -> impl Iterator<Item = FrameRef<'_>> {
-        self.entries.iter().map(|entry| self.read(entry.letter))
+        self.entries.iter().map(|entry| self.read(entry.message))
     }
 
     fn counters(&self) -> [usize; 5] {
@@ -399,14 +403,14 @@ impl Outbox {
     }
 }
 
-/// For [`Client::relative`](super::Client::relative).
+/// For [`Client::canonicalize`](super::Client::canonicalize).
 #[cfg(feature = "testkit")]
 impl Outbox {
     pub(super) fn seqs(&self) -> impl Iterator<Item = u64> {
         self.entries.iter().take(self.sent).map(|entry| entry.seq)
     }
 
-    pub(super) fn take_time_relative(&mut self, relative: impl Fn(&mut Timestamp)) {
+    pub(super) fn shift_time(&mut self, relative: impl Fn(&mut Timestamp)) {
         let expiries = self.expiries.iter().copied();
         self.expiries = expiries
             .map(|(mut at, id)| {
@@ -417,7 +421,7 @@ impl Outbox {
         self.entries.iter_mut().filter_map(|entry| entry.expires.as_mut()).for_each(relative);
     }
 
-    pub(super) fn rename(&mut self, name: impl Fn(&mut MessageId), number: impl Fn(&mut u64)) {
+    pub(super) fn renumber(&mut self, name: impl Fn(&mut MessageId), number: impl Fn(&mut u64)) {
         let expiries = self.expiries.iter().copied();
         self.expiries = expiries
             .map(|(at, mut id)| {
@@ -446,8 +450,8 @@ mod tests {
     fn outbox(messages: &[Outgoing]) -> Outbox {
         let mut outbox = Outbox::DEFAULT.clone();
         for (id, message) in (1..).zip(messages) {
-            let letter = outbox.copy(message);
-            outbox.push(MessageId(id), None, letter);
+            let message = outbox.copy(message);
+            outbox.push(MessageId(id), None, message);
         }
         outbox
     }
@@ -473,20 +477,20 @@ mod tests {
         sum.finish()
     }
 
-    /// What they have was said, wherever it is kept.
+    /// Equality and hash are those of the messages.
     #[test]
-    fn what_makes_two_alike() {
+    fn equality_is_that_of_the_messages() {
         let text = |text: &str| Outgoing::text(text);
         let one = outbox(&[text("a"), text("b")]);
         let mut other = Outbox::DEFAULT.clone();
         let failed = other.write("torn up").unwrap();
-        let failed = other.letter(failed);
-        let letter = other.copy(&text("a"));
-        assert_eq!(other.tear_up(failed), Frame::Text("\"torn up\"".into()));
-        other.push(MessageId(1), None, letter);
+        let failed = other.commit(failed);
+        let message = other.copy(&text("a"));
+        assert_eq!(other.discard(failed), Frame::Text("\"torn up\"".into()));
+        other.push(MessageId(1), None, message);
         assert!(one != other);
-        let letter = other.copy(&text("b"));
-        other.push(MessageId(2), None, letter);
+        let message = other.copy(&text("b"));
+        other.push(MessageId(2), None, message);
         assert!(one == other && hash(&one) == hash(&other));
         assert!(one.clone() == one);
 
@@ -502,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown() {
+    fn debug_withholds_secrets() {
         let shown = format!("{:?}", outbox(&[Outgoing::text("hi"), Outgoing::text("a token")]));
         assert!(shown.contains(r#"[Text("hi"), Text([7 bytes withheld"#), "{shown}");
     }

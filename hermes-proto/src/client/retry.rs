@@ -1,160 +1,197 @@
-//! After an end: what comes next, and when.
+//! After the end of a connection: what comes next, and when.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use chacha20::ChaCha12Rng;
 
-use super::{Client, Purpose, backoff};
+use super::backoff;
+use super::gateways::Gateways;
+use super::machine::Context;
 use crate::reason::{RedirectRefused, RetryAfter, Stage};
 use crate::time::Nanos;
-use crate::{CloseReason, Config, ConnId, FailReason, Timestamp, Url};
+use crate::{CloseReason, FailReason, Timestamp, Url};
 
-/// The budget of reconnects, and what was spent of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// The budget of reconnects, the gateways, and how the last connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Retry {
+    pub(super) gateways: Gateways,
     /// Reconnects in a row.
     pub(super) attempts: u32,
     /// Since when there is no stable connection.
     pub(super) since: Timestamp,
     /// The wait before this one.
-    pub(super) last: Nanos,
+    pub(super) last_delay: Nanos,
     /// When the latest attempt began.
-    pub(super) began: Timestamp,
+    pub(super) last_attempt: Timestamp,
+    pub(super) last_end: Option<Box<LastEnd>>,
 }
 
 /// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LastEnd {
     pub(super) reason: CloseReason,
-    /// The wait that the gateway asked for by that.
+    /// The wait that the gateway asked for.
     pub(super) asked: Option<Duration>,
     pub(super) at: Timestamp,
-}
-
-impl LastEnd {
-    pub(super) fn asked_until(&self) -> Option<Timestamp> {
-        self.asked.map(|asked| self.at + asked)
-    }
 }
 
 /// What comes after the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing: nobody wants one.
-    Rest,
-    /// The next one at once.
+    /// Nothing: the application wants no connection.
+    Stop,
+    /// An attempt at once.
     Open,
-    /// The next one then.
+    /// An attempt at this time.
     Wait(Timestamp),
-    /// The next one once there is a network, and not before then.
-    Hold(Timestamp),
+    /// An attempt once there is a network, and not before this time.
+    WaitForNetwork(Timestamp),
     GiveUp(FailReason),
 }
 
 impl Retry {
-    /// The full budget.
-    pub(super) fn refill(&mut self, now: Timestamp) {
-        *self = Retry { since: now, began: self.began, ..Retry::default() };
+    pub(super) fn new(gateways: Gateways) -> Self {
+        Retry {
+            gateways,
+            attempts: 0,
+            since: Timestamp::ZERO,
+            last_delay: Nanos::default(),
+            last_attempt: Timestamp::ZERO,
+            last_end: None,
+        }
     }
 
-    /// A time that does not count has passed.
+    /// Restores the full budget: the application asks for a connection, or one was stable.
+    pub(super) fn reset(&mut self, now: Timestamp) {
+        self.attempts = 0;
+        self.since = now;
+        self.last_delay = Nanos::default();
+        self.gateways.clear_refused();
+    }
+
+    /// Time without a network has passed, which does not count.
     pub(super) fn pause(&mut self, paused: Duration, now: Timestamp) {
         self.since = now.min(self.since + paused);
     }
 
     /// An attempt begins.
-    pub(super) fn begin(&mut self, now: Timestamp, spends: bool) {
-        self.attempts = self.attempts.saturating_add(u32::from(spends));
-        self.began = now;
+    pub(super) fn begin(&mut self, now: Timestamp, counts_as_retry: bool) {
+        self.attempts = self.attempts.saturating_add(u32::from(counts_as_retry));
+        self.last_attempt = now;
     }
 
-    fn wait(&mut self, config: &Config, asked: Option<Duration>, mut rng: ChaCha12Rng) -> Duration {
-        let wait = backoff::delay(config, self.attempts, self.last.duration(), &mut rng);
-        self.last = Nanos::new(wait);
-        match asked {
-            Some(asked) if asked > wait => backoff::asked(config, asked, &mut rng),
-            _ => wait,
-        }
+    /// The earliest time for an attempt that does not wait for its turn.
+    pub(super) fn earliest_attempt(&self, cx: &Context<'_>) -> Timestamp {
+        cx.now.max(self.last_attempt + cx.config.min_connect_interval)
     }
-}
 
-impl Client {
-    /// What comes after a connection that ended by itself, to a client that wants one.
+    /// The earliest time for an attempt that news of a network begins: a gateway's wish stands.
+    pub(super) fn earliest_when_online(&self, cx: &Context<'_>) -> Timestamp {
+        let asked = self.last_end.as_deref().and_then(LastEnd::asked_until);
+        self.earliest_attempt(cx).max(asked.unwrap_or(cx.now))
+    }
+
+    /// Takes note of how a connection ended.
+    pub(super) fn note_end(&mut self, reason: &CloseReason, cx: &Context<'_>) {
+        let asked = asked_wait(reason, cx);
+        self.last_end = Some(Box::new(LastEnd { reason: reason.clone(), asked, at: cx.now }));
+    }
+
+    /// What comes after a connection that ended by itself, if the application wants one.
     pub(super) fn next_attempt(
         &mut self,
-        conn: ConnId,
         reason: &CloseReason,
         was_stable: bool,
+        is_online: bool,
+        rng: ChaCha12Rng,
+        cx: &Context<'_>,
     ) -> Next {
-        if self.is_fatal(reason) {
-            if self.gateways.refuse() {
+        if is_fatal(reason, cx) {
+            if self.gateways.mark_refused() {
                 return Next::GiveUp(FailReason::Fatal);
             }
             self.gateways.rotate();
-        } else if !was_stable && self.offline.is_none() && !lacks_credentials(reason) {
+        } else if !was_stable && is_online && !lacks_credentials(reason) {
             self.gateways.rotate();
         }
-        let is_spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
-        if is_spent && self.offline.is_none() {
+        let is_spent = cx.config.max_attempts.is_some_and(|most| self.attempts >= most);
+        if is_spent && is_online {
             return Next::GiveUp(FailReason::Attempts);
         }
-        let asked = self.asked_wait(reason);
-        let rng = self.rng(conn, Purpose::Jitter);
-        let until = self.now + self.retry.wait(&self.config, asked, rng);
-        if self.offline.is_some() {
-            return Next::Hold(until);
+        let until = cx.now + self.delay(asked_wait(reason, cx), rng, cx);
+        if !is_online {
+            return Next::WaitForNetwork(until);
         }
-        if self.config.max_elapsed.is_some_and(|most| until - self.retry.since > most) {
+        if cx.config.max_elapsed.is_some_and(|most| until - self.since > most) {
             return Next::GiveUp(FailReason::Elapsed);
         }
         Next::Wait(until)
     }
 
-    /// Where the end of an attempt leads to at once. The reason says why not.
-    pub(super) fn redirect(&self, reason: &mut CloseReason) -> Option<Url> {
+    fn delay(
+        &mut self,
+        asked: Option<Duration>,
+        mut rng: ChaCha12Rng,
+        cx: &Context<'_>,
+    ) -> Duration {
+        let last = self.last_delay.duration();
+        let delay = backoff::delay(cx.config, self.attempts, last, &mut rng);
+        self.last_delay = Nanos::new(delay);
+        match asked {
+            Some(asked) if asked > delay => backoff::asked(cx.config, asked, &mut rng),
+            _ => delay,
+        }
+    }
+
+    /// The URL that the end of an attempt redirects to, if it is followed. Else the reason says why
+    /// not.
+    pub(super) fn redirect(&self, reason: &mut CloseReason, cx: &Context<'_>) -> Option<Url> {
         let CloseReason::Http { redirect: Some(redirect), .. } = reason else { return None };
-        let most = self.config.max_redirects;
+        let most = cx.config.max_redirects;
         redirect.refused = if most == 0 {
             Some(RedirectRefused::Off)
         } else if self.gateways.redirects() >= most {
             Some(RedirectRefused::TooMany)
-        } else if self.url().is_secure() && !redirect.to.is_secure() {
+        } else if self.gateways.current().is_secure() && !redirect.to.is_secure() {
             Some(RedirectRefused::Insecure)
         } else {
             return Some(redirect.to.clone());
         };
         None
     }
+}
 
-    fn is_fatal(&self, reason: &CloseReason) -> bool {
-        match reason {
-            CloseReason::Peer { code, .. } => self.config.fatal_close_codes.contains(code),
-            // The next attempt brings others.
-            CloseReason::Http { status: 401, .. } if self.config.ask_credentials => false,
-            CloseReason::Http { status, .. } => self.config.fatal_statuses.contains(status),
-            _ => false,
-        }
+impl LastEnd {
+    fn asked_until(&self) -> Option<Timestamp> {
+        self.asked.map(|asked| self.at + asked)
     }
+}
 
-    /// The wait that the gateway asked for when it ended a connection.
-    pub(super) fn asked_wait(&self, reason: &CloseReason) -> Option<Duration> {
-        match reason {
-            CloseReason::Peer { code, .. } => self.config.close_delays.get(code).copied(),
-            CloseReason::Http { status: 429 | 503, retry_after: Some(asked), .. } => {
-                let asked = match *asked {
-                    RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
-                    RetryAfter::UnixSeconds(at) => Duration::from_secs(at)
-                        .saturating_sub(Duration::from_millis(self.unix_ms())),
-                };
-                Some(asked.min(self.config.max_retry_after))
-            }
-            _ => None,
-        }
+fn is_fatal(reason: &CloseReason, cx: &Context<'_>) -> bool {
+    match reason {
+        CloseReason::Peer { code, .. } => cx.config.fatal_close_codes.contains(code),
+        // The next attempt brings other credentials.
+        CloseReason::Http { status: 401, .. } if cx.config.ask_credentials => false,
+        CloseReason::Http { status, .. } => cx.config.fatal_statuses.contains(status),
+        _ => false,
     }
+}
 
-    /// The earliest time at which an attempt may begin that does not wait for its turn.
-    pub(super) fn floor(&self) -> Timestamp {
-        self.now.max(self.retry.began + self.config.min_connect_interval)
+/// The wait that the gateway asked for when it ended a connection.
+fn asked_wait(reason: &CloseReason, cx: &Context<'_>) -> Option<Duration> {
+    match reason {
+        CloseReason::Peer { code, .. } => cx.config.close_delays.get(code).copied(),
+        CloseReason::Http { status: 429 | 503, retry_after: Some(asked), .. } => {
+            let asked = match *asked {
+                RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
+                RetryAfter::UnixSeconds(at) => {
+                    Duration::from_secs(at).saturating_sub(Duration::from_millis(cx.unix_ms()))
+                }
+            };
+            Some(asked.min(cx.config.max_retry_after))
+        }
+        _ => None,
     }
 }
 

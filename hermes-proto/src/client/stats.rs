@@ -50,7 +50,7 @@ pub struct Stats {
     pub outbox_messages: usize,
     /// Bytes of messages in the outbox now.
     pub outbox_bytes: usize,
-    /// Messages written to the live connection and not proven received, now.
+    /// Messages written to the live connection and not acknowledged, now.
     pub unacknowledged: u64,
     /// The round trip of the latest answered Ping; `None` before the first.
     #[serde(rename = "rtt_last_ms", serialize_with = "millis")]
@@ -155,7 +155,7 @@ impl DropCounts {
 /// [`Stats`] as a client keeps them, but for what it knows without: small, since a good gateway's
 /// client has little to count, and thousands of it may share a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Tally {
+pub(super) struct Counters {
     pub(super) opened: u64,
     pub(super) written: u64,
     pub(super) acknowledged: u64,
@@ -164,12 +164,12 @@ pub(super) struct Tally {
     pub(super) bytes_received: u64,
     rtt_last: Option<Nanos>,
     rtt_smoothed: Option<Nanos>,
-    pub(super) rare: LazyBox<Rare>,
+    pub(super) cold: LazyBox<ColdCounters>,
 }
 
 /// What does not happen to every client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Rare {
+pub(super) struct ColdCounters {
     pub(super) ended: EndCounts,
     pub(super) dropped: DropCounts,
     pub(super) resumed: u64,
@@ -179,8 +179,8 @@ pub(super) struct Rare {
     pub(super) malformed: u64,
 }
 
-impl ConstDefault for Rare {
-    const DEFAULT: &'static Self = &Rare {
+impl ConstDefault for ColdCounters {
+    const DEFAULT: &'static Self = &ColdCounters {
         ended: EndCounts {
             requested: 0,
             peer: 0,
@@ -212,28 +212,34 @@ impl ConstDefault for Rare {
     };
 }
 
-impl Tally {
+impl Counters {
     /// What was counted; how it stands is not known here.
     pub(super) fn stats(&self) -> Stats {
-        let rare = &self.rare;
+        let cold = &self.cold;
         Stats {
             opened: self.opened,
-            ended: rare.ended,
-            resumed: rare.resumed,
+            ended: cold.ended,
+            resumed: cold.resumed,
             written: self.written,
             acknowledged: self.acknowledged,
-            in_doubt: rare.in_doubt,
-            rewritten: rare.rewritten,
-            dropped: rare.dropped,
+            in_doubt: cold.in_doubt,
+            rewritten: cold.rewritten,
+            dropped: cold.dropped,
             bytes_sent: self.bytes_sent,
             received: self.received,
-            unhandled: rare.unhandled,
-            malformed: rare.malformed,
+            unhandled: cold.unhandled,
+            malformed: cold.malformed,
             bytes_received: self.bytes_received,
             rtt_last: self.rtt_last.map(Nanos::duration),
             rtt_smoothed: self.rtt_smoothed.map(Nanos::duration),
             ..Stats::default()
         }
+    }
+
+    #[inline]
+    pub(super) fn count_received(&mut self, bytes: usize) {
+        self.received += 1;
+        self.bytes_received += bytes as u64;
     }
 
     pub(super) fn round_trip(&mut self, rtt: Duration) {
@@ -244,7 +250,7 @@ impl Tally {
     }
 
     /// What was known of the way to the gateway is no more: there is another one.
-    pub(super) fn new_path(&mut self) {
+    pub(super) fn reset_round_trip(&mut self) {
         self.rtt_smoothed = None;
     }
 }

@@ -45,7 +45,11 @@ pub(super) fn map_payload<P, Q>(input: Input<P>, map: impl FnOnce(P) -> Q) -> In
         Input::NetworkChanged { online } => Input::NetworkChanged { online },
         Input::Credentials { conn, credentials } => Input::Credentials { conn, credentials },
         Input::TimerFired => Input::TimerFired,
+        Input::Queued { messages } => Input::Queued { messages },
         Input::Postponed { conn } => Input::Postponed { conn },
+        Input::Reached { conn, stage } => Input::Reached { conn, stage },
+        Input::Hop { conn, private } => Input::Hop { conn, private },
+        Input::Unread { conn } => Input::Unread { conn },
         Input::Opened { conn } => Input::Opened { conn },
         Input::Received { conn, payload } => Input::Received { conn, payload: map(payload) },
         Input::Flushed { conn, up_to } => Input::Flushed { conn, up_to },
@@ -162,6 +166,9 @@ fn input_line(at: Timestamp, input: &Input<Payload>) -> JsonLine {
     match input {
         Input::Send(message) => with_message(line, message),
         Input::Shutdown { within } => line.field("within_ms", &Millis::of(*within)),
+        Input::Queued { messages } => line.field("messages", messages),
+        Input::Reached { stage, .. } => line.field("stage", stage),
+        Input::Hop { private, .. } => line.field("private", private),
         Input::NetworkChanged { online } => line.field("online", online),
         Input::Credentials { credentials, .. } => {
             let line = line.field("headers", &credentials.headers);
@@ -184,6 +191,7 @@ fn input_line(at: Timestamp, input: &Input<Payload>) -> JsonLine {
         | Input::ClearSession
         | Input::ClearOutbox
         | Input::Postponed { .. }
+        | Input::Unread { .. }
         | Input::Opened { .. }
         | Input::TimerFired => line,
     }
@@ -199,7 +207,11 @@ fn input_name(input: &Input<Payload>) -> &'static str {
         Input::ClearOutbox => "clear-outbox",
         Input::NetworkChanged { .. } => "network",
         Input::Credentials { .. } => "credentials",
+        Input::Queued { .. } => "queued",
         Input::Postponed { .. } => "postponed",
+        Input::Reached { .. } => "reached",
+        Input::Hop { .. } => "hop",
+        Input::Unread { .. } => "unread",
         Input::Opened { .. } => "opened",
         Input::Received { payload, .. } => match payload {
             Payload::Frame(Frame::Text(_)) => "text",

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::Level;
 use super::format::{Payload, TraceInput};
-use crate::reason::code;
+use crate::reason::{Stage, code};
 use crate::{CloseReason, ConnId, Credentials, Frame, Input, Outgoing, Text, Timestamp};
 
 /// A line of a trace behind its header.
@@ -65,8 +65,9 @@ struct InputLine<'a> {
     _error: Option<IgnoredAny>,
     #[serde(rename = "violation")]
     _violation: Option<IgnoredAny>,
-    #[serde(rename = "stage")]
-    _stage: Option<IgnoredAny>,
+    stage: Option<Stage>,
+    messages: Option<u64>,
+    private: Option<bool>,
 }
 
 /// Reads a line. `latest_conn` is the connection of a line that names none.
@@ -109,6 +110,10 @@ impl InputLine<'_> {
                 let within = self.needs(self.within_ms, "within_ms").and_then(duration);
                 return Some(within.map(|within| Input::Shutdown { within }));
             }
+            "queued" => {
+                let messages = self.needs(self.messages, "messages");
+                return Some(messages.map(|messages| Input::Queued { messages }));
+            }
             "network" => {
                 let online = self.needs(self.online, "online");
                 return Some(online.map(|online| Input::NetworkChanged { online }));
@@ -125,6 +130,15 @@ impl InputLine<'_> {
                 Input::Credentials { conn, credentials: Credentials { headers, token } }
             }
             "postponed" => Input::Postponed { conn },
+            "reached" => {
+                let stage = self.needs(self.stage, "stage");
+                return Some(stage.map(|stage| Input::Reached { conn, stage }));
+            }
+            "hop" => {
+                let private = self.needs(self.private, "private");
+                return Some(private.map(|private| Input::Hop { conn, private }));
+            }
+            "unread" => Input::Unread { conn },
             "opened" => Input::Opened { conn },
             "closing" => {
                 return Some(self.reason(json).map(|reason| Input::Closing { conn, reason }));

@@ -32,7 +32,7 @@ use crate::dsl::actions::UNIX_MS;
 ///   over, to the gateway whose turn it is, never while there is no network, and ends in exactly
 ///   one `ws-disconnected`, with the reason that it ended for.
 /// - The timer is what the last `ArmTimer` said, `deadline()` agrees, and neither is ever due after
-///   a call. It stands for the first of all that is to come, and nothing else.
+///   a call that is no command. A command judges no connection. The timer stands for the first of all that is to come, and nothing else.
 /// - An accepted message is in the outbox, or was flushed (or acknowledged received, where it is kept
 ///   until then), or was reported as dropped: exactly one of these. On a connection messages are
 ///   sent over in order, each one once, not more than the window has room for, and not less. One
@@ -123,6 +123,8 @@ enum ModelState {
 /// What must follow within the same call.
 #[derive(Default)]
 struct Expected {
+    /// The call is no command.
+    runs_due_work: bool,
     /// Before the call, with the time and the sessions that it had.
     session: Option<Session>,
     resume: Option<Text>,
@@ -225,14 +227,16 @@ impl Contract {
         }
         self.now = self.now.max(step.at.min(END_OF_TIME));
         self.outbox.turn();
-        let mut expected = Expected { session: self.session.clone(), ..Expected::default() };
+        let runs_due_work = step.call.runs_due_work();
+        let session = self.session.clone();
+        let mut expected = Expected { runs_due_work, session, ..Expected::default() };
         self.on_call(&step.call, &mut expected)?;
         for action in &step.actions {
             self.on_action(action, &step.call, &mut expected)?;
         }
         self.check_expected(&expected)?;
-        self.pass_time(&expected)?;
-        self.check_time(after)?;
+        self.pass_time(&expected, runs_due_work)?;
+        self.check_time(after, runs_due_work)?;
         self.check_state(after)?;
         self.check_outbox()?;
         self.check_books(after)

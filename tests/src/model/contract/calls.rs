@@ -53,6 +53,9 @@ impl Contract {
             Input::NetworkChanged { online } => self.on_network(*online, expected),
             Input::Credentials { credentials, .. } => self.on_credentials(credentials, expected),
             Input::Postponed { .. } => self.on_postponed(),
+            Input::Reached { stage, .. } => self.on_reached(*stage),
+            Input::Unread { .. } => self.on_unread(),
+            Input::Queued { messages } => self.outbox.queued_at_host = *messages,
             Input::Opened { .. } => self.on_opened(expected),
             Input::Received { payload, .. } => self.on_frame(payload, expected),
             Input::Flushed { up_to, .. } => self.on_flushed(*up_to, expected),
@@ -100,6 +103,7 @@ impl Contract {
     /// Whether all has arrived, as far as can be known.
     pub(super) fn is_drained(&self) -> bool {
         self.outbox.len() == 0
+            && self.outbox.queued_at_host == 0
             && match &self.place {
                 ModelState::Live(link) => match link.phase {
                     Phase::Open { .. } => !self.config.can_ping || link.acknowledged == link.sent,

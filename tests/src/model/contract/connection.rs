@@ -166,6 +166,11 @@ fn late(now: Timestamp, deadline: Timestamp) -> Option<Duration> {
     (deadline <= now).then(|| now - deadline)
 }
 
+/// Whether a stage is a part of making the transport.
+fn is_dial(stage: Stage) -> bool {
+    matches!(stage, Stage::Resolve | Stage::Connect | Stage::Proxy | Stage::Tls)
+}
+
 /// From name to open.
 impl Contract {
     /// An attempt begins.
@@ -223,9 +228,28 @@ impl Contract {
         }
     }
 
+    /// The parts of making a transport share one deadline.
+    pub(super) fn on_reached(&mut self, reached: Stage) {
+        if let Some(Phase::Connecting { stage, .. }) = self.link_mut().map(|link| &mut link.phase)
+            && is_dial(*stage)
+            && is_dial(reached)
+        {
+            *stage = reached;
+        }
+    }
+
+    /// Bytes came that nobody read.
+    pub(super) fn on_unread(&mut self) {
+        let now = self.now;
+        if let Some(Phase::Open { heard, asked, .. }) = self.link_mut().map(|link| &mut link.phase)
+        {
+            (*heard, *asked) = (now, None);
+        }
+    }
+
     pub(super) fn on_opened(&mut self, expected: &mut Expected) {
         let now = self.now;
-        let link = self.link_mut().filter(|link| link.stage() == Some(Stage::Connect));
+        let link = self.link_mut().filter(|link| link.stage().is_some_and(is_dial));
         let Some(link) = link else { return };
         link.phase = Phase::Open { since: now, heard: now, asked: None, gate: None };
         expected.connected = true;
@@ -362,13 +386,14 @@ impl Contract {
     }
 
     /// Does what is due and shows in nothing, or missed what should have shown.
-    pub(super) fn pass_time(&mut self, expected: &Expected) -> Verdict {
+    pub(super) fn pass_time(&mut self, expected: &Expected, runs_due_work: bool) -> Verdict {
         let now = self.now;
-        ensure!(!self.is_over(), "a shutdown goes on beyond its time");
+        ensure!(!runs_due_work || !self.is_over(), "a shutdown goes on beyond its time");
         let done = self.intent == Intent::Drain && self.is_drained();
         ensure!(!done, "a shutdown goes on, and all has arrived");
         if let ModelState::Waiting { until, .. } = &self.place
             && self.offline.is_none()
+            && runs_due_work
         {
             ensure!(*until.end() > now, "an attempt was due at {until:?}");
         }
@@ -377,9 +402,10 @@ impl Contract {
         let patience =
             self.link().and_then(ConnectionModel::stage).map(|stage| self.patience(stage));
         let ModelState::Live(link) = &mut self.place else { return Ok(()) };
-        let overdue = link.overdue(now, config);
-        let silent = link.is_silent(now, config);
+        let overdue = link.overdue(now, config).filter(|_| runs_due_work);
+        let silent = runs_due_work && link.is_silent(now, config);
         match &mut link.phase {
+            Phase::Connecting { .. } | Phase::Closing { .. } if !runs_due_work => return Ok(()),
             Phase::Connecting { deadline, .. } => {
                 if let Some(late) = late(now, *deadline) {
                     ensure!(late >= jump, "it should be given up, for it took until {deadline:?}");
@@ -394,6 +420,7 @@ impl Contract {
             Phase::Open { asked, gate, .. } => {
                 if let Some(gate) = gate
                     && let Some(late) = late(now, *gate)
+                    && runs_due_work
                 {
                     ensure!(late >= jump, "the gate should not be waited for beyond {gate:?}");
                     *gate = now + config.resume_timeout;
@@ -429,13 +456,15 @@ impl Contract {
         o: &mut Expected,
     ) -> Verdict {
         let stop = std::mem::take(&mut o.stop);
-        let over = self.is_over();
+        // A command judges no connection.
+        let judged = o.runs_due_work;
+        let over = judged && self.is_over();
         let drained = self.is_draining() && !over && self.is_drained();
         let (now, jump) = (self.now, self.config.suspend_threshold);
         let link = self.link().filter(|link| link.conn == conn);
         let Some(link) = link else { return Err(format!("{conn} is not there to close")) };
-        let is_due = |at: Timestamp| late(now, at).is_some_and(|late| late < jump);
-        let dead = link.overdue(now, &self.config).is_some_and(|late| late < jump);
+        let is_due = |at: Timestamp| judged && late(now, at).is_some_and(|late| late < jump);
+        let dead = judged && link.overdue(now, &self.config).is_some_and(|late| late < jump);
         let timeout = |stage| Ok(CloseReason::Timeout { stage });
         let reason = match link.phase {
             // What came counts before what is due.
@@ -454,7 +483,7 @@ impl Contract {
             Phase::Connecting { stage, deadline } if is_due(deadline) => timeout(stage),
             Phase::Open { gate: Some(gate), .. } if is_due(gate) => timeout(Stage::Resume),
             Phase::Open { .. } if dead => timeout(Stage::Heartbeat),
-            Phase::Closing { deadline, .. } if deadline <= now => Ok(CloseReason::lost()),
+            Phase::Closing { deadline, .. } if judged && deadline <= now => Ok(CloseReason::lost()),
             _ => Err("and its time is not over"),
         };
         let reason = reason.map_err(|why| format!("{conn} is given up, {why}"))?;

@@ -15,6 +15,8 @@ use super::{Contract, Expected, Verdict, ensure};
 pub(super) struct OutboxModel {
     entries: VecDeque<Entry>,
     accepted: u64,
+    /// Messages that wait at the host, in front of the outbox.
+    pub(super) queued_at_host: u64,
     /// Accepted by this call.
     new: Option<MessageId>,
     /// Up to here all were flushed on some connection, or dropped.
@@ -119,7 +121,9 @@ impl Contract {
             && self.outbox.fits(message.len(), window);
         let room = self.gives_way(message.len()).is_some();
         match self.config.overflow {
-            _ if self.shutdown.is_some() => Some(DropReason::ShuttingDown),
+            _ if self.shutdown.is_some() && self.outbox.queued_at_host == 0 => {
+                Some(DropReason::ShuttingDown)
+            }
             _ if message.len() > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
             OverflowPolicy::Refuse if self.gives_way(message.len()) != Some(0) => {
                 Some(DropReason::OutboxFull)
@@ -161,6 +165,9 @@ impl Contract {
     pub(super) fn accept(&mut self, message: &Outgoing, expected: &mut Expected) -> MessageId {
         self.stats.accepted += 1;
         self.outbox.accepted += 1;
+        if self.shutdown.is_some() {
+            self.outbox.queued_at_host -= 1;
+        }
         let id = MessageId(self.outbox.accepted);
         self.outbox.new = Some(id);
         let gone = self.gives_way(message.len()).unwrap_or_default();
@@ -295,7 +302,8 @@ impl Contract {
             _ => self.stats.in_doubt - begin.in_doubt,
         };
         let acknowledged = self.stats.acknowledged - begin.acknowledged;
-        Event::ShutDown { acknowledged, in_doubt, unsent: unsent as u64 }
+        let unsent = unsent as u64 + self.outbox.queued_at_host;
+        Event::ShutDown { acknowledged, in_doubt, unsent }
     }
 
     pub(super) fn count_drop(&mut self, reason: DropReason) {

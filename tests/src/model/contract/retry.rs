@@ -239,7 +239,8 @@ impl Contract {
             self.retry.refill(self.now);
         }
         // What nobody will send again is no reason for another connection.
-        let drained = self.is_draining() && self.outbox.len() == 0;
+        let drained =
+            self.is_draining() && self.outbox.len() == 0 && self.outbox.queued_at_host == 0;
         let over = self.intent == Intent::Stop || drained;
         let redirect = redirect.filter(|_| !over && self.offline.is_none());
         let is_redirect = redirect.is_some();

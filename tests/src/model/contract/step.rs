@@ -15,6 +15,16 @@ pub enum Call {
     Send(Outgoing, Result<MessageId, SendError>),
 }
 
+impl Call {
+    /// Whether due work follows: it does unless the call is a command.
+    pub(super) fn runs_due_work(&self) -> bool {
+        match self {
+            Call::Input(input) => input.conn().is_some() || matches!(input, Input::TimerFired),
+            Call::Send(..) => false,
+        }
+    }
+}
+
 /// A call and all that came of it.
 #[derive(Clone, Debug)]
 pub struct Step {

@@ -97,13 +97,30 @@ fn an_answer_that_comes_late_but_before_the_timer_is_an_answer() {
     host.at(40_000).timer().expect([arm(65_000)]);
 }
 
-/// A flood of our own messages must not starve it.
+/// An application that sends before its loop has read must not end a live connection.
 #[test]
-fn a_missing_timer_is_made_up_for_by_any_call() {
+fn a_command_judges_no_connection() {
     let mut host = Host::connected(config());
-    host.at(25_000).send("1").expect([send(1, 1, "1"), ping(1, 2), arm(35_000)]);
-    host.at(35_000).send("3").expect([
-        send(1, 3, "3"),
+    host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
+    // The Pong has arrived, and is not read. The timer stays where it is.
+    host.at(35_001).send("1").expect([send(1, 2, "1")]);
+    host.at(35_001).network(true).expect([]);
+    host.at(35_001).clear_session().expect([forget()]);
+    assert_eq!(host.client().deadline(), Some(ms(35_000)));
+    host.at(35_002).pong(1, 1).expect([arm(60_002)]);
+    host.at(35_002).timer().expect([arm(60_002)]);
+}
+
+/// Nor must a flood of its messages starve the heartbeat: the timer, and what the host reports of
+/// the connection, do what is due.
+#[test]
+fn a_missing_timer_is_made_up_for_by_any_report() {
+    let mut host = Host::connected(config());
+    host.at(25_000).send("1").expect([send(1, 1, "1")]);
+    host.at(25_000).flushed(1, 1).expect([ping(1, 2), arm(35_000)]);
+    host.at(34_999).send("3").expect([send(1, 3, "3")]);
+    host.at(35_000).send("4").expect([send(1, 4, "4")]);
+    host.at(35_000).flushed(1, 1).expect([
         abandon(1),
         disconnected(1, 1006, timeout(Stage::Heartbeat), 36_000),
         arm(36_000),

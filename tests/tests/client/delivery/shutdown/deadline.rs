@@ -77,12 +77,14 @@ fn the_closing_handshake_has_its_own_time_too() {
 #[test]
 fn no_time_at_all() {
     let mut host = Host::connected(quiet());
-    host.at(5).shutdown(0).expect([abandon(1), ended(1, 1006), shut_down(0, 0, 0)]);
+    host.at(5).shutdown(0).expect([close(1, 1000), arm(5)]);
+    host.at(5).timer().expect([abandon(1), ended(1, 1006), shut_down(0, 0, 0)]);
 
     let mut host = Host::new(quiet());
     host.at(0).send("1").expect([]);
     host.at(0).connect().expect([open(1), arm(15_000)]);
-    host.at(5).shutdown(0).expect([abandon(1), ended(1, 1006), shut_down(0, 0, 1), disarm()]);
+    host.at(5).shutdown(0).expect([arm(5)]);
+    host.at(5).timer().expect([abandon(1), ended(1, 1006), shut_down(0, 0, 1)]);
 }
 
 /// What came in the same turn as the end counts as it would have a moment before.

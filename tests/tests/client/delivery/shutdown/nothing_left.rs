@@ -17,7 +17,8 @@ fn nothing_begins_once_its_time_is_over() {
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(1).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_001), arm(1_001)]);
     host.at(2).shutdown(500).expect([arm(502)]);
-    host.at(60_000).network(true).expect([shut_down(0, 0, 1), disarm()]);
+    host.at(60_000).network(true).expect([]);
+    host.at(60_000).timer().expect([shut_down(0, 0, 1)]);
 }
 
 /// It makes no connection for it.

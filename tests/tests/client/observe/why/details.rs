@@ -13,7 +13,7 @@ fn shutting_down() {
         &host,
         1_500,
         "open for 1.5 s to ws://gateway.test/world; a fence is out for 0.5 s; shutting down within \
-         9.5 s; 2 messages not proven received",
+         9.5 s; 2 messages not acknowledged",
     );
 
     let mut host = ended(config(), lost());
@@ -56,7 +56,7 @@ fn one_is_one() {
     let mut host = Host::connected(quiet());
     host.at(0).send("1").skip();
     host.at(0).flushed(1, 1).skip();
-    says(&host, 0, "open for 0 s to ws://gateway.test/world; 1 message not proven received");
+    says(&host, 0, "open for 0 s to ws://gateway.test/world; 1 message not acknowledged");
 }
 
 /// What is to come never shows as nothing, and what was is what it was.

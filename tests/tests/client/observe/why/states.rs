@@ -187,7 +187,7 @@ fn open_with_a_fence() {
         &host,
         2_200,
         "open for 2.2 s to ws://gateway.test/world; a fence is out for 0.2 s; 2 messages in the \
-         outbox; 2 messages not proven received",
+         outbox; 2 messages not acknowledged",
     );
 }
 

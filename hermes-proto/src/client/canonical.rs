@@ -1,0 +1,178 @@
+//! The canonical form of a client: two histories that lead to the same place give equal forms.
+
+use alloc::collections::BTreeSet;
+use core::time::Duration;
+
+use super::Stats;
+use super::connection::{OpenConnection, Phase};
+use super::machine::Machine;
+use super::stats::Counters;
+use crate::config::Jitter;
+use crate::time::Nanos;
+use crate::{ConnId, MessageId, Timestamp};
+
+/// Present time of every canonical form: far enough from the epoch for all times of interest.
+const NOW: Timestamp = Timestamp::from_micros(1 << 50);
+
+/// Replaces numbers by their ranks.
+struct RankMap(BTreeSet<u64>);
+
+impl RankMap {
+    fn of(numbers: impl IntoIterator<Item = u64>) -> Self {
+        // Zero keeps its rank, and so a greater number stays greater.
+        RankMap(numbers.into_iter().chain([0]).collect())
+    }
+
+    fn rank(&self, number: u64) -> u64 {
+        self.0.range(..number).count() as u64
+    }
+
+    fn apply(&self, number: &mut u64) {
+        *number = self.rank(*number);
+    }
+
+    fn apply_id(&self, id: &mut MessageId) {
+        self.apply(&mut id.0);
+    }
+}
+
+pub(super) fn canonicalize(machine: &Machine) -> Machine {
+    let mut machine = machine.clone();
+    shift_time(&mut machine);
+    reset_counters(&mut machine);
+    machine
+}
+
+/// A time that is to come. One that has passed is due.
+fn ahead(now: Timestamp) -> impl Fn(&mut Timestamp) + Copy {
+    move |at| *at = NOW + (*at - now)
+}
+
+/// A time that has passed, as far back as it matters.
+fn behind(now: Timestamp) -> impl Fn(&mut Timestamp, Duration) + Copy {
+    move |at, most| {
+        let age = (now - *at).min(most).as_micros();
+        *at = Timestamp::from_micros(NOW.as_micros() - u64::try_from(age).unwrap_or(0));
+    }
+}
+
+fn shift_time(machine: &mut Machine) {
+    let (ahead, behind) = (ahead(machine.now), behind(machine.now));
+    shift_session(machine);
+    shift_retry(machine);
+    machine.now = NOW;
+    machine.timer.due_mut().into_iter().for_each(ahead);
+    if let Some(shutdown) = &mut machine.shutdown {
+        ahead(&mut shutdown.until);
+        shutdown.begin = Stats::default();
+    }
+    let config = &machine.config;
+    let shift_open = |open: &mut OpenConnection| {
+        behind(&mut open.since, config.stable_after);
+        open.resume_deadline.iter_mut().for_each(ahead);
+        open.last_probe.iter_mut().for_each(|at| behind(at, config.min_connect_interval));
+        if let Some(heartbeat) = &mut open.heartbeat {
+            let most = config.heartbeat_interval.unwrap_or_default();
+            behind(&mut heartbeat.last_activity, most);
+            ahead(&mut heartbeat.next);
+        }
+    };
+    match &mut machine.connection.phase {
+        Phase::Connecting { deadline, .. } => ahead(deadline),
+        Phase::Waiting { until, .. } => ahead(until),
+        Phase::Open(open) => shift_open(open),
+        Phase::Closing(open, closing) => {
+            ahead(&mut closing.deadline);
+            shift_open(open);
+        }
+        Phase::Idle | Phase::Failed(_) => {}
+    }
+    if let Some(fence) = &mut machine.messages.flight.fence {
+        fence.since = NOW;
+    }
+    if let Some(outbox) = machine.messages.outbox.get_mut() {
+        outbox.shift_time(ahead);
+    }
+}
+
+fn shift_session(machine: &mut Machine) {
+    let config = &machine.config;
+    let unix_ms = machine.start.unix_ms.saturating_add(machine.now.as_millis());
+    machine.start.unix_ms = 0;
+    let Some(kept) = machine.session.kept.as_mut().filter(|kept| kept.saved_at > 0) else { return };
+    let Some(most) = config.session_max_age else {
+        kept.saved_at = 0;
+        return;
+    };
+    let most = (most + Duration::from_secs(1)).as_millis();
+    let age = unix_ms.saturating_sub(kept.saved_at).min(u64::try_from(most).unwrap_or(u64::MAX));
+    kept.saved_at = NOW.as_millis().saturating_sub(age).max(1);
+}
+
+fn shift_retry(machine: &mut Machine) {
+    let behind = behind(machine.now);
+    let (config, retry) = (&machine.config, &mut machine.retry);
+    let outage = config.max_elapsed.map_or(Duration::ZERO, |most| most + Duration::from_secs(1));
+    if let Some(offline_since) = &mut machine.offline_since {
+        // Time without a network does not count, so the outage ends where that began.
+        let spent = (*offline_since - retry.since).min(outage).as_micros();
+        let spent = u64::try_from(spent).unwrap_or(0);
+        retry.since = Timestamp::from_micros(NOW.as_micros() - spent);
+        *offline_since = NOW;
+    } else {
+        behind(&mut retry.since, outage);
+    }
+    behind(&mut retry.last_attempt, config.min_connect_interval);
+    if let Some(end) = &mut retry.last_end {
+        behind(&mut end.at, end.asked.unwrap_or_default());
+    }
+    if config.jitter != Jitter::Decorrelated {
+        retry.last_delay = Nanos::default();
+    }
+}
+
+/// Connections, messages and frames count from 1, and counters from 0.
+fn reset_counters(machine: &mut Machine) {
+    machine.stats = Counters::default();
+    machine.connection.conn_count = machine.connection.conn().map_or(0, |_| 1);
+    match &mut machine.connection.phase {
+        Phase::Open(open) | Phase::Closing(open, _) => open.conn = ConnId(1),
+        Phase::Connecting { conn, .. } => *conn = ConnId(1),
+        Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => {}
+    }
+    let messages = &mut machine.messages;
+    let (marks, flight) = (&mut messages.marks, &mut messages.flight);
+    let mut ids = BTreeSet::from([marks.written.0, marks.resolved.0, flight.last_sent.0]);
+    ids.extend(messages.outbox.iter().map(|(id, _)| id.0));
+    ids.insert(messages.last_message_id);
+    let mut seqs = BTreeSet::from_iter(messages.outbox.seqs());
+    seqs.extend([flight.seq, flight.flushed]);
+    let mut counts = BTreeSet::from([flight.sent, flight.written]);
+    if let Some(fence) = &flight.fence {
+        ids.insert(fence.last_sent.0);
+        seqs.insert(fence.seq);
+        counts.insert(fence.sent);
+    }
+    let (ids, seqs) = (RankMap::of(ids), RankMap::of(seqs));
+    // Acknowledged messages are done.
+    let done = flight.acknowledged;
+    let counts = RankMap::of(counts.into_iter().map(|count| count.saturating_sub(done)));
+    let count = |number: &mut u64| *number = counts.rank(number.saturating_sub(done));
+    if let Some(fence) = &mut flight.fence {
+        ids.apply_id(&mut fence.last_sent);
+        seqs.apply(&mut fence.seq);
+        count(&mut fence.sent);
+    }
+    count(&mut flight.sent);
+    count(&mut flight.written);
+    flight.acknowledged = 0;
+    ids.apply_id(&mut flight.last_sent);
+    seqs.apply(&mut flight.seq);
+    seqs.apply(&mut flight.flushed);
+    ids.apply_id(&mut marks.written);
+    ids.apply_id(&mut marks.resolved);
+    ids.apply(&mut messages.last_message_id);
+    if let Some(outbox) = messages.outbox.get_mut() {
+        outbox.renumber(|id| ids.apply_id(id), |seq| seqs.apply(seq));
+    }
+}

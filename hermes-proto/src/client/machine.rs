@@ -1,0 +1,865 @@
+//! The sequencer: which machine does what at each input, in which order, and what is due.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use core::mem;
+use core::time::Duration;
+
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::SeedableRng;
+use serde::Serialize;
+
+use super::arena::Pending;
+use super::connection::{Connection, Due, End, Ended, OpenConnection, Phase};
+use super::delivery::{Candidate, Messages, SendRefusal};
+use super::gateways::Gateways;
+use super::outbox::Admission;
+use super::retry::{Next, Retry};
+use super::session::{Peer, SessionState};
+use super::stats::Counters;
+use super::timers::{Timer, earliest};
+use super::{Start, StartSecret, Stats};
+use crate::config::check_header;
+use crate::frame::FrameRef;
+use crate::message::Route;
+use crate::reason::{Stage, code};
+use crate::{
+    Action, Actions, CloseReason, Config, ConfigError, ConnId, Credentials, Event, Frame, Input,
+    MessageId, Outgoing, SendError, Text, Timestamp, Url,
+};
+
+/// Everything that a client is.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Machine {
+    pub(super) config: Arc<Config>,
+    pub(super) start: StartSecret,
+    /// The latest time seen.
+    pub(super) now: Timestamp,
+    pub(super) timer: Timer,
+    pub(super) intent: Intent,
+    /// Since when there is no network, if the host said so.
+    pub(super) offline_since: Option<Timestamp>,
+    pub(super) connection: Connection,
+    pub(super) retry: Retry,
+    pub(super) session: SessionState,
+    pub(super) messages: Messages,
+    pub(super) stats: Counters,
+    pub(super) shutdown: Option<Box<Shutdown>>,
+}
+
+/// What the application wants. No phase: it may change in any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Intent {
+    /// No connection.
+    Stop,
+    /// A connection.
+    Run,
+    /// A connection until everything has arrived.
+    Drain,
+}
+
+/// A shutdown that is not reported yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shutdown {
+    /// When it is over, whatever is left.
+    pub(super) until: Timestamp,
+    /// The counters when it began.
+    pub(super) begin: Stats,
+}
+
+/// What every machine may look at: the settings and the time.
+pub(super) struct Context<'a> {
+    pub(super) config: &'a Config,
+    pub(super) now: Timestamp,
+    /// The application waits for everything to arrive.
+    pub(super) is_draining: bool,
+    epoch_unix_ms: u64,
+}
+
+impl Context<'_> {
+    /// The wall clock.
+    pub(super) fn unix_ms(&self) -> u64 {
+        self.epoch_unix_ms.saturating_add(self.now.as_millis())
+    }
+
+    pub(super) fn timeout_for(&self, stage: Stage) -> Duration {
+        timeout_for(stage, self.config)
+    }
+}
+
+/// How long a stage may take.
+pub(super) fn timeout_for(stage: Stage, config: &Config) -> Duration {
+    match stage {
+        Stage::Credentials => config.credentials_timeout,
+        Stage::Connect | Stage::Resolve | Stage::Proxy | Stage::Tls => config.connect_timeout,
+        Stage::Upgrade => config.upgrade_timeout,
+        Stage::Resume => config.resume_timeout,
+        Stage::Close => config.close_timeout,
+        Stage::Heartbeat => config.heartbeat_timeout,
+    }
+}
+
+/// The context of a machine of which other parts are borrowed for change.
+macro_rules! context {
+    ($machine:expr) => {
+        &Context {
+            config: &$machine.config,
+            now: $machine.now,
+            is_draining: $machine.intent == Intent::Drain,
+            epoch_unix_ms: $machine.start.unix_ms,
+        }
+    };
+}
+
+/// The gateway of the attempt under way, or of the next.
+macro_rules! peer {
+    ($machine:expr) => {
+        &Peer::new($machine.retry.gateways.current(), $machine.connection.hop_is_private)
+    };
+}
+
+/// Where actions go: to the host, but for two that a layer below takes.
+pub(crate) trait Output {
+    /// What the host sends.
+    type Payload;
+
+    fn actions(&mut self) -> &mut Actions<Self::Payload>;
+
+    /// [`Action::Send`].
+    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>);
+
+    /// [`Action::Close`].
+    fn close(&mut self, conn: ConnId, code: Option<u16>);
+
+    fn push(&mut self, action: Action<Self::Payload>) {
+        self.actions().push_back(action);
+    }
+}
+
+/// No layer below.
+impl Output for Actions {
+    type Payload = Frame;
+
+    fn actions(&mut self) -> &mut Actions {
+        self
+    }
+
+    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>) {
+        self.push_back(Action::Send { conn, seq, payload: frame.to_frame() });
+    }
+
+    fn close(&mut self, conn: ConnId, code: Option<u16>) {
+        self.push_back(Action::Close { conn, code });
+    }
+}
+
+/// What randomness is for; each purpose has a stream of its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Jitter = 0,
+    #[cfg(feature = "ws")]
+    WebSocket = 1,
+}
+
+/// The order of things.
+impl Machine {
+    pub(super) fn new(config: Arc<Config>, start: Start) -> Result<Self, ConfigError> {
+        let (url, fallbacks) = config.validate()?;
+        let Start { seed, unix_ms, session } = start;
+        let session = SessionState::new(session.as_ref(), &url);
+        let mut machine = Machine {
+            config,
+            start: StartSecret { seed, unix_ms },
+            now: Timestamp::ZERO,
+            timer: Timer::default(),
+            intent: Intent::Stop,
+            offline_since: None,
+            connection: Connection::new(),
+            retry: Retry::new(Gateways::new(url, fallbacks)),
+            session,
+            messages: Messages::default(),
+            stats: Counters::default(),
+            shutdown: None,
+        };
+        machine.select_session_origin();
+        Ok(machine)
+    }
+
+    /// One input: first what it means, then what is due.
+    pub(super) fn handle(&mut self, now: Timestamp, input: Input, out: &mut impl Output) {
+        if self.is_current(&input) {
+            let runs_due_work = runs_due_work(&input);
+            match input {
+                Input::Received { payload, .. } => {
+                    self.advance_to(now);
+                    self.on_frame(payload, out);
+                }
+                other => self.dispatch(now, other, out),
+            }
+            self.finish(runs_due_work, out);
+        }
+    }
+
+    /// Whether an input means anything: one about a connection that has ended does not.
+    pub(crate) fn is_current<P>(&self, input: &Input<P>) -> bool {
+        input.conn().is_none_or(|conn| self.connection.conn() == Some(conn))
+    }
+
+    /// Time does not run backwards here, nor into the range in which adding a duration saturates.
+    #[inline]
+    pub(crate) fn advance_to(&mut self, now: Timestamp) {
+        const LATEST: Timestamp = Timestamp::from_micros(u64::MAX / 2);
+        self.now = self.now.max(now.min(LATEST));
+    }
+
+    /// Does what an input asks for, but for `Received`: the layer that knows the payload's type hands
+    /// it to [`on_frame`](Self::on_frame). [`finish`](Self::finish) follows, once for all inputs that
+    /// came together: what was received counts before what is due.
+    pub(crate) fn dispatch<P>(&mut self, now: Timestamp, input: Input<P>, out: &mut impl Output) {
+        self.advance_to(now);
+        match input {
+            Input::Connect => self.on_connect(out),
+            Input::Disconnect => self.on_disconnect(out),
+            Input::Shutdown { within } => self.on_shutdown(self.now + within, out),
+            Input::Send(message) => self.on_send(message, out),
+            Input::Queued { messages } => self.messages.queued_at_host = messages,
+            Input::ClearSession => self.session.clear(out),
+            Input::ClearOutbox => self.messages.clear(&mut self.stats, out),
+            Input::NetworkChanged { online } => self.on_network(online, out),
+            Input::Credentials { credentials, .. } => self.on_credentials(credentials, out),
+            Input::Postponed { .. } => self.connection.on_postponed(context!(self)),
+            Input::Reached { stage, .. } => self.connection.on_reached(stage),
+            Input::Hop { private, .. } => self.connection.on_hop(private),
+            Input::Opened { .. } => self.on_opened(out),
+            Input::Received { .. } => {}
+            Input::Unread { .. } => self.on_unread(),
+            Input::Flushed { up_to, .. } => self.on_flushed(up_to, out),
+            Input::Closing { reason, .. } => {
+                self.connection.begin_closing(normalize_reason(reason), context!(self));
+            }
+            Input::Closed { reason, .. } => {
+                self.end_connection(End::Reported(normalize_reason(reason)), out);
+            }
+            Input::TimerFired => {
+                self.timer.fired();
+                self.messages.on_idle();
+            }
+        }
+    }
+
+    /// Ends every call: does what is due, unless the call was a command, and sets the timer.
+    ///
+    /// A command comes from an application that may not have read what arrived: it judges no
+    /// connection.
+    #[inline]
+    pub(crate) fn finish(&mut self, runs_due_work: bool, out: &mut impl Output) {
+        if runs_due_work {
+            self.run_due_work(out);
+        } else {
+            self.messages.expire(context!(self), &mut self.stats, out);
+            if self.intent == Intent::Drain {
+                self.end_drain(out);
+            }
+        }
+        self.timer.arm(self.next_deadline(), out);
+    }
+
+    #[inline]
+    fn run_due_work(&mut self, out: &mut impl Output) {
+        // Each turn moves the deadline into the future, since no duration is zero.
+        while self.intent == Intent::Drain || self.is_due(self.next_deadline()) {
+            if !self.run_one_due(out) {
+                return;
+            }
+        }
+    }
+
+    /// Does one thing that is due, if there is one.
+    #[cold]
+    fn run_one_due(&mut self, out: &mut impl Output) -> bool {
+        if self.is_out_of_time() {
+            self.end_shutdown(out);
+            return true;
+        }
+        if self.end_drain(out) {
+            return true;
+        }
+        if self.is_due(self.messages.expiry()) {
+            // A message behind the expired one may fit.
+            self.pump(out);
+            return true;
+        }
+        let is_due = self.is_due(self.connection.deadline(self.is_online()));
+        if is_due {
+            self.on_connection_deadline(out);
+        }
+        is_due
+    }
+
+    fn on_connection_deadline(&mut self, out: &mut impl Output) {
+        match self.connection.on_deadline(context!(self)) {
+            Due::Nothing => {}
+            Due::Attempt => self.open_if_due(out),
+            Due::TimedOut(stage) => {
+                self.end_connection(End::GivenUp(CloseReason::Timeout { stage }), out);
+            }
+            Due::Ping => self.ping(out),
+            Due::AnotherPing => self.ping_again(out),
+        }
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.until);
+        let connection = self.connection.deadline(self.is_online());
+        earliest(earliest(connection, self.messages.expiry()), shutdown)
+    }
+
+    fn is_due(&self, deadline: Option<Timestamp>) -> bool {
+        deadline.is_some_and(|due| due <= self.now)
+    }
+
+    fn is_online(&self) -> bool {
+        self.offline_since.is_none()
+    }
+
+    /// The randomness for connection `conn`: the same for the same seed, whatever came before.
+    pub(crate) fn rng(&self, conn: ConnId, purpose: Purpose) -> ChaCha12Rng {
+        let mut rng = ChaCha12Rng::from_seed(self.start.seed);
+        rng.set_stream(conn.0.wrapping_mul(2) + purpose as u64);
+        rng
+    }
+}
+
+/// What the application wants.
+impl Machine {
+    fn on_connect(&mut self, out: &mut impl Output) {
+        let was_wanted = mem::replace(&mut self.intent, Intent::Run) != Intent::Stop;
+        self.shutdown = None;
+        let earliest = self.retry.earliest_attempt(context!(self));
+        match &mut self.connection.phase {
+            Phase::Idle => self.begin_anew(self.now, out),
+            Phase::Failed(_) => self.begin_anew(earliest, out),
+            Phase::Waiting { until, counts_as_retry } => {
+                let (until, counts_as_retry) = (*until, *counts_as_retry);
+                self.connection.wait(until.min(earliest), counts_as_retry);
+                self.open_if_due(out);
+            }
+            Phase::Closing(_, closing) if !was_wanted => {
+                closing.reopen = true;
+                self.retry.reset(self.now);
+            }
+            Phase::Connecting { .. } | Phase::Open(_) | Phase::Closing(..) => {}
+        }
+    }
+
+    /// Begins with a full budget. The first attempt is no reconnect.
+    fn begin_anew(&mut self, from: Timestamp, out: &mut impl Output) {
+        self.retry.reset(self.now);
+        self.select_session_origin();
+        self.connection.wait(from, false);
+        self.open_if_due(out);
+    }
+
+    fn on_disconnect(&mut self, out: &mut impl Output) {
+        self.intent = Intent::Stop;
+        match &mut self.connection.phase {
+            Phase::Connecting { .. } => {
+                self.end_connection(End::GivenUp(CloseReason::Requested), out);
+            }
+            Phase::Open(open) => {
+                out.close(open.conn, Some(code::NORMAL));
+                self.connection.begin_closing(CloseReason::Requested, context!(self));
+            }
+            Phase::Closing(_, closing) => closing.reopen = false,
+            Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => {
+                self.enter_idle(Phase::Idle, out);
+            }
+        }
+    }
+
+    fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Output) {
+        let begin = match &self.shutdown {
+            Some(shutdown) => shutdown.begin,
+            None => super::stats_of(self),
+        };
+        self.shutdown = Some(Box::new(Shutdown { until, begin }));
+        match &self.connection.phase {
+            Phase::Idle | Phase::Failed(_) => self.finish_shutdown(out),
+            // A `disconnect` is under way.
+            Phase::Closing(..) if self.intent == Intent::Stop => {}
+            _ => {
+                self.intent = Intent::Drain;
+                self.pump(out);
+            }
+        }
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.until <= self.now)
+    }
+
+    /// The time for a shutdown is over: gives up the connection.
+    fn end_shutdown(&mut self, out: &mut impl Output) {
+        self.intent = Intent::Stop;
+        if self.connection.conn().is_some() {
+            self.end_connection(End::GivenUp(CloseReason::Requested), out);
+        } else {
+            self.enter_idle(Phase::Idle, out);
+        }
+    }
+
+    /// Disconnects if the application waits for everything to arrive, and it has. Returns whether it
+    /// did.
+    fn end_drain(&mut self, out: &mut impl Output) -> bool {
+        let is_drained = self.intent == Intent::Drain
+            && self.messages.is_empty()
+            && match &self.connection.phase {
+                Phase::Open(_) => self.messages.is_settled(context!(self)),
+                Phase::Closing(..) => false,
+                _ => true,
+            };
+        if is_drained {
+            self.on_disconnect(out);
+        }
+        is_drained
+    }
+
+    /// The client is at rest: reports the shutdown that led to it.
+    fn finish_shutdown(&mut self, out: &mut impl Output) {
+        let Some(shutdown) = self.shutdown.take() else { return };
+        let event = self.messages.shut_down(&shutdown.begin, context!(self), &self.stats);
+        out.push(Action::Emit(event));
+    }
+
+    /// Goes to the gateway that issued the session, before an attempt.
+    fn select_session_origin(&mut self) {
+        if let Some(origin) = self.session.origin() {
+            self.retry.gateways.select_origin(origin);
+        }
+    }
+}
+
+/// Messages of the application.
+impl Machine {
+    #[inline]
+    pub(crate) fn write<T: Serialize + ?Sized>(
+        &mut self,
+        message: &T,
+    ) -> Result<Pending, SendError> {
+        self.messages.write(message)
+    }
+
+    /// Sends a message that was [written](Self::write).
+    pub(crate) fn send_written(
+        &mut self,
+        now: Timestamp,
+        pending: Pending,
+        out: &mut impl Output,
+    ) -> Result<MessageId, SendError> {
+        let message = self.messages.commit(pending);
+        match self.send(now, message, out) {
+            Ok(id) => Ok(id),
+            Err(refusal) => Err(self.messages.hand_back(refusal, message)),
+        }
+    }
+
+    pub(crate) fn send_message(
+        &mut self,
+        now: Timestamp,
+        message: Outgoing,
+        out: &mut impl Output,
+    ) -> Result<MessageId, SendError> {
+        self.send(now, &message, out).map_err(|refusal| refusal.hand_back(message))
+    }
+
+    fn on_send(&mut self, message: Outgoing, out: &mut impl Output) {
+        if let Err(refusal) = self.send(self.now, &message, out) {
+            self.messages.refuse(message, refusal, &mut self.stats, out);
+        }
+    }
+
+    /// Accepts a message and sends it if it can be sent, or else changes nothing.
+    #[inline(always)]
+    fn send(
+        &mut self,
+        now: Timestamp,
+        message: impl Candidate,
+        out: &mut impl Output,
+    ) -> Result<MessageId, SendRefusal> {
+        let admission = self.admit(&message)?;
+        self.advance_to(now);
+        let cx = context!(self);
+        let id = self.messages.accept(message, admission, cx, &mut self.stats, out);
+        if let Some(conn) = self.connection.sendable() {
+            self.messages.send_queued(conn, cx, &mut self.stats, out);
+        }
+        if self.shutdown.is_some() {
+            self.messages.queued_at_host -= 1;
+        }
+        self.finish(false, out);
+        Ok(id)
+    }
+
+    #[inline]
+    fn admit(&self, message: &impl Candidate) -> Result<Admission, SendRefusal> {
+        if self.shutdown.is_some() && self.messages.queued_at_host == 0 {
+            return Err(SendRefusal::ShuttingDown);
+        }
+        self.messages.admit(message, self.connection.sendable().is_some(), context!(self))
+    }
+
+    /// Sends what the window allows. (A function of its own: most received messages need none of
+    /// it.)
+    #[inline(never)]
+    fn pump(&mut self, out: &mut impl Output) {
+        let cx = context!(self);
+        // An expired message is not sent, however late this call is.
+        self.messages.expire(cx, &mut self.stats, out);
+        if let Some(conn) = self.connection.sendable() {
+            self.messages.send_queued(conn, cx, &mut self.stats, out);
+        }
+    }
+
+    fn ping(&mut self, out: &mut impl Output) {
+        if let Some(conn) = self.connection.open_conn() {
+            self.messages.send_ping(conn, self.now, out);
+        }
+    }
+
+    fn ping_again(&mut self, out: &mut impl Output) {
+        if let Some(conn) = self.connection.open_conn() {
+            self.messages.send_another_ping(conn, self.now, out);
+        }
+    }
+
+    fn on_flushed(&mut self, up_to: u64, out: &mut impl Output) {
+        if self.connection.receiving_mut().is_some() {
+            self.messages.on_flushed(up_to, context!(self), &mut self.stats, out);
+            self.pump(out);
+        }
+    }
+
+    pub(crate) fn on_pong(&mut self, data: &[u8], out: &mut impl Output) {
+        let Some(conn) = self.connection.receiving_mut().map(|open| open.conn) else { return };
+        let (cx, is_shutdown) = (context!(self), self.shutdown.is_some());
+        if self.messages.on_pong(conn, data, is_shutdown, cx, &mut self.stats, out) {
+            self.pump(out);
+        }
+    }
+}
+
+/// What the host reports.
+impl Machine {
+    fn on_network(&mut self, online: bool, out: &mut impl Output) {
+        if !online {
+            self.offline_since.get_or_insert(self.now);
+            return;
+        }
+        if let Some(since) = self.offline_since.take() {
+            self.retry.pause(self.now - since, self.now);
+        }
+        let cx = context!(self);
+        match &mut self.connection.phase {
+            Phase::Waiting { until, counts_as_retry } => {
+                let until = (*until).min(self.retry.earliest_when_online(cx));
+                let counts_as_retry = *counts_as_retry;
+                self.connection.wait(until, counts_as_retry);
+                self.open_if_due(out);
+            }
+            // The network may be another one, and the connection dead without a sign.
+            Phase::Open(open) => {
+                if open.probe(cx) {
+                    self.ping_again(out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_credentials(&mut self, mut credentials: Credentials, out: &mut impl Output) {
+        let Phase::Connecting { conn, stage: Stage::Credentials, .. } = self.connection.phase
+        else {
+            return;
+        };
+        let wrong =
+            credentials.headers.iter().find_map(|(name, value)| check_header(name, value).err());
+        if let Some(text) = wrong {
+            let reason = CloseReason::Credentials { text: text.into() };
+            return self.end_connection(End::GivenUp(reason), out);
+        }
+        if let Some(token) = credentials.token.take() {
+            self.session.set_token(token, self.retry.gateways.current(), context!(self));
+        }
+        self.connection.credentials = Some(Box::new(credentials));
+        self.dial(conn, out);
+    }
+
+    fn on_opened(&mut self, out: &mut impl Output) {
+        let Some(conn) = self.connection.opening() else { return };
+        let cx = context!(self);
+        self.stats.opened += 1;
+        self.stats.reset_round_trip();
+        self.messages.begin_flight();
+        let mut open = OpenConnection::new(conn, cx);
+        if let Some(frame) = self.session.resume_frame(peer!(self), cx, out) {
+            open.mark_resume_sent(cx);
+            self.messages.send_resume(conn, &frame, out);
+        }
+        self.connection.phase = Phase::Open(open);
+        self.pump(out);
+        out.push(Action::Emit(Event::Connected { conn, url: self.url().clone() }));
+    }
+
+    fn on_unread(&mut self) {
+        if let Some(heartbeat) =
+            self.connection.receiving_mut().and_then(|open| open.heartbeat.as_mut())
+        {
+            heartbeat.on_activity(self.now, &self.config);
+        }
+    }
+
+    /// The live connection brought a frame.
+    pub(crate) fn on_frame(&mut self, frame: Frame, out: &mut impl Output) {
+        let Some(open) = self.connection.receiving_mut() else { return };
+        if let Some(heartbeat) = &mut open.heartbeat {
+            heartbeat.on_activity(self.now, &self.config);
+        }
+        match frame {
+            Frame::Text(text) => self.on_text(text, out),
+            Frame::Binary(ref data) => {
+                self.stats.count_received(data.len());
+                self.on_malformed(frame, "a binary message".into(), out);
+            }
+            Frame::Ping(_) => {}
+            Frame::Pong(data) => self.on_pong(&data, out),
+        }
+    }
+
+    fn on_text(&mut self, text: Text, out: &mut impl Output) {
+        self.stats.count_received(text.len());
+        let route = match Route::of(&text) {
+            Ok(route) => route,
+            Err(error) => {
+                return self.on_malformed(Frame::Text(text), error.to_string().into(), out);
+            }
+        };
+        if route.is_session_init() {
+            let mut init = route.session_init(text);
+            self.session.on_session_init(&mut init, peer!(self), context!(self), out);
+            if let Some(open) = self.connection.receiving_mut() {
+                let was_pending = mem::take(&mut open.resume_pending);
+                open.resume_deadline = None;
+                if was_pending && init.resumed() {
+                    self.stats.cold.resumed += 1;
+                }
+            }
+            out.push(Action::Emit(Event::SessionInit(init)));
+            // The outbox is held no more.
+            return self.pump(out);
+        }
+        if route.is_unhandled() {
+            self.stats.cold.unhandled += 1;
+        }
+        // Made where it is queued: to move an event costs a tenth of the whole way.
+        out.push(Action::Emit(route.event(text)));
+    }
+
+    fn on_malformed(&mut self, frame: Frame, error: Text, out: &mut impl Output) {
+        self.stats.cold.malformed += 1;
+        out.push(Action::Emit(Event::Malformed { frame, error }));
+    }
+}
+
+/// For an endpoint, whose WebSocket is in between.
+#[cfg(feature = "ws")]
+impl Machine {
+    /// Whether the host is making the transport for the live connection.
+    pub(crate) fn is_dialing(&self) -> bool {
+        self.connection.is_dialing()
+    }
+
+    /// The transport is up: the answer to the upgrade request is next.
+    pub(crate) fn on_transport_open(&mut self) {
+        self.connection.on_transport_open(context!(self));
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.connection.is_open()
+    }
+
+    /// Bytes arrived on the live connection, though perhaps no whole frame. Returns whether it was
+    /// silent: they are its first ones, or answer a heartbeat.
+    pub(crate) fn on_activity(&mut self) -> bool {
+        match &mut self.connection.phase {
+            Phase::Open(open) => open.on_activity(self.now, &self.config),
+            _ => false,
+        }
+    }
+
+    /// Whether the connection writes next to nothing: a heartbeat waits for bytes, and no message
+    /// was sent lately.
+    pub(crate) fn is_idle(&self) -> bool {
+        match &self.connection.phase {
+            Phase::Open(open) => open.awaits_reply() && !self.messages.outbox.has_memory(),
+            _ => false,
+        }
+    }
+}
+
+/// From one connection to the next.
+impl Machine {
+    fn open_if_due(&mut self, out: &mut impl Output) {
+        if let Phase::Waiting { until, counts_as_retry } = self.connection.phase
+            && until <= self.now
+            && self.is_online()
+            && !self.is_out_of_time()
+        {
+            self.retry.begin(self.now, counts_as_retry);
+            self.open(out);
+        }
+    }
+
+    /// Names a connection, and asks the host for credentials or for the connection.
+    fn open(&mut self, out: &mut impl Output) {
+        let conn = self.connection.next_conn();
+        // A redirect belongs to an attempt that had its credentials.
+        if !self.config.ask_credentials || self.retry.gateways.redirects() > 0 {
+            return self.dial(conn, out);
+        }
+        self.connection.enter_stage(conn, Stage::Credentials, context!(self));
+        out.push(Action::AskCredentials { conn, url: self.url().clone() });
+    }
+
+    fn dial(&mut self, conn: ConnId, out: &mut impl Output) {
+        self.connection.enter_stage(conn, Stage::Connect, context!(self));
+        out.push(Action::Open { conn, url: self.url().clone() });
+    }
+
+    /// Ends the connection, if there is one: decides what comes next, and reports what happened.
+    fn end_connection(&mut self, end: End, out: &mut impl Output) {
+        let Some(ended) = self.connection.end(&end, context!(self)) else { return };
+        if matches!(end, End::GivenUp(_)) {
+            out.close(ended.conn, None);
+        }
+        let Ended { conn, code, mut reason, open, was_stable, reopen } = ended;
+        self.stats.cold.ended.count(&reason);
+        // Asked before another gateway has its turn.
+        let was_issuer = self.session.belongs_to(self.url());
+        let redirect = match open {
+            Some(_) => None,
+            None => self.retry.redirect(&mut reason, context!(self)),
+        };
+        let lost = self.messages.rewind();
+        if was_stable {
+            self.retry.reset(self.now);
+        }
+        let redirect = redirect.filter(|_| self.wants_connection() && self.is_online());
+        let next = self.next_step(conn, &reason, was_stable, reopen, redirect.is_some());
+        match redirect {
+            Some(to) => self.retry.gateways.redirect_to(to),
+            None => self.end_attempt(),
+        }
+        let retry_at = match next {
+            Next::Open => Some(self.now),
+            Next::Wait(until) => Some(until),
+            Next::Stop | Next::WaitForNetwork(_) | Next::GiveUp(_) => None,
+        };
+        let is_requested = reason == CloseReason::Requested;
+        self.retry.note_end(&reason, context!(self));
+        out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
+        if let Some(open) = open {
+            let (cx, is_shutdown) = (context!(self), self.shutdown.is_some());
+            self.messages.end_flight(lost, is_shutdown, cx, &mut self.stats, out);
+            if was_stable {
+                self.session.resume_failures = 0;
+                if was_issuer {
+                    self.session.touch_session(cx, out);
+                }
+            } else if !is_requested && open.resume_pending && self.is_online() {
+                self.session.count_resume_failure(cx, out);
+            }
+        }
+        if reopen {
+            self.select_session_origin();
+        }
+        self.go_on(next, out);
+    }
+
+    /// Whether the end of a connection leaves anything to do for another one. Messages that nobody
+    /// sends again are no reason for it.
+    fn wants_connection(&self) -> bool {
+        match self.intent {
+            Intent::Stop => false,
+            Intent::Run => true,
+            Intent::Drain => !self.messages.is_empty(),
+        }
+    }
+
+    fn next_step(
+        &mut self,
+        conn: ConnId,
+        reason: &CloseReason,
+        was_stable: bool,
+        reopen: bool,
+        is_redirected: bool,
+    ) -> Next {
+        let is_online = self.is_online();
+        if !self.wants_connection() {
+            Next::Stop
+        } else if reopen && !is_online {
+            Next::WaitForNetwork(self.now)
+        } else if reopen || is_redirected {
+            Next::Open
+        } else {
+            let rng = self.rng(conn, Purpose::Jitter);
+            self.retry.next_attempt(reason, was_stable, is_online, rng, context!(self))
+        }
+    }
+
+    fn go_on(&mut self, next: Next, out: &mut impl Output) {
+        match next {
+            Next::Stop => self.enter_idle(Phase::Idle, out),
+            Next::Open => {
+                self.connection.wait(self.now, false);
+                self.open_if_due(out);
+            }
+            Next::Wait(until) => self.connection.wait(until, true),
+            Next::WaitForNetwork(until) => self.connection.wait(until, false),
+            Next::GiveUp(why) => {
+                out.push(Action::Emit(Event::Failed { attempts: self.retry.attempts, why }));
+                self.enter_idle(Phase::Failed(why), out);
+            }
+        }
+    }
+
+    /// Forgets what was for one attempt only.
+    fn end_attempt(&mut self) {
+        self.retry.gateways.clear_redirect();
+        self.connection.credentials = None;
+    }
+
+    fn enter_idle(&mut self, phase: Phase, out: &mut impl Output) {
+        self.end_attempt();
+        self.connection.phase = phase;
+        self.intent = Intent::Stop;
+        self.select_session_origin();
+        self.finish_shutdown(out);
+    }
+
+    /// The gateway of the live connection, or of the next one.
+    pub(super) fn url(&self) -> &Url {
+        self.retry.gateways.current()
+    }
+}
+
+/// Whether due work follows an input: it does unless the input is a command.
+pub(crate) fn runs_due_work<P>(input: &Input<P>) -> bool {
+    input.conn().is_some() || matches!(input, Input::TimerFired)
+}
+
+/// Only the application wants an end: from a host it is a loss.
+fn normalize_reason(reason: CloseReason) -> CloseReason {
+    if reason == CloseReason::Requested { CloseReason::lost() } else { reason }
+}
