@@ -127,10 +127,12 @@ fn timers_may_come_early_late_twice_or_never() {
     for _ in 0..3 {
         assert_eq!(harness.at(10_000).timer(), [arm(25_000)]);
     }
-    // Never: any input does the work. Here the heartbeat is long overdue, and one Ping is sent.
-    let actions = harness.at(100_000).send("1");
-    let end = harness.request.len() + 7 + BEAT;
-    assert_eq!(actions, [send(1, end), arm(110_000)]);
+    // Never: any report about the connection does the work, and a command does not. Here the
+    // heartbeat is long overdue, and one Ping is sent.
+    let end = harness.request.len() + 7;
+    assert_eq!(harness.at(100_000).send("1"), [send(1, end)]);
+    let end = end + BEAT;
+    assert_eq!(harness.take(0), [send(1, end), arm(110_000)]);
     // Late: only the time that a machine sees passes for it.
     let mut slept = harness.clone();
     assert_eq!(harness.at(114_999).timer(), dead(114_999));
@@ -144,15 +146,25 @@ fn timers_may_come_early_late_twice_or_never() {
     assert_eq!(slept.at(610_000).timer(), dead(610_000));
 }
 
-/// "Due work runs on every input" (DESIGN.md, the contract, 4).
+/// "Due work runs with every input from the transport or the timer. A command never judges a
+/// connection" (the contract, 4).
 #[test]
-fn every_input_does_what_is_due() {
+fn every_report_does_what_is_due_and_no_command_does() {
     let conn = ConnId(1);
+    let commands = || vec![Input::Connect, Input::Send(json("1")), Input::ClearSession];
+    for command in commands() {
+        let mut harness = Harness::connected(config());
+        harness.endpoint.handle(ms(26_000), command.clone(), &mut Actions::new());
+        assert_eq!(harness.endpoint.deadline(), Some(ms(25_000)), "{command:?}");
+        let mut harness = Harness::new(config());
+        harness.connect();
+        harness.opened(1);
+        harness.endpoint.handle(ms(10_000), command.clone(), &mut Actions::new());
+        let client = harness.endpoint.client();
+        assert!(matches!(client.state(), State::Connecting { .. }), "{command:?}");
+    }
     let inputs = || {
         vec![
-            Input::Connect,
-            Input::Send(json("1")),
-            Input::ClearSession,
             Input::TimerFired,
             Input::Flushed { conn, up_to: 0 },
             Input::Opened { conn },
