@@ -569,7 +569,12 @@ impl Machine {
                 self.open_if_due(out);
             }
             // The network may be another one, and the connection dead without a sign.
-            Phase::Open(open) if open.probe(cx) => self.ping_again(out),
+            Phase::Open(open) => {
+                let is_asked = open.probe(cx);
+                if is_asked {
+                    self.ping_again(out);
+                }
+            }
             _ => {}
         }
     }
