@@ -280,6 +280,6 @@ pub use options::Options;
 pub use private_file::{PrivateFile, Replacement};
 pub use sender::{EnqueueError, Sender};
 pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};
-pub use tap::{Recording, Tap};
+pub use tap::{Recording, RecordingFile, Tap};
 pub use timings::Timings;
 pub use waited::Waited;

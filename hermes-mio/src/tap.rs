@@ -1,12 +1,14 @@
 //! Watching a machine at its one door, and writing down what is seen.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::mem;
+use std::path::{Path, PathBuf};
 
 use hermes_proto::trace::{Header, Level, Recorder};
 use hermes_proto::{Actions, Config, Endpoint, Input, Start, Timestamp, Transmit};
+use tempfile::NamedTempFile;
 
 /// Sees everything that goes into a driver's [`Endpoint`] and comes out of it, in order. That is
 /// all there is to a run: a machine that is given the same does the same.
@@ -26,36 +28,80 @@ pub trait Tap {
 /// A [`Tap`] that writes a [trace](hermes_proto::trace), line by line, for `hermes replay`.
 ///
 /// Every call makes one write of whole lines, so a recording is good up to a crash, and has the
-/// input that led to it; put a
-/// `BufWriter` between where that is too slow. A write that fails is logged and ends the
-/// recording, not the run.
+/// input that led to it. If that is too slow, put a `BufWriter` between. A write that fails is
+/// logged, told to [`on_failure`](Self::on_failure), and ends the recording, not the run.
 pub struct Recording<W> {
-    /// `None` where it has failed.
+    /// `None` after a failure.
     writer: Option<W>,
     recorder: Option<Recorder>,
     redacted: bool,
     lines: String,
+    on_failure: Option<OnFailure>,
 }
 
-impl Recording<File> {
-    /// A recording into the file at `path`, which is made, or emptied, and which only its owner can
-    /// read: it holds what is said, if not the [secrets](Self::redacted).
+type OnFailure = Box<dyn FnMut(&io::Error) + Send>;
+
+/// The file of a [`Recording`]. It takes the place of an older one with its first write.
+#[derive(Debug)]
+pub struct RecordingFile {
+    path: PathBuf,
+    state: FileState,
+}
+
+#[derive(Debug)]
+enum FileState {
+    /// Nothing was written: the older file is where it was.
+    New(NamedTempFile),
+    Written(File),
+}
+
+impl Recording<RecordingFile> {
+    /// A recording into the file at `path`, which only its owner can read (mode 0600): it holds
+    /// messages, and unless [`redacted`](Self::redacted), secrets.
+    ///
+    /// An older file at `path` is replaced in one step once the recording's header is written, so
+    /// it is never emptied by a recording that fails at its start. A symbolic link is replaced, not
+    /// followed.
     ///
     /// # Errors
     ///
-    /// Where the file can't be made.
+    /// If a file can't be made in the directory of `path`, or if `path` names something else than
+    /// a regular file, such as a device or a pipe.
     pub fn create(path: impl AsRef<Path>, redacted: bool) -> io::Result<Self> {
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
-        #[cfg(unix)]
-        if file.metadata()?.is_file() {
-            // It may have been there before.
-            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        let path = path.as_ref();
+        match fs::metadata(path) {
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new().prefix(".hermes-trace-").tempfile_in(directory)?;
+        let file = RecordingFile { path: path.to_owned(), state: FileState::New(file) };
         Ok(if redacted { Self::redacted(file) } else { Self::complete(file) })
+    }
+}
+
+impl Write for RecordingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.state {
+            FileState::Written(file) => file.write(bytes),
+            FileState::New(file) => {
+                file.write_all(bytes)?;
+                let lasting = file.as_file().try_clone()?;
+                let state = mem::replace(&mut self.state, FileState::Written(lasting));
+                if let FileState::New(file) = state {
+                    file.persist(&self.path)?;
+                }
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -63,12 +109,23 @@ impl<W: Write> Recording<W> {
     /// A recording without secrets: stand-ins of equal length take the place of tokens and
     /// credentials. This is the one for a bug report.
     pub fn redacted(writer: W) -> Self {
-        Recording { writer: Some(writer), recorder: None, redacted: true, lines: String::new() }
+        Recording {
+            writer: Some(writer),
+            recorder: None,
+            redacted: true,
+            lines: String::new(),
+            on_failure: None,
+        }
     }
 
     /// A recording of what really went over the wire, **secrets included**.
     pub fn complete(writer: W) -> Self {
         Recording { redacted: false, ..Self::redacted(writer) }
+    }
+
+    /// Calls `on_failure` if the recording fails, and so ends: once at most.
+    pub fn on_failure(self, on_failure: impl FnMut(&io::Error) + Send + 'static) -> Self {
+        Recording { on_failure: Some(Box::new(on_failure)), ..self }
     }
 
     fn write(&mut self) {
@@ -82,6 +139,9 @@ impl<W: Write> Recording<W> {
     fn give_up(&mut self, error: &io::Error) {
         tracing::warn!("the recording ends here: {error}");
         self.writer = None;
+        if let Some(on_failure) = &mut self.on_failure {
+            on_failure(error);
+        }
     }
 }
 

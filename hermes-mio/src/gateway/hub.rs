@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use tungstenite::Utf8Bytes;
 
+use super::dedupe::Dedupe;
 use super::faults::{Fault, Stage, Target};
 use super::faulty_stream::FaultyStream;
-use super::message::{self, Incoming, Notice};
+use super::message::{Incoming, Kind, Notice};
 use super::metrics::{Metrics, Received, Record};
 use super::options::GatewayOptions;
 use super::peer::{Due, Injected, Input, Peer, Reason, Sent};
@@ -27,6 +28,8 @@ pub(super) struct Hub {
     /// The connection that holds each client's session.
     clients: HashMap<Arc<str>, Conn>,
     rules: Rules,
+    /// Set if repetitions are dropped.
+    dedupe: Option<Dedupe>,
     /// Connections that may have something to read.
     readable: BTreeSet<Conn>,
     /// Connections that may have something to write, or another deadline.
@@ -55,6 +58,7 @@ impl Hub {
         Hub {
             metrics: Metrics::new(&mut options),
             sessions: Sessions::new(known, options.token_seed),
+            dedupe: options.dedupe.is_some().then(|| Dedupe::new(options.dedupe_bytes)),
             options,
             now: Instant::now(),
             peers: BTreeMap::new(),
@@ -219,6 +223,7 @@ impl Hub {
         peer.joined(identity.clone());
         let is_new = self.take_over(conn, before, &identity);
         self.confirm_session(conn, &identity, resumed);
+        self.note_session_change();
         if is_new {
             self.metrics.counts.joined += 1;
             let notice = Notice::PlayerJoined { id: &identity.client_id };
@@ -250,6 +255,13 @@ impl Hub {
                 false
             }
             None => true,
+        }
+    }
+
+    fn note_session_change(&self) {
+        if let Some(changes) = &self.options.session_changes {
+            // If a note waits already, it stands for this change too.
+            let _ = changes.try_send(());
         }
     }
 
@@ -293,14 +305,20 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         let first = !mem::replace(&mut peer.has_spoken, true) && !peer.superseded;
         let joined = peer.identity.is_some();
-        let incoming = Incoming::parse(&text);
-        match &incoming {
-            Incoming::SessionResume { token } if first => return self.join(conn, token.as_deref()),
+        let Incoming { kind, id } = Incoming::parse(&text, self.options.dedupe.as_deref());
+        match &kind {
+            Kind::SessionResume { token } if first => return self.join(conn, token.as_deref()),
             _ if !joined => self.join(conn, None),
             _ => {}
         }
-        if let Incoming::Malformed | Incoming::SessionResume { .. } = incoming {
+        if let Kind::Malformed | Kind::SessionResume { .. } = kind {
             self.metrics.counts.malformed += 1;
+            return;
+        }
+        if let (Some(dedupe), Some(id)) = (&mut self.dedupe, id)
+            && dedupe.is_repetition(id.get())
+        {
+            self.metrics.counts.repetitions += 1;
             return;
         }
         let identity = self.peers.get(&conn).and_then(|peer| peer.identity.as_ref());
@@ -310,12 +328,12 @@ impl Hub {
             client_id: client_id.to_string(),
             text: text.to_string(),
         });
-        match incoming {
-            Incoming::Chat(fields) => {
+        match kind {
+            Kind::Chat(chat) => {
                 let except = Some(conn).filter(|_| !self.options.echo);
-                self.broadcast(message::chat(fields, &client_id).into(), except);
+                self.broadcast(chat.to_text(&client_id).into(), except);
             }
-            Incoming::StatusUpdate => {
+            Kind::StatusUpdate => {
                 self.broadcast(text.clone(), Some(conn));
             }
             _ => {}

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 
 use serde::Serialize;
 
+use super::log::Log;
 use super::options::GatewayOptions;
 
 /// A gateway's counts since its start.
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub messages: u64,
     /// Texts received that are not, and a `session-resume` that comes too late.
     pub malformed: u64,
+    /// Messages dropped as [repetitions](GatewayOptions::dedupe); they count as nothing else.
+    pub repetitions: u64,
     /// Binary messages received, which are ignored.
     pub binary: u64,
     /// Pings received.
@@ -98,7 +101,12 @@ pub enum Record {
     },
     /// A message was received.
     Message(Received),
-    /// A connection is gone.
+    /// Records were dropped here, since the [log](super::Log)'s reader fell behind.
+    RecordsDropped {
+        /// How many.
+        records: u64,
+    },
+    /// A connection ended.
     Disconnected {
         /// The connection.
         conn: u64,
@@ -121,7 +129,7 @@ pub(super) struct Metrics {
     received: VecDeque<Received>,
     received_bytes: usize,
     received_limit: usize,
-    log: Option<mpsc::Sender<Record>>,
+    log: Option<Log>,
 }
 
 impl Metrics {
@@ -156,7 +164,7 @@ impl Metrics {
 
     pub(super) fn log(&mut self, record: impl FnOnce() -> Record) {
         if let Some(log) = &self.log
-            && log.send(record()).is_err()
+            && !log.push(record())
         {
             self.log = None;
         }

@@ -43,9 +43,11 @@
 //! This is not a gateway for production: it trusts everyone, keeps every session for ever, and
 //! its [tokens can be guessed](GatewayOptions::token_seed).
 
+mod dedupe;
 mod faults;
 mod faulty_stream;
 mod hub;
+mod log;
 mod message;
 mod metrics;
 mod options;
@@ -56,6 +58,7 @@ mod tls;
 mod upgrade;
 
 pub use faults::{Fault, ScriptedRetryAfter, Target, UnknownFault};
+pub use log::{Log, LogReader};
 pub use metrics::{Received, Record, Snapshot, Timeout};
 pub use options::GatewayOptions;
 pub use sessions::StoredSession;

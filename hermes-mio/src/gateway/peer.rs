@@ -6,15 +6,14 @@ use std::io::{self, ErrorKind, Read};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use tungstenite::handshake::MidHandshake;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tungstenite::{Error, HandshakeError, Message, ServerHandshake, Utf8Bytes, WebSocket};
+use tungstenite::{Error, Message, Utf8Bytes, WebSocket};
 
 use super::faults::Fault;
 use super::faulty_stream::FaultyStream;
 use super::options::GatewayOptions;
 use super::sessions::Identity;
-use super::upgrade::Refusal;
+use super::upgrade::{Progress, Upgrade};
 
 pub(super) struct Peer {
     /// The session, from the moment it has one.
@@ -45,7 +44,7 @@ pub(super) struct Peer {
     /// The peer broke the protocol: its bytes are discarded until it hangs up.
     deaf: bool,
     outbox: VecDeque<Outgoing>,
-    /// Bytes of text in the outbox.
+    /// Bytes that the outbox takes.
     backlog: usize,
     /// The socket is full, until the next readiness event.
     blocked: bool,
@@ -100,9 +99,11 @@ pub(super) enum Due {
 pub(super) type Reason = Cow<'static, str>;
 
 enum Phase {
-    Upgrading(MidHandshake<ServerHandshake<FaultyStream, Refusal>>),
-    Open(WebSocket<FaultyStream>),
-    /// The upgrade failed, and tungstenite has dropped the socket.
+    Upgrading(Box<Upgrade>),
+    Open(Box<WebSocket<FaultyStream>>),
+    /// The upgrade was refused; the peer is to hang up.
+    Refused(FaultyStream, Reason),
+    /// Only within [`Peer::upgrade`], and after it has failed.
     Over,
 }
 
@@ -120,22 +121,22 @@ impl Peer {
         options: &GatewayOptions,
         now: Instant,
     ) -> Self {
-        let refusal = Refusal::of(&faults);
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_BYTES)
             .write_buffer_size(BUFFER_BYTES)
+            .max_write_buffer_size(MAX_PONG_BYTES)
             .max_frame_size(Some(options.max_message_bytes))
             .max_message_size(Some(options.max_message_bytes));
         Peer {
             identity: None,
             superseded: false,
             has_spoken: false,
-            faults,
             ignores_resume: false,
             armed: None,
             received: 0,
             sent: 0,
-            phase: Phase::Upgrading(ServerHandshake::start(stream, refusal, Some(config))),
+            phase: Phase::Upgrading(Box::new(Upgrade::new(stream, &faults, config))),
+            faults,
             half_open: false,
             delay: Duration::ZERO,
             overdue: Some(after(now, options.upgrade_timeout)),
@@ -168,6 +169,10 @@ impl Peer {
                 Ok(message) => self.receive(message, now),
                 Err(error) => self.fail(error, now),
             },
+            Phase::Refused(stream, reason) => match discard(stream) {
+                Input::Gone(_) => Input::Gone(mem::take(reason)),
+                other => other,
+            },
             Phase::Over => Input::Blocked,
         }
     }
@@ -177,7 +182,7 @@ impl Peer {
         if self.closing.is_some() {
             return Sent::Refused;
         }
-        self.backlog += text.len();
+        self.backlog += cost(&text);
         self.enqueue(Message::Text(text), now);
         if self.backlog > self.backlog_limit {
             // The socket may have room that was not tried since the last texts came. If it turns
@@ -213,16 +218,18 @@ impl Peer {
             return Ok(());
         }
         let mut result = Ok(());
+        socket.set_config(|config| config.max_write_buffer_size = usize::MAX);
         while result.is_ok() && self.outbox.front().is_some_and(|next| next.due <= now) {
             let Some(Outgoing { message, .. }) = self.outbox.pop_front() else { break };
             if let Message::Text(text) = &message {
-                self.backlog -= text.len();
+                self.backlog -= cost(text);
                 self.sent += 1;
             }
             // A message that would block isn't handed back: tungstenite keeps it.
             result = socket.write(message);
         }
         let result = result.and_then(|()| socket.flush());
+        socket.set_config(|config| config.max_write_buffer_size = MAX_PONG_BYTES);
         let cut = socket.get_ref().is_cut();
         match result {
             _ if cut => Err("cut".into()),
@@ -277,6 +284,7 @@ impl Peer {
         match self.phase {
             Phase::Open(_) if self.closing.is_none() => Due::Session,
             Phase::Open(_) => Due::GiveUp("the close timed out".into()),
+            Phase::Refused(_, ref mut reason) => Due::GiveUp(mem::take(reason)),
             _ => Due::GiveUp("the upgrade timed out".into()),
         }
     }
@@ -328,7 +336,8 @@ impl Peer {
     /// The socket, unless it is gone.
     fn stream(&mut self) -> Option<&mut FaultyStream> {
         match &mut self.phase {
-            Phase::Upgrading(handshake) => Some(handshake.get_mut().get_mut()),
+            Phase::Upgrading(upgrade) => Some(upgrade.stream()),
+            Phase::Refused(stream, _) => Some(stream),
             Phase::Open(socket) => Some(socket.get_mut()),
             Phase::Over => None,
         }
@@ -341,22 +350,23 @@ impl Peer {
     }
 
     fn upgrade(&mut self) -> Input {
-        let Phase::Upgrading(handshake) = mem::replace(&mut self.phase, Phase::Over) else {
+        let Phase::Upgrading(upgrade) = mem::replace(&mut self.phase, Phase::Over) else {
             return Input::Blocked;
         };
-        match handshake.handshake() {
-            Ok(mut socket) => {
-                socket.get_mut().upgraded();
+        match upgrade.go_on() {
+            Progress::Upgraded(socket) => {
                 self.phase = Phase::Open(socket);
                 Input::Upgraded
             }
-            Err(HandshakeError::Interrupted(handshake)) => {
-                self.phase = Phase::Upgrading(handshake);
+            Progress::Blocked(upgrade) => {
+                self.phase = Phase::Upgrading(upgrade);
                 Input::Blocked
             }
-            Err(HandshakeError::Failure(error)) => {
-                Input::Gone(format!("not upgraded: {error}").into())
+            Progress::Refused(stream, reason) => {
+                self.phase = Phase::Refused(stream, reason);
+                Input::Other
             }
+            Progress::Gone(reason) => Input::Gone(reason),
         }
     }
 
@@ -435,6 +445,15 @@ pub(super) const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Small, as there is one of each per connection, and there may be thousands.
 const BUFFER_BYTES: usize = 16 << 10;
+
+/// Pongs that wait for a peer that pings and does not read, in bytes. Behind them only the newest
+/// Ping is answered (RFC 6455 §5.5.3).
+const MAX_PONG_BYTES: usize = 64 << 10;
+
+/// Bytes that a text takes in the outbox.
+fn cost(text: &Utf8Bytes) -> usize {
+    text.len() + mem::size_of::<Outgoing>()
+}
 
 fn discard(stream: &mut FaultyStream) -> Input {
     match stream.read(&mut [0; 4096]) {

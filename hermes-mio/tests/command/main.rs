@@ -8,7 +8,10 @@ mod common;
 mod process;
 
 mod delivery;
+mod files;
 mod session;
+#[cfg(unix)]
+mod streams;
 mod trace;
 mod usage;
 

@@ -16,7 +16,19 @@ fn exit_codes_and_words() {
     for (args, word) in [
         (&["conect"][..], "conect"),
         (&["connect", "ftp://a/"], "`url` the scheme must be ws or wss"),
-        (&["connect", "ws://a/", "--set", "max_atempts=1"], "max_atempts"),
+        (
+            &["connect", "ws://a/", "--set", "max_atempts=1"],
+            "there is no setting `max_atempts`; did you mean `max_attempts`?",
+        ),
+        (&["connect", "ws://a/", "--set", "zzz=1"], "there is no setting `zzz`\n"),
+        (
+            &["connect", "ws://a/", "--set", "backoff_base_ms=null"],
+            "`backoff_base_ms`: invalid type: null, expected a number\n",
+        ),
+        (&["connect", "ws://a/", "--heartbeat-intervall", "5"], "'--heartbeat-interval'"),
+        (&["connect", "ws://a/", "--send-buffer", "0"], "at least 1 byte"),
+        (&["connect", "ws://a/", "--receive-buffer", "0"], "at least 1 byte"),
+        (&["gateway", "--fault", "live refuse=200"], "a STATUS from 300 to 599"),
         (&["connect", "ws://a/", "--set", "max_attempts"], "NAME=VALUE"),
         (&["connect", "ws://a/", "--set", "max_attempts=many"], "max_attempts"),
         (&["connect", "ws://a/", "--header", "Authorization"], "Name: value"),
@@ -51,7 +63,7 @@ fn exit_codes_and_words() {
     assert_eq!(code, 1);
     assert!(
         errors.contains(
-            "gave up: max_attempts are used up (reconnects: 1); messages that were not sent: 1"
+            "gave up: max_attempts are used up (reconnects: 1)\nhermes: messages in doubt: 0; dropped: 0; unsent: 1"
         ),
         "{errors}"
     );

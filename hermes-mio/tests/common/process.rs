@@ -29,14 +29,17 @@ impl Hermes {
 
     /// The same, by a command that comes down to it.
     pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = read(child.stdout.take().unwrap());
-        let errors = read(child.stderr.take().unwrap());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn_as_is(command)
+    }
+
+    /// With the command's own streams. Those that are not piped here are the test's to read.
+    pub(crate) fn spawn_as_is(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        // The command holds the child's ends of the streams.
+        drop(command);
+        let lines = child.stdout.take().map_or_else(|| mpsc::channel().1, read);
+        let errors = child.stderr.take().map_or_else(|| mpsc::channel().1, read);
         Hermes { input: child.stdin.take(), child, lines, errors }
     }
 
@@ -104,9 +107,30 @@ impl Hermes {
         {
             lines.push(line);
         }
-        assert!(Instant::now() < deadline, "it does not end: {lines:#?}");
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "it does not end: {lines:#?}");
+            thread::sleep(Duration::from_millis(5));
+        };
         let errors: Vec<String> = self.errors.iter().collect();
-        (self.child.wait().unwrap(), lines, errors.join("\n"))
+        (status, lines, errors.join("\n"))
+    }
+
+    /// Sends a signal, by the name that `kill` knows.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end, while its input stays open.
+    pub(crate) fn wait(mut self) -> (ExitStatus, Vec<String>, String) {
+        let input = self.input.take();
+        let end = self.end();
+        drop(input);
+        end
     }
 
     pub(crate) fn kill(mut self) {

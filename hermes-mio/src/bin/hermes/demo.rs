@@ -9,6 +9,7 @@ use hermes_proto::reason::Stage;
 use hermes_proto::trace::event_line;
 use hermes_proto::{CloseReason, Config, Event};
 
+use crate::words;
 use crate::{Failure, output};
 
 /// Tell the whole story on this machine: a gateway, a client, and what goes wrong between them
@@ -203,7 +204,7 @@ impl Demo {
 }
 
 fn say(text: &str) {
-    eprintln!("  {text}");
+    words::say!("  {text}");
 }
 
 /// What the gateway has of what was sent.

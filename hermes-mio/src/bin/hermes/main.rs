@@ -1,13 +1,19 @@
 //! The `hermes` command.
 //!
-//! JSON lines on standard output, words for people on standard error. It exits with 0 when it is
-//! done, 1 when it failed, and 2 when it was called wrongly.
+//! JSON lines on standard output, words for people on standard error. Exit codes: 0 done, 1 failed,
+//! 2 wrong usage.
 
 mod connect;
 mod demo;
+mod files;
 mod gateway;
+mod lines;
 mod output;
 mod replay;
+mod signals;
+mod suggest;
+mod wait;
+mod words;
 
 use std::process::ExitCode;
 
@@ -43,19 +49,13 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads our output has gone: nobody is left to tell.
+        // The reader of standard output left, as `head` does when it has enough.
         Err(failure) if output::is_broken_pipe(&*failure) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("hermes: {failure}");
+            words::say!("hermes: {failure}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// A file that was named on the command line.
-#[cfg(feature = "tls")]
-fn read(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(file).map_err(|error| format!("can't read {}: {error}", file.display()).into())
 }
 
 /// Says what is wrong with the call, and exits with 2.

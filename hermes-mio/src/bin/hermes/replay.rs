@@ -6,34 +6,51 @@ use std::path::PathBuf;
 
 use hermes_proto::trace::{Checker, Replayer};
 
+use crate::lines::{Line, Lines};
 use crate::{Failure, output};
 
-/// Run a trace, and print what the machine does
+/// Run a trace, and print the machine's actions
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The trace; `-` is standard input
     file: PathBuf,
-    /// Compare what the machine does with the actions in the trace, and show the first difference
+    /// Compare the machine's actions with those in the trace, and show the first difference
     #[arg(long)]
     check: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let name = args.file.display();
     let trace: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(&args.file)
-            .map_err(|error| format!("can't open {}: {error}", args.file.display()))?;
+        let file = File::open(&args.file).map_err(|error| format!("can't open {name}: {error}"))?;
         Box::new(BufReader::new(file))
     };
-    if args.check { check(trace) } else { replay(trace) }
+    let mut trace = Trace { lines: Lines::new(trace, usize::MAX), name: name.to_string() };
+    if args.check { check(&mut trace) } else { replay(&mut trace) }
 }
 
-fn replay(trace: impl BufRead) -> Result<(), Failure> {
+struct Trace {
+    lines: Lines<Box<dyn BufRead>>,
+    name: String,
+}
+
+impl Trace {
+    fn next(&mut self) -> Result<Option<String>, Failure> {
+        let line = self.lines.next();
+        let line = line.map_err(|error| format!("can't read {}: {error}", self.name))?;
+        let Some(Line { number, text }) = line else { return Ok(None) };
+        let text = text.map_err(|problem| format!("line {number} of {}: {problem}", self.name))?;
+        Ok(Some(text))
+    }
+}
+
+fn replay(trace: &mut Trace) -> Result<(), Failure> {
     let mut replayer = Replayer::new();
     let mut out = String::new();
-    for line in trace.lines() {
-        replayer.feed(&line?, &mut out)?;
+    while let Some(line) = trace.next()? {
+        replayer.feed(&line, &mut out)?;
         print(&mut out)?;
     }
     replayer.finish(&mut out);
@@ -49,10 +66,10 @@ fn print(out: &mut String) -> io::Result<()> {
     Ok(())
 }
 
-fn check(trace: impl BufRead) -> Result<(), Failure> {
+fn check(trace: &mut Trace) -> Result<(), Failure> {
     let mut checker = Checker::new();
-    for line in trace.lines() {
-        checker.feed(&line?)?;
+    while let Some(line) = trace.next()? {
+        checker.feed(&line)?;
     }
     let compared = checker.finish()?;
     if compared == 0 {

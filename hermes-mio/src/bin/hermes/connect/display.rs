@@ -13,7 +13,9 @@ use hermes_proto::{ConnId, Event, State};
 
 use super::args::Args;
 use super::input::Input;
-use super::signals;
+use super::outcome::Outcome;
+use crate::signals::{self, Request};
+use crate::words::say;
 use crate::{Failure, output};
 
 /// Runs a client, and shows its events, until the client is at rest.
@@ -21,15 +23,24 @@ pub(super) struct Display<'a> {
     client: &'a mut Client,
     input: &'a Input,
     args: &'a Args,
-    /// Set by a signal that asks for the reason of the current state.
-    is_asked: Arc<AtomicBool>,
+    requests: Arc<Requests>,
     was_connected: bool,
     is_ending: bool,
-    failure: Option<Failure>,
+    /// Why standard output takes nothing more.
+    output_failure: Option<io::Error>,
+    has_given_up: bool,
+    outcome: Outcome,
     /// The state that was explained last.
     explained: Option<ExplainedState>,
     /// The connection whose steps were shown last, and how many of them.
     timed: (Option<ConnId>, usize),
+}
+
+/// Requests by signals.
+#[derive(Default)]
+struct Requests {
+    end: AtomicBool,
+    explain: AtomicBool,
 }
 
 /// A state without the numbers that change all the time.
@@ -44,50 +55,101 @@ impl<'a> Display<'a> {
         input: &'a Input,
         args: &'a Args,
     ) -> io::Result<Self> {
-        let is_asked = signals::watch(client.sender())?;
+        let requests = Arc::new(Requests::default());
+        let (asked, sender) = (Arc::clone(&requests), client.sender());
+        signals::watch(move |request| {
+            match request {
+                Request::Explain => asked.explain.store(true, Ordering::Relaxed),
+                Request::End(name) => {
+                    asked.end.store(true, Ordering::Relaxed);
+                    say!("hermes: {name}: sending what is left; a second signal ends at once");
+                }
+            }
+            sender.wake();
+        })?;
         Ok(Display {
             client,
             input,
             args,
-            is_asked,
+            requests,
             was_connected: false,
             is_ending: false,
-            failure: None,
+            output_failure: None,
+            has_given_up: false,
+            outcome: Outcome::default(),
             explained: None,
             timed: (None, 0),
         })
     }
 
+    /// # Errors
+    ///
+    /// If messages may not have arrived, if the client gave up, or if standard output failed.
     pub(super) fn run(mut self) -> Result<(), Failure> {
         let timeout = self.is_verbose().then_some(EXPLAIN_INTERVAL);
         loop {
-            self.end_if_done();
+            self.end_if_due();
             let waited = self.client.wait(timeout)?;
             self.explain();
             match waited {
                 Waited::Event(event) => {
-                    output::line(&event_line(self.client.now(), &event))?;
+                    self.outcome.on_event(&event);
+                    self.print(&event_line(self.client.now(), &event));
                     self.comment(event);
                 }
-                Waited::AtRest => return self.failure.map_or(Ok(()), Err),
+                Waited::AtRest => return self.finish(),
                 // A wait with a timeout does not tell rest.
                 Waited::Woken | Waited::TimedOut => match self.client.protocol().state() {
-                    State::Idle | State::Failed { .. } => {
-                        return self.failure.map_or(Ok(()), Err);
-                    }
+                    State::Idle | State::Failed { .. } => return self.finish(),
                     _ => continue,
                 },
             }
         }
     }
 
+    /// Prints the statistics, and judges the run.
+    fn finish(mut self) -> Result<(), Failure> {
+        if self.args.stats {
+            let stats = serde_json::to_string(&self.client.protocol().stats())?;
+            self.print(&format!("{{\"stats\":{stats}}}"));
+        }
+        if self.is_ending {
+            self.outcome.add_unsent(self.client.queued() as u64);
+        } else {
+            self.outcome.add_unsent(self.unsent() as u64);
+        }
+        if self.is_verbose() && self.outcome.failure().is_none() {
+            say!("hermes: the gateway has everything that was sent");
+        }
+        match (self.outcome.failure(), self.output_failure) {
+            (Some(failure), _) => Err(failure.into()),
+            (None, Some(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(format!("standard output failed: {error}").into())
+            }
+            (None, _) if self.has_given_up => Err("no message was lost".into()),
+            (None, _) => Ok(()),
+        }
+    }
+
     /// Shuts down at the end of input. Without any input a connection is made all the same, which
     /// shows whether it can be made.
-    fn end_if_done(&mut self) {
-        let has_ended =
-            self.input.ended.load(Ordering::Acquire) && (self.was_connected || self.unsent() > 0);
-        if has_ended && !self.args.stay && !mem::replace(&mut self.is_ending, true) {
+    fn end_if_due(&mut self) {
+        let input_ended = self.input.has_ended() && (self.was_connected || self.unsent() > 0);
+        let is_due = input_ended && !self.args.stay
+            || self.requests.end.load(Ordering::Relaxed)
+            || self.output_failure.is_some();
+        if is_due && !mem::replace(&mut self.is_ending, true) {
+            self.outcome.on_shutdown();
             self.client.shutdown(Duration::from_millis(self.args.shutdown_timeout));
+        }
+    }
+
+    /// A line for standard output. If its reader left, or if it fails, the client shuts down.
+    fn print(&mut self, line: &str) {
+        if self.output_failure.is_none()
+            && let Err(error) = output::line(line)
+        {
+            self.output_failure = Some(error);
         }
     }
 
@@ -103,9 +165,9 @@ impl<'a> Display<'a> {
         };
         let state = (mem::discriminant(&state), stage, self.client.protocol().conn());
         let has_changed = self.explained.replace(state) != Some(state);
-        let is_asked = self.is_asked.swap(false, Ordering::Relaxed);
+        let is_asked = self.requests.explain.swap(false, Ordering::Relaxed);
         if is_asked || has_changed && self.is_verbose() {
-            eprintln!("hermes: {}", self.client.why());
+            say!("hermes: {}", self.client.why());
         }
     }
 
@@ -116,7 +178,7 @@ impl<'a> Display<'a> {
             self.timed = (conn, 0);
         }
         for (name, took) in timings.steps().skip(self.timed.1) {
-            eprintln!("hermes: {name} {took:.1?}");
+            say!("hermes: {name} {took:.1?}");
             self.timed.1 += 1;
         }
     }
@@ -126,44 +188,26 @@ impl<'a> Display<'a> {
         match event {
             Event::Connected { url, .. } => {
                 self.was_connected = true;
-                eprintln!("hermes: connected to {url:?}");
+                say!("hermes: connected to {url:?}");
             }
             Event::Disconnected { reason, retry_at: Some(at), .. } => {
                 let wait = at - self.client.now();
-                eprintln!("hermes: {reason}; next attempt in {wait:.1?}");
+                say!("hermes: {reason}; next attempt in {wait:.1?}");
             }
-            Event::Disconnected { reason, .. } => eprintln!("hermes: {reason}"),
+            Event::Disconnected { reason, .. } => say!("hermes: {reason}"),
             Event::Failed { attempts, why } => {
-                let unsent = self.unsent();
-                let failure = format!(
-                    "gave up: {why} (reconnects: {attempts}); messages that were not sent: {unsent}"
-                );
-                self.failure = Some(failure.into());
+                self.has_given_up = true;
+                say!("hermes: gave up: {why} (reconnects: {attempts})");
             }
             Event::InDoubt { from, to, resend } => {
-                let fate = if resend { "are sent again" } else { "may not have arrived" };
-                eprintln!("hermes: messages {} to {} {fate}", from.0, to.0);
+                let fate = if resend { ", and are sent again" } else { "" };
+                say!("hermes: messages {} to {} are in doubt{fate}", from.0, to.0);
             }
             Event::SessionDropped { reason } => {
-                eprintln!("hermes: the session was dropped: {reason}");
+                say!("hermes: the session was dropped: {reason}");
             }
-            Event::ShutDown { in_doubt, unsent, .. } => self.comment_end(in_doubt, unsent),
-            Event::Warning { text } => eprintln!("hermes: warning: {text}"),
+            Event::Warning { text } => say!("hermes: warning: {text}"),
             _ => {}
-        }
-    }
-
-    fn comment_end(&mut self, in_doubt: u64, unsent: u64) {
-        let unsent = unsent + self.client.queued() as u64;
-        if in_doubt + unsent == 0 {
-            if self.is_verbose() {
-                eprintln!("hermes: the gateway has everything that was sent");
-            }
-        } else if self.failure.is_none() {
-            let failure = format!(
-                "messages that were not sent: {unsent}; that may not have arrived: {in_doubt}"
-            );
-            self.failure = Some(failure.into());
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) fn options(args: &Args, options: Options) -> Result<Options, Failure>
     Ok(options)
 }
 
-/// Which proxy, and not for whom.
+/// The proxy, and the hosts without one.
 fn proxy(args: &Args) -> Result<Proxy, Error> {
     let proxy = match &args.proxy {
         Some(url) => Proxy::new(url)?,
@@ -80,7 +80,7 @@ fn resolve(known: &Known, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> 
     }
 }
 
-/// Whom to trust, and who we are.
+/// The trusted authorities, and the certificate of the client.
 #[cfg(feature = "tls")]
 fn tls(args: &Args) -> Result<Tls, Failure> {
     let mut tls = Tls::new();

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::args::Args;
 use super::credentials::header;
+use crate::suggest::did_you_mean;
 
 /// The settings: the URL, then the flags, then `--set`.
 pub(super) fn config(args: &Args) -> Result<Config, String> {
@@ -52,19 +53,49 @@ pub(super) fn config(args: &Args) -> Result<Config, String> {
             .ok_or_else(|| format!("--set takes NAME=VALUE, not {setting:?}"))?;
         fields.insert(name.into(), json_or_string(value));
     }
-    // One by one, so that an error names the field.
-    for (name, value) in &fields {
-        let field = Map::from_iter([(name.clone(), value.clone())]);
-        serde_json::from_value::<Config>(Value::Object(field))
-            .map_err(|error| format!("`{name}`: {error}"))?;
-    }
-    let config: Config =
-        serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
-    config.check().map_err(|error| error.to_string())?;
+    let config = parse(fields)?;
     if config.ask_credentials && args.credentials.is_none() {
         return Err("`ask_credentials` needs --credentials".to_owned());
     }
     Ok(config)
+}
+
+fn parse(fields: Map<String, Value>) -> Result<Config, String> {
+    check_names(&fields)?;
+    // One by one, so that an error names the setting.
+    for (name, value) in &fields {
+        let field = Map::from_iter([(name.clone(), value.clone())]);
+        serde_json::from_value::<Config>(Value::Object(field))
+            .map_err(|error| format!("`{name}`: {}", in_words(&error)))?;
+    }
+    let config: Config =
+        serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+    config.check().map_err(|error| error.to_string())?;
+    Ok(config)
+}
+
+/// Serde names the types of Rust.
+fn in_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let number = |kind: &str| matches!(kind, "f64" | "u16" | "u32" | "u64" | "usize");
+    match text.rsplit_once("expected ") {
+        Some((problem, "f64")) => format!("{problem}expected a number"),
+        Some((problem, kind)) if number(kind) => format!("{problem}expected a whole number"),
+        _ => text,
+    }
+}
+
+/// Serde would list all settings for a name that is none.
+fn check_names(fields: &Map<String, Value>) -> Result<(), String> {
+    let all = serde_json::to_value(Config::new(DEFAULT_URL)).map_err(|error| error.to_string())?;
+    let Value::Object(all) = all else { return Ok(()) };
+    match fields.keys().find(|name| !all.contains_key(*name)) {
+        Some(name) => {
+            let hint = did_you_mean(name, all.keys().map(String::as_str));
+            Err(format!("there is no setting `{name}`{hint}"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn json_or_string(value: &str) -> Value {
