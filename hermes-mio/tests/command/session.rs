@@ -164,3 +164,38 @@ fn the_demo_loses_nothing() {
         json!({"demo": "ok", "sent": 161, "received": 161, "lost": 0, "duplicated": 0, "connections": 4})
     );
 }
+
+#[test]
+fn a_bad_order_is_told_and_others_are_carried_out() {
+    let (mut gateway, _) = Hermes::gateway("127.0.0.1:0");
+    gateway.say_bytes(b"say \xff\n");
+    gateway.complaint("order 1 was not carried out: it is not UTF-8");
+    gateway.say("everyone dance");
+    gateway.complaint("order 2 was not carried out: `dance` is not one of ");
+    gateway.order("pause");
+    gateway.say("metrics");
+    let metrics = gateway.until(|line| line["gateway"] == "metrics");
+    assert_eq!(metrics["metrics"]["listening"], false);
+}
+
+/// A grace that is too short for the distance gives a client a session that it does not want.
+#[test]
+fn the_resume_grace_is_a_flag() {
+    let directory = tempfile::tempdir().unwrap();
+    let session = directory.path().join("session.json");
+    let session = session.to_str().unwrap();
+    let gateway = Hermes::start(&["gateway", "127.0.0.1:0", "--resume-grace", "0"]);
+    let listening = gateway.until(|line| line["gateway"] == "listening");
+    let url = listening["url"].as_str().unwrap();
+    for _ in 0..2 {
+        let client = Hermes::start(&["connect", url, "--session", session]);
+        client.event("session-init");
+        assert!(client.end().0.success());
+    }
+    // The second client had a fresh one before its session-resume arrived.
+    let clients = [(); 3].map(|()| {
+        gateway.until(|line| line["gateway"] == "session-init" || line["gateway"] == "resumed")
+    });
+    let clients = clients.map(|line| line["clientId"].as_str().unwrap().to_owned());
+    assert_eq!(clients, ["client-1", "client-2", "client-1"]);
+}

@@ -55,6 +55,10 @@ impl Hermes {
         input.write_all(b"\n").unwrap();
     }
 
+    pub(crate) fn say_bytes(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
     /// Gives a gateway an order, and waits until it was carried out.
     pub(crate) fn order(&mut self, order: &str) {
         self.say(order);

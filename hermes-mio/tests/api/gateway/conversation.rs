@@ -152,3 +152,44 @@ fn what_was_said_before_an_abrupt_end_is_received() {
     let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
     assert_eq!(counts.messages, COUNT);
 }
+
+#[test]
+fn repetitions_are_dropped_if_asked_for() {
+    let dedupe = Some("id".to_owned());
+    let gateway = start(GatewayOptions { dedupe, ..GatewayOptions::default() });
+    let (mut a, _) = Client::join(&gateway);
+    let (mut b, _) = Client::join(&gateway);
+    for (client, text) in [
+        (0, r#"{"type":"tick","id":"x-1","n":1}"#),
+        (0, r#"{"type":"tick","id":"x-1","n":2}"#),
+        // From another connection, too: the session may have been lost in between.
+        (1, r#"{"n":3,"type":"tick","\u0069d":"x-1"}"#),
+        (1, r#"{"n":4,"type":"tick","id":"x-2"}"#),
+        (1, r#"{"n":5,"type":"tick","id":1}"#),
+        (0, r#"{"n":6,"type":"tick"}"#),
+        (0, r#"{"n":6,"type":"tick"}"#),
+    ] {
+        let before = gateway.snapshot();
+        if client == 0 { &mut a } else { &mut b }.say_text(text);
+        let arrived = before.messages + before.repetitions + 1;
+        gateway.wait_for(DEADLINE, |now| now.messages + now.repetitions == arrived).unwrap();
+    }
+    let received = gateway.received();
+    let number = |text: &str| serde_json::from_str::<Value>(text).unwrap()["n"].as_u64().unwrap();
+    let numbers: Vec<u64> = received.iter().map(|message| number(&message.text)).collect();
+    assert_eq!(numbers, [1, 4, 5, 6, 6]);
+    assert_eq!(gateway.snapshot().repetitions, 2);
+}
+
+#[test]
+fn the_newest_ids_are_remembered_in_bounded_memory() {
+    let dedupe = Some("id".to_owned());
+    let gateway =
+        start(GatewayOptions { dedupe, dedupe_bytes: 10_000, ..GatewayOptions::default() });
+    let (mut client, _) = Client::join(&gateway);
+    for n in (0..1_000).chain([999, 980, 0]) {
+        client.say(json!({"type": "tick", "id": n}));
+    }
+    let counts = gateway.wait_for(DEADLINE, |now| now.messages + now.repetitions == 1_003);
+    assert_eq!(counts.unwrap().repetitions, 2, "the oldest is forgotten");
+}

@@ -73,7 +73,7 @@ fn a_handle_is_shared_among_threads() {
 
 #[test]
 fn the_log_tells_the_story_in_json_lines() {
-    let (log, records) = mpsc::channel();
+    let (log, records) = Log::new(1 << 20);
     let gateway = start(GatewayOptions { log: Some(log), ..GatewayOptions::default() });
     let (mut client, token) = Client::join(&gateway);
     client.say(json!({"type": "chat", "text": "hi"}));
@@ -85,7 +85,7 @@ fn the_log_tells_the_story_in_json_lines() {
     client.hear();
     gateway.stop();
 
-    let records: Vec<Record> = records.try_iter().collect();
+    let records: Vec<Record> = records.collect();
     let lines: Vec<Value> =
         records.iter().map(|record| serde_json::from_str(&record.to_string()).unwrap()).collect();
     let tags: Vec<_> = lines.iter().map(|line| line["gateway"].as_str().unwrap()).collect();
@@ -105,4 +105,53 @@ fn the_log_tells_the_story_in_json_lines() {
     assert_eq!(lines[3]["clientId"], "client-1");
     assert_eq!((&lines[3]["received"], &lines[3]["sent"]), (&json!(1), &json!(1)));
     assert!(lines.iter().all(|line| !line.to_string().contains(&token)), "no token in a log");
+}
+
+/// A reader that falls behind misses records, and is told how many.
+#[test]
+fn a_log_is_bounded_and_tells_its_gaps() {
+    let (log, mut records) = Log::new(4_000);
+    let gateway = start(GatewayOptions { log: Some(log), ..GatewayOptions::default() });
+    let (mut client, _) = Client::join(&gateway);
+    let text = "x".repeat(1_000);
+    let say = |client: &mut Client, n: u64| client.say(json!({"type": "tick", "n": n, "x": text}));
+    for n in 0..100 {
+        say(&mut client, n);
+    }
+    gateway.wait_for(DEADLINE, |counts| counts.messages == 100).unwrap();
+    let mut kept = 0;
+    let dropped = loop {
+        match records.next().unwrap() {
+            Record::Message(message) => {
+                assert!(message.text.contains(&format!(r#""n":{kept},"#)), "{message:?}");
+                kept += 1;
+            }
+            Record::RecordsDropped { records } => break records,
+            _ => {}
+        }
+    };
+    assert!((1..4).contains(&kept) && kept + dropped == 100, "{kept} and {dropped}");
+    // The log goes on behind the gap.
+    say(&mut client, 100);
+    let next = records.find(|record| matches!(record, Record::Message(_)));
+    assert!(matches!(next, Some(Record::Message(message)) if message.text.contains("100")));
+}
+
+#[test]
+fn each_change_of_the_sessions_is_noted() {
+    let (changes, notes) = std::sync::mpsc::sync_channel(1);
+    let gateway =
+        start(GatewayOptions { session_changes: Some(changes), ..GatewayOptions::default() });
+    for n in 1..=3 {
+        Client::join(&gateway);
+        notes.recv_timeout(DEADLINE).unwrap();
+        assert_eq!(gateway.sessions().len(), n);
+    }
+    // Changes that nobody looks at hold up nothing.
+    for _ in 0..3 {
+        Client::join(&gateway);
+    }
+    notes.recv_timeout(DEADLINE).unwrap();
+    gateway.stop();
+    assert!(notes.iter().count() <= 1);
 }

@@ -141,3 +141,22 @@ fn a_token_seed_makes_tokens_repeat_and_its_absence_does_not() {
     assert_ne!(token(Some(7)), token(Some(8)));
     assert_ne!(token(None), token(None));
 }
+
+/// A client whose `session-resume` takes a round trip: by default that is in time.
+#[test]
+fn a_resume_over_a_distance_is_in_time() {
+    let gateway = Gateway::bind("127.0.0.1:0").unwrap();
+    let (first, token) = Client::join(&gateway);
+    drop(first);
+    gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
+    let mut second = Client::connect(&gateway);
+    // What a link of 200 ms makes of it.
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(200) {
+        thread::sleep(Duration::from_millis(200).saturating_sub(begin.elapsed()));
+    }
+    second.say(json!({"type": "session-resume", "token": token}));
+    assert_eq!(second.hear()["resumed"], true);
+    second.assert_nothing_else_was_said(&gateway);
+    assert_eq!(gateway.snapshot().sessions_issued, 1);
+}
