@@ -13,6 +13,7 @@
 //!
 //! A failing run says its seed, and writes the trace of the endpoint that failed.
 
+mod delivery;
 mod fleet;
 mod ledger;
 
