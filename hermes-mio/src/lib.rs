@@ -19,14 +19,15 @@
 //!   └───────────────────────────────────────┘
 //! ```
 //!
-//! What the client does, reconnecting, queueing, resuming, is told in [`proto`]; here is how it is
-//! run. There are three ways, and one code path: a [`Driver`] runs any number of clients in a loop of
-//! yours, a [`Fleet`] is a driver with a loop of its own, and a [`Client`] is a fleet of one.
+//! [`proto`] documents the client's behaviour: reconnecting, delivery, sessions, limits. This crate
+//! runs it, in three ways on one code path: a [`Driver`] runs any number of clients in a loop of
+//! the application, a [`Fleet`] is a driver with a loop of its own, and a [`Client`] is a fleet of
+//! one.
 //!
-//! # By itself
+//! # One client
 //!
-//! [`Client::poll`] runs the client on the calling thread and yields what happens. Nothing goes on
-//! in the background, and no callback calls you.
+//! [`Client::poll`] runs the client on the calling thread and returns the next event. Between two
+//! calls nothing is done, and there are no callbacks.
 //!
 #![cfg_attr(feature = "gateway", doc = "```")]
 #![cfg_attr(not(feature = "gateway"), doc = "```no_run")]
@@ -45,7 +46,7 @@
 //! client.connect();
 //! client.send(&json!({"type": "chat", "text": "hi"}))?;
 //!
-//! // Ends when the client is at rest: after `disconnect`, or when it has given up.
+//! // Ends when the client is at rest: after `disconnect`, or once it has given up.
 //! while let Some(event) = client.poll(None)? {
 //!     match event {
 //!         Event::Connected { url, .. } => println!("connected to {url:?}"),
@@ -65,9 +66,9 @@
 //!
 //! # In a loop of your own
 //!
-//! A [`Driver`] registers its clients' sockets with your [`mio::Poll`], under tokens that you give
-//! it. Each turn of your loop has four steps: poll, no longer than [`timeout`](Driver::timeout); tell
-//! the driver what is [`ready`](Driver::ready); let it [`run`](Driver::run); and take its
+//! A [`Driver`] registers its clients' sockets with the application's [`mio::Poll`], under a range of
+//! tokens. Each turn of the loop has four steps: poll, no longer than [`timeout`](Driver::timeout); hand
+//! each readiness event to [`ready`](Driver::ready); [`run`](Driver::run); and take the
 //! [events](Driver::next_event).
 //!
 #![cfg_attr(feature = "gateway", doc = "```")]
@@ -105,7 +106,7 @@
 //!     }
 //!     for event in &ready {
 //!         if !hermes.ready(event) {
-//!             // One of your own; the waker's needs nothing done.
+//!             // A token of the application, or the waker's, which needs no work.
 //!         }
 //!     }
 //!     hermes.run(&mut buffer);
@@ -120,23 +121,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Many
+//! # Many clients
 //!
-//! A [`Fleet`] runs thousands of clients on one thread. Beside the loop they share the patience of the
-//! gateway: after an outage they come back each in [its own time](FleetOptions::jitter), and
-//! [so many at a time](FleetOptions::max_connecting).
+//! A [`Fleet`] runs thousands of clients on one thread. After an outage they reconnect spread in time
+//! ([`jitter`](FleetOptions::jitter)), and a bounded number at a time
+//! ([`max_connecting`](FleetOptions::max_connecting)).
 //!
 //! # From other threads
 //!
-//! A [`Sender`] is cheap to clone and goes anywhere. It hands messages over through a bounded queue
-//! and wakes the loop; where the gateway is slower than the sender, that shows at the sender, which
-//! gets its message [back](EnqueueError::Full) or [waits](Sender::send_wait).
+//! A [`Sender`] is cheap to clone and `Send`. It hands messages over through a bounded queue and wakes
+//! the loop. If the gateway is slower than the sender, the sender gets its message
+//! [back](EnqueueError::Full) or [waits](Sender::send_wait).
 //!
-//! # The end
+//! # Shutting down
 //!
-//! [`shutdown`](Client::shutdown) sends what is left, what senders brought first of all, waits for
-//! the [proof](hermes_proto#fences) that it arrived, and says goodbye; in the time it is given, and
-//! over as many connections as that takes. Its report is the last event.
+//! [`shutdown`](Client::shutdown) sends everything that is left, including the senders' queue, waits
+//! until a [fence](hermes_proto#fences) has proven that it arrived, and closes: within the given time,
+//! and over as many connections as it takes.
 //!
 #![cfg_attr(feature = "gateway", doc = "```")]
 #![cfg_attr(not(feature = "gateway"), doc = "```no_run")]
@@ -164,80 +165,69 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`disconnect`](Client::disconnect) says goodbye at once, and a client that is dropped says
-//! nothing. While all goes on, [`Receipts`] and [`Delivery`] say how much is known, and done, about
-//! messages that may have been lost with their connection.
+//! [`disconnect`](Client::disconnect) begins the closing handshake at once; a client that is dropped
+//! closes its socket without one.
 //!
 //! # Sessions
 //!
-//! The gateway issues a session, and a client that comes back resumes it. [`Options::store`] says
-//! where it is kept in between: a [`FileStore`] keeps it across runs, and the default
-//! [`MemoryStore`] across reconnects.
+//! The gateway issues a session, and a client that reconnects resumes it. [`Options::store`] keeps the
+//! session: a [`FileStore`] across runs, the default [`MemoryStore`] across reconnects.
 //!
 //! # TLS
 //!
-//! A `wss://` URL is all it takes where the gateway's certificate is one that the system trusts.
+//! A `wss://` URL is enough if the system trusts the gateway's certificate.
 #![cfg_attr(
     feature = "tls",
-    doc = "[`Options::tls`] takes a [`Tls`] for the rest: more authorities, fewer, a certificate of our own."
+    doc = "[`Options::tls`] takes a [`Tls`] with other authorities, or with a client certificate."
 )]
-//! A handshake that fails, or an alert later on, is a [`CloseReason::Tls`] that names the gateway and
-//! what was wrong: with its certificate, say. An end without TLS' goodbye, which anybody on the way
-//! can make, is a [`CloseReason::Lost`] that says so.
+//! A failed handshake, or a later alert, is a [`CloseReason::Tls`] that names the gateway and the
+//! fault, for example of its certificate. An end without TLS' closing alert, which anybody on the
+//! way can forge, is a [`CloseReason::Lost`] that says so.
 //!
 //! # Proxies
 //!
-//! [`Options::proxy`] takes a [`Proxy`]: one for all gateways, or those that the environment names. A
-//! proxy that does not lead to the gateway is a [`CloseReason::Proxy`], with the status that it
-//! answered.
+//! [`Options::proxy`] takes a [`Proxy`]: one for all gateways, or those of the environment. If a
+//! proxy refuses, the reason is a [`CloseReason::Proxy`] with its status.
 //!
 //! # Credentials
 //!
-//! What expires can't be in the settings. [`Options::credentials`] names a source, which is called
-//! before each attempt, on a thread of its own: a file, a command, a token service.
+//! [`Options::credentials`] takes a source of tokens and headers that expire: a function that is
+//! called before each attempt, on a thread of its own.
 //!
-//! # When things go wrong
+//! # When a connection fails
 //!
 //! Each failure is an [`Event::Disconnected`] with its [reason](CloseReason) and the time of the
-//! next attempt; [`why`](Client::why) tells at any time where the client is, what it waits for and
-//! why, and [`timings`](Client::timings) how long each step took. The waits are [`Config`]'s, and
-//! longer where the gateway asks for it (a `Retry-After`, a
-//! close code 1012 or 1013). What no retry mends, such as a status 401, ends in [`Event::Failed`] at
-//! once. With [`fallback_urls`](Config::fallback_urls) there are other gateways to turn to. An
-//! application that hears of its network from the system tells
-//! [`network_changed`](Client::network_changed): then nothing is tried in vain while there is none,
-//! and something as soon as there is.
+//! next attempt. [`why`](Client::why) says at any time what the client waits for, and why;
+//! [`timings`](Client::timings) says how long each step of the connection took. If no retry can
+//! help, such as after status 401, [`Event::Failed`] follows at once. An application that hears of
+//! the network from its system calls [`network_changed`](Client::network_changed): no attempt is
+//! made while there is no network, and one is made as soon as there is.
 //!
-//! # What it is careful about
+//! # Guarantees
 //!
-//! - **A loop that is never blocked.** Sockets are non-blocking, names are looked up on threads of
-//!   their own (`hermes-resolve`, one for each gateway at most; none for an IP address), and
-//!   credentials are fetched on another (`hermes-credentials`). A name's addresses
-//!   [race](Options::attempt_delay). Only a [`FileStore`] blocks, for the moment that a sync to disk
-//!   takes.
-//! - **A flood.** What one turn reads and writes is bounded, so other sockets, timers and commands
-//!   get their turn; and nothing is read while hundreds of events wait for the application.
-//! - **A late loop.** Before a timer's work is done the socket is read: an application that was
-//!   busy does not mistake a live link for a dead one.
-//! - **A sleeping machine.** The clock goes on while the system sleeps, on Linux, Android, Apple's
-//!   systems and Windows: so after waking up an old link is asked whether it still works, and
-//!   messages whose time is over are given up. On Linux and Android a [`Client`] and a [`Fleet`] are
-//!   woken for that as soon as the system is; elsewhere, and in a loop of your own, a poll that was
-//!   asleep as well sleeps on for what was left of it, which
-//!   [`network_changed`](Client::network_changed) cuts short.
-//! - **What is lost.** A message counts as written once the operating system has every byte of it,
-//!   and as received once an answer from the gateway's side proves it; the rest waits for the next
-//!   connection. When a connection breaks while we write, what the gateway said before is still
-//!   read, since its Close frame knows why.
-//! - **Secrets.** Logs, through [`tracing`], never show tokens, headers, a URL's query, or what
-//!   messages say. `info` is the life of the connection, `warn` what somebody should look at,
-//!   `error` the end of it, `debug` each step of connecting, and `trace` each read and write.
+//! - **The loop does not block.** Sockets are non-blocking. Names are resolved and credentials
+//!   fetched on other threads (`hermes-resolve`, `hermes-credentials`). Only a [`FileStore`]
+//!   blocks, for a sync to disk.
+//! - **A flood is bounded.** A turn reads and writes a bounded number of bytes, so that other
+//!   sockets, timers and commands get their turn, and a client whose events wait for the
+//!   application reads nothing.
+//! - **A late loop kills no link.** The socket is read before a timer's work is done.
+//! - **A machine that slept** probes its connections, and drops messages whose time to live is
+//!   over: the clock goes on while the system sleeps, on Linux, Android, Apple's systems and
+//!   Windows. On Linux and Android a [`Client`] and a [`Fleet`] wake up with the system. On other
+//!   systems, and in a loop of the application, a poll that slept too first sleeps the rest of its
+//!   time, unless [`network_changed`](Client::network_changed) is called.
+//! - **A broken connection is read to its end.** If a write fails, the bytes that the gateway sent
+//!   before are still read, since its Close frame has the reason.
+//! - **Secrets stay out of logs.** [`tracing`] events never have tokens, headers, a URL's query or
+//!   the text of messages. Levels: `info` the connection's life, `warn` a fault to look at, `error`
+//!   the client's end, `debug` each step of connecting, `trace` each read and write.
 //!
 //! # Features
 //!
-//! - `tls` (default): `wss://`, with [rustls](https://docs.rs/rustls). Without it such a URL ends in
+//! - `tls` (default): `wss://`, with [rustls](https://docs.rs/rustls). Without it such a URL is a
 //!   [`CloseReason::Tls`].
-//! - `deflate`: compressed messages (RFC 7692), where [`Config::deflate`] asks for them.
+//! - `deflate`: compressed messages (RFC 7692), switched on by [`Config::deflate`].
 //! - `gateway`: a gateway for development and tests.
 //! - `cli`: the `hermes` command.
 

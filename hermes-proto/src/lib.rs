@@ -1,16 +1,15 @@
-//! A client for the Hermes gateway as a pure state machine: it never loses a message, never holds
-//! two connections, and runs anywhere.
+//! A client for the Hermes gateway as a pure state machine.
 //!
 //! The gateway speaks JSON messages over one WebSocket. This crate keeps that WebSocket alive for
-//! as long as the application wants it: it reconnects with a backoff, keeps what could not be
-//! sent, knows what has arrived, resumes the session, notices a dead link, and routes messages to
-//! events. It does no I/O.
-//! A **host** does: an adapter such as `hermes-mio`, or a few lines of yours.
+//! as long as the application wants it: it reconnects with a backoff, keeps messages that could not
+//! be sent, resumes the session, finds dead links, accounts for every message, and turns the
+//! gateway's messages into events. It does no I/O. A **host** does: `hermes-mio`, or an adapter of
+//! a page.
 //!
 //! ```text
 //!         your code        commands ▼    ▲ events
 //!   ┌──────────────────────────────────────────────────────┐
-//!   │ Client           the Hermes protocol                 │  no_std + alloc
+//!   │ Client        the Hermes protocol                    │  no_std + alloc
 //!   │   lifecycle · backoff · outbox · session · heartbeat │  frames in, frames out
 //!   ├──────────────────────────────────────────────────────┤
 //!   │ ws::Connection   an RFC 6455 client                  │  feature `ws` (default)
@@ -20,102 +19,40 @@
 //!         your host     sockets, TLS, DNS, clocks, files
 //! ```
 //!
-//! A host that has a WebSocket (a browser, tokio-tungstenite) drives a [`Client`]. A host that has
-//! a byte stream drives an [`Endpoint`]. Both speak the same vocabulary: [`Input`]s go in,
-//! [`Action`]s come out. Only the payload differs, a [`Frame`] or bytes.
+//! A host with a WebSocket of its own (a browser, tokio-tungstenite) drives a [`Client`]. A host
+//! with a byte stream drives an [`Endpoint`]. Both have the same [`Input`]s and [`Action`]s; only
+//! the payload differs, a [`Frame`] or bytes.
 //!
 //! # The contract
 //!
 //! 1. `handle(now, input, &mut actions)` is the only door. The commands (`connect`, `send`,
 //!    `disconnect`, …) are thin methods over it. There is no callback, no interior mutability, no
 //!    clock and no source of randomness.
-//! 2. The actions go into a queue that you own. The machine holds nothing that could be left
-//!    unpolled: it is plain data, `Clone + Debug + PartialEq`.
-//! 3. Perform the actions in the order in which they come.
-//! 4. There is one timer. [`Action::ArmTimer`] replaces what was armed; `deadline()` says the same
-//!    at any time, and is never due already when a call returns (a call that changes nothing, for
-//!    a dead connection or with a message that is refused, leaves it as it is). Due work is done on
-//!    every input, so a [`TimerFired`](Input::TimerFired) that is early, late, doubled or missing does no harm.
-//!    Where several things are ready, hand in what was received before the timer: a machine that
-//!    was busy should not call a live link dead.
+//! 2. The actions go into a queue that the host owns. The machine is plain data, `Clone + Debug +
+//!    PartialEq`, and holds nothing that could be left unpolled.
+//! 3. The host performs the actions in the order in which they come.
+//! 4. There is one timer. [`Action::ArmTimer`] replaces the deadline before it; `deadline()`
+//!    returns the same at any time. A [`TimerFired`](Input::TimerFired) that is early, late,
+//!    doubled or missing does no harm. If a socket is readable and the timer is due, the host hands
+//!    in the bytes first: a Pong that waits in the socket must count before the deadline.
 //! 5. Every connection has a name. [`Action::Open`] mints a [`ConnId`], and each input about a
-//!    connection carries one. An input for a connection that has ended changes nothing at all.
-//!    There is never more than one live connection.
-//! 6. `handle` can't fail. What the network did wrong becomes an [`Event::Disconnected`]; only
-//!    commands return errors, and they hand the message back.
-//! 7. Time is a [`Timestamp`], from an epoch that you pick. The wall clock, the randomness and the
-//!    saved session enter once, with [`Start`]. Same configuration, same start, same inputs: the
-//!    same bytes, on every platform.
-//! 8. The machine does every chore: Pongs, the close handshake, timeouts, the heartbeat, limits.
-//! 9. Secrets are withheld from `Debug`, `Display` and errors.
-//!
-//! **Flow.** The client keeps a message until it hears that it left. Each [`Action::Send`] has a
-//! number, and the host answers with [`Flushed`](Input::Flushed) once the operating system has
-//! taken every byte up to it. What was not taken whole when a connection ended was never received,
-//! and goes again, whole and in order, on the next one. At most
-//! [`unflushed_max_bytes`](Config::unflushed_max_bytes) are under way; everything else waits in
-//! the outbox, where it is counted and bounded. An [`Endpoint`] does this by itself from
-//! `transmit()` and `transmitted(now, n)`.
-//!
-//! # Fences
-//!
-//! That the operating system took a message does not mean that it arrived: a connection that dies
-//! takes with it what was in the buffers on the way. RFC 6455 has a way to know more, with any
-//! server: frames are read in order, and whoever reads a Ping answers it as soon as it can
-//! (§5.5.2, §5.5.3). So every Ping that a client sends names its connection and the frames before
-//! it, and is a **fence**: its Pong proves that the peer's endpoint has read all of them.
-//!
-//! One fence is out at most, and an answer counts for everything before it. Where
-//! [`delivery`](Config::delivery) is at-least-once, where [`receipts`](Config::receipts) are to tell
-//! what was received, and during a [`shutdown`](Client::shutdown) a fence follows the messages, at most one in
-//! a round trip; else the heartbeat is the only one. A Pong that answers no fence proves nothing.
-//!
-//! A message's life, in [`stats`](Client::stats) and as events:
-//!
-//! ```text
-//!   accepted ──▶ written ──▶ received                         (proven by a fence)
-//!       │            └─────▶ in doubt ──▶ written again …     (the connection ended first)
-//!       └──▶ dropped: expired, cleared, by the overflow policy …
-//! ```
-//!
-//! What a fence proves, and what not: the peer's *WebSocket endpoint* has the messages. Whether
-//! the application behind it did anything with them only that application can say. And a proxy that
-//! terminates WebSocket, rather than passing bytes on, answers for itself.
-//!
-//! # Phases
-//!
-//! A client is in one of six [`State`]s. These are all the ways from one to another in a single
-//! call, as an exhaustive search of the machine has found them (`tests/tests/explore.rs`, which
-//! fails where this table is wrong). "Time" is a deadline that has come.
-//!
-#![doc = include_str!("client/phases.md")]
-//!
-//! # Memory
-//!
-//! What a machine holds has a bound, whatever the peer sends, and however long. For an [`Endpoint`]
-//! it is the sum of
-//!
-//! | bytes | for |
-//! | --- | --- |
-//! | 3 × [`max_message_bytes`](Config::max_message_bytes) | a message in fragments: a buffer that doubles, beside the one that it outgrew |
-//! | 5 × [`outbox_max_bytes`](Config::outbox_max_bytes) | the messages in the outbox, and the largest of them as a frame |
-//! | 512 × [`outbox_max_messages`](Config::outbox_max_messages) | what is known of each |
-//! | 6 × [`unflushed_max_bytes`](Config::unflushed_max_bytes) | frames that the system has not taken |
-//! | 18 × [`max_header_bytes`](Config::max_header_bytes) | the answer to the upgrade request, and the table of its lines |
-//! | 192 × the largest input | the actions of one call: two received bytes can be an event |
-//! | 5 × URLs, headers and credentials | the upgrade request; the application's choice, not the peer's |
-//! | 640 KiB | the rest: memory that texts are cut from, the session, which has 16 KiB at most, Pongs, counters |
-//! | 1 × `max_message_bytes`, 1 MiB | with [`deflate`](Config::deflate): a message as it came, beside what it is inflated into; windows, and the coder of a message |
-//!
-//! That is 147 MiB with the default settings and reads of 64 KiB, of which the peer can cause 61 by
-//! itself; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. An
-//! idle connection holds less than 2 KiB, the URL of the latest redirect, which has 8,000 bytes at most,
-//! and its windows where messages were compressed. What events hold is the application's, once it has them.
-//! `tests/tests/memory/` counts every allocation under a siege of every kind.
+//!    connection carries one. An input for a connection that has ended changes nothing. There is
+//!    never more than one live connection.
+//! 6. `handle` can't fail. Faults of the network or the peer become [`Event::Disconnected`]. Only
+//!    commands return errors, and an error of `send` hands the message back.
+//! 7. Time is a [`Timestamp`], counted from an epoch that the host picks. The wall clock, the
+//!    randomness and the saved session enter once, with [`Start`]. Same settings, same start, same
+//!    inputs: the same bytes, on every platform.
+//! 8. The machine does every chore. A [`Client`] does the heartbeat, all timeouts, the retries and
+//!    the session. An [`Endpoint`] also answers Pings, does the closing handshake and checks sizes;
+//!    a host with a WebSocket of its own does these three itself, with
+//!    [`max_message_bytes`](Config::max_message_bytes) and
+//!    [`max_frame_bytes`](Config::max_frame_bytes) as the limits.
+//! 9. Secrets (tokens, headers, a URL's query) are withheld from `Debug`, `Display` and errors.
 //!
 //! # An example
 //!
-//! A host with nothing real about it: its network is two lines that say what happened.
+//! A host whose network is two lines that report what happened:
 //!
 //! ```
 //! use hermes_proto::{Action, Actions, Client, Config, Event, Frame, Input, Start, Timestamp};
@@ -126,11 +63,11 @@
 //! let mut actions = Actions::new();
 //! let at = Timestamp::from_millis;
 //!
-//! // What the application wants.
+//! // The application's commands.
 //! client.connect(at(0), &mut actions);
 //! client.send(at(0), &serde_json::json!({"type": "chat", "text": "hi"}), &mut actions)?;
 //!
-//! // What the host does about it: it opens a WebSocket, and says so.
+//! // The host opens a WebSocket, and reports it.
 //! let Some(Action::Open { conn, url }) = actions.pop_front() else { panic!() };
 //! assert_eq!(url.as_str(), "ws://gateway.example/ws");
 //! client.handle(at(40), Input::Opened { conn }, &mut actions);
@@ -146,12 +83,12 @@
 //! }
 //! assert_eq!(sent[0].1, r#"{"text":"hi","type":"chat"}"#);
 //!
-//! // The operating system took it: from here on it is no longer the client's to keep.
+//! // The operating system has every byte: the message leaves the outbox.
 //! assert_eq!(client.outbox_len(), 1);
 //! client.handle(at(41), Input::Flushed { conn, up_to: sent[0].0 }, &mut actions);
 //! assert_eq!(client.outbox_len(), 0);
 //!
-//! // Something arrives.
+//! // A message arrives.
 //! let payload = Frame::Text(r#"{"type":"chat","text":"hello!","sender":"ada"}"#.into());
 //! client.handle(at(90), Input::Received { conn, payload }, &mut actions);
 //! let Some(Action::Emit(Event::Chat(chat))) = actions.pop_front() else { panic!() };
@@ -161,39 +98,158 @@
 //!
 //! # Writing an adapter
 //!
-//! An adapter is a loop with four duties: perform the actions, hand in what the transport says,
+//! An adapter is a loop with four duties: perform the actions, hand in what the transport brings,
 //! hand in `TimerFired` when the deadline has passed, and pass commands and events on. For an
 //! [`Endpoint`]:
 //!
 //! | action | the host | and hands in |
 //! | --- | --- | --- |
-//! | [`AskCredentials`](Action::AskCredentials) | fetches them, where the configuration asks for it | [`Credentials`](Input::Credentials) or [`Closed`](Input::Closed) |
-//! | [`Open`](Action::Open) | resolves, connects, finds the way through a proxy, does TLS | [`Opened`](Input::Opened) or [`Closed`](Input::Closed) with the reason |
-//! | [`Send`](Action::Send) | writes `transmit()` as far as it goes, now or when writable | `transmitted(now, n)` |
+//! | [`AskCredentials`](Action::AskCredentials) | fetches them ([`ask_credentials`](Config::ask_credentials) is off by default) | [`Credentials`](Input::Credentials) or [`Closed`](Input::Closed) |
+//! | [`Open`](Action::Open) | resolves the name, connects, passes the proxy, does TLS | [`Opened`](Input::Opened), or [`Closed`](Input::Closed) with the reason |
+//! | [`Send`](Action::Send) | writes `transmit()` as far as it goes, at once or when writable | `transmitted(now, n)` |
 //! | [`ArmTimer`](Action::ArmTimer) | nothing, if it asks `deadline()` before it sleeps | [`TimerFired`](Input::TimerFired) |
-//! | [`Emit`](Action::Emit) | tells the application | |
-//! | [`PersistSession`](Action::PersistSession) | saves it | |
+//! | [`Emit`](Action::Emit) | hands the event to the application | |
+//! | [`PersistSession`](Action::PersistSession) | saves the session | |
 //! | [`Close`](Action::Close) | drops the socket | nothing: the name is dead |
 //! | (the socket is readable) | reads | [`Received`](Input::Received) |
 //! | (end of stream, error) | drops the socket | [`Closed`](Input::Closed) with [`CloseReason::Lost`] |
 //!
-//! The crate's `examples/` are three adapters, of a page each: in tokio, on a thread that blocks, and
+//! For a [`Client`], `Send` has the frame, `Close` with a code begins the closing handshake
+//! (without one it drops the connection), `Flushed` reports sent frames, and
+//! [`headers`](Client::headers) go into the upgrade request. A host that can't send Pings or does
+//! not see Pongs, such as a browser, sets [`can_ping`](Config::can_ping) to `false`.
+//!
+//! The crate's `examples/` are three adapters of a page each: in tokio, on a blocking thread, and
 //! for a [`Client`] on tokio-tungstenite.
 //!
-//! Nice to have: [`NetworkChanged`](Input::NetworkChanged) where the system tells, and a clock that
-//! goes on while it sleeps. A host that has thousands of clients lets their attempts wait for their
-//! turn, and says that they are [`Postponed`](Input::Postponed).
+//! A good host also reports [`NetworkChanged`](Input::NetworkChanged) if the system tells, and has
+//! a clock that goes on while the machine sleeps. A host of many clients limits how many connect at
+//! a time, and reports those that wait as [`Postponed`](Input::Postponed), so that they are not
+//! late.
 //!
-//! For a [`Client`] on a WebSocket of the host's own, `Send` has the frame, `Close` with a code
-//! begins the closing handshake (and without one drops the connection), `Flushed` reports what
-//! was sent, and [`headers`](Client::headers) go into the upgrade request. A host that can't send
-//! Pings or does not see Pongs, such as a browser, sets [`can_ping`](Config::can_ping) to `false`.
+//! # Delivery
+//!
+//! Each message has a life in these words, in [`stats`](Client::stats), events and traces:
+//!
+//! | word | fact | reported by |
+//! | --- | --- | --- |
+//! | accepted | the outbox has the message | `send` returned its [`MessageId`] |
+//! | written | the operating system took every byte | [`Event::Written`], with [`Receipts::Written`] |
+//! | acknowledged | a fence proved that the peer's endpoint read it | [`Event::Acknowledged`], with [`Receipts::Acknowledged`] |
+//! | in doubt | it was written, and the connection ended before it was acknowledged | [`Event::InDoubt`] |
+//! | dropped | given up: expired, cleared, volatile, or pushed out of a full outbox | [`Event::Dropped`] |
+//!
+//! ```text
+//!   accepted ──▶ written ──▶ acknowledged                     (proven by a fence)
+//!       │            └─────▶ in doubt ──▶ written again …     (the connection ended first)
+//!       └──▶ dropped: expired, cleared, by the overflow policy …
+//! ```
+//!
+//! With [`Delivery::AtMostOnce`] a message in doubt is not sent again; with
+//! [`Delivery::AtLeastOnce`] it is, in order, before newer messages. The outbox is bounded in
+//! [messages](Config::outbox_max_messages) and [bytes](Config::outbox_max_bytes), and a full one
+//! follows the [`overflow`](Config::overflow) policy. [`Outgoing::with_ttl`] gives a message a time
+//! to live; [`Outgoing::volatile`] sends it at once or not at all.
+//!
+//! **Flow.** The client keeps a message until it has left. Each [`Action::Send`] has a number, and
+//! the host answers with [`Flushed`](Input::Flushed) once the operating system has every byte up to
+//! it. A message that was not taken whole when a connection ended was never received: it is sent
+//! again, whole and in order, on the next one. At most
+//! [`unflushed_max_bytes`](Config::unflushed_max_bytes) are handed out and not yet flushed;
+//! everything else waits in the outbox. An [`Endpoint`] does this by itself from `transmit()` and
+//! `transmitted(now, n)`.
+//!
+//! # Fences
+//!
+//! Bytes that the operating system took may never arrive: a connection that dies loses what its
+//! buffers held. RFC 6455 offers a proof that works with any server: frames are read in order, and
+//! an endpoint that reads a Ping answers it as soon as it can (§5.5.2, §5.5.3). So every Ping of
+//! this client names its connection and the frames before it, and is a **fence**: its Pong proves
+//! that the peer's endpoint has read all of them.
+//!
+//! One fence is out at most, and an answer counts for everything before it. A fence follows the
+//! messages, at most one in a round trip, if [`delivery`](Config::delivery) is at-least-once, if
+//! [`receipts`](Config::receipts) ask for acknowledgements, and during a
+//! [`shutdown`](Client::shutdown). Otherwise the heartbeat's Ping is the only one. A Pong that
+//! answers no fence proves nothing.
+//!
+//! A fence proves that the peer's *WebSocket endpoint* has the messages, not that the application
+//! behind it has processed them. A proxy that terminates WebSocket answers for itself.
+//!
+//! # Behaviour
+//!
+//! Numbers are defaults; each is a field of [`Config`].
+//!
+//! | when | then |
+//! | --- | --- |
+//! | `connect()` | one connection is made; if there is one, or one is being made, nothing changes |
+//! | it opens | `session-resume` is sent first, if a session of this origin is known; then the outbox, in order; then [`Connected`](Event::Connected) is emitted |
+//! | the connection ends | [`Disconnected`](Event::Disconnected), with the code and the reason |
+//! | it ended by itself | a reconnect after 1, 2, 4, 8, 16, 30, 30 … s; the count starts over once a connection has been up for 5 s; after 10 reconnects in a row [`Failed`](Event::Failed) |
+//! | the gateway asks for time | the wait is at least as long: `Retry-After`, close codes 1012 and 1013 |
+//! | the gateway redirects | followed at once within [`max_redirects`](Config::max_redirects), 0 by default; headers, credentials and the session stay with their origin, and `wss` is not left |
+//! | a retry would not help | [`Failed`](Event::Failed) at once: close code 1008; statuses 400, 401, 403, 404, 410 and 426 |
+//! | there are [`fallback_urls`](Config::fallback_urls) | after a failure the next gateway is tried; after the loss of a stable connection the same one |
+//! | `connect()` during a wait | the wait is skipped, unless the failed attempt began less than 500 ms before |
+//! | `network_changed(false)`, `(true)` | attempts are held and not counted; then the next one begins, and an open connection is probed |
+//! | the machine slept | an open connection is probed, not dropped |
+//! | `shutdown(within)` | the outbox is sent and acknowledged, then the connection is closed; [`ShutDown`](Event::ShutDown) reports the rest |
+//! | `disconnect()` | the closing handshake, [`Disconnected`](Event::Disconnected), and no reconnect; `connect()` works again, with a full budget |
+//! | `connect()` right after it | done once the old connection is gone |
+//! | the connection is silent for 25 s | a Ping; 10 s without a byte after it the connection is dead |
+//! | connecting, the upgrade or the closing handshake stalls | it times out after 15, 10 or 5 s |
+//! | the gateway breaks RFC 6455 or 7692 | an [`Endpoint`] fails the connection with the right code (1002, 1007, 1009) |
+//! | `session-init` arrives | the session is persisted, bound to the gateway's origin; the event says whether it was resumed |
+//! | a session is of no use | it is dropped after 30 days without use, or 5 failed attempts to resume it |
+//! | a session would travel in the clear | a warning, or no session at all ([`plaintext_session`](Config::plaintext_session)) |
+//! | a message arrives | an event of its type, or [`Unhandled`](Event::Unhandled); [`Malformed`](Event::Malformed) if it is not JSON, or binary. Each carries the whole message |
+//!
+//! # Phases
+//!
+//! A client is in one of six [`State`]s. The table lists every transition in a single call, as an
+//! exhaustive search of the machine has found them (`tests/tests/explore.rs`, which fails if the
+//! table is wrong). "Time" is a deadline that has passed.
+//!
+#![doc = include_str!("client/phases.md")]
+//!
+//! # Compression
+//!
+//! With the feature `deflate` and the [setting](Config::deflate) of that name an [`Endpoint`]
+//! offers permessage-deflate (RFC 7692), and messages are compressed both ways if the gateway
+//! agrees. Between messages there is no coder, only the text that the next message may refer to:
+//! with the default settings an idle connection holds two windows, 36 KiB at most, and nothing
+//! without context takeover. [`max_message_bytes`](Config::max_message_bytes) bounds a message
+//! before and after inflation. [`Outgoing::uncompressed`] keeps a message with a secret out of the
+//! window; `session-resume` always is.
+//!
+//! # Memory
+//!
+//! A machine's memory is bounded, whatever the peer sends, and however long. For an [`Endpoint`]
+//! the bound is the sum of
+//!
+//! | bytes | for |
+//! | --- | --- |
+//! | 3 × [`max_message_bytes`](Config::max_message_bytes) | a message in fragments: a buffer that doubles, beside the one that it outgrew |
+//! | 5 × [`outbox_max_bytes`](Config::outbox_max_bytes) | the messages in the outbox, and the largest of them as a frame |
+//! | 512 × [`outbox_max_messages`](Config::outbox_max_messages) | the entry of each |
+//! | 6 × [`unflushed_max_bytes`](Config::unflushed_max_bytes) | frames that the system has not taken |
+//! | 18 × [`max_header_bytes`](Config::max_header_bytes) | the answer to the upgrade request, and the table of its lines |
+//! | 192 × the largest input | the actions of one call: two received bytes can be an event |
+//! | 5 × URLs, headers and credentials | the upgrade request; the application's choice, not the peer's |
+//! | 640 KiB | the rest: memory that texts are cut from, the session, which has 16 KiB at most, Pongs, counters |
+//! | 1 × `max_message_bytes`, 1 MiB | with [`deflate`](Config::deflate): a message as it came, beside its inflated form; windows, and the coder of a message |
+//!
+//! That is 147 MiB with the default settings and reads of 64 KiB, of which the peer alone can cause
+//! 61; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. An
+//! idle connection holds less than 2 KiB, the URL of the latest redirect, which has 8,000 bytes at
+//! most, and its windows if messages were compressed. Events belong to the application once it has
+//! them. `tests/tests/memory/` counts every allocation under a siege of every kind.
 //!
 //! # Features
 //!
 //! - `ws` (default): [`ws::Connection`] and [`Endpoint`]. It needs std, since tungstenite does.
-//! - `trace` (default): [the trace format](trace).
-//! - `deflate`: compressed messages (RFC 7692), where [`Config::deflate`] asks for them.
+//! - `trace` (default): [the trace format](trace), to record, replay and check a run.
+//! - `deflate`: compressed messages (RFC 7692).
 //! - `testkit`: a virtual clock, a scripted gateway and a faulty network, for tests of your own.
 //!
 //! Without them the crate is `no_std` with `alloc`.
