@@ -11,9 +11,12 @@ use crate::PrivateFile;
 
 /// A place to keep a session, so that the next run can resume it.
 ///
-/// The driver calls it on the loop's thread: once when it is made, and then whenever the gateway
-/// issues a session or the application forgets it. A store that is slow should hand its work to a
-/// thread. What goes wrong is logged, and becomes an
+/// [`load`](Self::load) is called once, when the client is made, on the calling thread.
+/// [`save`](Self::save) is called when the gateway issues a session that differs from the saved one, or
+/// the session is forgotten, on a thread of the driver (`hermes-session`, one for all its clients), and
+/// may block. Of the sessions that come while a save is under way only the last is saved. A client is
+/// at [rest](crate::Client::poll), or [removed](crate::Driver::remove), or dropped, once its last save
+/// is done. An error, or a panic, is logged and becomes an
 /// [`Event::Warning`](hermes_proto::Event::Warning); it stops nothing.
 pub trait SessionStore {
     /// The session that was saved last. Problems go into `warnings`. Without a session to resume, the

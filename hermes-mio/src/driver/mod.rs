@@ -7,6 +7,7 @@ mod member_id;
 mod member_mut;
 pub(crate) mod notify;
 mod read_buffer;
+pub(crate) mod session_saver;
 pub(crate) mod shared;
 pub(crate) mod timerfd;
 mod timers;
@@ -25,6 +26,7 @@ use self::clock::Clock;
 use self::connect_throttle::ConnectThrottle;
 use self::events::{Events, shrink};
 use self::notify::Notifier;
+use self::session_saver::SessionSaver;
 use self::shared::Shared;
 use self::timers::Timers;
 use crate::member::{Activity, Member};
@@ -112,10 +114,12 @@ impl Driver {
     ) -> Result<Self, Error> {
         options.check()?;
         let clock = Clock::start();
+        let notifier = Notifier::new(clock, waker);
         Ok(Driver {
             shared: Shared {
                 registry,
-                notifier: Notifier::new(clock, waker),
+                saver: SessionSaver::new(Arc::clone(&notifier)),
+                notifier,
                 now: clock.now(),
                 events: Events::default(),
                 lookups: Lookups::new(options.max_lookups),
@@ -178,12 +182,15 @@ impl Driver {
     /// [outbox](hermes_proto::Client::outbox) and those that [senders](crate::Sender)
     /// [queued](Member::take_queued); senders are refused from here on. Its connection is dropped
     /// without a closing handshake, and its [events](Self::next_event) that were not taken are gone.
+    ///
+    /// Blocks until its session is saved.
     pub fn remove(&mut self, id: MemberId) -> Option<Member> {
         self.get(id)?;
         let index = id.index();
         let mut member = self.members[index].take()?;
         member.set_gate(Gate::Gone);
         member.close(&self.shared);
+        self.shared.saver.finish(id);
         self.shared.events.forget(id);
         self.shared.lookups.forget(id);
         self.timers.set(id.index, None);
@@ -343,9 +350,10 @@ impl Driver {
         self.shared.notifier.take_interrupt()
     }
 
-    /// Whether waiting is in vain: no client is connected or connecting, and none has work.
+    /// Whether waiting is in vain: no client is connected or connecting, none has work, and all
+    /// sessions are saved.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.busy == 0 && self.timeout() != Some(Duration::ZERO)
+        self.busy == 0 && self.timeout() != Some(Duration::ZERO) && self.shared.saver.is_idle()
     }
 }
 
@@ -361,6 +369,11 @@ impl Driver {
             self.activate(index);
         }
         self.woken = woken;
+        while let Some((id, error)) = self.shared.saver.poll_failed() {
+            if self.get(id).is_some() {
+                self.with(id.index(), |member, shared| member.save_failed(shared, &error));
+            }
+        }
         while let Some(found) = self.shared.lookups.poll() {
             self.shared.tick();
             for id in &found.wanted_by {
@@ -427,6 +440,7 @@ impl Driver {
     ) -> Option<T> {
         let member = member(&mut self.members, index)?;
         let result = f(member, &mut self.shared);
+        member.save_session(&mut self.shared);
         self.reschedule(index);
         Some(result)
     }

@@ -9,6 +9,7 @@ use super::connect_throttle::ConnectThrottle;
 use super::events::Events;
 use super::member_id::MemberId;
 use super::notify::Notifier;
+use super::session_saver::SessionSaver;
 use crate::net::resolve::Lookups;
 use crate::net::transport::Registration;
 
@@ -16,12 +17,12 @@ use crate::net::transport::Registration;
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) notifier: Arc<Notifier>,
-    /// The machines' time: read once per turn, with each read from a socket, and after whatever
-    /// blocks.
+    /// The machines' time: read once per turn, and with each read from a socket.
     pub(crate) now: Timestamp,
     pub(crate) events: Events,
     pub(crate) lookups: Lookups,
     pub(crate) throttle: ConnectThrottle,
+    pub(crate) saver: SessionSaver,
     /// The token of the member with index 0.
     pub(crate) first_token: usize,
     /// Bytes that may still be read in this turn.

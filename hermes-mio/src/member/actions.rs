@@ -1,11 +1,12 @@
 //! The machine's one door, and the actions that come out of it.
 
 use hermes_proto::{
-    Action, CloseReason, ConnId, Delivery, Event, Input, MessageId, Outgoing, SendError, Session,
-    Timestamp, Transmit,
+    Action, CloseReason, ConnId, Delivery, Event, Input, MessageId, Outgoing, SendError, Timestamp,
+    Transmit,
 };
 
 use super::Member;
+use crate::driver::session_saver::Save;
 use crate::driver::shared::Shared;
 use crate::net::connection::{Connection, PendingAttempt};
 use crate::net::connector::Hop;
@@ -87,8 +88,9 @@ impl Member {
                     }
                     Action::Send { .. } | Action::ArmTimer(_) => {}
                     Action::PersistSession(session) => {
-                        if let Err(error) = self.persist(shared, session.as_ref()) {
-                            *action = warning(&error);
+                        let more = self.attachments.get_mut();
+                        if let Some(store) = more.and_then(|more| more.store.as_mut()) {
+                            store.set(session);
                         }
                     }
                     Action::Close { conn, code: _ } => {
@@ -220,20 +222,23 @@ impl Member {
         Ok(())
     }
 
-    fn persist(
-        &mut self,
-        shared: &mut Shared,
-        session: Option<&Session>,
-    ) -> Result<(), StoreError> {
+    /// Saves the session that this turn has brought, if it is news.
+    pub(crate) fn save_session(&mut self, shared: &mut Shared) {
         let store = self.attachments.get_mut().and_then(|more| more.store.as_mut());
-        let Some(store) = store else { return Ok(()) };
-        let saved = store.save(session);
-        // A disk may take its time.
-        shared.now = shared.now.max(self.now());
-        saved?;
-        let done = if session.is_some() { "saved" } else { "forgotten" };
-        tracing::debug!("the session was {done}");
-        Ok(())
+        let Some(store) = store else { return };
+        let max_age = self.endpoint.client().config().session_max_age;
+        if let Some((store, session)) = store.take_save(max_age) {
+            shared.saver.save(Save { member: self.id, store, session });
+        }
+    }
+
+    pub(crate) fn save_failed(&mut self, shared: &mut Shared, error: &StoreError) {
+        if let Some(store) = self.attachments.get_mut().and_then(|more| more.store.as_mut()) {
+            store.failed();
+        }
+        // No input caused it, so the tap does not see it.
+        shared.actions.push_back(warning(error));
+        self.perform(shared);
     }
 
     /// Logs and measures an event before the application has it.

@@ -3,6 +3,7 @@
 mod actions;
 mod commands;
 mod io;
+mod session;
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use hermes_proto::{ConfigError, Endpoint, Outgoing, Start, State, Stats, Timestamp};
 
+use self::session::StoredSession;
 use crate::credentials::CredentialSource;
 use crate::driver::MemberId;
 use crate::driver::notify::Notifier;
@@ -19,7 +21,7 @@ use crate::net::connector::Connector;
 use crate::options::SENDER_CAPACITY;
 use crate::sender::{Gate, Queue};
 use crate::timings::Stopwatch;
-use crate::{Error, Options, Sender, SessionStore, Tap, Timings};
+use crate::{Error, Options, Sender, Tap, Timings};
 
 /// One of a [`Driver`](crate::Driver)'s clients, to look at. For commands there is
 /// [`MemberMut`](crate::MemberMut).
@@ -36,7 +38,7 @@ pub struct Member {
 
 /// Parts that many clients do without.
 struct Attachments {
-    store: Option<Box<dyn SessionStore + Send>>,
+    store: Option<StoredSession>,
     tap: Option<Box<dyn Tap + Send>>,
     credential_source: Option<CredentialSource>,
     sender_capacity: usize,
@@ -105,7 +107,7 @@ impl Member {
     ) -> Result<Self, Error> {
         let Options {
             config,
-            mut store,
+            store,
             sender_capacity,
             mut tap,
             seed: _,
@@ -121,6 +123,7 @@ impl Member {
             return Err(ConfigError { field: "sender_capacity", problem }.into());
         }
         let mut warnings = Vec::new();
+        let mut store = store.map(StoredSession::new);
         let session = store.as_mut().and_then(|store| store.load(&mut warnings));
         let start = Start { seed, unix_ms: shared.notifier.clock.unix_ms(), session };
         let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;

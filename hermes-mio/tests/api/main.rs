@@ -13,6 +13,7 @@ mod fleet;
 mod gateway;
 #[cfg(feature = "gateway")]
 mod retry;
+mod saves;
 mod sender;
 #[cfg(feature = "gateway")]
 mod shutdown;

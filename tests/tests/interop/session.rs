@@ -18,12 +18,12 @@ fn a_session_is_issued_and_kept(library: &'static Library) {
     let Event::SessionInit(init) = harness.next_event() else { panic!("not a session") };
     harness.expect_chat(1, "hi");
     harness.expect_message(1, &chat("hi"));
+    harness.end();
 
     let session = store.session().expect("it was saved");
     assert_eq!(init.token().as_deref(), Some(session.token.as_str()));
     assert_eq!(init.client_id().as_deref(), session.client_id.as_deref());
     assert!(session.client_id.is_some());
-    harness.end();
 }
 
 /// Also by the next client, which has nothing but the store.
