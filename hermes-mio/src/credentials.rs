@@ -1,4 +1,4 @@
-//! Fresh credentials, off the loop: whoever brings them may block.
+//! Fresh credentials, off the loop: their source may block.
 
 use std::fmt;
 use std::io;
@@ -14,13 +14,13 @@ use crate::driver::notify::ClientWaker;
 type Answer = Result<Credentials, String>;
 type Source = dyn FnMut(&Url) -> Answer + Send;
 
-/// The application's source of credentials, and what it is asked for.
+/// The application's source of credentials, and the call under way.
 pub(crate) struct CredentialSource {
     source: Arc<Mutex<Source>>,
-    /// A call under way, for this connection. There is never more than one, and so never more than
-    /// one thread, however long the source takes.
+    /// The call under way, for this connection. There is one at most, and so one thread at most,
+    /// however long the source takes.
     running: Option<(ConnId, Receiver<Answer>)>,
-    /// Who wants to be next.
+    /// The connection that is next, and its URL.
     waiting: Option<(ConnId, Url)>,
 }
 
@@ -44,7 +44,7 @@ impl CredentialSource {
         let (reply, answer) = mpsc::sync_channel(1);
         let (source, url) = (Arc::clone(&self.source), url.clone());
         let call = move || {
-            // Where the driver is gone there is nobody to tell.
+            // Without the driver, nobody waits for it.
             if reply.send(call(&source, &url)).is_ok() {
                 waker.wake();
             }
@@ -55,8 +55,8 @@ impl CredentialSource {
         Ok(())
     }
 
-    /// The answer for `live`, the connection that there is, once there is one. One that comes too
-    /// late for its own attempt is nobody else's: the next attempt gets a call of its own.
+    /// The answer for `live`, the live connection, once there is one. An answer that comes too late
+    /// for its attempt is dropped: the next attempt gets a call of its own.
     pub(crate) fn poll(
         &mut self,
         live: Option<ConnId>,

@@ -7,6 +7,7 @@ mod common;
 #[path = "../common/process.rs"]
 mod process;
 
+mod credentials;
 mod delivery;
 mod files;
 mod session;

@@ -178,8 +178,9 @@ pub(crate) struct Args {
     ///
     /// It is run with sh -c (cmd /C on Windows), with the gateway's URL in HERMES_URL. It prints
     /// lines `NAME: VALUE`, headers for the upgrade request, and optionally a line
-    /// `session-token VALUE`, the token of a session to resume. If it fails, the attempt fails, with
-    /// the last line of its standard error as the reason.
+    /// `session-token VALUE`, the token of a session to resume. It is done when it exits, and killed
+    /// after credentials_timeout_ms. If it fails, the attempt fails, with the last line of its
+    /// standard error as the reason.
     #[arg(long, value_name = "COMMAND", help_heading = "Upgrade request")]
     pub(super) credentials: Option<String>,
 }

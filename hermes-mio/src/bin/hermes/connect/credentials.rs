@@ -1,23 +1,32 @@
 //! Fresh credentials from a shell command.
 
 use std::process;
+use std::time::Duration;
 
 use hermes_proto::{Credentials, Url};
 
-/// Fresh credentials, from a command. What it prints is secret; what it complains of is not.
-pub(super) fn fetch(command: &str, url: &Url) -> Result<Credentials, String> {
-    let output = shell(command)
-        .env("HERMES_URL", url.as_str())
-        .stdin(process::Stdio::null())
-        .output()
-        .map_err(|error| format!("the command can't be run: {error}"))?;
-    if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
+use super::shell::{self, Ended};
+
+/// Characters of a command's complaint that are shown.
+const MAX_COMPLAINT: usize = 200;
+
+/// Fresh credentials, from a command. Its standard output is secret; the last line of its standard
+/// error is not.
+pub(super) fn fetch(command: &str, url: &Url, timeout: Duration) -> Result<Credentials, String> {
+    let mut shell = shell(command);
+    shell.env("HERMES_URL", url.as_str());
+    let Ended { status, stdout, stderr } = shell::run(&mut shell, timeout)?;
+    if !status.success() {
+        let complaint = String::from_utf8_lossy(&stderr);
         let complaint = complaint.lines().rfind(|line| !line.trim().is_empty());
-        let complaint = complaint.map(|line| format!(": {}", line.trim())).unwrap_or_default();
-        return Err(format!("the command failed ({}){complaint}", output.status));
+        let printable = |line: &str| {
+            let line = line.trim().chars().filter(|char| !char.is_control());
+            line.take(MAX_COMPLAINT).collect::<String>()
+        };
+        let complaint = complaint.map(|line| format!(": {}", printable(line)));
+        return Err(format!("the command failed ({status}){}", complaint.unwrap_or_default()));
     }
-    let text = String::from_utf8(output.stdout).map_err(|_| "the command printed no text")?;
+    let text = String::from_utf8(stdout).map_err(|_| "the command printed no text")?;
     let mut credentials = Credentials::default();
     for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() {

@@ -7,6 +7,7 @@ mod input;
 mod network;
 mod outcome;
 mod settings;
+mod shell;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -59,12 +60,14 @@ fn options(
     if args.redact && config.deflate {
         usage("--redact can't follow compressed messages: omit it, or the setting `deflate`");
     }
+    let credentials_timeout = config.credentials_timeout;
     let mut options = network::options(args, Options::new(config))?;
     if let Some(file) = &args.session {
         options = options.store(FileStore::new(file));
     }
     if let Some(command) = args.credentials.clone() {
-        options = options.credentials(move |url| credentials::fetch(&command, url));
+        options =
+            options.credentials(move |url| credentials::fetch(&command, url, credentials_timeout));
     }
     if let Some(file) = &args.record {
         options = options.tap(recording(file, args.redact, recording_failed)?);
