@@ -176,12 +176,10 @@ impl Options {
         self
     }
 
-    /// A Unix domain socket in place of whatever host the URL names: what it says goes into the
-    /// request, and its certificate is checked, but the connection is made here, and by no proxy.
-    /// Default: none.
-    ///
-    /// Whether a session may travel in the clear is asked of the URL all the same
-    /// ([`plaintext_session`](Config::plaintext_session)); `ws://localhost/` is a good one.
+    /// A Unix domain socket to connect to, in place of the URL's host, and through no proxy. The URL
+    /// still gives the request its host and path, and a certificate its name. A session may travel
+    /// over it in the clear ([`plaintext_session`](Config::plaintext_session)): it leads out of no
+    /// machine. Default: none.
     #[cfg(unix)]
     #[must_use]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {

@@ -122,7 +122,12 @@ impl Member {
             Progress::Waiting => {}
             Progress::Yielded => *ready = true,
             Progress::Up(transport) => {
+                let private = connecting.is_private();
                 self.connection = Connection::Up(OpenTransport::new(conn, transport));
+                // Before the request, whose session token may have to stay here.
+                if !self.endpoint.client().url().is_secure() {
+                    self.step(shared, Input::Hop { conn, private });
+                }
                 self.step(shared, Input::Opened { conn });
             }
             Progress::Failed(reason) => self.closed(shared, conn, reason),

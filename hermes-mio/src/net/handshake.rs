@@ -22,6 +22,9 @@ pub(crate) struct Connecting {
     step: Step,
     /// Layers still to be put onto the connection, in order.
     layers: vec::IntoIter<Layer>,
+    /// Whether its bytes stay within this machine: the socket goes to a loopback address or a file,
+    /// and no proxy takes them on. Known once the socket is connected.
+    is_private: bool,
     /// A proxy has refused, and the rest of its reason is waited for until this moment.
     refusal_deadline: Option<Timestamp>,
 }
@@ -94,7 +97,8 @@ impl Connecting {
     }
 
     fn at(step: Step, layers: Vec<Layer>) -> Self {
-        Connecting { step, layers: layers.into_iter(), refusal_deadline: None }
+        let layers = layers.into_iter();
+        Connecting { step, layers, is_private: false, refusal_deadline: None }
     }
 
     /// When [`poll`](Self::poll) is to be called even if no socket is ready.
@@ -143,6 +147,9 @@ impl Connecting {
         match mem::replace(&mut self.step, Step::Over) {
             Step::Dial(mut dial) => match dial.poll(now, registration) {
                 Dialed::Up(transport) => {
+                    let is_tunnel = |layer: &Layer| matches!(layer, Layer::Tunnel(_));
+                    let is_proxied = self.layers.as_slice().iter().any(is_tunnel);
+                    self.is_private = !is_proxied && transport.is_local();
                     watch.done(timings::Step::Connect, now);
                     Ok(transport)
                 }
@@ -151,6 +158,7 @@ impl Connecting {
             },
             #[cfg(unix)]
             Step::Connected(transport) => {
+                self.is_private = true;
                 watch.done(timings::Step::Connect, now);
                 Ok(transport)
             }
@@ -228,6 +236,11 @@ impl Connecting {
             },
         };
         Ok(())
+    }
+
+    /// Whether its bytes stay within this machine. Known once it is up.
+    pub(crate) fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// The current step, as the protocol names it.

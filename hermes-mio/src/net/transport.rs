@@ -40,6 +40,19 @@ impl Transport {
         })
     }
 
+    /// Whether it leads to a loopback address or a file.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Transport::Tcp(socket) => {
+                socket.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback())
+            }
+            #[cfg(unix)]
+            Transport::Unix(_) => true,
+            #[cfg(feature = "tls")]
+            Transport::Tls(stream) => stream.is_local(),
+        }
+    }
+
     /// Whether a read that leaves room in its buffer has drained the socket, so that later bytes
     /// come with an event of their own: `epoll(7)` says so for streams, and kqueue reports each
     /// arrival. It saves the read that would say `WouldBlock`.

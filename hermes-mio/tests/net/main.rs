@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod hops;
 mod names;
 mod proxies;
 mod redirects;

@@ -58,6 +58,10 @@ impl TlsStream {
         }
     }
 
+    pub(crate) fn is_local(&self) -> bool {
+        self.inner.is_local()
+    }
+
     pub(crate) fn host(&self) -> &str {
         &self.host
     }

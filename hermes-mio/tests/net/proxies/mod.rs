@@ -1,6 +1,6 @@
 //! Through proxies, and not through proxies.
 
-mod server;
+pub(crate) mod server;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
