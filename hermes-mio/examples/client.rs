@@ -8,12 +8,10 @@
 //! At the end of input everything is sent and acknowledged, or 30 s pass; then the client closes.
 
 use std::io::{BufRead, BufReader, stdin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{env, error::Error, thread};
 
-use hermes_mio::{Client, Config, Event, Outgoing, Sender};
+use hermes_mio::{Client, Config, Event, Outgoing, Sender, Waited};
 
 /// Runs a client until its input has ended and its messages have left.
 pub(crate) fn run(
@@ -21,23 +19,19 @@ pub(crate) fn run(
     input: impl BufRead + Send + 'static,
     mut on_event: impl FnMut(&Event),
 ) -> Result<(), Box<dyn Error>> {
-    let input_ended = Arc::new(AtomicBool::new(false));
-    let (sender, ended) = (client.sender(), Arc::clone(&input_ended));
+    let sender = client.sender();
     thread::spawn(move || {
         send_lines(input, &sender);
-        ended.store(true, Ordering::Release);
         sender.wake();
     });
     client.connect();
     loop {
-        match client.poll(None)? {
-            Some(event) => on_event(&event),
-            // Woken: nobody sends any more.
-            None if input_ended.swap(false, Ordering::Acquire) => {
-                client.shutdown(Duration::from_secs(30));
-            }
-            // At rest: after the shutdown, or because the client has given up.
-            None => return Ok(()),
+        match client.wait(None)? {
+            Waited::Event(event) => on_event(&event),
+            // The input has ended.
+            Waited::Woken => client.shutdown(Duration::from_secs(30)),
+            // After the shutdown, or because the client has given up. `TimedOut` needs a timeout.
+            Waited::AtRest | Waited::TimedOut => return Ok(()),
         }
     }
 }
