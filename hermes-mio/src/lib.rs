@@ -205,9 +205,9 @@
 //!
 //! # Guarantees
 //!
-//! - **The loop does not block.** Sockets are non-blocking. Names are resolved and credentials
-//!   fetched on other threads (`hermes-resolve`, `hermes-credentials`). Only a [`FileStore`]
-//!   blocks, for a sync to disk.
+//! - **The loop does not block.** Sockets are non-blocking. Names are resolved, credentials fetched
+//!   and sessions saved on other threads (`hermes-resolve`, `hermes-credentials`,
+//!   `hermes-session`).
 //! - **A flood is bounded.** A turn reads and writes a bounded number of bytes, so that other
 //!   sockets, timers and commands get their turn, and a client whose events wait for the
 //!   application reads nothing.

@@ -32,9 +32,12 @@
 //!    PartialEq`, and holds nothing that could be left unpolled.
 //! 3. The host performs the actions in the order in which they come.
 //! 4. There is one timer. [`Action::ArmTimer`] replaces the deadline before it; `deadline()`
-//!    returns the same at any time. A [`TimerFired`](Input::TimerFired) that is early, late,
-//!    doubled or missing does no harm. If a socket is readable and the timer is due, the host hands
-//!    in the bytes first: a Pong that waits in the socket must count before the deadline.
+//!    returns the same at any time, and is never due already after an input of the transport or the
+//!    timer. A command does no due work and judges no connection: an application that sends before
+//!    its loop has read must not end a live link. A [`TimerFired`](Input::TimerFired) that is
+//!    early, late, doubled or missing does no harm. If a socket is readable and the timer is due,
+//!    the host hands in the bytes first: a Pong that waits in the socket must count before the
+//!    deadline.
 //! 5. Every connection has a name. [`Action::Open`] mints a [`ConnId`], and each input about a
 //!    connection carries one. An input for a connection that has ended changes nothing. There is
 //!    never more than one live connection.
@@ -121,6 +124,11 @@
 //!
 //! The crate's `examples/` are three adapters of a page each: in tokio, on a blocking thread, and
 //! for a [`Client`] on tokio-tungstenite.
+//!
+//! More reports are optional. [`Reached`](Input::Reached) names the stage of an attempt, for the
+//! reason of a timeout. [`Hop`](Input::Hop) says whether the connection stays within the machine.
+//! [`Unread`](Input::Unread) keeps a link alive whose bytes the host has no room to read.
+//! [`Queued`](Input::Queued) counts messages that wait in front of the outbox.
 //!
 //! A good host also reports [`NetworkChanged`](Input::NetworkChanged) if the system tells, and has
 //! a clock that goes on while the machine sleeps. A host of many clients limits how many connect at
