@@ -157,7 +157,7 @@
 //! client.shutdown(Duration::from_secs(30));
 //! while let Some(event) = client.poll(None)? {
 //!     if let Event::ShutDown { acknowledged, in_doubt, unsent } = event {
-//!         // `unsent` is in the outbox, and would be sent after another `connect`.
+//!         // Unsent messages stay in the outbox, and are sent after another `connect`.
 //!         println!("{acknowledged} arrived, {in_doubt} perhaps, {unsent} did not");
 //! #       assert_eq!((acknowledged, in_doubt, unsent), (1, 0, 0));
 //!     }
@@ -208,10 +208,15 @@
 //! - **The loop does not block.** Sockets are non-blocking. Names are resolved, credentials fetched
 //!   and sessions saved on other threads (`hermes-resolve`, `hermes-credentials`,
 //!   `hermes-session`).
+//!   Adding a client loads its session on the calling thread; removing or dropping it waits for its
+//!   last save.
 //! - **A flood is bounded.** A turn reads and writes a bounded number of bytes, so that other
-//!   sockets, timers and commands get their turn, and a client whose events wait for the
-//!   application reads nothing.
-//! - **A late loop kills no link.** The socket is read before a timer's work is done.
+//!   sockets, timers and commands get their turn, and nothing is read for a client of which 256
+//!   events wait for the application.
+//! - **A slow application holds up nobody.** However many events wait, and however long each
+//!   takes, the sockets, timers and senders of all clients have their turn every few milliseconds.
+//! - **A late loop kills no link.** The socket is read before a timer's work is done, and a link
+//!   with unread bytes is not judged silent.
 //! - **A machine that slept** probes its connections, and drops messages whose time to live is
 //!   over: the clock goes on while the system sleeps, on Linux, Android, Apple's systems and
 //!   Windows. On Linux and Android a [`Client`] and a [`Fleet`] wake up with the system. On other

@@ -1,11 +1,11 @@
 //! The machine's one door, and the actions that come out of it.
 
 use hermes_proto::{
-    Action, CloseReason, ConnId, Delivery, Event, Input, MessageId, Outgoing, SendError, Timestamp,
+    Action, CloseReason, ConnId, Event, Input, MessageId, Outgoing, SendError, State, Timestamp,
     Transmit,
 };
 
-use super::Member;
+use super::{Intake, Member};
 use crate::driver::session_saver::Save;
 use crate::driver::shared::Shared;
 use crate::net::connection::{Connection, PendingAttempt};
@@ -95,6 +95,9 @@ impl Member {
                     }
                     Action::Close { conn, code: _ } => {
                         if self.connection.conn() == Some(conn) {
+                            if let Some(text) = self.unanswered() {
+                                *action = warning(&text);
+                            }
                             self.close(shared);
                         }
                     }
@@ -162,7 +165,7 @@ impl Member {
     fn start_queued(&mut self, shared: &mut Shared, attempt: PendingAttempt) {
         let conn = attempt.conn;
         self.connection = Connection::Down;
-        self.tick_for_command(shared);
+        shared.tick();
         // The attempt's timeouts run from here.
         self.step(shared, Input::Postponed { conn });
         if let Some((conn, reason)) = self.try_start(shared, attempt) {
@@ -242,26 +245,23 @@ impl Member {
     }
 
     /// Logs and measures an event before the application has it.
-    fn observe(&mut self, now: Timestamp, event: &mut Event) {
-        if let Event::ShutDown { acknowledged, in_doubt, .. } = event
-            && let Some(begin) =
-                self.attachments.get_mut().and_then(|more| more.shutdown.as_mut()?.begin.take())
-        {
-            // The machine's shutdown began later, and counts from there.
-            let stats = self.protocol().stats();
-            *acknowledged = stats.acknowledged - begin.acknowledged;
-            if self.protocol().config().delivery == Delivery::AtMostOnce {
-                *in_doubt = stats.in_doubt - begin.in_doubt;
-            }
-        }
+    fn observe(&mut self, now: Timestamp, event: &Event) {
         match event {
             Event::Connected { .. } => self.stopwatch.done(Step::Upgrade, now),
             Event::SessionInit(_) if !self.stopwatch.is_done(Step::Resume) => {
                 self.stopwatch.done(Step::Resume, now);
             }
+            Event::ShutDown { .. } => self.intake = Intake::Shut,
             _ => {}
         }
         log::event(now, event);
+    }
+
+    /// The fate of each address that was tried, if the machine has given up an attempt of which none
+    /// answered.
+    fn unanswered(&self) -> Option<String> {
+        let is_wanted = !matches!(self.protocol().state(), State::Idle);
+        self.connection.unanswered().filter(|_| is_wanted)
     }
 
     /// Drops the connection, or the attempt, at once.

@@ -3,46 +3,37 @@
 
 use std::time::Duration;
 
-use hermes_proto::{Input, MessageId, Outgoing, SendError, Timestamp};
+use hermes_proto::{Input, MessageId, Outgoing, SendError};
 use serde::Serialize;
 
-use super::Member;
+use super::{Intake, Member};
 use crate::driver::shared::Shared;
 use crate::sender::Gate;
 
 impl Member {
     pub(crate) fn connect(&mut self, shared: &mut Shared) {
-        if let Some(attachments) = self.attachments.get_mut() {
-            attachments.shutdown = None;
+        shared.tick();
+        if std::mem::take(&mut self.intake) != Intake::Open {
+            self.set_gate(Gate::Open);
+            self.step(shared, Input::Queued { messages: 0 });
         }
-        self.set_gate(Gate::Open);
-        self.tick_for_command(shared);
         self.step(shared, Input::Connect);
     }
 
     pub(crate) fn disconnect(&mut self, shared: &mut Shared) {
-        // At the true time, since the closing handshake begins here: no deadline can forestall it.
         shared.tick();
         self.step(shared, Input::Disconnect);
-        if self.draining_senders().is_some() {
-            // Nothing is left of the shutdown but its report.
-            self.begin_core_shutdown(shared, shared.now);
-        }
-        self.write(shared);
+        self.write_early(shared);
     }
 
     pub(crate) fn shutdown(&mut self, shared: &mut Shared, within: Duration) {
-        self.tick_for_command(shared);
-        let stats = self.endpoint.client().stats();
-        let until = self.now() + within;
-        self.attachments.get_or_init(Box::default);
-        if let Some(attachments) = self.attachments.get_mut() {
-            let shutdown = attachments.shutdown.get_or_insert_default();
-            shutdown.drains_until = Some(until);
-            shutdown.begin.get_or_insert(stats);
-        }
+        shared.tick();
+        self.intake = Intake::Draining;
+        // Before they are counted.
         self.set_gate(Gate::Shut);
-        self.run_shutdown(shared);
+        self.report_queued(shared);
+        self.step(shared, Input::Shutdown { within });
+        self.write_early(shared);
     }
 
     pub(crate) fn send<T: Serialize + ?Sized>(
@@ -50,14 +41,14 @@ impl Member {
         shared: &mut Shared,
         message: &T,
     ) -> Result<MessageId, SendError> {
-        if self.tap().is_some() || self.draining_senders().is_some() {
+        if self.tap().is_some() || self.intake == Intake::Draining {
             // A tap sees the message, and a refusal hands it back.
             return self.send_message(shared, Outgoing::new(message)?);
         }
-        self.tick_for_command(shared);
+        shared.tick();
         let id = self.endpoint.send(shared.now, message, &mut shared.actions)?;
         self.settle(shared);
-        self.write(shared);
+        self.write_early(shared);
         Ok(id)
     }
 
@@ -66,43 +57,41 @@ impl Member {
         shared: &mut Shared,
         message: Outgoing,
     ) -> Result<MessageId, SendError> {
-        if self.draining_senders().is_some() {
+        // The machine accepts messages for the sake of the senders.
+        if self.intake == Intake::Draining {
             return Err(SendError::ShuttingDown(message));
         }
-        self.tick_for_command(shared);
+        shared.tick();
         let id = self.accept(shared, message)?;
-        self.write(shared);
+        self.write_early(shared);
         Ok(id)
     }
 
     pub(crate) fn clear_session(&mut self, shared: &mut Shared) {
-        self.tick_for_command(shared);
+        shared.tick();
         self.step(shared, Input::ClearSession);
     }
 
     pub(crate) fn clear_outbox(&mut self, shared: &mut Shared) {
-        self.tick_for_command(shared);
+        shared.tick();
         self.step(shared, Input::ClearOutbox);
     }
 
     pub(crate) fn network_changed(&mut self, shared: &mut Shared, online: bool) {
-        self.tick_for_command(shared);
+        shared.tick();
         self.sched.is_offline = !online;
         self.step(shared, Input::NetworkChanged { online });
         if online {
             self.get_in_line_again(shared);
         }
-        self.write(shared);
+        self.write_early(shared);
     }
 
-    /// Commands come between two turns, before the socket was looked at. A timer that is due then
-    /// is left to the next [`run`](Self::run), which looks at the socket first: for a live
-    /// connection time stands still just before it.
-    pub(super) fn tick_for_command(&self, shared: &mut Shared) {
-        shared.tick();
-        if let (Some(due), Some(_)) = (self.endpoint.deadline(), self.protocol().conn()) {
-            let before = Timestamp::from_micros(due.as_micros().saturating_sub(1));
-            shared.now = shared.now.min(before);
+    /// Writes what the command has queued, unless work is due: the machine does it with the report of
+    /// the write, and it must wait until the socket was read, in the next turn.
+    fn write_early(&mut self, shared: &mut Shared) {
+        if self.endpoint.deadline().is_none_or(|due| due > shared.now) {
+            self.write(shared);
         }
     }
 }

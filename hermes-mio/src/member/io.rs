@@ -2,10 +2,9 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 
-use hermes_proto::reason::Stage;
-use hermes_proto::{CloseReason, Input, State, Timestamp};
+use hermes_proto::{CloseReason, Input};
 
-use super::Member;
+use super::{Intake, Member};
 use crate::driver::shared::Shared;
 use crate::driver::{ReadBuffer, Readiness};
 use crate::net::connection::{Connection, OpenTransport};
@@ -47,13 +46,12 @@ impl Member {
             self.restart_connect_timeout(shared);
         }
         self.run_connecting(shared);
-        self.run_connect_deadline(shared);
+        self.report_stage(shared);
         self.read(shared, buffer);
         self.write(shared);
         self.run_senders(shared);
         self.run_timer(shared);
         self.write(shared);
-        self.run_shutdown(shared);
         debug_assert!(
             self.connection.conn().is_none_or(|conn| self.protocol().conn() == Some(conn))
         );
@@ -134,23 +132,10 @@ impl Member {
         }
     }
 
-    /// Ends an attempt that is late, with the stage that it waits for, which the machine does not
-    /// know. If the host was suspended the machine decides.
-    fn run_connect_deadline(&mut self, shared: &mut Shared) {
-        if matches!(self.connection, Connection::Up(_)) {
-            return;
-        }
-        let State::Connecting { conn, stage: Stage::Connect, deadline, .. } =
-            self.protocol().state()
-        else {
-            return;
-        };
-        let is_due = deadline <= shared.now;
-        if is_due
-            && shared.now - deadline < self.protocol().config().suspend_threshold
-            && let Some(reason) = self.connection.timed_out()
-        {
-            self.closed(shared, conn, reason);
+    /// Tells the machine which stage the attempt is at: a timeout names it.
+    fn report_stage(&mut self, shared: &mut Shared) {
+        if let Some((conn, stage)) = self.unreported_stage() {
+            self.step(shared, Input::Reached { conn, stage });
         }
     }
 
@@ -232,6 +217,7 @@ impl Member {
 
     /// Takes messages that the outbox has room for. The others wait in the senders' sight.
     fn run_senders(&mut self, shared: &mut Shared) {
+        let mut dropped = false;
         for _ in 0..MESSAGES_PER_TURN {
             if !self.has_room_for_sender() {
                 break;
@@ -240,46 +226,41 @@ impl Member {
             if message.is_volatile() {
                 // A refusal becomes an event: the sender has gone on.
                 self.step(shared, Input::Send(message));
+                dropped = true;
             } else if let Err(error) = self.accept(shared, message) {
                 debug_assert!(false, "there is room: {error}");
                 tracing::error!("a message from a sender was refused: {error}");
+                dropped = true;
             }
+        }
+        // The machine has counted those that it accepted.
+        if dropped && self.intake == Intake::Draining {
+            self.report_queued(shared);
         }
     }
 
     fn run_timer(&mut self, shared: &mut Shared) {
-        if let Connection::Up(stream) = &self.connection
-            && stream.readable
-            && shared.is_full(self.id)
-        {
-            // The bytes that the timer would miss may wait there. The application has hundreds of
-            // events to take, and the socket is read after that.
+        if self.endpoint.deadline().is_none_or(|due| due > shared.now) {
             return;
         }
-        if self.endpoint.deadline().is_some_and(|due| due <= shared.now) {
-            let input = match &self.connection {
-                // An attempt that waits for the throttle is not late.
-                Connection::Queued(attempt) => Input::Postponed { conn: attempt.conn },
-                _ => Input::TimerFired,
-            };
-            self.step(shared, input);
-        }
+        let input = match &self.connection {
+            // An attempt that waits for the throttle is not late.
+            Connection::Queued(attempt) => Input::Postponed { conn: attempt.conn },
+            // The socket is read once the application has taken events. A silent link would not be
+            // readable.
+            Connection::Up(stream) if stream.readable && shared.is_full(self.id) => {
+                let conn = stream.conn;
+                self.step(shared, Input::Unread { conn });
+                Input::TimerFired
+            }
+            _ => Input::TimerFired,
+        };
+        self.step(shared, input);
     }
 
-    /// Begins the machine's shutdown once it has the senders' messages, or never will.
-    pub(super) fn run_shutdown(&mut self, shared: &mut Shared) {
-        let Some(until) = self.draining_senders() else { return };
-        if until <= shared.now || self.is_drained() {
-            self.begin_core_shutdown(shared, until);
-            self.write(shared);
-        }
-    }
-
-    pub(super) fn begin_core_shutdown(&mut self, shared: &mut Shared, until: Timestamp) {
-        if let Some(shutdown) = self.attachments.get_mut().and_then(|more| more.shutdown.as_mut()) {
-            shutdown.drains_until = None;
-        }
-        let within = until - shared.now;
-        self.step(shared, Input::Shutdown { within });
+    /// Tells the machine how many messages it can expect from the queue before a shutdown is over.
+    pub(super) fn report_queued(&mut self, shared: &mut Shared) {
+        let messages = self.queued() as u64;
+        self.step(shared, Input::Queued { messages });
     }
 }

@@ -9,7 +9,8 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
-use hermes_proto::{ConfigError, Endpoint, Outgoing, Start, State, Stats, Timestamp};
+use hermes_proto::reason::Stage;
+use hermes_proto::{ConfigError, ConnId, Endpoint, Outgoing, Start, State, Timestamp};
 
 use self::session::StoredSession;
 use crate::credentials::CredentialSource;
@@ -32,6 +33,7 @@ pub struct Member {
     connector: Arc<Connector>,
     notifier: Arc<Notifier>,
     stopwatch: Stopwatch,
+    intake: Intake,
     attachments: OnceCell<Box<Attachments>>,
     pub(crate) sched: SchedState,
 }
@@ -44,7 +46,18 @@ struct Attachments {
     sender_capacity: usize,
     /// Made with the first [`Sender`].
     queue: OnceCell<Arc<Queue>>,
-    shutdown: Option<Shutdown>,
+}
+
+/// What becomes of the messages of senders.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Intake {
+    /// They are queued, and the outbox takes them.
+    #[default]
+    Open,
+    /// A shutdown is under way: the outbox takes those in the queue, and senders are refused.
+    Draining,
+    /// A shutdown is over: senders are refused, and the queue stays as it is.
+    Shut,
 }
 
 /// A member's state in the driver's schedule; the driver writes it.
@@ -75,16 +88,6 @@ pub(crate) enum Activity {
     Busy,
 }
 
-/// A shutdown under way, or done.
-#[derive(Default)]
-struct Shutdown {
-    /// The machine's shutdown begins at this moment, or once the senders' queue is empty. `None`
-    /// from then on: what is left in the queue stays there.
-    drains_until: Option<Timestamp>,
-    /// The counters at the call, for the report; `None` after it.
-    begin: Option<Stats>,
-}
-
 impl Default for Attachments {
     fn default() -> Self {
         Attachments {
@@ -93,7 +96,6 @@ impl Default for Attachments {
             credential_source: None,
             sender_capacity: SENDER_CAPACITY,
             queue: OnceCell::new(),
-            shutdown: None,
         }
     }
 }
@@ -151,6 +153,7 @@ impl Member {
             connector,
             notifier: Arc::clone(&shared.notifier),
             stopwatch: Stopwatch::new(shared.now),
+            intake: Intake::Open,
             attachments,
             sched: SchedState { is_at_rest: true, ..SchedState::default() },
         };
@@ -191,7 +194,7 @@ impl Member {
             let max_bytes = self.protocol().config().outbox_max_bytes;
             let waker = self.notifier.client_waker(self.id.index());
             let queue = Queue::new(waker, attachments.sender_capacity, max_bytes);
-            if attachments.shutdown.is_some() {
+            if self.intake != Intake::Open {
                 queue.set_gate(Gate::Shut);
             }
             queue
@@ -223,14 +226,13 @@ impl Member {
         } else if let Some(doing) = self.connection.describe() {
             line.push_str(&format!("; {doing}"));
         }
-        match self.queued() {
-            0 => {}
-            1 => line.push_str("; 1 message from senders waits"),
-            queued => line.push_str(&format!("; {queued} messages from senders wait")),
-        }
-        if let Some(until) = self.draining_senders() {
-            let left = until - self.now();
-            line.push_str(&format!("; shutting down within {:.1} s", left.as_secs_f64()));
+        // During a shutdown the machine knows of them, and tells.
+        if self.intake != Intake::Draining {
+            match self.queued() {
+                0 => {}
+                1 => line.push_str("; 1 message from senders waits"),
+                queued => line.push_str(&format!("; {queued} messages from senders wait")),
+            }
         }
         line
     }
@@ -258,7 +260,7 @@ impl Member {
                 stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
             }
         };
-        connection || self.has_room_for_sender() || self.is_drained()
+        connection || self.has_room_for_sender() || self.unreported_stage().is_some()
     }
 
     pub(crate) fn activity(&self) -> Activity {
@@ -266,21 +268,23 @@ impl Member {
         match self.protocol().state() {
             State::Idle | State::Failed { .. } => Activity::AtRest,
             State::Connecting { .. } if !is_queued => Activity::Connecting,
-            State::Open { .. } if self.shutdown_state().is_none() => Activity::Open,
+            State::Open { .. } if self.intake == Intake::Open => Activity::Open,
             _ => Activity::Busy,
         }
     }
 
     /// When there is work even if nothing happens until then.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        [self.endpoint.deadline(), self.connection.deadline(), self.draining_senders()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.endpoint.deadline(), self.connection.deadline()].into_iter().flatten().min()
     }
 
-    fn is_at_rest(&self) -> bool {
-        self.activity() == Activity::AtRest
+    /// The stage that the attempt has reached and the machine does not know of.
+    fn unreported_stage(&self) -> Option<(ConnId, Stage)> {
+        let (conn, stage) = self.connection.stage()?;
+        match self.protocol().state() {
+            State::Connecting { stage: known, .. } if known != stage => Some((conn, stage)),
+            _ => None,
+        }
     }
 }
 
@@ -298,25 +302,11 @@ impl Member {
 
     /// Whether the outbox has room for the queue's oldest message.
     fn has_room_for_sender(&self) -> bool {
-        self.shutdown_state().is_none_or(|shutdown| shutdown.drains_until.is_some())
+        self.intake != Intake::Shut
             && self
                 .queue()
                 .and_then(|queue| queue.front_bytes())
                 .is_some_and(|bytes| self.protocol().has_room(bytes))
-    }
-
-    fn shutdown_state(&self) -> Option<&Shutdown> {
-        self.attachments.get()?.shutdown.as_ref()
-    }
-
-    /// Until when the queue is drained before the machine's shutdown begins.
-    fn draining_senders(&self) -> Option<Timestamp> {
-        self.shutdown_state()?.drains_until
-    }
-
-    /// Whether the machine's shutdown can begin: it has the senders' messages, or never will.
-    fn is_drained(&self) -> bool {
-        self.draining_senders().is_some() && (self.queued() == 0 || self.is_at_rest())
     }
 }
 

@@ -1,7 +1,7 @@
 //! A member's live connection, from the request for it to its end.
 
 use hermes_proto::reason::Stage;
-use hermes_proto::{CloseReason, ConnId, Text, Timestamp};
+use hermes_proto::{ConnId, Text, Timestamp};
 use mio::event::Event;
 
 use crate::net::connector::Route;
@@ -87,12 +87,20 @@ impl Connection {
         }
     }
 
-    /// The reason to give when the attempt runs out of time. `None` if none is being made.
-    pub(crate) fn timed_out(&self) -> Option<CloseReason> {
+    /// The stage that the attempt has reached. `None` if none is being made.
+    pub(crate) fn stage(&self) -> Option<(ConnId, Stage)> {
         match self {
-            Connection::Resolving { .. } => Some(CloseReason::Timeout { stage: Stage::Resolve }),
-            Connection::Connecting { connecting, .. } => Some(connecting.timed_out()),
+            Connection::Resolving { conn, .. } => Some((*conn, Stage::Resolve)),
+            Connection::Connecting { conn, connecting, .. } => Some((*conn, connecting.stage())),
             Connection::Down | Connection::Queued(_) | Connection::Up(_) => None,
+        }
+    }
+
+    /// The fate of each address that was tried, for people. `None` if none is being tried.
+    pub(crate) fn unanswered(&self) -> Option<String> {
+        match self {
+            Connection::Connecting { connecting, .. } => connecting.unanswered(),
+            _ => None,
         }
     }
 

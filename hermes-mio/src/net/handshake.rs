@@ -83,7 +83,7 @@ pub(crate) enum Turn {
 pub(crate) const READS_PER_TURN: usize = 16;
 
 /// Wait for the body of a proxy's refusal.
-const REFUSAL_BODY_WAIT: Duration = Duration::from_secs(1);
+const REFUSAL_BODY_WAIT: Duration = Duration::from_millis(500);
 
 impl Connecting {
     pub(crate) fn new(dial: Dial, layers: Vec<Layer>) -> Self {
@@ -255,12 +255,11 @@ impl Connecting {
         }
     }
 
-    /// The reason to give when time runs out in this step.
-    pub(crate) fn timed_out(&self) -> CloseReason {
+    /// The fate of each address that was tried, for people. `None` once one has answered.
+    pub(crate) fn unanswered(&self) -> Option<String> {
         match &self.step {
-            Step::Dial(dial) => dial.failure(),
-            Step::Tunnel(_, tunnel) if tunnel.is_refused() => tunnel.lost(&"no answer"),
-            _ => CloseReason::Timeout { stage: self.stage() },
+            Step::Dial(dial) => Some(dial.failure().to_string()),
+            _ => None,
         }
     }
 

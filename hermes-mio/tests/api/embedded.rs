@@ -259,7 +259,7 @@ fn a_shutdown_is_part_of_the_timeout() {
     let mut turns = 0;
     application.run(|_, told| {
         turns += 1;
-        told.iter().any(|(_, event)| shut_down(event) == Some((0, 0, 1)))
+        told.iter().any(|(_, event)| shut_down(event) == Some((0, 0, 2)))
     });
     assert!(begin.elapsed() >= Duration::from_millis(50) && turns < 5, "{turns} turns");
     assert_eq!((application.driver.timeout(), application.client(0).queued()), (None, 1));

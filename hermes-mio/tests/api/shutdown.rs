@@ -161,10 +161,13 @@ fn senders_are_refused_until_connect() {
     assert_eq!(waiting.join().unwrap(), refused);
     assert!(matches!(client.send(&chat(99)), Err(SendError::ShuttingDown(_))));
     let why = client.why();
-    assert!(why.contains("8 messages from senders wait; shutting down within 0.2 s"), "{why}");
+    for part in ["shutting down within 0.2 s", "8 messages waiting in front of it"] {
+        assert!(why.contains(part), "{why}");
+    }
+    assert!(!why.contains("from senders"), "told twice: {why}");
 
     let events = events_to_the_end(&mut client);
-    assert_eq!(events.iter().filter_map(shut_down).collect::<Vec<_>>(), [(0, 0, 2)]);
+    assert_eq!(events.iter().filter_map(shut_down).collect::<Vec<_>>(), [(0, 0, 10)]);
     assert_eq!(events.last().map(Event::name), Some("shut-down"));
     assert_eq!((client.protocol().outbox_len(), client.queued()), (2, 8));
     // Also where there is room for them: the report has been made.
@@ -182,6 +185,35 @@ fn senders_are_refused_until_connect() {
     client.shutdown(LONG);
     assert_eq!(wait_for(&mut client, shut_down).1, 0);
     assert_eq!(numbers(&gateway), (2..=10).collect::<Vec<_>>());
+}
+
+/// A goodbye is said also if a sender's message waits in front of the outbox.
+#[test]
+fn disconnect_says_goodbye_though_senders_wait() {
+    use tungstenite::Message;
+
+    let peer = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        let mut code = None;
+        while let Ok(message) = socket.read() {
+            if let Message::Close(frame) = message {
+                code = frame.map(|frame| u16::from(frame.code));
+            }
+        }
+        code
+    });
+    let mut client = client(config(peer.url()));
+    client.connect();
+    wait_for(&mut client, connected);
+    client.sender().send(&chat(0)).unwrap();
+    client.shutdown(LONG);
+    assert_eq!(client.queued(), 1);
+    client.disconnect();
+    let events = events_to_the_end(&mut client);
+    assert_eq!(names(&events), ["ws-disconnected", "shut-down"]);
+    assert_eq!(disconnected(&events[0]), Some((1000, CloseReason::Requested)));
+    assert_eq!(shut_down(&events[1]), Some((0, 0, 1)));
+    assert_eq!(peer.join(), Some(1000));
 }
 
 /// A connection that is lost while senders' messages are waited for counts, too.
@@ -213,7 +245,7 @@ fn a_loss_before_the_end_counts() {
     go.send(()).unwrap();
     peer.join();
     let events = events_to_the_end(&mut client);
-    assert_eq!(events.iter().filter_map(shut_down).collect::<Vec<_>>(), [(0, 1, 2)]);
+    assert_eq!(events.iter().filter_map(shut_down).collect::<Vec<_>>(), [(0, 1, 3)]);
     assert_eq!(client.queued(), 1);
 }
 
@@ -260,9 +292,11 @@ fn disconnect_cuts_it_short() {
         let events = events_to_the_end(&mut client);
         assert!(begin.elapsed() < LONG / 2);
         let reports: Vec<_> = events.iter().filter_map(shut_down).collect();
-        assert_eq!(reports, [(0, 1, 0)], "{events:?}");
+        let unsent = if queued { 2 } else { 0 };
+        assert_eq!(reports, [(0, 1, unsent)], "{events:?}");
         assert_eq!(events.last().map(Event::name), Some("shut-down"));
-        assert_eq!(client.queued(), if queued { 2 } else { 0 });
+        // The outbox has taken one, perhaps.
+        assert_eq!((client.protocol().outbox_len() + client.queued()) as u64, unsent);
     }
 }
 
@@ -273,7 +307,7 @@ fn a_client_at_rest_reports_at_once() {
     client.sender().send(&chat(1)).unwrap();
     client.shutdown(LONG);
     let events = events_to_the_end(&mut client);
-    assert_eq!(events.iter().map(shut_down).collect::<Vec<_>>(), [Some((0, 0, 1))]);
+    assert_eq!(events.iter().map(shut_down).collect::<Vec<_>>(), [Some((0, 0, 2))]);
     assert_eq!(client.queued(), 1);
 }
 
@@ -290,7 +324,7 @@ fn giving_up_ends_it() {
     client.sender().send(&chat(1)).unwrap();
     client.shutdown(LONG);
     let mut events = events_to_the_end(&mut client);
-    assert_eq!(events.pop().as_ref().and_then(shut_down), Some((0, 0, 1)));
+    assert_eq!(events.pop().as_ref().and_then(shut_down), Some((0, 0, 2)));
     assert_eq!(events.pop(), Some(Event::Failed { attempts: 2, why: FailReason::Attempts }));
     assert_eq!(client.queued(), 1);
 }

@@ -113,9 +113,8 @@ impl<'a> Display<'a> {
             let stats = serde_json::to_string(&self.client.protocol().stats())?;
             self.print(&format!("{{\"stats\":{stats}}}"));
         }
-        if self.is_ending {
-            self.outcome.add_unsent(self.client.queued() as u64);
-        } else {
+        // A shutdown's report has counted them.
+        if !self.is_ending {
             self.outcome.add_unsent(self.unsent() as u64);
         }
         if self.is_verbose() && self.outcome.failure().is_none() {
