@@ -1,10 +1,10 @@
-//! What a machine asks of its host.
+//! Actions: what a machine asks its host to do.
 
 use alloc::collections::VecDeque;
 
 use crate::{ConnId, Event, Frame, Session, Timestamp, Url};
 
-/// What a machine asks of its host. To be done in the order in which they come.
+/// A request of a machine to its host. The host performs actions in the order in which they come.
 ///
 /// `P` is a payload to send: a [`Frame`] for a [`Client`](crate::Client), [`Transmit`] for an
 /// [`Endpoint`](crate::Endpoint).
@@ -15,9 +15,9 @@ pub enum Action<P = Frame> {
     /// [`Input::Credentials`](crate::Input::Credentials); `Open` follows. Only with
     /// [`Config::ask_credentials`](crate::Config::ask_credentials).
     AskCredentials {
-        /// The connection to be, which [`Close`](Action::Close) may call off.
+        /// The connection to be made, which [`Close`](Action::Close) may cancel.
         conn: ConnId,
-        /// The gateway that they are for.
+        /// The gateway.
         url: Url,
     },
     /// Make a connection to `url`, and report it [opened](crate::Input::Opened) or
@@ -25,35 +25,34 @@ pub enum Action<P = Frame> {
     Open {
         /// The name that its inputs carry.
         conn: ConnId,
-        /// Where to.
+        /// The gateway, or where a redirect leads.
         url: Url,
     },
-    /// Send this, behind all that was to be sent before, and report it
+    /// Send this, behind everything sent before, and report it
     /// [flushed](crate::Input::Flushed).
     Send {
         /// The connection, which is open.
         conn: ConnId,
-        /// What `Flushed` reports: 1, 2, 3 … on each connection; for an `Endpoint` the number of
+        /// The number for `Flushed`: 1, 2, 3 … on each connection; for an `Endpoint` the number of
         /// bytes since the transport opened.
         seq: u64,
-        /// What to send.
+        /// The frame; for an `Endpoint` nothing, the bytes are in `transmit`.
         payload: P,
     },
-    /// Fire the timer at this time, in place of whatever was armed; `None` disarms it.
+    /// Fire the timer at this time, in place of an earlier request; `None` disarms it.
     ArmTimer(Option<Timestamp>),
-    /// Tell the application.
+    /// Hand this event to the application.
     Emit(Event),
-    /// Save this session in place of any older one; `None` clears. A failure is the host's to
-    /// report.
+    /// Save this session in place of any older one; `None` clears. The host reports a failure to
+    /// the application.
     PersistSession(Option<Session>),
     /// End the connection.
     Close {
         /// The connection.
         conn: ConnId,
-        /// `Some`: begin the closing handshake (RFC 6455 §7.1.2) with this code, behind all that
-        /// was to be sent, and report [`Closed`](crate::Input::Closed) when it is gone. `None`: drop it
-        /// at once, sending nothing more; its name is dead already. An `Endpoint` only ever says
-        /// `None`.
+        /// `Some`: begin the closing handshake (RFC 6455 §7.1.2) with this code, behind everything
+        /// sent before, and report [`Closed`](crate::Input::Closed) when the connection is gone.
+        /// `None`: drop it at once; its name is dead already. An `Endpoint` always has `None`.
         code: Option<u16>,
     },
 }

@@ -1,4 +1,4 @@
-//! What opens a door that a saved configuration can't.
+//! Credentials that expire.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! What the application learns.
+//! Events for the application.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +7,13 @@ use crate::{
     SessionInit, StatusUpdate, Text, Timestamp, Unhandled, Url,
 };
 
-/// What the application learns.
+/// An event for the application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
-    /// `ws-connected`: the connection is open; `session-resume` is on its way, and what the outbox
-    /// held behind it, at once or ([`ResumeMode::Wait`](crate::ResumeMode::Wait)) after the answer.
+    /// `ws-connected`: the connection is open. `session-resume` was sent, if there is a session,
+    /// and the outbox behind it, or ([`ResumeMode::Wait`](crate::ResumeMode::Wait)) after the
+    /// gateway's answer.
     Connected {
         /// The connection.
         conn: ConnId,
@@ -25,7 +26,7 @@ pub enum Event {
         conn: ConnId,
         /// The close code (RFC 6455 §7.1.5).
         code: u16,
-        /// What happened.
+        /// The reason.
         reason: CloseReason,
         /// When the next attempt begins, or a redirect is followed, which is at once; `None` where
         /// there is nothing to come.
@@ -34,18 +35,18 @@ pub enum Event {
     /// `ws-failed`: there will be no further attempt. The outbox keeps its messages, and `connect`
     /// starts again with a full budget.
     Failed {
-        /// How many reconnects there were.
+        /// The number of reconnects.
         attempts: u32,
-        /// Why it was given up.
+        /// The reason.
         why: FailReason,
     },
     /// `session-init`: the gateway issued a session, or [resumed](SessionInit::resumed) the one
     /// before.
     SessionInit(SessionInit),
-    /// `session-dropped`: the session is not offered to the gateway any more, and the saved one is
-    /// cleared. The gateway will issue a new one.
+    /// `session-dropped`: the session is forgotten, also in the store. The gateway will issue a new
+    /// one.
     SessionDropped {
-        /// Why.
+        /// The reason.
         reason: SessionDropReason,
     },
     /// `chat-message`, from the types `chat` and `chat-message`.
@@ -58,18 +59,18 @@ pub enum Event {
     PlayerJoined(PlayerJoined),
     /// `player-left`.
     PlayerLeft(PlayerLeft),
-    /// `unhandled`: JSON that has no route.
+    /// `unhandled`: JSON without a known `type`.
     Unhandled(Unhandled),
     /// `malformed`: a text that is not JSON, or a binary message. The connection goes on.
     Malformed {
-        /// What arrived.
+        /// The message.
         frame: Frame,
-        /// What is wrong with it.
+        /// Its fault.
         error: Text,
     },
     /// `messages-written`: the operating system has taken every byte of these messages, for the
-    /// first time. All names up to the range's end are covered, but for those that were dropped.
-    /// Where [`receipts`](crate::Config::receipts) are wanted.
+    /// first time. The range covers all names up to its end, except dropped messages. Only if
+    /// [`receipts`](crate::Config::receipts) asks for it.
     Written {
         /// The first message; directly behind the range before.
         from: MessageId,
@@ -77,9 +78,10 @@ pub enum Event {
         to: MessageId,
     },
     /// `messages-acknowledged`: the peer's WebSocket endpoint has these messages; a
-    /// [fence](crate#fences) proved it. All names up to the range's end are covered, but for those
-    /// that were dropped, or lie in an earlier range. With
-    /// [`Receipts::Acknowledged`](crate::Receipts::Acknowledged), and during a [`shutdown`](crate::Client::shutdown).
+    /// [fence](crate#fences) proved it. The range covers all names up to its end, except dropped
+    /// messages and those of an earlier range. With
+    /// [`Receipts::Acknowledged`](crate::Receipts::Acknowledged), and during a
+    /// [`shutdown`](crate::Client::shutdown).
     Acknowledged {
         /// The first message.
         from: MessageId,
@@ -101,34 +103,33 @@ pub enum Event {
     /// `message-dropped`: a message was given up. It was not sent, or (with
     /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce), after an `InDoubt`) not sent again.
     Dropped {
-        /// Its name; `None` where the outbox never took it.
+        /// Its name; `None` if the outbox never accepted it.
         id: Option<MessageId>,
         /// The message.
         frame: Frame,
-        /// Why.
+        /// The reason.
         reason: DropReason,
     },
-    /// `shut-down`: the last event of a [`shutdown`](crate::Client::shutdown), with what became of
-    /// the messages since it was called.
+    /// `shut-down`: the last event of a [`shutdown`](crate::Client::shutdown), with the fate of all
+    /// messages since it was called.
     ShutDown {
-        /// Messages that the peer's WebSocket endpoint has.
+        /// Messages that were acknowledged.
         acknowledged: u64,
         /// Messages that were written, before the call or after it, and may have arrived or not.
         /// `InDoubt` events named them.
         in_doubt: u64,
-        /// Messages that never were. They are still in the
-        /// [outbox](crate::Client::outbox).
+        /// Messages that were not written. They are still in the [outbox](crate::Client::outbox).
         unsent: u64,
     },
-    /// `warning`: something that people should look at, and that stops nothing.
+    /// `warning`: a fault for people to look at, which stops nothing.
     Warning {
-        /// What, for people.
+        /// The text, for people.
         text: Text,
     },
 }
 
 impl Event {
-    /// The event's name in traces and on the command line: the reference's, where it has one.
+    /// The event's name in traces and on the command line: the reference client's, if it has one.
     pub fn name(&self) -> &'static str {
         match self {
             Event::Connected { .. } => "ws-connected",
@@ -153,7 +154,7 @@ impl Event {
     }
 }
 
-/// Why a message was dropped.
+/// The reason for dropping a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DropReason {
@@ -163,15 +164,14 @@ pub enum DropReason {
     /// It is larger than [`outbox_max_bytes`](crate::Config::outbox_max_bytes).
     #[error("the message is larger than outbox_max_bytes")]
     TooLarge,
-    /// Its [time to live](crate::Outgoing::with_ttl) was over before it could be handed to a
-    /// connection, or handed over once more.
+    /// Its [time to live](crate::Outgoing::with_ttl) was over before it could be sent on a
+    /// connection, or sent again.
     #[error("the message's time to live is over")]
     Expired,
-    /// It is [volatile](crate::Outgoing::volatile), and could not leave at once.
+    /// It is [volatile](crate::Outgoing::volatile), and could not be sent at once.
     #[error("a volatile message could not be sent at once")]
     NotNow,
-    /// It is [volatile](crate::Outgoing::volatile), and the connection that it was handed to ended
-    /// first.
+    /// It is [volatile](crate::Outgoing::volatile), and its connection ended first.
     #[error("the connection ended under a volatile message")]
     ConnectionLost,
     /// The application [cleared the outbox](crate::Client::clear_outbox).
@@ -182,25 +182,25 @@ pub enum DropReason {
     ShuttingDown,
 }
 
-/// Why there is no further attempt.
+/// The reason for giving up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FailReason {
-    /// [`max_attempts`](crate::Config::max_attempts) reconnects in a row came to nothing.
+    /// [`max_attempts`](crate::Config::max_attempts) reconnects in a row failed.
     #[error("max_attempts are used up")]
     Attempts,
     /// [`max_elapsed`](crate::Config::max_elapsed) would pass before the next one.
     #[error("max_elapsed is used up")]
     Elapsed,
-    /// The connection ended for a reason that no retry mends:
+    /// The connection ended for a reason that a retry would not change:
     /// [`fatal_close_codes`](crate::Config::fatal_close_codes),
     /// [`fatal_statuses`](crate::Config::fatal_statuses).
     #[error("a retry would not help")]
     Fatal,
 }
 
-/// Why a session was dropped.
+/// The reason for dropping a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -208,8 +208,8 @@ pub enum SessionDropReason {
     /// It is older than [`session_max_age`](crate::Config::session_max_age).
     #[error("it is older than session_max_age")]
     TooOld,
-    /// [`max_resume_failures`](crate::Config::max_resume_failures) connections in a row ended
-    /// where it was offered.
+    /// [`max_resume_failures`](crate::Config::max_resume_failures) connections in a row that were
+    /// offered it ended.
     #[error("it could not be resumed")]
     ResumeFailed,
 }

@@ -1,4 +1,4 @@
-//! Frames: what a client and a WebSocket exchange.
+//! Frames, which a client and a WebSocket exchange.
 
 use alloc::string::String;
 
@@ -12,11 +12,10 @@ use crate::Text;
 /// [`Input::Closing`](crate::Input::Closing) or an [`Input::Closed`](crate::Input::Closed).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Frame {
-    /// A text message: what the Hermes gateway speaks.
+    /// A text message. The Hermes gateway sends only these.
     Text(Text),
-    /// A binary message. The Hermes gateway sends none: a received one becomes an
-    /// [`Event::Malformed`](crate::Event::Malformed), and only an application that makes
-    /// [one](crate::Outgoing::binary) sends it.
+    /// A binary message. A received one becomes an [`Event::Malformed`](crate::Event::Malformed);
+    /// an application sends one with [`Outgoing::binary`](crate::Outgoing::binary).
     Binary(Bytes),
     /// A Ping, with at most 125 bytes. Its receiver answers with a Pong. A host's own WebSocket
     /// usually does that by itself, and need not hand the Ping on.

@@ -1,4 +1,4 @@
-//! What goes into a machine, and the names that inputs and actions share.
+//! Inputs of a machine, and the names that inputs and actions share.
 
 use core::fmt;
 use core::time::Duration;
@@ -30,39 +30,41 @@ impl fmt::Display for ConnId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
-/// What goes into a machine.
+/// An input of a machine.
 ///
 /// `P` is a received payload: a [`Frame`] for a [`Client`](crate::Client), `&[u8]` for an
 /// [`Endpoint`](crate::Endpoint).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Input<P = Frame> {
-    /// The application wants to be connected. Does nothing where it is, or is about to be.
+    /// The application wants to be connected. Changes nothing if a connection is open or being
+    /// made.
     Connect,
     /// The application wants to be disconnected, until the next `Connect`.
     Disconnect,
-    /// The application sends a message. Where the outbox can't take it, it comes back as an
-    /// [`Event::Dropped`](crate::Event::Dropped); the `send` methods hand it back as an error instead.
+    /// The application sends a message. If the outbox refuses it, an
+    /// [`Event::Dropped`](crate::Event::Dropped) hands it back; the `send` methods return it as an
+    /// error instead.
     Send(Outgoing),
-    /// So many messages wait at the host, in front of the outbox; it sends them as the outbox has
-    /// [room](crate::Client::has_room). A [shutdown](Input::Shutdown) accepts them, and is not over
-    /// before they have come: each message that is accepted in a shutdown takes one off. A host
-    /// without a queue of its own never says so. Default: 0.
+    /// The number of messages that wait at the host, in front of the outbox, until the outbox has
+    /// [room](crate::Client::has_room). A [shutdown](Input::Shutdown) accepts them and waits for
+    /// them: each message that is accepted during a shutdown lowers the number by one. A host
+    /// without a queue never reports it. Default: 0.
     Queued {
-        /// How many.
+        /// Their number.
         messages: u64,
     },
-    /// The application wants to be disconnected once everything that was sent has arrived, as far
-    /// as that can be known, and after this time at the latest.
+    /// The application wants to be disconnected once every message is acknowledged (or written, if
+    /// nothing can be acknowledged), and after this time at the latest.
     Shutdown {
-        /// How long that may take, the closing handshake included.
+        /// The time limit, the closing handshake included.
         within: Duration,
     },
     /// The application forgets the session.
     ClearSession,
-    /// The application gives up all messages that were not handed to a connection.
+    /// The application drops all messages that were not sent on a connection.
     ClearOutbox,
-    /// What the system says of the network. Without such news a client takes itself to be online.
+    /// The system's report about the network. Without one a client assumes that it is online.
     NetworkChanged {
         /// Whether there is a network.
         online: bool,
@@ -72,19 +74,19 @@ pub enum Input<P = Frame> {
     Credentials {
         /// The connection.
         conn: ConnId,
-        /// They are.
+        /// The headers and the token.
         credentials: Credentials,
     },
-    /// The host has not begun, or begins only now, with what it was asked for: the credentials, or
-    /// the connection. The time for it counts from here. For hosts that let attempts wait for their
-    /// turn; they say so again before that time is over.
+    /// The host has not begun, or begins only now, to fetch the credentials or to connect. Their
+    /// timeout starts again from here. For hosts that limit how many clients connect at a time;
+    /// they report it again before the timeout ends.
     Postponed {
         /// The connection.
         conn: ConnId,
     },
-    /// The attempt has reached this stage: [`Resolve`](Stage::Resolve), [`Connect`](Stage::Connect),
-    /// [`Proxy`](Stage::Proxy) or [`Tls`](Stage::Tls), in any order; others are ignored. A
-    /// [timeout](CloseReason::Timeout) names it. All of them together have
+    /// The attempt has reached this stage: [`Resolve`](Stage::Resolve),
+    /// [`Connect`](Stage::Connect), [`Proxy`](Stage::Proxy) or [`Tls`](Stage::Tls), in any order;
+    /// others are ignored. A [timeout](CloseReason::Timeout) names it. All of them together have
     /// [`connect_timeout`](crate::Config::connect_timeout), which goes on. Optional: without it the
     /// stage is `Connect`.
     Reached {
@@ -108,11 +110,11 @@ pub enum Input<P = Frame> {
         /// The connection.
         conn: ConnId,
     },
-    /// Something arrived.
+    /// Data arrived.
     Received {
         /// The connection.
         conn: ConnId,
-        /// What arrived.
+        /// The frame, or the bytes.
         payload: P,
     },
     /// Bytes have arrived that the host has not read, such as while its queue of events is full. To
@@ -121,7 +123,7 @@ pub enum Input<P = Frame> {
         /// The connection.
         conn: ConnId,
     },
-    /// The operating system has taken all that was sent, up to here.
+    /// The operating system has taken everything that was sent, up to here.
     Flushed {
         /// The connection.
         conn: ConnId,
@@ -129,22 +131,23 @@ pub enum Input<P = Frame> {
         /// `Endpoint` that is the number of bytes taken since the transport opened.
         up_to: u64,
     },
-    /// The closing handshake has begun (a browser's `readyState` is 2): what is sent from here on
-    /// will not be read. For hosts that learn of it; an `Endpoint` sees it by itself.
+    /// The peer began the closing handshake (a browser's `readyState` is 2): nothing that is sent
+    /// from here on will be read. For hosts that learn of it; an `Endpoint` sees it by itself.
     Closing {
         /// The connection.
         conn: ConnId,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
-    /// The connection is gone, or could not be made. Nothing more comes from it.
+    /// The connection is gone, or could not be made. No input about it follows.
     Closed {
         /// The connection.
         conn: ConnId,
-        /// Why, as far as the host knows.
+        /// The reason, as far as the host knows.
         reason: CloseReason,
     },
-    /// The timer that [`Action::ArmTimer`](crate::Action::ArmTimer) armed fired. Early, late or twice does no harm.
+    /// The timer of [`Action::ArmTimer`](crate::Action::ArmTimer) fired. Early, late or twice does
+    /// no harm.
     TimerFired,
 }
 

@@ -1,4 +1,4 @@
-//! What the application sends.
+//! Messages from the application.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,10 +11,10 @@ use bytes::Bytes;
 
 use crate::{Frame, Text, json};
 
-/// A message on its way out: text that is known to be JSON, or what a gateway takes beside it.
+/// A message to send: text that is known to be JSON, or other text or binary data.
 ///
-/// `send` makes one by itself. It is made first where the JSON is written on one thread and sent
-/// on another, or where there is only text:
+/// `send` makes one by itself. An application makes one if it writes JSON on one thread and sends
+/// it on another, or if it has the text already:
 ///
 /// ```
 /// use hermes_proto::Outgoing;
@@ -37,7 +37,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// [`SendError::Serialize`], where its `Serialize` fails.
+    /// [`SendError::Serialize`] if its `Serialize` fails.
     pub fn new<T: Serialize + ?Sized>(message: &T) -> Result<Self, SendError> {
         let mut bytes = Vec::new();
         json::write(message, &mut bytes).map_err(SendError::not_written)?;
@@ -46,11 +46,11 @@ impl Outgoing {
         text.map(Outgoing::text).map_err(|error| SendError::Serialize(error.to_string()))
     }
 
-    /// Takes text that is JSON already, and keeps it to the letter.
+    /// Takes text that is JSON already, and sends it unchanged.
     ///
     /// # Errors
     ///
-    /// [`SendError::NotJson`], where it is not.
+    /// [`SendError::NotJson`] if it is not JSON.
     pub fn from_json(text: impl Into<Text>) -> Result<Self, SendError> {
         let text = text.into();
         let mut deserializer = serde_json::Deserializer::from_str(&text);
@@ -60,15 +60,15 @@ impl Outgoing {
         }
     }
 
-    /// Takes any text, as it is. The Hermes gateway takes JSON alone
-    /// ([`from_json`](Self::from_json)); this is for one that takes more.
+    /// Takes any text, unchecked. For gateways that accept text beside JSON: the Hermes gateway
+    /// does not (see [`from_json`](Self::from_json)).
     pub fn text(text: impl Into<Text>) -> Self {
         Outgoing::of(Frame::Text(text.into()))
     }
 
-    /// Takes a binary message. As [`text`](Self::text), for a gateway that takes more than JSON;
-    /// what such a gateway sends is an [`Event::Malformed`](crate::Event::Malformed) here, with
-    /// all of it.
+    /// Takes a binary message, for gateways that accept one, as [`text`](Self::text). A binary
+    /// message from such a gateway is an [`Event::Malformed`](crate::Event::Malformed) with its
+    /// whole payload.
     pub fn binary(data: impl Into<Bytes>) -> Self {
         Outgoing::of(Frame::Binary(data.into()))
     }
@@ -77,45 +77,44 @@ impl Outgoing {
         Outgoing { frame, ttl: None, volatile: false, uncompressed: false }
     }
 
-    /// Gives the message up where it could not be handed to a connection within `ttl` of being
-    /// sent, with an [`Event::Dropped`](crate::Event::Dropped). What was handed over is not
-    /// recalled; where its connection ends before it has left, it is given up then, or when its
-    /// time is over. Default:
-    /// [`message_ttl`](crate::Config::message_ttl).
+    /// Limits the time in the outbox: a message that was not sent on a connection within `ttl` of
+    /// being accepted is dropped, with an [`Event::Dropped`](crate::Event::Dropped). A message that
+    /// was sent is not recalled; if its connection ends before it has left, it is dropped once its
+    /// time is over. Default: [`message_ttl`](crate::Config::message_ttl).
     #[must_use]
     pub fn with_ttl(self, ttl: Duration) -> Self {
         Outgoing { ttl: Some(ttl), ..self }
     }
 
-    /// Makes the message one that is worth nothing later, such as a position in a world: it is
-    /// handed to an open connection at once, with nothing waiting before it, or refused with
-    /// [`SendError::NotNow`]. Where that connection ends before it has left (with
-    /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce), before it is proven to have
-    /// arrived), it is given up with an [`Event::Dropped`](crate::Event::Dropped).
+    /// For a message without value later, such as a position in a world: it is sent on an open
+    /// connection at once, if nothing waits before it, or refused with [`SendError::NotNow`]. If
+    /// the connection ends before the message has left (with
+    /// [`Delivery::AtLeastOnce`](crate::Delivery::AtLeastOnce): before it is acknowledged), it is
+    /// dropped, with an [`Event::Dropped`](crate::Event::Dropped).
     #[must_use]
     pub fn volatile(self) -> Self {
         Outgoing { volatile: true, ..self }
     }
 
-    /// Sends the message as it is where [`deflate`](crate::Config::deflate) is on. For one that has a
-    /// secret in it, next to or after something that others choose: how well the two compress together
-    /// tells those who see its length whether they are alike. A `session-resume` is sent like this.
+    /// Sends the message uncompressed, also with [`deflate`](crate::Config::deflate). For a message
+    /// with a secret: compressed together with text that an attacker chooses, its length would show
+    /// how alike the two are. `session-resume` is always sent like this.
     #[must_use]
     pub fn uncompressed(self) -> Self {
         Outgoing { uncompressed: true, ..self }
     }
 
-    /// Its own time to live, if it has one.
+    /// The message's own time to live, if any.
     pub fn ttl(&self) -> Option<Duration> {
         self.ttl
     }
 
-    /// Whether it is [volatile](Self::volatile).
+    /// Whether the message is [volatile](Self::volatile).
     pub fn is_volatile(&self) -> bool {
         self.volatile
     }
 
-    /// Whether it is to be sent [uncompressed](Self::uncompressed).
+    /// Whether the message is sent [uncompressed](Self::uncompressed).
     pub fn is_uncompressed(&self) -> bool {
         self.uncompressed
     }
@@ -126,17 +125,17 @@ impl Outgoing {
         Outgoing { frame, ..self }
     }
 
-    /// The message, as it goes out: a text or binary one.
+    /// The frame to send: a text or binary message.
     pub fn frame(&self) -> &Frame {
         &self.frame
     }
 
-    /// The message, as it goes out.
+    /// The frame to send, by value.
     pub fn into_frame(self) -> Frame {
         self.frame
     }
 
-    /// The payload's length in bytes; what the outbox counts.
+    /// The payload's length in bytes, which the outbox counts.
     pub fn len(&self) -> usize {
         self.frame.len()
     }
@@ -147,23 +146,23 @@ impl Outgoing {
     }
 }
 
-/// A message that could not be taken. It is in here.
+/// A message that was not accepted. The error holds it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The outbox is full, and its policy is to refuse. Try again when it has drained.
+    /// The outbox is full, and its policy is to refuse. Send again when it has drained.
     #[error(
         "the outbox is full; wait until it has drained, or raise outbox_max_messages or \
          outbox_max_bytes"
     )]
     Full(Outgoing),
-    /// No outbox of this size can ever take it.
+    /// The message is larger than the whole outbox.
     #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
     TooLarge(Outgoing),
-    /// The message is [volatile](Outgoing::volatile), and can't leave at once.
+    /// The message is [volatile](Outgoing::volatile), and can't be sent at once.
     #[error("a volatile message can't be sent now; there is no open connection with room for it")]
     NotNow(Outgoing),
-    /// A [`shutdown`](crate::Client::shutdown) is under way; `connect` takes it back.
+    /// A [`shutdown`](crate::Client::shutdown) is under way; `connect` cancels it.
     #[error("the client is shutting down")]
     ShuttingDown(Outgoing),
     /// Not JSON.
@@ -180,7 +179,7 @@ impl SendError {
         SendError::Serialize(error.to_string())
     }
 
-    /// The message, as it would have gone out.
+    /// The frame that was not sent.
     pub fn into_frame(self) -> Option<Frame> {
         match self {
             SendError::Full(message)

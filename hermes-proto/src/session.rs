@@ -7,8 +7,8 @@ use core::num::NonZero;
 
 use serde::{Deserialize, Serialize};
 
-/// A session that the gateway issued: what [`Action::PersistSession`](crate::Action) saves and a
-/// client is [started](crate::Start) with to resume it.
+/// A session that the gateway issued. [`Action::PersistSession`](crate::Action) saves it, and
+/// [`Start`](crate::Start) takes it to resume it.
 ///
 /// Its serde form is the stored form, `{"token","clientId","savedAt"}` as the reference's, with
 /// the origin beside them. The token is withheld from `Debug`.
@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 pub struct Session {
     /// The secret that resumes the session.
     pub token: String,
-    /// Who the gateway says we are.
+    /// The client id that the gateway assigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// When it was saved, in milliseconds since 1970.
     #[serde(default)]
     pub saved_at: u64,
-    /// The gateway that issued it, as `ws://host:port`; no other one is given the token. `None`
-    /// (a form saved by the reference) is the configured URL's.
+    /// The gateway that issued it, as `ws://host:port`; the token is sent to no other. `None`, as
+    /// in the reference client's stored form, is the configured URL's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
 }

@@ -10,16 +10,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Immutable UTF-8 text in a shared buffer: a clone or a slice costs a reference count.
 ///
-/// Received texts are slices of a chunk that holds several, so a text that is kept for long keeps that
-/// chunk alive (128 KiB at most, or what the adapter reads at once where that is more);
-/// `as_str().to_owned()` cuts it loose.
+/// Received texts are slices of a chunk that holds several, so a text that is kept for long keeps
+/// that chunk alive (128 KiB at most, or the size of the adapter's reads if that is more);
+/// `as_str().to_owned()` is a copy of its own.
 ///
 /// `Debug` shows the text, unless it may hold a session token; then it shows the length alone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text(Str);
 
 impl Text {
-    /// A text without a character.
+    /// An empty text.
     pub fn new() -> Self {
         Self::default()
     }
