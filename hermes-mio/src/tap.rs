@@ -1,14 +1,14 @@
 //! Watching a machine at its one door, and writing down what is seen.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hermes_proto::trace::{Header, Level, Recorder};
 use hermes_proto::{Actions, Config, Endpoint, Input, Start, Timestamp, Transmit};
-use tempfile::NamedTempFile;
+
+use crate::{PrivateFile, Replacement};
 
 /// Sees everything that goes into a driver's [`Endpoint`] and comes out of it, in order. That is
 /// all there is to a run: a machine that is given the same does the same.
@@ -41,17 +41,15 @@ pub struct Recording<W> {
 
 type OnFailure = Box<dyn FnMut(&io::Error) + Send>;
 
-/// The file of a [`Recording`]. It takes the place of an older one with its first write.
+/// The file of a [`Recording`]. Its first write replaces an older file as a whole.
 #[derive(Debug)]
-pub struct RecordingFile {
-    path: PathBuf,
-    state: FileState,
-}
+pub struct RecordingFile(FileState);
 
 #[derive(Debug)]
 enum FileState {
-    /// Nothing was written: the older file is where it was.
-    New(NamedTempFile),
+    /// Nothing was written: the older file is where it was. `None` while that changes, and after a
+    /// failure.
+    New(Option<Replacement>),
     Written(File),
 }
 
@@ -59,42 +57,28 @@ impl Recording<RecordingFile> {
     /// A recording into the file at `path`, which only its owner can read (mode 0600): it holds
     /// messages, and unless [`redacted`](Self::redacted), secrets.
     ///
-    /// An older file at `path` is replaced in one step once the recording's header is written, so
-    /// it is never emptied by a recording that fails at its start. A symbolic link is replaced, not
-    /// followed.
+    /// An older file at `path` is replaced once the recording's header is written, as a
+    /// [`PrivateFile`] is: it is never emptied by a recording that fails at its start.
     ///
     /// # Errors
     ///
     /// If a file can't be made in the directory of `path`, or if `path` names something else than
     /// a regular file, such as a device or a pipe.
     pub fn create(path: impl AsRef<Path>, redacted: bool) -> io::Result<Self> {
-        let path = path.as_ref();
-        match fs::metadata(path) {
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
-            }
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(".hermes-trace-").tempfile_in(directory)?;
-        let file = RecordingFile { path: path.to_owned(), state: FileState::New(file) };
+        let replacement = PrivateFile::new(path.as_ref()).replace()?;
+        let file = RecordingFile(FileState::New(Some(replacement)));
         Ok(if redacted { Self::redacted(file) } else { Self::complete(file) })
     }
 }
 
 impl Write for RecordingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.state {
+        match &mut self.0 {
             FileState::Written(file) => file.write(bytes),
-            FileState::New(file) => {
-                file.write_all(bytes)?;
-                let lasting = file.as_file().try_clone()?;
-                let state = mem::replace(&mut self.state, FileState::Written(lasting));
-                if let FileState::New(file) = state {
-                    file.persist(&self.path)?;
-                }
+            FileState::New(replacement) => {
+                let mut replacement = replacement.take().ok_or(ErrorKind::BrokenPipe)?;
+                replacement.write_all(bytes)?;
+                self.0 = FileState::Written(replacement.finish()?);
                 Ok(bytes.len())
             }
         }

@@ -5,6 +5,7 @@
 
 mod connect;
 mod demo;
+#[cfg(feature = "tls")]
 mod files;
 mod gateway;
 mod lines;

@@ -10,6 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use hermes_mio::PrivateFile;
 use hermes_mio::gateway::{Fault, Gateway, GatewayOptions, Log, Target};
 
 #[cfg(feature = "tls")]
@@ -77,7 +78,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (log, records) = Log::new(args.log_buffer);
     let (session_changes, changes) = mpsc::sync_channel(1);
-    let sessions = args.sessions.as_deref().map(sessions::load).transpose()?.unwrap_or_default();
+    let file = args.sessions.as_ref().map(PrivateFile::new);
+    let sessions = file.as_ref().map(sessions::load).transpose()?.unwrap_or_default();
     let options = GatewayOptions {
         addr: args.addr,
         #[cfg(feature = "tls")]
@@ -86,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         dedupe: args.dedupe.clone(),
         resume_grace: Duration::from_millis(args.resume_grace),
         sessions,
-        session_changes: args.sessions.is_some().then_some(session_changes),
+        session_changes: file.is_some().then_some(session_changes),
         log: Some(log),
         ..GatewayOptions::default()
     };
@@ -97,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     announce(&gateway)?;
     let gateway = Arc::new(gateway);
-    if let Some(file) = &args.sessions {
+    if let Some(file) = file {
         sessions::save_on_change(file, Arc::downgrade(&gateway), changes)?;
     }
     orders::take(Arc::downgrade(&gateway))?;

@@ -1,27 +1,24 @@
 //! The file with a gateway's sessions.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Weak;
 use std::sync::mpsc;
 use std::thread;
 
+use hermes_mio::PrivateFile;
 use hermes_mio::gateway::{Gateway, StoredSession};
 
 use crate::Failure;
-use crate::files::{check_kind, write_private};
 use crate::words::say;
 
-/// Reads the file, and writes it once: what can't be written is found at the start.
-pub(super) fn load(file: &Path) -> Result<Vec<StoredSession>, Failure> {
-    // Before the file is opened: opening a pipe waits for its writer.
-    check_kind(file).map_err(|error| format!("can't use {}: {error}", file.display()))?;
-    let sessions: Vec<StoredSession> = match fs::read(file) {
-        Ok(json) => serde_json::from_slice(&json)
-            .map_err(|error| format!("{} holds no sessions: {error}", file.display()))?,
+/// Reads the file, and writes it once: a file that can't be written is found at the start.
+pub(super) fn load(file: &PrivateFile) -> Result<Vec<StoredSession>, Failure> {
+    let name = file.path().display();
+    let sessions: Vec<StoredSession> = match file.read(u64::MAX) {
+        Ok((json, _)) => serde_json::from_slice(&json)
+            .map_err(|error| format!("{name} holds no sessions: {error}"))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(format!("can't read {}: {error}", file.display()).into()),
+        Err(error) => return Err(format!("can't read {name}: {error}").into()),
     };
     save(file, &sessions)?;
     Ok(sessions)
@@ -30,11 +27,10 @@ pub(super) fn load(file: &Path) -> Result<Vec<StoredSession>, Failure> {
 /// Saves the sessions after each change, on a thread of its own: neither the gateway nor the log
 /// waits for the disk.
 pub(super) fn save_on_change(
-    file: &Path,
+    file: PrivateFile,
     gateway: Weak<Gateway>,
     changes: mpsc::Receiver<()>,
 ) -> io::Result<()> {
-    let file: PathBuf = file.to_owned();
     thread::Builder::new().name("sessions".into()).spawn(move || {
         for () in changes {
             let Some(gateway) = gateway.upgrade() else { return };
@@ -46,6 +42,7 @@ pub(super) fn save_on_change(
     Ok(())
 }
 
-fn save(file: &Path, sessions: &[StoredSession]) -> Result<(), Failure> {
-    write_private(file, &serde_json::to_vec(sessions)?)
+fn save(file: &PrivateFile, sessions: &[StoredSession]) -> Result<(), Failure> {
+    file.write(&serde_json::to_vec(sessions)?)
+        .map_err(|error| format!("can't write {}: {error}", file.path().display()).into())
 }
