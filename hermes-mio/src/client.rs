@@ -9,24 +9,22 @@ use serde::Serialize;
 use crate::waited::{Interrupts, Waited};
 use crate::{Error, Fleet, FleetOptions, Member, MemberId, MemberMut, Options, Sender, Timings};
 
-/// A client with a loop of its own: [`poll`](Self::poll) runs it, and tells what happens.
+/// A client with a loop of its own: [`poll`](Self::poll) runs it, and returns its events.
 ///
-/// It is a [`Fleet`] of one, for an application that has no loop, or can spare a thread. Nothing
-/// happens in the background: what [`poll`](Self::poll) isn't called for
-/// stays undone. Dropping it closes the socket without a farewell; see
-/// [`disconnect`](Self::disconnect).
+/// It is a [`Fleet`] of one, for an application that has no loop, or can spare a thread. Between
+/// two calls of [`poll`](Self::poll) nothing is read, and no timer fires. Dropping the client
+/// closes the socket without a closing handshake; see [`disconnect`](Self::disconnect).
 pub struct Client {
     fleet: Fleet,
     id: MemberId,
 }
 
 impl Client {
-    /// A client that is not connected. A [`Config`](hermes_proto::Config) will do, or
-    /// [`Options`].
+    /// A client that is not connected, from a [`Config`](hermes_proto::Config) or [`Options`].
     ///
     /// # Errors
     ///
-    /// Where a setting can't be, or the operating system has no event queue or no randomness.
+    /// If a setting is invalid, or the operating system has no event queue or no randomness.
     pub fn new(options: impl Into<Options>) -> Result<Self, Error> {
         let mut fleet = Fleet::with_capacity(FleetOptions::alone(), 16)?;
         let id = fleet.add(options)?;
@@ -57,7 +55,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Where the outbox can't take it. The error has the message's text, and nothing has changed.
+    /// If the outbox refuses it. The error has the message, and nothing has changed.
     pub fn send<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<MessageId, SendError> {
         self.member_mut().send(message)
     }
@@ -91,13 +89,13 @@ impl Client {
         self.member().sender()
     }
 
-    /// Runs the client until there is an event, for `timeout` at most. A timeout of zero does what can
-    /// be done at once.
+    /// Runs the client until there is an event, for `timeout` at most. A timeout of zero does what
+    /// can be done at once.
     ///
     /// With a timeout, `None` says that it is over. Without one, `None` says that the client is at
-    /// rest: it is neither connected nor going to connect, since [`disconnect`](Self::disconnect) or
-    /// [`Event::Failed`], or since it was made, and its session is saved. So this loop ends when there
-    /// is nothing more to wait for:
+    /// rest: it is neither connected nor going to connect, since [`disconnect`](Self::disconnect)
+    /// or [`Event::Failed`], or since it was made, and its session is saved. So this loop ends when
+    /// there is nothing more to wait for:
     ///
     /// ```no_run
     /// # fn run(mut client: hermes_mio::Client) -> Result<(), hermes_mio::Error> {
@@ -109,13 +107,13 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// While events wait, a call returns the next one at once. The socket, the timers and the senders
-    /// have their turn in between, every few milliseconds.
+    /// While events wait, a call returns the next one at once. The socket, the timers and the
+    /// senders have their turn in between, every few milliseconds.
     ///
     /// # Errors
     ///
-    /// If the operating system's event queue fails. Nothing else is an error: a connection's failure
-    /// is an event.
+    /// If the operating system's event queue fails. Nothing else is an error: a connection's
+    /// failure is an event.
     // As the fleet's.
     #[inline(never)]
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, Error> {

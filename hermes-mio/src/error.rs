@@ -1,37 +1,37 @@
-//! What can go wrong with the loop itself. What goes wrong with a connection is an event.
+//! Errors of the loop and of settings. A failed connection is an event instead.
 
 use std::io;
 
 use hermes_proto::ConfigError;
 
-/// Why a client can't be made, or can't go on.
+/// An error of making a client, or of its loop.
 ///
-/// What the network or the gateway does wrong is not among them: that is an
+/// Faults of the network or the gateway are none: they are an
 /// [`Event::Disconnected`](hermes_proto::Event::Disconnected) with its reason, and the client
 /// tries again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting can't be.
+    /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There can't be such a proxy.
+    /// The proxy's URL is invalid.
     #[error("proxy: {problem}")]
     Proxy {
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
-    /// A certificate or a key is no good, or there is nobody to trust.
+    /// A certificate or a key is invalid, or no certificate authority is trusted.
     #[cfg(feature = "tls")]
     #[error("TLS: {problem}")]
     Tls {
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
     /// A driver has as many clients as it has tokens.
     #[error("there is no token left for another client; the driver has {clients}")]
     Full {
-        /// How many there are.
+        /// The number of clients.
         clients: usize,
     },
     /// The operating system gave no randomness for the seed.

@@ -14,12 +14,12 @@ use crate::waited::{Interrupts, Waited};
 use crate::{Driver, Error, Member, MemberId, MemberMut, Options, ReadBuffer};
 
 /// Any number of clients on one thread, with a loop of their own: [`poll`](Self::poll) runs them
-/// all, and tells what happens to whom.
+/// all, and returns events with the client's name.
 ///
-/// They share a buffer, a timer, lookups of names, and the patience of the gateways: when thousands
-/// lose their connection at once, each waits for a time of [its own](FleetOptions::jitter), and so
-/// many connect [at a time](FleetOptions::max_connecting), in the order in which they wanted to. A
-/// client that has its connection and nothing to say costs next to nothing.
+/// The clients share a read buffer, a timer and lookups of names. When thousands lose their
+/// connection at once, each waits for a random time ([`jitter`](FleetOptions::jitter)), and a
+/// bounded number connect at a time ([`max_connecting`](FleetOptions::max_connecting)), in the
+/// order in which they began. An idle client takes less than 1 KiB.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct Fleet {
     buffer: ReadBuffer,
 }
 
-/// What the clients of a [`Fleet`], or of a [`Driver`], have in common.
+/// Options that the clients of a [`Fleet`], or of a [`Driver`], share.
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
     pub(crate) max_connecting: usize,
@@ -62,48 +62,49 @@ const TIMER: Token = Token(1);
 const FIRST: usize = 2;
 
 impl FleetOptions {
-    /// How many clients may be connecting at a time, from the lookup of the name to the answer to
-    /// the upgrade request; the others wait for their turn, in the order of their coming. What they
-    /// wait does not count as a part of their timeouts. At least 1; default: 64.
+    /// The number of clients that may be connecting at a time, from the lookup of the name to the
+    /// answer to the upgrade request. The others wait for their turn, first come, first served, and
+    /// the wait does not count towards their timeouts. At least 1; default: 64.
     #[must_use]
     pub fn max_connecting(self, clients: usize) -> Self {
         FleetOptions { max_connecting: clients, ..self }
     }
 
-    /// How many clients may begin to connect in a second. At least 1; default: no limit but
-    /// [`max_connecting`](Self::max_connecting), so as many as the gateway takes.
+    /// The number of clients that may begin to connect in a second. At least 1; default: no limit
+    /// beside [`max_connecting`](Self::max_connecting).
     #[must_use]
     pub fn max_connects_per_second(self, clients: u32) -> Self {
         FleetOptions { max_connects_per_second: Some(clients), ..self }
     }
 
-    /// How many lookups of names may run in the whole process, each on a thread of its own, before
-    /// those of these clients wait. Clients of other loops that wait are served in turn; one lookup
-    /// serves all that ask the same resolver for the same name. The wait counts towards
-    /// [`connect_timeout`](hermes_proto::Config::connect_timeout). A lookup can't be called off once
-    /// it has begun: that of a client that is removed, or times out, keeps its thread until the
-    /// resolver answers. At least 1; default: 32.
+    /// The number of lookups of names that may run in the whole process, each on a thread of its
+    /// own, before those of these clients wait. Clients of other loops that wait are served in
+    /// turn; one lookup serves all that ask the same resolver for the same name. The wait counts
+    /// towards [`connect_timeout`](hermes_proto::Config::connect_timeout). A lookup can't be
+    /// cancelled once it has begun: if its client is removed, or times out, it keeps its thread
+    /// until the resolver answers. At least 1; default: 32.
     #[must_use]
     pub fn max_lookups(self, lookups: usize) -> Self {
         FleetOptions { max_lookups: lookups, ..self }
     }
 
-    /// By how much a timer of an open connection, such as its heartbeat, may be late, so that many
-    /// go off together and the thread sleeps between. At most 1 s; default: 50 ms.
+    /// The time by which a timer of an open connection, such as its heartbeat, may be late, so that
+    /// many fire together and the thread sleeps in between. At most 1 s, and less than each
+    /// client's [`suspend_threshold`](hermes_proto::Config::suspend_threshold); default: 50 ms.
     #[must_use]
     pub fn timer_slack(self, slack: Duration) -> Self {
         FleetOptions { timer_slack: slack, ..self }
     }
 
-    /// The [jitter](hermes_proto::Config::jitter) of the clients whose settings have none, so that
-    /// those which lost their connection at the same time don't come back at the same time.
-    /// Default: [`Jitter::Full`].
+    /// The [jitter](hermes_proto::Config::jitter) of clients whose settings have none, so that
+    /// clients which lost their connections together do not reconnect together. Default:
+    /// [`Jitter::Full`].
     #[must_use]
     pub fn jitter(self, jitter: Jitter) -> Self {
         FleetOptions { jitter, ..self }
     }
 
-    /// For a client by itself, which does as its settings say.
+    /// For a [`Client`](crate::Client): its settings alone decide.
     pub(crate) fn alone() -> Self {
         Self::default().timer_slack(Duration::ZERO).jitter(Jitter::None)
     }
@@ -125,7 +126,7 @@ impl FleetOptions {
         Ok(())
     }
 
-    /// Between two begins.
+    /// The least time between two attempts.
     pub(crate) fn spacing(&self) -> Duration {
         let rate = self.max_connects_per_second;
         rate.and_then(|rate| Duration::from_secs(1).checked_div(rate)).unwrap_or(Duration::ZERO)
@@ -149,12 +150,12 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// Where a setting can't be, or the operating system has no event queue.
+    /// If a setting is invalid, or the operating system has no event queue.
     pub fn new(options: FleetOptions) -> Result<Self, Error> {
         Self::with_capacity(options, 1_024)
     }
 
-    /// `ready`: how many sockets may be ready in one turn.
+    /// `ready`: the number of readiness events taken in one turn.
     pub(crate) fn with_capacity(options: FleetOptions, ready: usize) -> Result<Self, Error> {
         let poll = Poll::new().map_err(Error::Poll)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(Error::Poll)?);
@@ -179,7 +180,7 @@ impl Fleet {
         self.driver.remove(id)
     }
 
-    /// A client, for what there is to know of it.
+    /// A client, to look at.
     pub fn get(&self, id: MemberId) -> Option<&Member> {
         self.driver.get(id)
     }
@@ -189,17 +190,17 @@ impl Fleet {
         self.driver.get_mut(id)
     }
 
-    /// All clients, in no order.
+    /// All clients, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.driver.iter()
     }
 
-    /// How many clients there are.
+    /// The number of clients.
     pub fn len(&self) -> usize {
         self.driver.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no client.
     pub fn is_empty(&self) -> bool {
         self.driver.is_empty()
     }
@@ -207,16 +208,16 @@ impl Fleet {
     /// Runs the clients until there is an event, for `timeout` at most. A timeout of zero does what
     /// can be done at once.
     ///
-    /// With a timeout, `None` says that it is over. Without one, `None` says that all clients are at
-    /// rest: none is connected, or going to connect, and their sessions are saved.
+    /// With a timeout, `None` says that it is over. Without one, `None` says that all clients are
+    /// at rest: none is connected, or going to connect, and their sessions are saved.
     ///
-    /// While events wait, a call returns the next one at once. The sockets, the timers and the senders
-    /// have their turn in between, every few milliseconds.
+    /// While events wait, a call returns the next one at once. The sockets, the timers and the
+    /// senders have their turn in between, every few milliseconds.
     ///
     /// # Errors
     ///
-    /// If the operating system's event queue fails. Nothing else is an error: a connection's failure
-    /// is an event.
+    /// If the operating system's event queue fails. Nothing else is an error: a connection's
+    /// failure is an event.
     // Inlined, the compiler takes events apart and puts them together several times: a tenth of the
     // cost of receiving a message.
     #[inline(never)]
@@ -326,7 +327,7 @@ mod tests {
 
     use super::*;
 
-    /// Where the system gives none.
+    /// As on a system without timerfd.
     #[test]
     fn without_an_alarm_each_poll_is_told_how_long() {
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -1,9 +1,9 @@
-//! What a log says about a client.
+//! Log events of a client.
 
 use hermes_proto::{CloseReason, Event, Timestamp};
 
-/// At the levels at which people look for it. Messages are told by their kind alone, reasons in
-/// their `Debug` form, which has neither tokens nor control characters.
+/// Logs an event at the level at which people look for it. Messages are logged by their kind alone,
+/// reasons in their `Debug` form, which has neither tokens nor control characters.
 pub(crate) fn event(now: Timestamp, event: &Event) {
     match event {
         Event::Connected { conn, url } => tracing::info!(%conn, ?url, "connected"),

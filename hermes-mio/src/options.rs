@@ -1,4 +1,4 @@
-//! What a client is made of.
+//! Options of a client.
 
 use std::fmt;
 use std::io;
@@ -15,10 +15,10 @@ use crate::net::connector::Connector;
 use crate::net::resolve::Resolver;
 use crate::{Proxy, SessionStore, Tap};
 
-/// What a client is made of: the protocol's
-/// [settings](Config), and what belongs to this side of it.
+/// The options of a client: the protocol's [settings](Config), and everything that belongs to
+/// sockets, files and threads.
 ///
-/// A [`Config`] alone is enough where the defaults do. Otherwise:
+/// A [`Config`] alone is enough for the defaults. Otherwise:
 ///
 /// ```
 /// use hermes_mio::{Config, FileStore, Options};
@@ -55,9 +55,9 @@ impl Options {
         }
     }
 
-    /// The same for another client, with which it shares the settings, and whatever is known of the
-    /// network. What is one client's own is left out: its store, tap, source of credentials and
-    /// seed.
+    /// Options for another client, which shares the settings and the way to the gateway, and so its
+    /// memory. The store, the tap, the source of credentials and the seed belong to one client, and
+    /// are left out.
     #[must_use]
     pub fn for_sibling(&self) -> Self {
         Options {
@@ -75,40 +75,40 @@ impl Options {
         Arc::make_mut(&mut self.connector)
     }
 
-    /// Where the session is kept. Default: in memory, so that it ends with the client.
+    /// The store of the session. Default: in memory, so that it ends with the client.
     #[must_use]
     pub fn store(self, store: impl SessionStore + Send + 'static) -> Self {
         Options { store: Some(Box::new(store)), ..self }
     }
 
-    /// How many messages may wait between the [senders](crate::Sender) and the outbox. Their bytes
-    /// are bounded by [`outbox_max_bytes`](Config::outbox_max_bytes). At least 1; default: 1,024.
+    /// The number of messages that may wait between the [senders](crate::Sender) and the outbox.
+    /// Their bytes are bounded by [`outbox_max_bytes`](Config::outbox_max_bytes). At least 1;
+    /// default: 1,024.
     #[must_use]
     pub fn sender_capacity(self, messages: usize) -> Self {
         Options { sender_capacity: messages, ..self }
     }
 
-    /// Who watches the machine, such as a [`Recording`](crate::Recording). Default: nobody.
+    /// An observer of the machine, such as a [`Recording`](crate::Recording). Default: none.
     #[must_use]
     pub fn tap(self, tap: impl Tap + Send + 'static) -> Self {
         Options { tap: Some(Box::new(tap)), ..self }
     }
 
-    /// Where fresh credentials come from: `source` is called before each attempt, with the
-    /// gateway's URL, and what it returns goes into that attempt's upgrade request. Default:
-    /// nobody is asked.
+    /// The source of fresh credentials: `source` is called before each attempt with the gateway's
+    /// URL, and returns headers for the upgrade request, or a token. Default: none.
     ///
     /// It is called on a thread of its own (`hermes-credentials`), and may block. An attempt fails
-    /// after [`credentials_timeout`](Config::credentials_timeout), and an answer that comes later
-    /// is thrown away. There is never more than one call: an attempt that comes while the one
-    /// before it is still being answered waits for that, and then has a call of its own.
+    /// after [`credentials_timeout`](Config::credentials_timeout), and a later answer is dropped.
+    /// There is at most one call at a time: the next attempt waits for the call of the one before,
+    /// and then makes its own.
     ///
     /// An error fails the attempt with
     /// [`CloseReason::Credentials`](crate::CloseReason::Credentials) and its text, which is shown
-    /// and logged, and must hold no secret; a panic does so with a text that says as much. The next
-    /// attempt follows as after any other failure.
+    /// and logged, and must hold no secret. A panic is an error. The next attempt follows as after
+    /// any other failure.
     ///
-    /// Switches [`ask_credentials`](Config::ask_credentials) on, which can't be on without it.
+    /// Switches [`ask_credentials`](Config::ask_credentials) on, which is invalid without a source.
     ///
     /// ```
     /// use hermes_mio::{Config, Credentials, Options};
@@ -128,7 +128,7 @@ impl Options {
         Options { credential_source: Some(CredentialSource::new(source)), ..self }
     }
 
-    /// How `wss://` is spoken. Default: [`Tls::new`](crate::Tls::new), with the system's
+    /// The TLS settings of `wss://`. Default: [`Tls::new`](crate::Tls::new), with the system's
     /// certificate authorities.
     #[cfg(feature = "tls")]
     #[must_use]
@@ -137,15 +137,16 @@ impl Options {
         self
     }
 
-    /// Who knows the addresses of names: `resolve` is called with a name and a port for each
-    /// attempt, and returns the addresses in the order in which they are preferred, at least one.
-    /// Default: the system's `getaddrinfo`, which has them in RFC 6724's order.
+    /// The resolver of names: `resolve` is called with a name and a port for each attempt, and
+    /// returns at least one address, in the order of preference. Default: the system's
+    /// `getaddrinfo`, in the order of RFC 6724.
     ///
-    /// It is called on a thread of its own (`hermes-resolve`), and may block. An attempt fails after
-    /// [`connect_timeout`](Config::connect_timeout); the next one waits for the same call, where
-    /// that has not returned. An error, or a panic, fails the attempt with
-    /// [`CloseReason::Resolve`](crate::CloseReason::Resolve) and its text. A host that is an address
-    /// is nobody's to resolve.
+    /// It is called on another thread (`hermes-resolve`; see
+    /// [`max_lookups`](crate::FleetOptions::max_lookups)), and may block. An attempt fails after
+    /// [`connect_timeout`](Config::connect_timeout); if the call has not returned by then, the next
+    /// attempt waits for it. An error, or a panic, fails the attempt with
+    /// [`CloseReason::Resolve`](crate::CloseReason::Resolve) and its text. It is not called for a
+    /// host that is an address.
     ///
     /// ```
     /// use std::net::Ipv4Addr;
@@ -165,21 +166,21 @@ impl Options {
         self
     }
 
-    /// The way through a proxy. Default: none. The environment's is [`Proxy::from_env`].
+    /// The proxy. Default: none. [`Proxy::from_env`] takes the environment's.
     ///
-    /// A proxy that does not lead to the gateway is a
-    /// [`CloseReason::Proxy`](crate::CloseReason::Proxy), with the status that it answered. What it
-    /// takes counts as part of [`connect_timeout`](Config::connect_timeout).
+    /// If the proxy refuses, the attempt fails with
+    /// [`CloseReason::Proxy`](crate::CloseReason::Proxy) and the proxy's status. Its time counts
+    /// towards [`connect_timeout`](Config::connect_timeout).
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.connector_mut().proxy = proxy;
         self
     }
 
-    /// A Unix domain socket to connect to, in place of the URL's host, and through no proxy. The URL
-    /// still gives the request its host and path, and a certificate its name. A session may travel
-    /// over it in the clear ([`plaintext_session`](Config::plaintext_session)): it leads out of no
-    /// machine. Default: none.
+    /// A Unix domain socket to connect to, in place of the URL's host, and through no proxy. The
+    /// URL still gives the request its host and path, and a certificate its name. A session may
+    /// travel over it in the clear ([`plaintext_session`](Config::plaintext_session)), since it
+    /// stays within the machine. Default: none.
     #[cfg(unix)]
     #[must_use]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
@@ -187,24 +188,25 @@ impl Options {
         self
     }
 
-    /// Silence after which TCP probes the peer (SO_KEEPALIVE), in whole seconds on most systems. 1 s to
-    /// 32,767 s. Default: no probes, since the [heartbeat](Config::heartbeat_interval) asks the
-    /// gateway itself.
+    /// Silence after which TCP probes the peer (SO_KEEPALIVE), in whole seconds on most systems. 1
+    /// s to 32,767 s. Default: no probes, since the [heartbeat](Config::heartbeat_interval) asks
+    /// the gateway itself.
     #[must_use]
     pub fn keepalive(mut self, after: Duration) -> Self {
         self.connector_mut().socket_options.keepalive = Some(after);
         self
     }
 
-    /// How many bytes the system may keep that are not acknowledged (SO_SNDBUF); systems round, and
-    /// have bounds. At least 1. Default: the system's, which on many grows as need be.
+    /// The size of the socket's send buffer in bytes (SO_SNDBUF), which holds bytes that TCP has
+    /// not had acknowledged. Systems round it, and have bounds. At least 1. Default: the system's,
+    /// which grows with need on many systems.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
         self.connector_mut().socket_options.send_buffer = Some(bytes);
         self
     }
 
-    /// How many bytes the system may keep that were not read (SO_RCVBUF). Otherwise as
+    /// The size of the socket's receive buffer in bytes (SO_RCVBUF). Otherwise as
     /// [`send_buffer`](Self::send_buffer).
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
@@ -212,17 +214,17 @@ impl Options {
         self
     }
 
-    /// The address of ours that connections come from. Those of the other family are then not
-    /// reached. Default: the system chooses.
+    /// The local address of connections. Gateway addresses of the other family can't be reached
+    /// from it. Default: the system's choice.
     #[must_use]
     pub fn bind(mut self, address: IpAddr) -> Self {
         self.connector_mut().socket_options.bind = Some(address);
         self
     }
 
-    /// How long a name's first address has no rival, and each further one has none that begins
-    /// after it: addresses race for the connection ([RFC 8305]), IPv6 and IPv4 in turn. At least
-    /// 10 ms. Default: 250 ms, as the RFC has it.
+    /// The delay of Happy Eyeballs ([RFC 8305]) after which the next address of a name is tried
+    /// beside those before it, IPv6 and IPv4 in turn. At least 10 ms. Default: 250 ms, as the RFC
+    /// recommends.
     ///
     /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
     #[must_use]
@@ -231,8 +233,8 @@ impl Options {
         self
     }
 
-    /// All the randomness there will be, for a test: two clients must not share one. Default:
-    /// drawn from the operating system.
+    /// The seed of all randomness, for a reproducible test: two clients must not share one.
+    /// Default: drawn from the operating system.
     #[must_use]
     pub fn seed(self, seed: [u8; 32]) -> Self {
         Options { seed: Some(seed), ..self }

@@ -9,18 +9,17 @@ use serde::Serialize;
 
 use crate::driver::notify::ClientWaker;
 
-/// A handle that sends from any thread: cheap to clone, and to keep after the client is gone.
+/// A handle that sends from any thread. It is cheap to clone, and may outlive the client.
 ///
-/// Messages go through a bounded queue, from which the client takes what its outbox has room for.
-/// So a message that a `Sender` took is never refused later, nor does it push another one out,
-/// whatever the [overflow policy](hermes_proto::Config::overflow): where there is no room, it is
-/// here that it shows. The exception is a [volatile](Outgoing::volatile) message, which can't wait:
-/// where it can't leave when its turn comes, it is
-/// [dropped](hermes_proto::Event::Dropped).
+/// Messages go through a bounded queue; the client takes them as its outbox has room. So a message
+/// that a `Sender` accepted is never refused later, and pushes no other out, whatever the [overflow
+/// policy](hermes_proto::Config::overflow): a full outbox shows as a full queue. The exception is a
+/// [volatile](Outgoing::volatile) message, which can't wait: if it can't be sent when its turn
+/// comes, it is [dropped](hermes_proto::Event::Dropped).
 ///
-/// The messages of one thread stay in order. A message that waits in the queue when the client is
-/// dropped goes with it, as one in the outbox does. From a
-/// [`shutdown`](crate::Client::shutdown) until the next `connect` nothing more is taken.
+/// The messages of one thread stay in order. If the client is dropped, messages in the queue are
+/// lost, as those in the outbox are. From a [`shutdown`](crate::Client::shutdown) until the next
+/// `connect` no message is accepted.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,7 +29,7 @@ use crate::driver::notify::ClientWaker;
 /// let sender = client.sender();
 /// std::thread::spawn(move || {
 ///     for number in 0..1_000_000 {
-///         // Waits where the gateway is slower than this thread.
+///         // Waits for room if the gateway is slower than this thread.
 ///         if sender.send_wait(&serde_json::json!({"type": "chat", "text": number})).is_err() {
 ///             return; // The client is gone.
 ///         }
@@ -47,20 +46,20 @@ pub struct Sender {
     queue: Arc<Queue>,
 }
 
-/// A message that a [`Sender`] could not take. It is in here.
+/// A message that a [`Sender`] did not accept. The error holds it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnqueueError {
-    /// The queue is full. Try again later, or wait for room with `send_wait`.
+    /// The queue is full. Send again later, or wait for room with `send_wait`.
     #[error("the queue to the client is full; it empties as the outbox does")]
     Full(Outgoing),
-    /// No outbox of this size can ever take it.
+    /// The message is larger than the whole outbox.
     #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
     TooLarge(Outgoing),
     /// The value can't be written as JSON; there is no message.
     #[error(transparent)]
     Unwritable(SendError),
-    /// The client [shuts down](crate::Client::shutdown), or has; `connect` lets senders in again.
+    /// The client [shuts down](crate::Client::shutdown), or has; `connect` opens the queue again.
     #[error("the client is shutting down")]
     ShuttingDown(Outgoing),
     /// The client was dropped.
@@ -86,7 +85,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// Where there is no room, or the message can't be sent. The error has the message's text.
+    /// If there is no room, or the message can't be sent. The error has the message.
     pub fn send<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), EnqueueError> {
         self.send_message(written(message)?)
     }
@@ -101,12 +100,12 @@ impl Sender {
     }
 
     /// Sends a message as JSON, once there is room: blocks the calling thread until then, or until
-    /// the client shuts down or is dropped. While there is no connection, that can be long. Never call it on the
-    /// thread that runs the client, which would wait for itself.
+    /// the client shuts down or is dropped. Without a connection that can be long. On the thread
+    /// that runs the client it would wait for itself, for ever.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), save for [`EnqueueError::Full`].
+    /// As [`send`](Self::send), except [`EnqueueError::Full`].
     pub fn send_wait<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), EnqueueError> {
         self.send_message_wait(written(message)?)
     }
@@ -121,9 +120,9 @@ impl Sender {
     }
 
     /// Makes [`Client::wait`](crate::Client::wait) or [`Fleet::wait`](crate::Fleet::wait) return
-    /// [`Waited::Woken`](crate::Waited::Woken), for a thread that has news for the one that runs the
-    /// client. Several calls before that make one return; `poll` is not ended by it. A loop of the
-    /// application's own has the waker itself.
+    /// [`Waited::Woken`](crate::Waited::Woken), for a thread that has news for the one that runs
+    /// the client. Several calls before that make one return; `poll` is not ended by it. A loop of
+    /// the application's own has the waker itself.
     pub fn wake(&self) {
         self.queue.waker.notifier.interrupt();
     }
@@ -143,7 +142,7 @@ impl fmt::Debug for Sender {
 pub(crate) struct Queue {
     waker: ClientWaker,
     max_messages: usize,
-    /// Of all messages together, and so of each.
+    /// Bound for all messages together, and so for each.
     max_bytes: usize,
     state: Mutex<State>,
     /// Notified whenever messages leave, or the queue closes.
@@ -157,7 +156,7 @@ struct State {
     gate: Gate,
 }
 
-/// Whether senders may come in.
+/// Whether the queue accepts messages.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(crate) enum Gate {
     #[default]
@@ -168,7 +167,7 @@ pub(crate) enum Gate {
     Gone,
 }
 
-/// How long to wait for room.
+/// Whether to wait for room.
 #[derive(PartialEq)]
 enum Patience {
     None,
@@ -206,7 +205,7 @@ impl Queue {
         let message = state.messages.pop_front()?;
         state.bytes -= message.len();
         drop(state);
-        // All of them, as room for one message may not be room for another.
+        // Notifies every waiter: room for one message may not be room for another.
         self.room.notify_all();
         Some(message)
     }
@@ -221,14 +220,14 @@ impl Queue {
         messages.into()
     }
 
-    /// Lets senders in, or not.
+    /// Opens or closes the queue.
     pub(crate) fn set_gate(&self, gate: Gate) {
         self.lock().gate = gate;
         // Each of the threads that wait for room must see it.
         self.room.notify_all();
     }
 
-    /// Nothing in here panics while it holds the lock.
+    /// Never poisoned: nothing panics while it holds the lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -261,7 +260,7 @@ impl Queue {
         state.bytes += message.len();
         state.messages.push_back(message);
         drop(state);
-        // Where the queue was not empty, the driver knows of it, and will be back.
+        // A queue that was not empty has woken the driver already.
         if was_empty {
             self.waker.wake();
         }

@@ -1,14 +1,14 @@
-//! How long the steps of a connection take.
+//! Times of the steps of a connection.
 
 use std::fmt;
 use std::time::Duration;
 
 use hermes_proto::Timestamp;
 
-/// How long each step of the newest connection took, as far as it came; `None` is a step that it
-/// has not done, or not needed.
+/// The time of each step of the newest connection; `None` for a step that is not done, or not
+/// needed.
 ///
-/// Shown as people read it: `resolve 3.1ms, connect 12.0ms, TLS 31.4ms`.
+/// `Display` is for people: `resolve 3.1ms, connect 12.0ms, TLS 31.4ms`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timings {
