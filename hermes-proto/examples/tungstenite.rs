@@ -92,7 +92,8 @@ async fn connection(
             let asked = answer.headers().get("Retry-After").map(|it| it.to_str().map(str::parse));
             let retry_after = asked.and_then(|it| it.ok()?.ok()).map(reason::RetryAfter::Seconds);
             let status = answer.status().as_u16();
-            return closed(CloseReason::Http { status, retry_after, redirect: None }).await;
+            return closed(CloseReason::Http { status, retry_after, redirect: None, body: None })
+                .await;
         }
         Err(error) => return closed(CloseReason::Connect { text: error.to_string().into() }).await,
     };

@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::client::{Output, Pending, Purpose, runs_due_work};
 use crate::frame::FrameRef;
 use crate::{
-    Action, Actions, Client, Config, ConfigError, ConnId, Input, MessageId, Outgoing, SendError,
-    Start, Timestamp, Transmit, ws,
+    Action, Actions, Client, CloseReason, Config, ConfigError, ConnId, Input, MessageId, Outgoing,
+    SendError, Start, Timestamp, Transmit, ws,
 };
 
 /// A Hermes client on top of a byte stream that the host brings: a [`Client`] and a
@@ -139,6 +139,8 @@ impl Endpoint {
             return;
         }
         let runs_due_work = runs_due_work(&input);
+        // `TimerFired` disarms the timer.
+        let was_due = runs_due_work && self.client.deadline().is_some_and(|due| due <= now);
         let is_idle = match input {
             Input::Opened { conn } => {
                 self.client.machine.advance_to(now);
@@ -162,9 +164,11 @@ impl Endpoint {
                 self.client.machine.advance_to(now);
                 false
             }
-            Input::Closed { .. } => {
+            Input::Closed { conn, reason } => {
+                // The end of the transport is the end of a refusal's body.
+                let reason = self.ws.refusal().unwrap_or(reason);
                 self.ws = WsState::default();
-                self.dispatch(now, input, out);
+                self.dispatch::<&[u8]>(now, Input::Closed { conn, reason }, out);
                 false
             }
             // A busy connection arms its timer rarely, so that this costs it little.
@@ -177,6 +181,9 @@ impl Endpoint {
                 false
             }
         };
+        if was_due {
+            self.end_due_refusal(now, out);
+        }
         self.client.machine.finish(runs_due_work, &mut self.ws.output(out));
         if is_idle {
             self.ws.on_idle();
@@ -249,6 +256,15 @@ impl Endpoint {
         flushed
     }
 
+    /// Ends a refused attempt whose time is over before the refusal's body is complete. The refusal is
+    /// the reason, and not the timeout.
+    fn end_due_refusal(&mut self, now: Timestamp, out: &mut Actions<Transmit>) {
+        let (Some(conn), Some(reason)) = (self.client.conn(), self.ws.refusal()) else { return };
+        self.ws = WsState::default();
+        out.push_back(Action::Close { conn, code: None });
+        self.dispatch::<&[u8]>(now, Input::Closed { conn, reason }, out);
+    }
+
     /// Returns whether the connection is likely to be idle after this: these bytes end its opening
     /// handshake, or its silence. They are the gateway's greeting, or the answer to a heartbeat.
     fn on_received(
@@ -290,6 +306,11 @@ impl WsState {
     /// The output of a client that stands on this WebSocket.
     fn output<'a>(&'a mut self, actions: &'a mut Actions<Transmit>) -> EndpointOutput<'a> {
         EndpointOutput { ws: self, actions }
+    }
+
+    /// The gateway's refusal of the opening handshake, if its body is incomplete.
+    fn refusal(&self) -> Option<CloseReason> {
+        self.connection.as_ref()?.refusal()
     }
 
     /// Bytes that were queued since the transport opened.

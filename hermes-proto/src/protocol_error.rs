@@ -12,6 +12,9 @@ pub enum UpgradeError {
     /// Not an HTTP/1.1 response.
     #[error("the answer is not an HTTP/1.1 response")]
     NotHttp,
+    /// TLS, where the URL is of the scheme `ws`.
+    #[error("the gateway speaks TLS at this port; use wss:// in the URL")]
+    Tls,
     /// More bytes of header than [`Config::max_header_bytes`](crate::Config::max_header_bytes).
     #[error("the answer's header is larger than max_header_bytes")]
     HeaderTooLarge,

@@ -1,4 +1,4 @@
-//! Why a connection ended.
+//! The reasons for which a connection ends.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -7,6 +7,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use crate::protocol_error::{UpgradeError, Violation};
+use crate::util::printable::Printable;
 use crate::{Text, Url};
 
 /// Close codes with a meaning here (RFC 6455 §7.4.1). Codes are plain `u16`: a peer may send any.
@@ -37,9 +38,10 @@ pub mod code {
     }
 }
 
-/// Why a connection ended, or never came to be.
+/// The reason for which a connection ended, or could not be made.
 ///
-/// Texts are for people; they never hold a secret.
+/// Texts are for people, and never hold a secret of the client. `Display` escapes the control
+/// characters in them; the fields have them as they came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -48,77 +50,82 @@ pub enum CloseReason {
     #[error("the application disconnected")]
     Requested,
     /// The peer sent a Close frame (RFC 6455 §5.5.1).
-    #[error("the gateway closed with code {code}{}{text}", if text.is_empty() { "" } else { ": " })]
+    #[error("the gateway closed with code {code}{}{}", separator(text), Printable(text))]
     Peer {
-        /// The frame's code, [`code::NO_STATUS`] where it had none.
+        /// The frame's code, or [`code::NO_STATUS`] if it has none.
         code: u16,
         /// The frame's reason.
         #[serde(default)]
         text: Text,
     },
     /// The transport ended without a Close frame.
-    #[error("the connection was lost{}{text}", if text.is_empty() { "" } else { ": " })]
+    #[error("the connection was lost{}{}", separator(text), Printable(text))]
     Lost {
-        /// What the operating system said, if anything.
+        /// The operating system's message, if there is one.
         #[serde(default)]
         text: Text,
     },
     /// The gateway's name has no address.
-    #[error("the gateway's name could not be resolved: {text}")]
+    #[error("the gateway's name could not be resolved: {}", Printable(text))]
     Resolve {
-        /// What the resolver said.
+        /// The resolver's message.
         text: Text,
     },
-    /// No address of the gateway took the connection.
-    #[error("could not connect: {text}")]
+    /// No address of the gateway accepted the connection.
+    #[error("could not connect: {}", Printable(text))]
     Connect {
-        /// What the operating system said, for each address tried.
+        /// The operating system's message for each address that was tried.
         text: Text,
     },
-    /// The proxy between us and the gateway does not lead there.
+    /// The proxy did not make a connection to the gateway.
     #[error(
-        "the proxy refused{}: {text}",
-        status.map(|status| format!(" with status {status}")).unwrap_or_default()
+        "the proxy refused{}: {}",
+        status.map(|status| format!(" with status {status}")).unwrap_or_default(),
+        Printable(text)
     )]
     Proxy {
-        /// The status of its answer to CONNECT, or SOCKS5's reply (RFC 1928 §6), if it was that.
+        /// The status of its answer to CONNECT, or SOCKS5's reply (RFC 1928 §6), if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
-        /// Which proxy, and what it said or did.
+        /// The proxy, and its answer or error.
         text: Text,
     },
-    /// TLS failed: in its handshake, or later by an alert or a record that is no good.
-    #[error("TLS failed: {text}")]
+    /// TLS failed: in its handshake, or later by an alert or an invalid record.
+    #[error("TLS failed: {}", Printable(text))]
     Tls {
-        /// What was wrong.
+        /// The error.
         text: Text,
     },
     /// The gateway answered the upgrade request with an HTTP status other than 101.
     #[error(
-        "the gateway answered the upgrade with HTTP status {status}{}{}",
+        "the gateway answered the upgrade with HTTP status {status}{}{}{}",
         redirect.as_ref().map(|redirect| format!(", {redirect}")).unwrap_or_default(),
-        retry_after.map(|asked| format!(", and {asked}")).unwrap_or_default()
+        retry_after.map(|asked| format!(", and {asked}")).unwrap_or_default(),
+        body.as_ref().map(|body| format!(": {}", Printable(body))).unwrap_or_default()
     )]
     Http {
         /// The status.
         status: u16,
-        /// When the gateway wants to see us again, if it said so.
+        /// The wait that the gateway asks for, if it does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<RetryAfter>,
-        /// Where the gateway sends us, if it does.
+        /// The URL that the gateway redirects to, if it does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         redirect: Option<Box<Redirect>>,
+        /// The first 200 characters of the answer's body, on one line, if that is text or JSON.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Box<str>>,
     },
     /// The host had no fresh [credentials](crate::Action::AskCredentials) for the attempt.
-    #[error("no credentials: {text}")]
+    #[error("no credentials: {}", Printable(text))]
     Credentials {
-        /// Why not.
+        /// The host's explanation.
         text: Text,
     },
     /// The gateway's answer to the upgrade request was not a WebSocket handshake (RFC 6455 §4.1).
     #[error("the upgrade failed: {error}")]
     Upgrade {
-        /// What was wrong with it.
+        /// The rule that it broke.
         error: UpgradeError,
     },
     /// The peer broke the WebSocket protocol.
@@ -127,18 +134,22 @@ pub enum CloseReason {
         /// The rule it broke.
         violation: Violation,
     },
-    /// Nothing happened in time.
+    /// A deadline passed.
     #[error("timed out: {stage}")]
     Timeout {
-        /// What was waited for.
+        /// The stage that took too long.
         stage: Stage,
     },
 }
 
+/// The separator before a text that may be empty.
+fn separator(text: &str) -> &'static str {
+    if text.is_empty() { "" } else { ": " }
+}
+
 impl CloseReason {
-    /// The close code that goes with the reason, as a browser's `CloseEvent` would have it, with
-    /// one difference: a violation has the code that Hermes failed the connection with, where a
-    /// browser says 1006.
+    /// The close code of this reason, as in a browser's `CloseEvent`, with one difference: a violation
+    /// has the code with which Hermes failed the connection, for which a browser has 1006.
     pub fn code(&self) -> u16 {
         match self {
             CloseReason::Requested => code::NORMAL,
@@ -148,21 +159,21 @@ impl CloseReason {
         }
     }
 
-    /// A loss without more to say.
+    /// A loss without a message.
     pub fn lost() -> Self {
         CloseReason::Lost { text: Text::new() }
     }
 }
 
-/// When the gateway wants to see us again: `Retry-After` (RFC 9110 §10.2.3). It counts with the
-/// statuses 429 and 503.
+/// The wait that the gateway asks for: `Retry-After` (RFC 9110 §10.2.3). It counts with any status
+/// after which the client tries again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfter {
-    /// After so many seconds. A date that came with a `Date` header is one of these, so that the
-    /// two clocks need not agree.
+    /// This number of seconds. A date counts from the answer's `Date` header, if there is one, so that
+    /// the two clocks need not agree.
     Seconds(u64),
-    /// At this time, in seconds since 1970.
+    /// Until this time, in seconds since 1970.
     UnixSeconds(u64),
 }
 
@@ -175,18 +186,18 @@ impl fmt::Display for RetryAfter {
     }
 }
 
-/// Where an answer with the status 301, 302, 307 or 308 points (RFC 9110 §15.4).
+/// The target of an answer with the status 301, 302, 307 or 308 (RFC 9110 §15.4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Redirect {
-    /// The answer's `Location`, as a URL. Its query may be a secret.
+    /// The answer's `Location`, resolved. Its query may be a secret.
     pub to: Url,
-    /// Why a [`Client`](crate::Client) does not go there. `None`: it does, at once, where a
-    /// connection is wanted and there is a network.
+    /// The reason for which a [`Client`](crate::Client) does not follow it. `None`: it follows at
+    /// once, if a connection is wanted and there is a network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RedirectRefused>,
 }
 
-/// Without what may be a secret.
+/// Without the query, which may be a secret.
 impl fmt::Display for Redirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a redirect to {:?}", self.to)?;
@@ -197,15 +208,15 @@ impl fmt::Display for Redirect {
     }
 }
 
-/// Why a redirect is not followed.
+/// The reason for which a redirect is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RedirectRefused {
-    /// None are, with [`Config::max_redirects`](crate::Config::max_redirects) as it is by default.
+    /// [`Config::max_redirects`](crate::Config::max_redirects) is 0, the default.
     #[error("max_redirects is 0")]
     Off,
-    /// There were [`Config::max_redirects`](crate::Config::max_redirects) in this attempt.
+    /// This attempt has followed [`Config::max_redirects`](crate::Config::max_redirects).
     #[error("there were max_redirects already")]
     TooMany,
     /// It leads from `wss` to `ws`.
@@ -213,7 +224,7 @@ pub enum RedirectRefused {
     Insecure,
 }
 
-/// What was waited for when time ran out.
+/// The stage of a connection whose deadline passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -225,13 +236,13 @@ pub enum Stage {
     /// The connection ([`Config::connect_timeout`](crate::Config::connect_timeout)).
     #[error("no connection")]
     Connect,
-    /// The connection, as a host tells that knows more: the gateway's addresses.
+    /// The addresses of the gateway, within `connect_timeout`: reported by hosts that know the stage.
     #[error("no answer from the resolver")]
     Resolve,
-    /// The connection, as a host tells that knows more: the proxy's answer.
+    /// The proxy's answer, likewise.
     #[error("no answer from the proxy")]
     Proxy,
-    /// The connection, as a host tells that knows more: the end of the TLS handshake.
+    /// The end of the TLS handshake, likewise.
     #[error("no end to the TLS handshake")]
     Tls,
     /// The answer to the upgrade request

@@ -1,17 +1,19 @@
-//! The identity that outlives a connection.
+//! The session: a client's identity, which outlives its connections.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use core::num::NonZero;
 
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// A session that the gateway issued. [`Action::PersistSession`](crate::Action) saves it, and
 /// [`Start`](crate::Start) takes it to resume it.
 ///
-/// Its serde form is the stored form, `{"token","clientId","savedAt"}` as the reference's, with
-/// the origin beside them. The token is withheld from `Debug`.
+/// Its serde form is the stored form, `{"token","clientId","savedAt"}` as the reference's, and the
+/// origin. A `savedAt` that is a fraction or a string is read as the number it stands for; any other
+/// value is 0, an unknown time. The token is withheld from `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
@@ -20,8 +22,8 @@ pub struct Session {
     /// The client id that the gateway assigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// When it was saved, in milliseconds since 1970.
-    #[serde(default)]
+    /// The time at which it was saved, in milliseconds since 1970. 0: unknown.
+    #[serde(default, deserialize_with = "lenient_millis")]
     pub saved_at: u64,
     /// The gateway that issued it, as `ws://host:port`; the token is sent to no other. `None`, as
     /// in the reference client's stored form, is the configured URL's.
@@ -40,20 +42,57 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A [`Session`] as a client keeps it: small, and of an origin that is known.
+/// Reads `savedAt` of a form that other programs may have written.
+fn lenient_millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct Millis;
+    impl<'de> Visitor<'de> for Millis {
+        type Value = u64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a time in milliseconds")
+        }
+        fn visit_u64<E>(self, millis: u64) -> Result<u64, E> {
+            Ok(millis)
+        }
+        fn visit_i64<E>(self, millis: i64) -> Result<u64, E> {
+            Ok(u64::try_from(millis).unwrap_or_default())
+        }
+        fn visit_f64<E>(self, millis: f64) -> Result<u64, E> {
+            // Saturates; NaN becomes 0.
+            Ok(millis as u64)
+        }
+        fn visit_str<E>(self, millis: &str) -> Result<u64, E> {
+            Ok(millis.trim().parse::<f64>().map(|millis| millis as u64).unwrap_or_default())
+        }
+        fn visit_bool<E>(self, _: bool) -> Result<u64, E> {
+            Ok(0)
+        }
+        fn visit_unit<E>(self) -> Result<u64, E> {
+            Ok(0)
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<u64, A::Error> {
+            IgnoredAny.visit_seq(seq).map(|_| 0)
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<u64, A::Error> {
+            IgnoredAny.visit_map(map).map(|_| 0)
+        }
+    }
+    deserializer.deserialize_any(Millis)
+}
+
+/// A [`Session`] as a client keeps it: in one allocation, with an origin.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PackedSession {
-    /// Token, client id and origin, one behind the other.
+    /// Token, client id and origin, without separators.
     texts: Box<str>,
+    /// The token's length.
     token: u32,
-    /// One more than it has bytes, where there is one.
+    /// The client id's length plus one, if there is a client id.
     client_id: Option<NonZero<u32>>,
     pub(crate) saved_at: u64,
 }
 
 impl PackedSession {
-    /// `origin` is that of a session which does not say. `None` where there are 4 GiB of it: there
-    /// is no such session.
+    /// `origin` is for a session without one. `None` if a field has 4 GiB, which no session has.
     pub(crate) fn new(session: &Session, origin: &str) -> Option<Self> {
         let Session { token, client_id, saved_at, origin: own } = session;
         let origin = own.as_deref().unwrap_or(origin);
@@ -114,6 +153,30 @@ mod tests {
         assert_eq!(serde_json::to_string(&session).unwrap(), json);
         assert!(!format!("{session:?}").contains("s3cret"));
     }
+
+    /// Other programs write other forms of it.
+    #[test]
+    fn any_time_is_a_session() {
+        for (saved_at, millis) in [
+            ("1700000000009", 1_700_000_000_009),
+            ("1700000000009.75", 1_700_000_000_009),
+            ("1.7e12", 1_700_000_000_000),
+            ("\"1700000000009\"", 1_700_000_000_009),
+            ("\"2023-11-14\"", 0),
+            ("null", 0),
+            ("-1", 0),
+            ("-0.5", 0),
+            ("1e300", u64::MAX),
+            ("true", 0),
+            ("{\"at\":[1]}", 0),
+            ("[1,{}]", 0),
+        ] {
+            let json = format!(r#"{{"token":"t","savedAt":{saved_at},"clientId":"c"}}"#);
+            let session: Session = serde_json::from_str(&json).expect(&json);
+            assert_eq!((session.saved_at, session.client_id.as_deref()), (millis, Some("c")));
+        }
+    }
+
     #[test]
     fn nothing_is_lost_while_it_is_kept() {
         let session = |client_id: Option<&str>, origin: Option<&str>| Session {

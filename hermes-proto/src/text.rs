@@ -8,13 +8,14 @@ use bytes::Bytes;
 use bytes_utils::Str;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Immutable UTF-8 text in a shared buffer: a clone or a slice costs a reference count.
+/// Immutable UTF-8 text in a shared buffer: a clone costs a reference count.
 ///
 /// Received texts are slices of a chunk that holds several, so a text that is kept for long keeps
 /// that chunk alive (128 KiB at most, or the size of the adapter's reads if that is more);
 /// `as_str().to_owned()` is a copy of its own.
 ///
-/// `Debug` shows the text, unless it may hold a session token; then it shows the length alone.
+/// `Debug` shows the text, unless it may hold a secret: a word such as `token`, `password` or
+/// `authorization` is in it, or an escape that may spell one. Then it shows the length alone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text(Str);
 
@@ -29,7 +30,7 @@ impl Text {
         &self.0
     }
 
-    /// The same memory, without the promise that it is UTF-8.
+    /// The same memory as bytes.
     pub fn into_bytes(self) -> Bytes {
         self.0.into_inner()
     }
@@ -61,7 +62,7 @@ impl From<&str> for Text {
     }
 }
 
-/// Validates once and shares the memory.
+/// Validates the bytes, and shares their memory.
 impl TryFrom<Bytes> for Text {
     type Error = core::str::Utf8Error;
 
@@ -90,13 +91,37 @@ impl fmt::Display for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `\u` could spell the key in escapes. Withholding too much does no harm.
-        if self.contains("token") || self.contains("\\u") {
-            write!(f, "[{} bytes withheld: may hold a token]", self.len())
+        if may_hold_secret(self) {
+            write!(f, "[{} bytes withheld: may hold a secret]", self.len())
         } else {
             fmt::Debug::fmt(self.as_str(), f)
         }
     }
+}
+
+/// Whether a text has a word in it that names a secret. It errs on the side of secrecy.
+fn may_hold_secret(text: &str) -> bool {
+    // `\u` may begin an escape that spells a letter of such a word.
+    const WORDS: [&str; 14] = [
+        "\\u",
+        "token",
+        "password",
+        "passwd",
+        "pwd",
+        "secret",
+        "authoriz",
+        "credential",
+        "apikey",
+        "api_key",
+        "api-key",
+        "jwt",
+        "bearer",
+        "cookie",
+    ];
+    let text = text.as_bytes();
+    WORDS
+        .iter()
+        .any(|word| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes())))
 }
 
 impl Serialize for Text {
@@ -111,7 +136,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Text that was built piece by piece.
+/// A text that was built piece by piece.
 impl From<Str> for Text {
     fn from(text: Str) -> Self {
         Text(text)
@@ -141,8 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn debug_withholds_what_may_be_a_token() {
-        for text in [r#"{"token":"s3cret"}"#, "{\"\\u0074oken\":\"s3cret\"}"] {
+    fn debug_withholds_what_may_be_a_secret() {
+        for text in [
+            r#"{"token":"s3cret"}"#,
+            "{\"\\u0074oken\":\"s3cret\"}",
+            r#"{"accessToken":"s3cret"}"#,
+            r#"{"type":"login","password":"s3cret"}"#,
+            r#"{"PASSWORD":"s3cret"}"#,
+            r#"{"Authorization":"s3cret"}"#,
+            r#"{"api_key":"s3cret"}"#,
+            r#"{"clientSecret":"s3cret"}"#,
+        ] {
             assert!(!format!("{:?}", Text::from(text)).contains("s3cret"));
         }
         assert_eq!(format!("{:?}", Text::from("hi")), "\"hi\"");

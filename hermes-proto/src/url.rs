@@ -1,4 +1,4 @@
-//! Gateway addresses.
+//! The URLs of gateways.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -8,17 +8,20 @@ use core::net::Ipv4Addr;
 use fluent_uri::{Uri, UriRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A gateway's URL (RFC 6455 §3): `ws://` or `wss://`, a host, and perhaps a port, path and query.
-/// `http://` and `https://` become these, as in a browser.
+/// A gateway's URL (RFC 6455 §3): `ws://` or `wss://`, a host, and optionally a port, path and query.
+/// `http://` and `https://` become `ws://` and `wss://`, as in a browser.
 ///
-/// Parsed and checked once, in [`Config`](crate::Config); scheme and host are lower case. A clone
-/// shares the text. A URL has 64 KiB at most.
+/// Scheme and host are lower case. A clone shares the text. A URL has at most 65,535 bytes, and its
+/// host at most 253.
+///
+/// `Display` and `Debug` show the length of the query in place of the query, which often has a secret
+/// in it; [`as_str`](Self::as_str) has all of the URL.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Url {
     text: Arc<str>,
-    /// How long the host is, behind the scheme.
+    /// The length of the host, which follows the scheme.
     host: u16,
-    /// Where path and query begin in `text`.
+    /// Start of the path in `text`.
     path: u16,
     port: u16,
     secure: bool,
@@ -29,7 +32,7 @@ impl Url {
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the URL, and what to write instead.
+    /// If it is not such a URL. The error says what to write instead.
     pub fn parse(input: &str) -> Result<Self, UrlError> {
         let uri = Uri::parse(input).map_err(|_| UrlError::Syntax)?;
         let secure = match uri.scheme().as_str().to_ascii_lowercase().as_str() {
@@ -40,6 +43,9 @@ impl Url {
         let authority = uri.authority().ok_or(UrlError::NoHost)?;
         if authority.host().is_empty() {
             return Err(UrlError::NoHost);
+        }
+        if authority.host().trim_end_matches('.').len() > MAX_HOST {
+            return Err(UrlError::HostTooLong);
         }
         if authority.has_userinfo() {
             return Err(UrlError::Userinfo);
@@ -75,18 +81,18 @@ impl Url {
         Ok(Url { text: text.into(), host, path, port, secure })
     }
 
-    /// The same, in this memory if its text is there as it is.
+    /// The same URL, in the memory of `text` if that is equal.
     pub(crate) fn shared_with(self, text: &Arc<str>) -> Self {
         let text = if self.text == *text { Arc::clone(text) } else { self.text };
         Url { text, ..self }
     }
 
-    /// What a reference that came from this URL means, such as a redirect's `Location` (RFC 3986
-    /// §5.2). Its fragment is left out: that would be the user's side of it, and never travels.
+    /// Resolves a reference relative to this URL, such as a redirect's `Location` (RFC 3986 §5.2). Its
+    /// fragment is left out: a fragment is never sent.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the URL that comes of it.
+    /// If the result is not a gateway's URL.
     pub fn join(&self, reference: &str) -> Result<Self, UrlError> {
         let reference = reference.split('#').next().unwrap_or_default();
         let reference = UriRef::parse(reference).map_err(|_| UrlError::Syntax)?;
@@ -105,8 +111,8 @@ impl Url {
         self.secure
     }
 
-    /// Whether the host is this machine by its name: `localhost` (RFC 6761 §6.3), `127.0.0.0/8` or
-    /// `[::1]`.
+    /// Whether the host is this machine, by its name alone: `localhost` and names below it (RFC 6761
+    /// §6.3), `127.0.0.0/8` or `[::1]`.
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
         let name = host.strip_suffix('.').unwrap_or(host);
@@ -119,23 +125,23 @@ impl Url {
         self.authority().get(..self.host.into()).unwrap_or_default()
     }
 
-    /// The port, 80 or 443 where the URL has none.
+    /// The port; 80 or 443 if the URL has none.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Path and query, what the request line asks for.
+    /// Path and query: the target of the request line.
     pub fn path_and_query(&self) -> &str {
         self.text.get(self.path.into()..).unwrap_or_default()
     }
 
-    /// Host, and port where it is not the scheme's default: the `Host` header.
+    /// Host, and port unless it is the scheme's default: the value of the `Host` header.
     pub fn authority(&self) -> &str {
         let scheme = if self.secure { "wss://" } else { "ws://" };
         self.text.get(scheme.len()..self.path.into()).unwrap_or_default()
     }
 
-    /// Scheme, host and port: what a session is bound to.
+    /// Scheme, host and port: the origin to which a session is bound.
     pub fn origin(&self) -> &str {
         self.text.get(..self.path.into()).unwrap_or_default()
     }
@@ -154,14 +160,8 @@ impl<'de> Deserialize<'de> for Url {
     }
 }
 
+/// Withholds the query.
 impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// Shows the query's length in place of the query, which is where tokens are put.
-impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text.split_once('?') {
             Some((head, query)) => write!(f, "{head}?[{} bytes]", query.len()),
@@ -170,7 +170,18 @@ impl fmt::Debug for Url {
     }
 }
 
-/// What is wrong with a URL.
+/// As `Display`.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The longest host name in bytes (RFC 1035 §2.3.4), without the dot of the root. Protocols such as
+/// SOCKS5 have one byte for its length.
+const MAX_HOST: usize = 253;
+
+/// The reason for which a text is not a gateway's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
@@ -183,6 +194,9 @@ pub enum UrlError {
     /// A scheme other than `ws`, `wss`, `http` and `https`.
     #[error("the scheme must be ws or wss (or http or https, which become these)")]
     Scheme,
+    /// A host name of more than 253 bytes.
+    #[error("the host name is longer than 253 bytes, the most that DNS allows")]
+    HostTooLong,
     /// No host.
     #[error("the host is missing")]
     NoHost,
@@ -195,7 +209,7 @@ pub enum UrlError {
     /// A fragment (RFC 6455 §3 forbids one).
     #[error("a WebSocket URL must not have a #fragment")]
     Fragment,
-    /// More than a URL may have.
+    /// More than 65,535 bytes.
     #[error("the URL is longer than 65,535 bytes")]
     TooLong,
 }
@@ -214,6 +228,7 @@ mod tests {
         assert_eq!(url.path_and_query(), "/?x=1");
         assert_eq!(url.origin(), "ws://example.com");
         assert_eq!(format!("{url:?}"), "ws://example.com/?[3 bytes]");
+        assert_eq!(format!("{url}"), "ws://example.com/?[3 bytes]");
 
         let url = Url::parse("wss://[::1]:8443/a/b").unwrap();
         assert_eq!((url.host(), url.port(), url.is_secure()), ("[::1]", 8443, true));
@@ -240,10 +255,18 @@ mod tests {
         };
         let most = 65_535 - "ws:///".len();
         assert_eq!(url(1, most - 1), Ok((1, most)));
-        assert_eq!(url(most, 0), Ok((most, 1)));
         assert_eq!(url(1, most), Err(UrlError::TooLong));
-        assert_eq!(url(most, 1), Err(UrlError::TooLong));
-        assert_eq!(url(most + 70_000, 0), Err(UrlError::TooLong));
+        assert_eq!(url(253, most - 253), Ok((253, most - 252)));
+        // RFC 1035 §2.3.4.
+        for host in [254, 255, 256, 65_536 + 4, 140_000] {
+            assert_eq!(url(host, 0), Err(UrlError::HostTooLong), "{host}");
+        }
+        let rooted = format!("ws://{}./", "h".repeat(253));
+        assert_eq!(Url::parse(&rooted).map(|url| url.host().len()), Ok(254));
+        // In a `Location` too.
+        let base = Url::parse("ws://a/").unwrap();
+        let location = format!("//{}/", "h".repeat(254));
+        assert_eq!(base.join(&location), Err(UrlError::HostTooLong));
     }
 
     /// RFC 3986 §5.4, as far as a gateway's URL goes.

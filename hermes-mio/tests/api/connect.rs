@@ -179,7 +179,7 @@ fn an_upgrade_that_is_refused_says_how() {
     });
     assert_eq!(
         failure(config(peer.url())).1,
-        CloseReason::Http { status: 503, retry_after: None, redirect: None }
+        CloseReason::Http { status: 503, retry_after: None, redirect: None, body: None }
     );
     peer.join();
 }

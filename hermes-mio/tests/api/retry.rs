@@ -61,7 +61,10 @@ fn the_gateway_says_when_to_come_back() {
     client.connect();
     let (reason, wait) = retry(&mut client);
     assert!(
-        matches!(reason, CloseReason::Http { status: 503, retry_after: Some(_), redirect: None }),
+        matches!(
+            reason,
+            CloseReason::Http { status: 503, retry_after: Some(_), redirect: None, body: None }
+        ),
         "{reason:?}"
     );
     let wait = wait.unwrap();

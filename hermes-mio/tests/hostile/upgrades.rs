@@ -66,11 +66,11 @@ fn a_refusal_with_a_body_without_end() {
     };
     assert_eq!(
         end(refuse(503)).reason,
-        CloseReason::Http { status: 503, retry_after: None, redirect: None }
+        CloseReason::Http { status: 503, retry_after: None, redirect: None, body: None }
     );
     assert_eq!(
         last_end(refuse(403)).reason,
-        CloseReason::Http { status: 403, retry_after: None, redirect: None }
+        CloseReason::Http { status: 403, retry_after: None, redirect: None, body: None }
     );
 }
 

@@ -182,7 +182,7 @@ fn is_fatal(reason: &CloseReason, cx: &Context<'_>) -> bool {
 fn asked_wait(reason: &CloseReason, cx: &Context<'_>) -> Option<Duration> {
     match reason {
         CloseReason::Peer { code, .. } => cx.config.close_delays.get(code).copied(),
-        CloseReason::Http { status: 429 | 503, retry_after: Some(asked), .. } => {
+        CloseReason::Http { retry_after: Some(asked), .. } => {
             let asked = match *asked {
                 RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
                 RetryAfter::UnixSeconds(at) => {

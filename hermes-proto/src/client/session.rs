@@ -104,9 +104,8 @@ impl SessionState {
     ) {
         init.compare(self.kept.as_ref().filter(|kept| kept.origin() == peer.url.origin()));
         self.resume_failures = 0;
-        if !init.is_small() {
-            let text = "the session is not kept: its token or client id is larger than 8 KiB";
-            return out.push(Action::Emit(Event::Warning { text: text.into() }));
+        if let Some(text) = init.problem() {
+            out.push(Action::Emit(Event::Warning { text: text.into() }));
         }
         let Some((token, client_id)) = init.session() else { return };
         if !self.session_allowed_on(peer, cx, out) {

@@ -367,7 +367,16 @@ mod tests {
         assert_eq!(wrong(|c| c.backoff_base = Duration::ZERO), "backoff_base_ms");
         assert_eq!(wrong(|c| c.backoff_cap = Duration::ZERO), "backoff_cap_ms");
         assert_eq!(wrong(|c| c.outbox_max_messages = 0), "outbox_max_messages");
-        for name in ["Host", "sec-websocket-key", "a b", "", "x:y"] {
+        for name in [
+            "Host",
+            "sec-websocket-key",
+            "Content-Length",
+            "transfer-encoding",
+            "TE",
+            "a b",
+            "",
+            "x:y",
+        ] {
             let mut config = Config::default();
             config.headers.push((name.to_string(), String::new()));
             assert_eq!(config.validate().unwrap_err().field, "headers", "{name:?}");

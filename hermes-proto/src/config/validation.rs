@@ -146,6 +146,11 @@ pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {
         return Err(format!("the value of {name} must be visible ASCII, spaces and tabs"));
     }
     let lower = name.to_ascii_lowercase();
+    // The request has no body, and a peer that expects one reads frames as its bytes (RFC 9112 §6).
+    const FRAMING: [&str; 5] = ["content-length", "transfer-encoding", "trailer", "te", "expect"];
+    if FRAMING.contains(&lower.as_str()) {
+        return Err(format!("{name} frames a message, and the upgrade request has no body"));
+    }
     if OURS.contains(&lower.as_str()) {
         let hint = match lower.as_str() {
             "origin" => "; set `origin`",

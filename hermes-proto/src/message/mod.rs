@@ -70,6 +70,13 @@ impl Span {
         }
     }
 
+    /// A string's content; `None` for any other value, and for a string with half a surrogate pair,
+    /// whose content is not Unicode text.
+    fn exact_string(self, json: &str) -> Option<String> {
+        let value = self.of(json).filter(|value| value.starts_with('"'))?;
+        serde_json::from_str(value).ok()
+    }
+
     /// A string's content; `None` for any other value.
     fn string(self, json: &str) -> Option<Cow<'_, str>> {
         self.of(json).filter(|value| value.starts_with('"'))?;
@@ -250,21 +257,45 @@ impl SessionInit {
     /// Compares it with the session before.
     pub(crate) fn compare(&mut self, before: Option<&PackedSession>) {
         let Some(before) = before.filter(|_| self.is_small()) else { return };
-        self.resumed = match (self.client_id(), before.client_id()) {
+        self.resumed = match (self.exact_client_id(), before.client_id()) {
             (Some(id), Some(before)) => id == before,
             _ => self.token().is_some_and(|token| token == before.token()),
         };
     }
 
-    /// The token and client id to keep, if there is a token: a string that is not empty.
+    /// The token and client id to keep, exactly as they came. A session without a token can't be kept;
+    /// one without a client id can.
     pub(crate) fn session(&self) -> Option<(String, Option<String>)> {
-        let token = self.object.fields[0].string(&self.object.json)?;
-        let client_id = self.client_id().map(Cow::into_owned);
-        (!token.is_empty()).then(|| (token.into_owned(), client_id))
+        if !self.is_small() {
+            return None;
+        }
+        let token = self.object.fields[0].exact_string(&self.object.json)?;
+        (!token.is_empty()).then(|| (token, self.exact_client_id()))
+    }
+
+    /// The reason for which [`session`](Self::session) lacks a field that came.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        let [token, client_id] = self.object.fields;
+        let json = &*self.object.json;
+        let is_lost =
+            |field: Span| field.decode(json).is_some() && field.exact_string(json).is_none();
+        if !self.is_small() {
+            return Some("the session is not kept: its token or client id is larger than 8 KiB");
+        }
+        if is_lost(token) {
+            return Some("the session is not kept: its token is not a string of Unicode text");
+        }
+        is_lost(client_id).then_some(
+            "the session is kept without its client id, which is not a string of Unicode text",
+        )
+    }
+
+    fn exact_client_id(&self) -> Option<String> {
+        self.object.fields[1].exact_string(&self.object.json)
     }
 
     /// Whether its fields are small enough to be kept.
-    pub(crate) fn is_small(&self) -> bool {
+    fn is_small(&self) -> bool {
         let is_small = |field: Span| field.len() <= MAX_SESSION_FIELD;
         self.object.fields.into_iter().all(is_small)
     }
@@ -429,5 +460,34 @@ mod tests {
         }
         let (token, id) = session(r#"{"type":"session-init","token":"t","clientId":"c"}"#).unwrap();
         assert_eq!((token.as_str(), id.as_deref()), ("t", Some("c")));
+    }
+
+    /// A token or client id is kept exactly, or not at all and with a warning.
+    #[test]
+    fn a_session_is_kept_as_it_came() {
+        let kept = |token: &str, id: &str| {
+            let json =
+                alloc::format!(r#"{{"type":"session-init","token":{token},"clientId":{id}}}"#);
+            match route(&json) {
+                Ok(Event::SessionInit(init)) => (init.session(), init.problem().is_some()),
+                _ => panic!("{json} is no session-init"),
+            }
+        };
+        let session = |token: &str, id: Option<&str>| Some((token.into(), id.map(String::from)));
+        for (token, id, expected, warns) in [
+            (r#""t""#, r#""c""#, session("t", Some("c")), false),
+            (r#""\u0074""#, r#""\ud83d\ude80""#, session("t", Some("🚀")), false),
+            (r#""t""#, "null", session("t", None), false),
+            ("null", r#""c""#, None, false),
+            ("\"\"", r#""c""#, None, false),
+            ("5", r#""c""#, None, true),
+            ("{}", r#""c""#, None, true),
+            (r#""\ud800""#, r#""c""#, None, true),
+            (r#""a\udc00b""#, r#""c""#, None, true),
+            (r#""t""#, "5", session("t", None), true),
+            (r#""t""#, r#""\ud800""#, session("t", None), true),
+        ] {
+            assert_eq!(kept(token, id), (expected, warns), "{token}, {id}");
+        }
     }
 }

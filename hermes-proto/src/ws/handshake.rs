@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
+use core::cell::Cell;
 use core::fmt;
 use std::time::UNIX_EPOCH;
 
@@ -13,6 +14,7 @@ use chacha20::rand_core::Rng;
 use tungstenite::handshake::derive_accept_key;
 
 use super::deflate::{self, Deflater, Inflater};
+use super::refusal::Refusal;
 use super::write_buffer::WriteBuffer;
 use crate::reason::{Redirect, RetryAfter, UpgradeError};
 use crate::{CloseReason, Config, Text, Url};
@@ -30,6 +32,8 @@ pub(super) struct Handshake {
     url: Url,
     /// The answer's header so far.
     head: Vec<u8>,
+    /// The answer, if it is a refusal whose body is incomplete.
+    refusal: Option<Box<Refusal>>,
 }
 
 /// The gateway's choices among what it was offered.
@@ -80,7 +84,7 @@ impl Handshake {
         request.push_str("\r\n");
         out.push_raw(request.as_bytes());
         let accept = derive_accept_key(key.as_bytes());
-        Handshake { accept, url: url.clone(), head: Vec::new() }
+        Handshake { accept, url: url.clone(), head: Vec::new(), refusal: None }
     }
 
     /// Takes the answer's bytes off `bytes`, and nothing that follows it. `None`: the rest of it is
@@ -90,18 +94,27 @@ impl Handshake {
         bytes: &mut &[u8],
         config: &Config,
     ) -> Result<Option<HandshakeResult>, CloseReason> {
+        if let Some(refusal) = &mut self.refusal {
+            return refusal.receive(bytes).map_or(Ok(None), Err);
+        }
         while let Some((&byte, rest)) = bytes.split_first() {
             *bytes = rest;
             self.head.push(byte);
             if !could_be_http(&self.head) {
-                return Err(failed(UpgradeError::NotHttp));
+                // TLS alerts and handshake records begin with these two.
+                let is_tls = matches!(self.head[..], [0x15 | 0x16]);
+                return Err(failed(if is_tls { UpgradeError::Tls } else { UpgradeError::NotHttp }));
             }
             if ends_header(&self.head) {
                 let head = core::mem::take(&mut self.head);
-                match self.check(&head, config)? {
-                    Some(answer) => return Ok(Some(answer)),
-                    None => continue,
+                let answer = self.check(head, config)?;
+                if let Some(refusal) = &mut self.refusal {
+                    return refusal.receive(bytes).map_or(Ok(None), Err);
                 }
+                if answer.is_some() {
+                    return Ok(answer);
+                }
+                continue;
             }
             if self.head.len() >= config.max_header_bytes {
                 return Err(failed(UpgradeError::HeaderTooLarge));
@@ -110,13 +123,24 @@ impl Handshake {
         Ok(None)
     }
 
-    /// Checks a whole header. `None`: an interim answer (RFC 9110 §15.2); the final one follows.
-    fn check(&self, head: &[u8], config: &Config) -> Result<Option<HandshakeResult>, CloseReason> {
+    /// The refusal that came, if the rest of its body is still to come.
+    pub(super) fn refusal(&self) -> Option<CloseReason> {
+        self.refusal.as_ref().map(|refusal| refusal.reason())
+    }
+
+    /// Checks a whole header. `None`: an interim answer (RFC 9110 §15.2), and the final one follows;
+    /// or a refusal, and its body follows.
+    fn check(
+        &mut self,
+        mut head: Vec<u8>,
+        config: &Config,
+    ) -> Result<Option<HandshakeResult>, CloseReason> {
+        unfold(&mut head);
         // One per line; `max_header_bytes` limits them.
         let lines = head.iter().filter(|byte| **byte == b'\n').count();
         let mut headers = vec![httparse::EMPTY_HEADER; lines];
         let mut response = httparse::Response::new(&mut headers);
-        if !matches!(response.parse(head), Ok(httparse::Status::Complete(_))) {
+        if !matches!(response.parse(&head), Ok(httparse::Status::Complete(_))) {
             return Err(failed(UpgradeError::NotHttp));
         }
         match (response.code, response.version) {
@@ -124,41 +148,65 @@ impl Handshake {
             (Some(100..200), Some(1)) => return Ok(None),
             // An old server or proxy may refuse in HTTP/1.0, which is an answer all the same.
             (Some(status @ 200..), _) => {
-                let retry_after = retry_after(response.headers);
-                let redirect = match status {
-                    301 | 302 | 307 | 308 => self.redirect(response.headers, config)?,
-                    _ => None,
-                };
-                return Err(CloseReason::Http { status, retry_after, redirect });
+                return self.refused(status, response.headers, config);
             }
             _ => return Err(failed(UpgradeError::NotHttp)),
         }
-        let headers = &*response.headers;
+        self.accepted(response.headers, config).map(Some).map_err(failed)
+    }
+
+    /// An answer with another status than 101.
+    fn refused(
+        &mut self,
+        status: u16,
+        headers: &[httparse::Header<'_>],
+        config: &Config,
+    ) -> Result<Option<HandshakeResult>, CloseReason> {
+        let retry_after = retry_after(headers);
+        let redirect = match status {
+            301 | 302 | 307 | 308 => self.redirect(headers, config)?,
+            _ => None,
+        };
+        let leads_on = redirect.is_some();
+        let reason = CloseReason::Http { status, retry_after, redirect, body: None };
+        match Refusal::new(&reason, headers).filter(|_| !leads_on) {
+            Some(refusal) => self.refusal = Some(Box::new(refusal)),
+            None => return Err(reason),
+        }
+        Ok(None)
+    }
+
+    /// An answer with the status 101 (RFC 6455 §4.1).
+    fn accepted(
+        &self,
+        headers: &[httparse::Header<'_>],
+        config: &Config,
+    ) -> Result<HandshakeResult, UpgradeError> {
         if !only(headers, "Upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
-            return Err(failed(UpgradeError::NoUpgrade));
+            return Err(UpgradeError::NoUpgrade);
         }
         if !values(headers, "Connection")
             .flat_map(|value| value.split(','))
             .any(|token| token.trim_matches([' ', '\t']).eq_ignore_ascii_case("upgrade"))
         {
-            return Err(failed(UpgradeError::NoConnectionUpgrade));
+            return Err(UpgradeError::NoConnectionUpgrade);
         }
         if only(headers, "Sec-WebSocket-Accept") != Some(&self.accept) {
-            return Err(failed(UpgradeError::AcceptMismatch));
+            return Err(UpgradeError::AcceptMismatch);
         }
         let extensions = values(headers, "Sec-WebSocket-Extensions");
-        let deflate = deflate::negotiate(extensions.clone(), config).map_err(failed)?;
+        let deflate = deflate::negotiate(extensions.clone(), config)?;
         let extensions = deflate.is_some().then(|| Vec::from_iter(extensions).join(", ").into());
         let mut negotiated = Negotiated { subprotocol: None, extensions };
         if values(headers, "Sec-WebSocket-Protocol").next().is_none() {
-            return Ok(Some((negotiated, deflate)));
+            return Ok((negotiated, deflate));
         }
         match only(headers, "Sec-WebSocket-Protocol") {
             Some(name) if config.subprotocols.iter().any(|asked| asked == name) => {
                 negotiated.subprotocol = Some(name.into());
-                Ok(Some((negotiated, deflate)))
+                Ok((negotiated, deflate))
             }
-            _ => Err(failed(UpgradeError::UnexpectedSubprotocol)),
+            _ => Err(UpgradeError::UnexpectedSubprotocol),
         }
     }
 }
@@ -185,7 +233,8 @@ impl Handshake {
 
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handshake({} bytes of the answer)", self.head.len())
+        let body = self.refusal.as_ref().map_or(0, |refusal| refusal.len());
+        write!(f, "Handshake({} bytes of the answer)", self.head.len() + body)
     }
 }
 
@@ -217,13 +266,29 @@ fn could_be_http(head: &[u8]) -> bool {
     is(b"HTTP/1.1 ") || is(b"HTTP/1.0 ")
 }
 
+/// Replaces the line breaks of folded header lines by spaces (obs-fold, RFC 9112 §5.2).
+fn unfold(head: &mut [u8]) {
+    // White space behind the status line continues nothing (§2.2), and stays an error.
+    let status_line = head.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let headers = Cell::from_mut(head.get_mut(status_line..).unwrap_or_default());
+    for bytes in headers.as_slice_of_cells().windows(3) {
+        let [before, line_feed, after] = bytes else { continue };
+        if line_feed.get() == b'\n' && matches!(after.get(), b' ' | b'\t') {
+            line_feed.set(b' ');
+            if before.get() == b'\r' {
+                before.set(b' ');
+            }
+        }
+    }
+}
+
 /// Whether `head` ends with an empty line; RFC 9112 §2.2 lets a lone LF end one.
 fn ends_header(head: &[u8]) -> bool {
     head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n")
 }
 
 /// The values of a header, one for each of its lines, without the white space around them.
-fn values<'a>(
+pub(super) fn values<'a>(
     headers: &'a [httparse::Header<'a>],
     name: &str,
 ) -> impl Iterator<Item = &'a str> + Clone {
@@ -234,7 +299,7 @@ fn values<'a>(
 }
 
 /// The value of a header that has exactly one line.
-fn only<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a str> {
+pub(super) fn only<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a str> {
     let mut values = values(headers, name);
     let first = values.next()?;
     values.next().is_none().then_some(first)

@@ -15,6 +15,7 @@ mod deflate;
 mod frame_header;
 mod handshake;
 mod mask;
+mod refusal;
 mod utf8_tail;
 mod write_buffer;
 
@@ -164,6 +165,22 @@ impl Connection {
                 *bytes = &[];
                 None
             }
+        }
+    }
+
+    /// The transport ended. Returns [`Event::Failed`] if the gateway refused the opening handshake and
+    /// the end of its answer's body was still to come: the reason has the body so far.
+    pub fn transport_closed(&mut self) -> Option<Event> {
+        let refusal = self.refusal();
+        self.phase = Phase::Over;
+        refusal.map(Event::Failed)
+    }
+
+    /// The gateway's refusal, if it came and the end of its body did not.
+    pub(crate) fn refusal(&self) -> Option<CloseReason> {
+        match &self.phase {
+            Phase::Connecting(handshake) => handshake.refusal(),
+            _ => None,
         }
     }
 

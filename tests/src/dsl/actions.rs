@@ -226,14 +226,14 @@ pub fn unreachable() -> CloseReason {
 
 /// The gateway answered the upgrade with an HTTP status.
 pub fn http(status: u16, retry_after: impl Into<Option<RetryAfter>>) -> CloseReason {
-    CloseReason::Http { status, retry_after: retry_after.into(), redirect: None }
+    CloseReason::Http { status, retry_after: retry_after.into(), redirect: None, body: None }
 }
 
 /// The gateway answered the upgrade with a redirect.
 pub fn redirect(status: u16, to: &str) -> CloseReason {
     let to = Url::parse(to).expect("it is one");
     let redirect = Some(Redirect { to, refused: None }.into());
-    CloseReason::Http { status, retry_after: None, redirect }
+    CloseReason::Http { status, retry_after: None, redirect, body: None }
 }
 
 /// The same, where the client does not go.

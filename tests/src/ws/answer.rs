@@ -27,7 +27,7 @@ pub struct Difference {
 }
 
 /// All there are.
-pub const DIFFERENCES: [Difference; 9] = [
+pub const DIFFERENCES: [Difference; 11] = [
     Difference {
         is_met: |answer, ours, _| *ours == failed(UpgradeError::NotHttp) && !answer.begins_well(),
         why: "A peer of another kind is told by its first wrong byte, an empty line in front of \
@@ -102,6 +102,18 @@ pub const DIFFERENCES: [Difference; 9] = [
                 && answer.all("location").next().is_some()
         },
         why: "Tungstenite does not look where a redirect leads.",
+    },
+    Difference {
+        is_met: |answer, _, theirs| *theirs == failed(UpgradeError::NotHttp) && answer.has_fold(),
+        why: "RFC 9112 §5.2: a client reads a folded line as one line. Tungstenite fails.",
+    },
+    Difference {
+        is_met: |answer, ours, theirs| {
+            *ours == failed(UpgradeError::Tls)
+                && matches!(theirs, End::Waiting | End::Failed(UpgradeError::NotHttp))
+                && matches!(answer.0, [0x15 | 0x16, ..])
+        },
+        why: "We say that a peer speaks TLS. To tungstenite it makes no sense.",
     },
 ];
 
@@ -182,6 +194,10 @@ impl Answer<'_> {
         is(b"HTTP/1.1 ") || is(b"HTTP/1.0 ")
     }
 
+    fn has_fold(&self) -> bool {
+        self.0.windows(2).any(|pair| matches!(pair, [b'\n', b' ' | b'\t']))
+    }
+
     fn lines(&self) -> usize {
         self.0.iter().filter(|byte| **byte == b'\n').count()
     }
@@ -231,7 +247,12 @@ fn ours(conn: &Connection, pieces: &[&[u8]]) -> End {
             Some(other) => panic!("{other:?}"),
         }
     }
-    End::Waiting
+    // A refusal whose body is still to come.
+    match conn.transport_closed() {
+        Some(Event::Failed(CloseReason::Http { status, .. })) => End::Refused(status),
+        Some(other) => panic!("{other:?}"),
+        None => End::Waiting,
+    }
 }
 
 fn theirs(request: Request, bytes: &[u8]) -> End {

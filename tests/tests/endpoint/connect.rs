@@ -189,7 +189,7 @@ fn the_gateway_refuses() {
         let gone = disconnected(
             1,
             1006,
-            CloseReason::Http { status, retry_after: None, redirect: None },
+            CloseReason::Http { status, retry_after: None, redirect: None, body: None },
             1_003,
         );
         assert_eq!(harness.at(3).receive(answer), [abandon(1), gone, arm(1_003)]);
@@ -207,7 +207,7 @@ fn the_gateway_refuses_for_good() {
         let gone = disconnected(
             1,
             1006,
-            CloseReason::Http { status, retry_after: None, redirect: None },
+            CloseReason::Http { status, retry_after: None, redirect: None, body: None },
             None,
         );
         let failed = Action::Emit(Event::Failed { attempts: 0, why: FailReason::Fatal });
@@ -220,6 +220,7 @@ fn the_gateway_refuses_for_good() {
 fn the_answer_is_none() {
     for (answer, error) in [
         (&b"SSH-2.0-x\r\n"[..], UpgradeError::NotHttp),
+        (b"\x15\x03\x03\0\x02\x02\x46", UpgradeError::Tls),
         (b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\n", UpgradeError::NoConnectionUpgrade),
         (&reply(ACCEPT), UpgradeError::AcceptMismatch),
         (&[b"HTTP/1.1 101 ", &[b'x'; 16 << 10][..]].concat(), UpgradeError::HeaderTooLarge),
@@ -232,6 +233,43 @@ fn the_answer_is_none() {
     }
 }
 
+/// A refusal with a text waits for the text, to its end or the transport's.
+#[test]
+fn the_gateway_refuses_in_words() {
+    let refused = |body: &str| {
+        let body = Some(body.into());
+        CloseReason::Http { status: 401, retry_after: None, redirect: None, body }
+    };
+    let failed = Action::Emit(Event::Failed { attempts: 0, why: FailReason::Fatal });
+    let head = "HTTP/1.1 401 X\r\nContent-Type: text/plain\r\nContent-Length: 8\r\n\r\n";
+    let begun = || {
+        let mut harness = Harness::new(config());
+        harness.connect();
+        harness.opened(1);
+        harness.take(usize::MAX);
+        assert_eq!(harness.at(3).receive(head), []);
+        assert_eq!(harness.receive("go "), []);
+        harness
+    };
+    let gone = disconnected(1, 1006, refused("go away"), None);
+    let ended = [abandon(1), gone, failed.clone(), disarm()];
+    assert_eq!(
+        begun().receive("away!"),
+        ended.map(|action| match action {
+            Action::Emit(Event::Disconnected { .. }) => {
+                disconnected(1, 1006, refused("go away!"), None)
+            }
+            other => other,
+        })
+    );
+    // The transport ends before the text does.
+    let gone = disconnected(1, 1006, refused("go"), None);
+    assert_eq!(begun().closed(CloseReason::lost()), [gone.clone(), failed.clone(), disarm()]);
+    // The time for the answer is over before the text: it is a refusal all the same.
+    // (The timer has fired, and so nothing is armed.)
+    assert_eq!(begun().at(10_000).timer(), [abandon(1), gone, failed]);
+}
+
 /// The gateway may refuse before it has read the request to its end.
 #[test]
 fn refused_with_the_request_half_taken() {
@@ -242,7 +280,7 @@ fn refused_with_the_request_half_taken() {
     let gone = disconnected(
         1,
         1006,
-        CloseReason::Http { status: 431, retry_after: None, redirect: None },
+        CloseReason::Http { status: 431, retry_after: None, redirect: None, body: None },
         1_000,
     );
     let actions = harness.receive("HTTP/1.1 431 X\r\n\r\n");

@@ -283,7 +283,12 @@ fn all_that_can_be_said() {
         let asked = Some(RetryAfter::Seconds(7));
         does(Input::Closed {
             conn,
-            reason: CloseReason::Http { status: 503, retry_after: asked, redirect: None },
+            reason: CloseReason::Http {
+                status: 503,
+                retry_after: asked,
+                redirect: None,
+                body: None,
+            },
         });
         does(Input::Shutdown { within: 600 * second });
         does(Input::Send(json("7")));
@@ -307,19 +312,34 @@ fn all_that_can_be_said() {
         let conn = does(Input::TimerFired).0.unwrap();
         does(Input::Closed {
             conn,
-            reason: CloseReason::Http { status: 401, retry_after: None, redirect: None },
+            reason: CloseReason::Http {
+                status: 401,
+                retry_after: None,
+                redirect: None,
+                body: None,
+            },
         });
         let conn = does(Input::TimerFired).0.unwrap();
         // Both gateways refuse for good.
         let asked = Some(RetryAfter::UnixSeconds(1_800_000_000));
         does(Input::Closed {
             conn,
-            reason: CloseReason::Http { status: 403, retry_after: asked, redirect: None },
+            reason: CloseReason::Http {
+                status: 403,
+                retry_after: asked,
+                redirect: None,
+                body: None,
+            },
         });
         let conn = does(Input::TimerFired).0.unwrap();
         does(Input::Closed {
             conn,
-            reason: CloseReason::Http { status: 403, retry_after: None, redirect: None },
+            reason: CloseReason::Http {
+                status: 403,
+                retry_after: None,
+                redirect: None,
+                body: None,
+            },
         });
         does(Input::ClearSession);
         trace

@@ -50,6 +50,34 @@ fn all_codes() {
     }
 }
 
+/// Text of a peer can't forge a line of a log, nor command a terminal; the field has it as it came.
+#[test]
+fn control_characters_do_not_reach_people() {
+    const TEXT: &str = "over\x1b[2J\x07\r\nERROR: all is lost\u{9b}\u{202e}";
+    let text = || TEXT.into();
+    for reason in [
+        CloseReason::Peer { code: 4000, text: text() },
+        CloseReason::Lost { text: text() },
+        CloseReason::Resolve { text: text() },
+        CloseReason::Connect { text: text() },
+        CloseReason::Proxy { status: Some(502), text: text() },
+        CloseReason::Tls { text: text() },
+        CloseReason::Credentials { text: text() },
+        CloseReason::Http {
+            status: 502,
+            retry_after: None,
+            redirect: None,
+            body: Some(TEXT.into()),
+        },
+    ] {
+        let shown = format!("{reason} {reason:?}");
+        assert!(shown.contains("over\\u{1b}[2J\\u{7}\\r\\nERROR"), "{shown}");
+        assert!(!shown.contains(|c: char| c.is_control() || c == '\u{202e}'), "{shown:?}");
+    }
+    let events = feed(&mut opened(config()), &close(4000, TEXT));
+    assert_eq!(events, [closing(4000, TEXT)]);
+}
+
 #[test]
 fn without_a_code() {
     let case = Case::new("no code", frame(FIN | CLOSE, ""), vec![closing(1005, "")]);

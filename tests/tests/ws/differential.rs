@@ -401,7 +401,12 @@ fn a_server_refuses() {
             result = shake.handshake();
         }
         assert!(matches!(result, Err(HandshakeError::Failure(Error::Http(_)))));
-        let failed = Event::Failed(CloseReason::Http { status, retry_after: None, redirect: None });
+        let failed = Event::Failed(CloseReason::Http {
+            status,
+            retry_after: None,
+            redirect: None,
+            body: None,
+        });
         assert_eq!(feed(&mut client, &wire.outgoing), [failed]);
     }
 }

@@ -101,7 +101,7 @@ fn check(conn: &Connection, answer: Vec<u8>, events: Vec<Event>) {
     Case::new(name, answer, events).check(conn);
 }
 
-const GOOD: [&str; 18] = [
+const GOOD: [&str; 20] = [
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
      Sec-WebSocket-Accept: {A}\r\n\r\n",
     // In any order, with whatever else.
@@ -134,6 +134,10 @@ const GOOD: [&str; 18] = [
     "HTTP/1.1 101 X\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: {A}\n\n",
     "HTTP/1.1 101 X\r\nUpgrade: websocket\nConnection: Upgrade\r\nSec-WebSocket-Accept: {A}\r\n\n",
     "HTTP/1.1 101 X\nUpgrade: websocket\r\nConnection: Upgrade\nSec-WebSocket-Accept: {A}\n\r\n",
+    // A folded line is one line (obs-fold, RFC 9112 §5.2), however it is folded.
+    "HTTP/1.1 101 X\r\nUpgrade:\r\n websocket\r\nConnection: keep-alive,\r\n\t Upgrade\r\n\
+     Sec-WebSocket-Accept:\r\n \r\n {A}\r\n \r\n\r\n",
+    "HTTP/1.1 101 X\nX: y\n\tz\nUpgrade: websocket\n \nConnection:\n Upgrade\nSec-WebSocket-Accept:\n {A}\n\n",
     // Interim answers (RFC 9110 §15.2) are passed over.
     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
      Sec-WebSocket-Accept: {A}\r\n\r\n",
@@ -274,13 +278,102 @@ fn other_statuses() {
         ] {
             let text = answer(&format!("HTTP/1.1 {status}{rest}"));
             let retry_after = rest.contains("Retry-After").then_some(RetryAfter::Seconds(120));
-            let failed = Event::Failed(CloseReason::Http { status, retry_after, redirect: None });
+            let failed = Event::Failed(CloseReason::Http {
+                status,
+                retry_after,
+                redirect: None,
+                body: None,
+            });
             check(&upgrading(config()), text, vec![failed]);
         }
         let text = answer(&format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {status} X\r\n\r\n"));
-        let failed = Event::Failed(CloseReason::Http { status, retry_after: None, redirect: None });
+        let failed = Event::Failed(CloseReason::Http {
+            status,
+            retry_after: None,
+            redirect: None,
+            body: None,
+        });
         check(&upgrading(config()), text, vec![failed]);
     }
+}
+
+fn refused(status: u16, body: &str) -> Event {
+    let body = (!body.is_empty()).then(|| body.into());
+    Event::Failed(CloseReason::Http { status, retry_after: None, redirect: None, body })
+}
+
+/// The status decides, and a folded line hides none.
+#[test]
+fn a_refusal_may_have_folded_lines() {
+    let text = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"x\",\r\n\
+                \x20error=\"invalid_token\"\r\nRetry-After:\r\n\t7\r\n\r\n";
+    let retry_after = Some(RetryAfter::Seconds(7));
+    let reason = CloseReason::Http { status: 401, retry_after, redirect: None, body: None };
+    check(&upgrading(config()), answer(text), vec![Event::Failed(reason)]);
+}
+
+/// What a refusal says to people is in the reason: the first 200 characters of text or JSON.
+#[test]
+fn a_refusal_has_the_text_of_its_body() {
+    let long = "é".repeat(300);
+    let (chunk, rest) = long.split_at(400);
+    let chunked = format!("190\r\n{chunk}\r\nc8;x=y\r\n{rest}\r\n0\r\n\r\n");
+    let json = r#"{"error":"plan expired"}"#;
+    for (header, body, shown) in [
+        ("Content-Type: text/plain\r\nContent-Length: 6", "a plan", "a plan"),
+        ("content-type: TEXT/plain; charset=utf-8\r\nContent-Length: 2", "no", "no"),
+        ("Content-Type: application/json\r\nContent-Length: 24", json, json),
+        ("Content-Type: application/problem+json\r\nContent-Length: 24", json, json),
+        // On one line, without control characters.
+        ("Content-Type: text/html\r\nContent-Length: 12", "<p>\r\n\x1b[1m a\0", "<p> [1m a"),
+        ("Content-Type: text/plain\r\nContent-Length: 600", &long, &long[..400]),
+        ("Content-Type: text/plain\r\nTransfer-Encoding: chunked", &chunked, &long[..400]),
+        ("Content-Type: text/plain\r\nTransfer-Encoding: chunked", "2\r\nhi\r\n0\r\n\r\n", "hi"),
+        ("Content-Type: text/plain\r\nTransfer-Encoding: chunked", "2\r\nhi\r\nnonsense", "hi"),
+        // As long as it wants: enough has come.
+        ("Content-Type: text/plain", &"x".repeat(5_000), &"x".repeat(200)),
+        (
+            "Content-Type: text/plain\r\nContent-Length: 1000000",
+            &"x".repeat(5_000),
+            &"x".repeat(200),
+        ),
+        // Not for people, or not there.
+        ("Content-Type: image/png\r\nContent-Length: 4", "\x7fPNG", ""),
+        ("Content-Length: 4", "text", ""),
+        ("Content-Type: text/plain\r\nContent-Length: 0", "", ""),
+        ("Content-Type: text/plain\r\nTransfer-Encoding: gzip, chunked", "1\r\nx", ""),
+    ] {
+        let text = format!("HTTP/1.1 403 Forbidden\r\n{header}\r\n\r\n{body}");
+        check(&upgrading(config()), text.into_bytes(), vec![refused(403, shown)]);
+    }
+}
+
+/// A body that does not come whole is in the reason as far as it came.
+#[test]
+fn a_refusal_ends_with_the_transport() {
+    for (header, body) in [
+        ("Content-Type: text/plain", "until the end"),
+        ("Content-Type: text/plain\r\nContent-Length: 100", "cut short"),
+        ("Content-Type: text/plain\r\nTransfer-Encoding: chunked", ""),
+    ] {
+        let mut conn = upgrading(config());
+        let text = format!("HTTP/1.1 503 X\r\n{header}\r\n\r\n{body}");
+        assert_eq!(feed(&mut conn, text.as_bytes()), []);
+        assert_eq!(conn.transport_closed(), Some(refused(503, body)));
+        assert_eq!(conn.transport_closed(), None);
+    }
+    assert_eq!(upgrading(config()).transport_closed(), None);
+    assert_eq!(opened(config()).transport_closed(), None);
+}
+
+/// The port of a gateway's TLS, and a URL with ws.
+#[test]
+fn a_peer_that_speaks_tls_is_told() {
+    for record in [&b"\x15\x03\x01\x00\x02\x02\x46"[..], b"\x16\x03\x03\x00\x7a"] {
+        let events = feed(&mut upgrading(config()), record);
+        assert_eq!(events, failed(UpgradeError::Tls));
+    }
+    assert!(UpgradeError::Tls.to_string().contains("use wss://"));
 }
 
 #[test]
@@ -298,8 +391,8 @@ fn what_is_not_an_answer() {
         "HTTP/1.1 101 X\r\nUp grade: websocket\r\n\r\n",
         "HTTP/1.1 101 X\r\nUpgrade : websocket\r\n\r\n",
         "HTTP/1.1 101 X\r\nUpgrade: web\0socket\r\n\r\n",
-        // A folded line (RFC 9112 §5.2).
-        "HTTP/1.1 101 X\r\nUpgrade:\r\n websocket\r\n\r\n",
+        // White space behind the status line (RFC 9112 §2.2), which folds nothing.
+        "HTTP/1.1 101 X\r\n Upgrade: websocket\r\n\r\n",
         // A second answer that is none.
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 \r\n\r\n",
     ] {
@@ -313,8 +406,6 @@ fn what_is_not_http_fails_at_once() {
     for (bytes, wrong) in [
         (&b"SSH-2.0-OpenSSH_9.6\r\n"[..], 0),
         (b"220 mail.test ESMTP\r\n", 0),
-        (b"\x15\x03\x01\x00\x02\x02\x46", 0),
-        (b"\x16\x03\x03\x00\x7a", 0),
         (b"\x81\x02hi", 0),
         (b"\r\nHTTP/1.1 101 X\r\n", 0),
         (b"http/1.1 101 X\r\n", 0),
@@ -340,7 +431,12 @@ fn an_old_version_says_why_it_will_not_upgrade() {
     check(
         &upgrading(config()),
         answer,
-        vec![Event::Failed(CloseReason::Http { status: 404, retry_after: None, redirect: None })],
+        vec![Event::Failed(CloseReason::Http {
+            status: 404,
+            retry_after: None,
+            redirect: None,
+            body: None,
+        })],
     );
 }
 
@@ -439,8 +535,12 @@ fn an_answer_of_many_lines() {
         let good = answer(&GOOD[0].replacen("\r\n", &more, 1));
         check(&upgrading(config()), good, vec![Event::Open]);
         let busy = format!("HTTP/1.1 503 X{more}\r\n").into_bytes();
-        let failed =
-            Event::Failed(CloseReason::Http { status: 503, retry_after: None, redirect: None });
+        let failed = Event::Failed(CloseReason::Http {
+            status: 503,
+            retry_after: None,
+            redirect: None,
+            body: None,
+        });
         check(&upgrading(config()), busy, vec![failed]);
     }
 }

@@ -151,7 +151,7 @@ impl Contract {
     pub(super) fn asked(&self, reason: &CloseReason) -> Option<Duration> {
         match reason {
             CloseReason::Peer { code, .. } => self.config.close_delays.get(code).copied(),
-            CloseReason::Http { status: 429 | 503, retry_after, .. } => {
+            CloseReason::Http { retry_after, .. } => {
                 let asked = match (*retry_after)? {
                     RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
                     RetryAfter::UnixSeconds(at) => Duration::from_secs(at)

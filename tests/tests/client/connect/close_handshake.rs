@@ -14,7 +14,7 @@ fn a_loss_says_what_the_host_knows() {
         (CloseReason::Resolve { text: text() }, 1006),
         (CloseReason::Connect { text: text() }, 1006),
         (CloseReason::Tls { text: text() }, 1006),
-        (CloseReason::Http { status: 503, retry_after: None, redirect: None }, 1006),
+        (CloseReason::Http { status: 503, retry_after: None, redirect: None, body: None }, 1006),
         (CloseReason::Upgrade { error: UpgradeError::AcceptMismatch }, 1006),
         (CloseReason::Protocol { violation: Violation::Masked }, 1002),
         (CloseReason::Protocol { violation: Violation::InvalidUtf8 }, 1007),

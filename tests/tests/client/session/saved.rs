@@ -82,9 +82,16 @@ fn a_session_init_without_a_token_is_told_and_not_saved() {
         r#"{"type":"session-init","clientId":"c"}"#,
         r#"{"type":"session-init","token":null}"#,
         r#"{"type":"session-init","token":""}"#,
-        r#"{"type":"session-init","token":{}}"#,
     ] {
         host.at(1).text(1, init).expect([event(init)]);
+    }
+    // A token came, and is lost: that is told.
+    for token in ["{}", "5", r#""\ud800""#] {
+        let init = format!(r#"{{"type":"session-init","token":{token}}}"#);
+        host.at(1).text(1, &*init).expect([
+            warning("the session is not kept: its token is not a string of Unicode text"),
+            event(&init),
+        ]);
     }
     assert_eq!(host.client().session().unwrap().token, "t");
 }

@@ -122,7 +122,7 @@ fn a_session_init_without_a_token_opens_the_gate() {
         r#"{"type":"session-init"}"#,
         r#"{"type":"session-init","token":null}"#,
         r#"{"type":"session-init","token":""}"#,
-        r#"{"type":"session-init","token":5}"#,
+        r#"{"type":"session-init","token":"","x":"\ud800"}"#,
     ] {
         let mut host = gated(wait());
         host.at(2).text(1, json).expect([event(json), send(1, 2, "1"), disarm()]);
