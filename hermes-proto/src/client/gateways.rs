@@ -56,6 +56,11 @@ impl Gateways {
         self.current().origin() == self.configured().origin()
     }
 
+    /// Whether this is a fallback without TLS, and the first gateway has it.
+    pub(super) fn is_plaintext_fallback(&self) -> bool {
+        self.first.is_secure() && !self.configured().is_secure()
+    }
+
     /// The redirects of the attempt under way.
     pub(super) fn redirects(&self) -> u32 {
         self.redirected().map_or(0, |redirected| redirected.count)

@@ -14,6 +14,7 @@ use super::arena::Pending;
 use super::connection::{Connection, Due, End, Ended, OpenConnection, Phase};
 use super::delivery::{Candidate, Messages, SendRefusal};
 use super::gateways::Gateways;
+use super::headers::Headers;
 use super::outbox::Admission;
 use super::retry::{Next, Retry};
 use super::session::{Peer, SessionState};
@@ -735,7 +736,19 @@ impl Machine {
 
     fn dial(&mut self, conn: ConnId, out: &mut impl Output) {
         self.connection.enter_stage(conn, Stage::Connect, context!(self));
+        if self.headers().exposes_secrets() {
+            let policy = self.config.plaintext_session;
+            self.session.warn_of_headers(self.retry.gateways.current(), policy, out);
+        }
         out.push(Action::Open { conn, url: self.url().clone() });
+    }
+
+    pub(super) fn headers(&self) -> Headers<'_> {
+        Headers {
+            config: &self.config,
+            fresh: self.connection.credentials.as_deref(),
+            gateways: &self.retry.gateways,
+        }
     }
 
     /// Ends the connection, if there is one: decides what comes next, and reports what happened.

@@ -9,6 +9,7 @@ mod connection;
 mod delivery;
 mod fence;
 mod gateways;
+mod headers;
 mod heartbeat;
 mod machine;
 mod outbox;
@@ -203,13 +204,12 @@ impl Client {
     }
 
     /// Headers for the upgrade request of the attempt under way: the configured ones, then the
-    /// [fresh](crate::Credentials) ones; none after a redirect to another origin. For a host that
-    /// makes the request itself.
+    /// [fresh](crate::Credentials) ones; none after a redirect to another origin, and no secret ones
+    /// at a `ws://` fallback of a `wss://` gateway if
+    /// [`plaintext_session`](crate::Config::plaintext_session) refuses that. For a host that makes
+    /// the request itself.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let fresh = self.machine.connection.credentials.iter().flat_map(|fresh| &fresh.headers);
-        let headers = self.machine.config.headers.iter().chain(fresh);
-        let headers = headers.filter(|_| self.machine.retry.gateways.is_configured_origin());
-        headers.map(|(name, value)| (name.as_str(), value.as_str()))
+        self.machine.headers().iter()
     }
 
     /// The one live connection, if there is one.

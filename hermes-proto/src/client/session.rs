@@ -18,6 +18,8 @@ pub(super) struct SessionState {
     pub(super) resume_failures: u32,
     /// The warning of a session in the clear was given.
     pub(super) plaintext_warned: bool,
+    /// The warning of secret headers in the clear was given.
+    headers_warned: bool,
 }
 
 /// The gateway of a connection, as far as a session is concerned.
@@ -38,7 +40,8 @@ impl<'a> Peer<'a> {
 impl SessionState {
     pub(super) fn new(session: Option<&Session>, url: &Url) -> Self {
         let kept = session.and_then(|session| PackedSession::new(session, url.origin()));
-        SessionState { kept, resume_failures: 0, plaintext_warned: false }
+        let (plaintext_warned, headers_warned) = (false, false);
+        SessionState { kept, resume_failures: 0, plaintext_warned, headers_warned }
     }
 
     /// The origin that issued the session.
@@ -143,6 +146,30 @@ impl SessionState {
         self.resume_failures = 0;
         self.clear(out);
         out.push(Action::Emit(Event::SessionDropped { reason }));
+    }
+
+    /// Warns once of secret headers that a fallback without TLS gets, or does not get.
+    pub(super) fn warn_of_headers(
+        &mut self,
+        url: &Url,
+        policy: PlaintextPolicy,
+        out: &mut impl Output,
+    ) {
+        if core::mem::replace(&mut self.headers_warned, true) {
+            return;
+        }
+        let origin = url.origin();
+        let text = match policy {
+            PlaintextPolicy::Refuse => format!(
+                "no headers with secrets for {origin}: they would travel in the clear, and \
+                 plaintext_session is \"refuse\"; use wss://"
+            ),
+            _ => format!(
+                "headers with secrets go to {origin} in the clear, and the first gateway is \
+                 wss://; use wss://, or set plaintext_session to \"refuse\" or \"allow\""
+            ),
+        };
+        out.push(Action::Emit(Event::Warning { text: text.into() }));
     }
 
     /// Whether a session may travel to this gateway. Warns once if it goes in the clear.

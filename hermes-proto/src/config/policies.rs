@@ -65,7 +65,8 @@ pub enum ResumeMode {
     Wait,
 }
 
-/// Whether a session may travel in the clear.
+/// Whether a session may travel in the clear; and whether the headers `Authorization`,
+/// `Proxy-Authorization`, `Cookie` and fresh ones may, to a `ws://` fallback of a `wss://` gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

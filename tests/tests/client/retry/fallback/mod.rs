@@ -5,6 +5,7 @@
 mod a_session;
 mod a_stable_connection;
 mod fatal_ends;
+mod headers;
 mod rotation;
 mod url;
 
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Action, Actions, CloseReason, Config, ConnId, Endpoint, Event, FailReason, Input, Session,
-    SessionDropReason, Start, State, Transmit, Url,
+    Action, Actions, CloseReason, Config, ConnId, Endpoint, Event, FailReason, Input,
+    PlaintextPolicy, Session, SessionDropReason, Start, State, Transmit, Url,
 };
 use hermes_tests::*;
 
