@@ -37,16 +37,16 @@ impl Client {
         self.member_mut().connect();
     }
 
-    /// Closes the connection and stays away; the [`Event::Disconnected`] that comes of it is the
-    /// last event. The outbox keeps what was not sent; to send it first,
-    /// [`shutdown`](Self::shutdown).
+    /// Closes the connection, with a closing handshake, and stays disconnected. An
+    /// [`Event::Disconnected`] follows, and after it only events about messages that were in flight.
+    /// The outbox keeps unsent messages; [`shutdown`](Self::shutdown) sends them first.
     pub fn disconnect(&mut self) {
         self.member_mut().disconnect();
     }
 
-    /// Sends what is left, that of [senders](Sender) included, waits for the proof that it arrived
-    /// where there can be one, and disconnects, all `within` this time;
-    /// [`Event::ShutDown`] is the last event. See [`MemberMut::shutdown`].
+    /// Sends what is left, messages of [senders](Sender) included, waits for the proof of their
+    /// arrival if there can be one, and disconnects, all `within` this time. [`Event::ShutDown`] is
+    /// the last event. See [`MemberMut::shutdown`].
     pub fn shutdown(&mut self, within: Duration) {
         self.member_mut().shutdown(within);
     }
@@ -60,7 +60,7 @@ impl Client {
         self.member_mut().send(message)
     }
 
-    /// Sends a message that was made before. Otherwise as [`send`](Self::send).
+    /// As [`send`](Self::send), with a message that was made before.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ impl Client {
         self.member().extensions()
     }
 
-    /// Messages that [senders](Sender) brought and the outbox has not taken yet.
+    /// The number of messages from [senders](Sender) that the outbox has not taken yet.
     pub fn queued(&self) -> usize {
         self.member().queued()
     }

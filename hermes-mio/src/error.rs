@@ -28,7 +28,7 @@ pub enum Error {
         /// The fault.
         problem: String,
     },
-    /// A driver has as many clients as it has tokens.
+    /// A driver has as many clients as tokens.
     #[error("there is no token left for another client; the driver has {clients}")]
     Full {
         /// The number of clients.

@@ -293,18 +293,18 @@ impl Fleet {
         let mut readiness = Readiness::Complete;
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
-            // A signal handler ran. Nothing is lost by a turn too many.
+            // A signal handler ran. An extra turn does no harm.
             Err(error) if error.kind() == ErrorKind::Interrupted => readiness = Readiness::Partial,
             Err(error) => return Err(Error::Poll(error)),
         }
         for event in &self.events {
             match &mut self.timer {
                 Some(timer) if event.token() == TIMER => timer.fired(),
-                // The only other token is the waker's, which has done its work.
+                // The only other token is the waker's, whose work is done.
                 _ => _ = self.driver.ready(event),
             }
         }
-        // There may be more than had room.
+        // Others may be ready that had no room in the list.
         if self.events.iter().count() == self.events.capacity() {
             readiness = Readiness::Partial;
         }

@@ -29,7 +29,7 @@ use crate::{Proxy, SessionStore, Tap};
 /// ```
 pub struct Options {
     pub(crate) config: Arc<Config>,
-    /// `None` is in memory, where the client has it anyway.
+    /// Without one the session lives as long as the client.
     pub(crate) store: Option<Box<dyn SessionStore + Send>>,
     pub(crate) sender_capacity: usize,
     pub(crate) tap: Option<Box<dyn Tap + Send>>,
@@ -38,7 +38,7 @@ pub struct Options {
     pub(crate) connector: Arc<Connector>,
 }
 
-/// The default.
+/// Default of [`Options::sender_capacity`].
 pub(crate) const SENDER_CAPACITY: usize = 1_024;
 
 impl Options {

@@ -90,13 +90,13 @@ impl Sender {
         self.send_message(written(message)?)
     }
 
-    /// Sends a message that was made before. Otherwise as [`send`](Self::send).
+    /// As [`send`](Self::send), with a message that was made before.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
     pub fn send_message(&self, message: Outgoing) -> Result<(), EnqueueError> {
-        self.queue.push(message, Patience::None)
+        self.queue.push(message, Blocking::Never)
     }
 
     /// Sends a message as JSON, once there is room: blocks the calling thread until then, or until
@@ -110,13 +110,13 @@ impl Sender {
         self.send_message_wait(written(message)?)
     }
 
-    /// Sends a message that was made before. Otherwise as [`send_wait`](Self::send_wait).
+    /// As [`send_wait`](Self::send_wait), with a message that was made before.
     ///
     /// # Errors
     ///
     /// As [`send_wait`](Self::send_wait).
     pub fn send_message_wait(&self, message: Outgoing) -> Result<(), EnqueueError> {
-        self.queue.push(message, Patience::Endless)
+        self.queue.push(message, Blocking::UntilRoom)
     }
 
     /// Makes [`Client::wait`](crate::Client::wait) or [`Fleet::wait`](crate::Fleet::wait) return
@@ -163,15 +163,15 @@ pub(crate) enum Gate {
     Open,
     /// The client shuts down.
     Shut,
-    /// The client was dropped.
+    /// The client was removed or dropped.
     Gone,
 }
 
 /// Whether to wait for room.
 #[derive(PartialEq)]
-enum Patience {
-    None,
-    Endless,
+enum Blocking {
+    Never,
+    UntilRoom,
 }
 
 /// The driver's side.
@@ -235,7 +235,7 @@ impl Queue {
 
 /// The senders' side.
 impl Queue {
-    fn push(&self, message: Outgoing, patience: Patience) -> Result<(), EnqueueError> {
+    fn push(&self, message: Outgoing, blocking: Blocking) -> Result<(), EnqueueError> {
         if message.len() > self.max_bytes {
             return Err(EnqueueError::TooLarge(message));
         }
@@ -251,7 +251,7 @@ impl Queue {
             {
                 break;
             }
-            if patience == Patience::None {
+            if blocking == Blocking::Never {
                 return Err(EnqueueError::Full(message));
             }
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);

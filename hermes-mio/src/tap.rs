@@ -1,4 +1,4 @@
-//! Watching a machine at its one door, and writing down what is seen.
+//! Observing a machine, and recording it.
 
 use std::fmt;
 use std::fs::File;
@@ -10,18 +10,17 @@ use hermes_proto::{Actions, Config, Endpoint, Input, Start, Timestamp, Transmit}
 
 use crate::{PrivateFile, Replacement};
 
-/// Sees everything that goes into a driver's [`Endpoint`] and comes out of it, in order. That is
-/// all there is to a run: a machine that is given the same does the same.
+/// An observer of all inputs and actions of a client's [`Endpoint`], in order. They determine a run:
+/// a machine with the same inputs does the same.
 pub trait Tap {
-    /// The endpoint was made of these. Comes first, and once.
+    /// The endpoint is made from these. Called once, first.
     fn start(&mut self, config: &Config, start: &Start);
 
-    /// An input, or a command; also those that change nothing. A `send` that was refused is not
-    /// told.
+    /// An input or a command, also one that changes nothing, but not a refused `send`.
     fn input(&mut self, now: Timestamp, input: &Input<&[u8]>);
 
-    /// What came of the input before, to be done from here on: nothing was written yet of what
-    /// [`Endpoint::transmit`] has.
+    /// The actions that follow from the input before. They are performed after this call, and
+    /// [`Endpoint::transmit`] is written after it.
     fn actions(&mut self, now: Timestamp, endpoint: &Endpoint, actions: &Actions<Transmit>);
 }
 

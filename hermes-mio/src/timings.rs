@@ -26,7 +26,7 @@ pub struct Timings {
     pub resume: Option<Duration>,
 }
 
-/// A step that ends.
+/// A step of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Resolve,
@@ -37,7 +37,7 @@ pub(crate) enum Step {
     Resume,
 }
 
-/// Takes the times. There is one for each client, so it is small.
+/// Measures the steps. Each client has one, so it is small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {
     since: Timestamp,
@@ -103,7 +103,7 @@ impl Stopwatch {
     pub(crate) fn done(&mut self, step: Step, now: Timestamp) {
         let took = now - std::mem::replace(&mut self.since, now);
         let micros = u32::try_from(took.as_micros()).unwrap_or(NOT_DONE);
-        // More than an hour is told as that.
+        // Longer than an hour counts as 71 minutes, the largest value.
         self.took[step as usize] = micros.min(NOT_DONE - 1);
     }
 }

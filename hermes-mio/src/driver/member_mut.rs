@@ -27,8 +27,8 @@ impl MemberMut<'_> {
         self.with(Member::connect);
     }
 
-    /// Closes the connection and stays away. The outbox keeps what was not sent; to send it first,
-    /// [`shutdown`](Self::shutdown).
+    /// Closes the connection, with a closing handshake, and stays disconnected. The outbox keeps
+    /// unsent messages; [`shutdown`](Self::shutdown) sends them first.
     pub fn disconnect(&mut self) {
         self.with(Member::disconnect);
     }
@@ -38,8 +38,8 @@ impl MemberMut<'_> {
     /// this happens `within` this time, the closing handshake included, and over as many
     /// connections as it takes; at the end of that time the connection is dropped.
     ///
-    /// During a shutdown, and after it, `send` is refused with [`SendError::ShuttingDown`], and
-    /// senders with [`EnqueueError::ShuttingDown`](crate::EnqueueError::ShuttingDown).
+    /// During a shutdown `send` is refused with [`SendError::ShuttingDown`]; senders are refused until
+    /// the next `connect`, with [`EnqueueError::ShuttingDown`](crate::EnqueueError::ShuttingDown).
     /// [`Event::ShutDown`](hermes_proto::Event::ShutDown) is the last event, and comes once. It
     /// counts the messages acknowledged, in doubt and unsent since this call. Unsent messages stay
     /// in the outbox, and in [`queued`](Member::queued) if the outbox had no room for them.
@@ -100,7 +100,7 @@ impl Deref for MemberMut<'_> {
     type Target = Member;
 
     fn deref(&self) -> &Member {
-        let member = self.driver.members[self.index].as_ref();
+        let member = self.driver.members.at(self.index);
         // As in `with`.
         member.unwrap_or_else(|| unreachable!("a member that was removed"))
     }

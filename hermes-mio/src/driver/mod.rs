@@ -5,6 +5,7 @@ mod connect_throttle;
 pub(crate) mod events;
 mod member_id;
 mod member_mut;
+mod members;
 pub(crate) mod notify;
 mod read_buffer;
 pub(crate) mod session_saver;
@@ -25,6 +26,7 @@ use mio::{Registry, Waker};
 use self::clock::Clock;
 use self::connect_throttle::ConnectThrottle;
 use self::events::{Events, shrink};
+use self::members::Members;
 use self::notify::Notifier;
 use self::session_saver::SessionSaver;
 use self::shared::Shared;
@@ -58,12 +60,7 @@ pub use self::read_buffer::ReadBuffer;
 /// The cost of a turn grows with the work in it, not with the number of clients.
 pub struct Driver {
     shared: Shared,
-    /// By index; the slot of a removed client is used again. Boxed, so that a growing table moves
-    /// pointers and leaves no hole of the old table's size in the heap.
-    members: Vec<Option<Box<Member>>>,
-    /// Free slots, under the name of the slot's next client.
-    free: Vec<MemberId>,
-    capacity: usize,
+    members: Members,
     /// Members with work, in the order in which they got it.
     active: VecDeque<usize>,
     /// Members woken by other threads; empty between two turns.
@@ -128,9 +125,7 @@ impl Driver {
                 read_budget: 0,
                 actions: Actions::new(),
             },
-            members: Vec::new(),
-            free: Vec::new(),
-            capacity: tokens.len(),
+            members: Members::new(tokens.len()),
             active: VecDeque::new(),
             woken: Vec::new(),
             taking_since: None,
@@ -152,13 +147,7 @@ impl Driver {
     /// If a setting is invalid, no token is left, or the operating system gives no randomness.
     pub fn add(&mut self, options: impl Into<Options>) -> Result<MemberId, Error> {
         let mut options = options.into();
-        let slot = match self.free.last() {
-            Some(id) => Some(*id),
-            None if self.members.len() < self.capacity => MemberId::new(self.members.len()),
-            None => None,
-        };
-        let id = slot.ok_or(Error::Full { clients: self.len() })?;
-        let index = id.index();
+        let id = self.members.next_id().ok_or(Error::Full { clients: self.len() })?;
         if options.config.jitter == Jitter::None && self.jitter != Jitter::None {
             options.config = self.with_jitter(&options.config);
         }
@@ -168,13 +157,8 @@ impl Driver {
             None => random_seed()?,
         };
         self.shared.tick();
-        let member = Member::new(id, options, seed, &mut self.shared)?;
-        let member = Some(Box::new(member));
-        match self.free.pop() {
-            Some(_) => self.members[index] = member,
-            None => self.members.push(member),
-        }
-        self.reschedule(index);
+        self.members.insert(Member::new(id, options, seed, &mut self.shared)?);
+        self.reschedule(id.index());
         Ok(id)
     }
 
@@ -185,9 +169,7 @@ impl Driver {
     ///
     /// Blocks until its session is saved.
     pub fn remove(&mut self, id: MemberId) -> Option<Member> {
-        self.get(id)?;
-        let index = id.index();
-        let mut member = self.members[index].take()?;
+        let mut member = self.members.remove(id)?;
         member.set_gate(Gate::Gone);
         member.close(&self.shared);
         self.shared.saver.finish(id);
@@ -198,13 +180,12 @@ impl Driver {
             self.shared.throttle.release();
         }
         self.busy -= usize::from(!member.sched.is_at_rest);
-        self.free.push(id.next_generation());
         Some(*member)
     }
 
     /// A client, to look at.
     pub fn get(&self, id: MemberId) -> Option<&Member> {
-        self.members.get(id.index())?.as_deref().filter(|member| member.id() == id)
+        self.members.get(id)
     }
 
     /// A client, for commands.
@@ -215,12 +196,12 @@ impl Driver {
 
     /// All clients, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter_map(Option::as_deref)
+        self.members.iter()
     }
 
     /// The number of clients.
     pub fn len(&self) -> usize {
-        self.members.len() - self.free.len()
+        self.members.len()
     }
 
     /// Whether there is no client.
@@ -286,11 +267,11 @@ impl Driver {
         let Some(index) = event.token().0.checked_sub(self.shared.first_token) else {
             return false;
         };
-        if let Some(member) = self.member(index) {
+        if let Some(member) = self.members.at_mut(index) {
             member.ready(event);
             self.activate(index);
         }
-        index < self.capacity
+        index < self.members.capacity()
     }
 
     /// Reads and writes the sockets that are ready, takes messages from senders, and does the work
@@ -372,6 +353,8 @@ impl Driver {
         while let Some((id, error)) = self.shared.saver.poll_failed() {
             if self.get(id).is_some() {
                 self.with(id.index(), |member, shared| member.save_failed(shared, &error));
+            } else {
+                tracing::warn!("the session of a removed client: {error}");
             }
         }
         while let Some(found) = self.shared.lookups.poll() {
@@ -399,7 +382,7 @@ impl Driver {
                 break;
             }
             let Some(index) = self.active.pop_front() else { break };
-            let Some(member) = self.member(index) else { continue };
+            let Some(member) = self.members.at_mut(index) else { continue };
             member.sched.is_active = false;
             // The members before it took time.
             if turns > 0 {
@@ -428,17 +411,13 @@ impl Driver {
 
 /// Scheduling.
 impl Driver {
-    fn member(&mut self, index: usize) -> Option<&mut Member> {
-        member(&mut self.members, index)
-    }
-
     /// Runs `f` on a member, and schedules what follows from it.
     fn with<T>(
         &mut self,
         index: usize,
         f: impl FnOnce(&mut Member, &mut Shared) -> T,
     ) -> Option<T> {
-        let member = member(&mut self.members, index)?;
+        let member = self.members.at_mut(index)?;
         let result = f(member, &mut self.shared);
         member.save_session(&mut self.shared);
         self.reschedule(index);
@@ -446,7 +425,7 @@ impl Driver {
     }
 
     fn activate(&mut self, index: usize) {
-        let Some(member) = member(&mut self.members, index) else { return };
+        let Some(member) = self.members.at_mut(index) else { return };
         if !std::mem::replace(&mut member.sched.is_active, true) {
             self.active.push_back(index);
         }
@@ -455,7 +434,7 @@ impl Driver {
     /// Brings a member's place in the queue, its timer and the counts up to date.
     fn reschedule(&mut self, index: usize) {
         let slack = self.timer_slack;
-        let Some(member) = member(&mut self.members, index) else { return };
+        let Some(member) = self.members.at_mut(index) else { return };
         let activity = member.activity();
         if member.sched.is_admitted && activity != Activity::Connecting {
             member.sched.is_admitted = false;
@@ -480,7 +459,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        for member in self.members.iter_mut().flatten() {
+        for member in self.members.iter_mut() {
             member.close(&self.shared);
         }
     }
@@ -495,11 +474,6 @@ impl fmt::Debug for Driver {
             .field("first", &self.iter().next())
             .finish_non_exhaustive()
     }
-}
-
-/// The member with this index; not a method, so that the rest of the driver can be borrowed.
-fn member(members: &mut [Option<Box<Member>>], index: usize) -> Option<&mut Member> {
-    members.get_mut(index)?.as_deref_mut()
 }
 
 /// Rounds up to a multiple of `grain`, so that deadlines close to each other become one.

@@ -88,6 +88,29 @@ pub(crate) enum Activity {
     Busy,
 }
 
+impl Attachments {
+    /// Of these; nothing if a client without them is the same.
+    fn of(
+        store: Option<StoredSession>,
+        tap: Option<Box<dyn Tap + Send>>,
+        credential_source: Option<CredentialSource>,
+        sender_capacity: usize,
+    ) -> OnceCell<Box<Self>> {
+        let is_plain = store.is_none() && tap.is_none() && credential_source.is_none();
+        if is_plain && sender_capacity == SENDER_CAPACITY {
+            return OnceCell::new();
+        }
+        let queue = OnceCell::new();
+        OnceCell::from(Box::new(Attachments {
+            store,
+            tap,
+            credential_source,
+            sender_capacity,
+            queue,
+        }))
+    }
+}
+
 impl Default for Attachments {
     fn default() -> Self {
         Attachments {
@@ -133,19 +156,7 @@ impl Member {
         if let Some(tap) = &mut tap {
             tap.start(&config, &start);
         }
-        let is_plain = store.is_none() && tap.is_none() && credential_source.is_none();
-        let attachments = if is_plain && sender_capacity == SENDER_CAPACITY {
-            OnceCell::new()
-        } else {
-            let attachments = Attachments {
-                store,
-                tap,
-                credential_source,
-                sender_capacity,
-                ..Attachments::default()
-            };
-            OnceCell::from(Box::new(attachments))
-        };
+        let attachments = Attachments::of(store, tap, credential_source, sender_capacity);
         let mut member = Member {
             id,
             endpoint,
