@@ -166,6 +166,7 @@ pub(crate) enum Purpose {
 /// The order of things.
 impl Machine {
     pub(super) fn new(config: Arc<Config>, start: Start) -> Result<Self, ConfigError> {
+        let config = config.with_rounded_durations();
         let (url, fallbacks) = config.validate()?;
         let Start { seed, unix_ms, session } = start;
         let session = SessionState::new(session.as_ref(), &url);

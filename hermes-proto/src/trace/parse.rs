@@ -8,8 +8,8 @@ use core::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Level;
@@ -31,19 +31,21 @@ pub(super) enum Parsed {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InputLine<'a> {
-    #[serde(default)]
-    at: f64,
+    #[serde(borrow)]
+    at: Option<&'a RawValue>,
     #[serde(rename = "in")]
     name: String,
     conn: Option<u64>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     message: Option<&'a RawValue>,
-    ttl_ms: Option<f64>,
+    #[serde(borrow)]
+    ttl_ms: Option<&'a RawValue>,
     #[serde(default)]
     volatile: bool,
     #[serde(default)]
     uncompressed: bool,
-    within_ms: Option<f64>,
+    #[serde(borrow)]
+    within_ms: Option<&'a RawValue>,
     online: Option<bool>,
     #[serde(default)]
     headers: Vec<(String, String)>,
@@ -70,6 +72,22 @@ struct InputLine<'a> {
     private: Option<bool>,
 }
 
+/// A member that is there, though its value may be `null`.
+fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(d).map(Some)
+}
+
+/// The problem with a JSON text of one line.
+pub(super) fn json_problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    // Its line is always 1; the line of the trace is another one.
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&position) {
+        Some(problem) => format!("{problem} (column {})", error.column()),
+        None => text,
+    }
+}
+
 /// Reads a line. `latest_conn` is the connection of a line that names none.
 pub(super) fn parse(json: &str, level: Level, latest_conn: ConnId) -> Result<Parsed, String> {
     #[derive(Deserialize)]
@@ -78,14 +96,14 @@ pub(super) fn parse(json: &str, level: Level, latest_conn: ConnId) -> Result<Par
         input: Option<IgnoredAny>,
         out: Option<IgnoredAny>,
     }
-    let kind: Kind = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let kind: Kind = serde_json::from_str(json).map_err(|error| json_problem(&error))?;
     match (kind.input, kind.out) {
         (None, Some(_)) => return Ok(Parsed::Action),
         (Some(_), None) => {}
         _ => return Err("a line has either \"in\" or \"out\"".to_string()),
     }
-    let line: InputLine<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let at = timestamp(line.at)?;
+    let line: InputLine<'_> = serde_json::from_str(json).map_err(|error| json_problem(&error))?;
+    let at = line.at.map_or(Ok(Timestamp::ZERO), |at| timestamp(at.get()))?;
     let conn = line.conn.map_or(latest_conn, ConnId);
     let input = match line.command().or_else(|| line.about(conn, json)) {
         Some(input) => TraceInput::Plain(input?),
@@ -198,7 +216,7 @@ impl InputLine<'_> {
 
     fn reason(&self, json: &str) -> Parse<CloseReason> {
         if self.cause.is_some() {
-            return serde_json::from_str(json).map_err(|error| error.to_string());
+            return serde_json::from_str(json).map_err(|error| json_problem(&error));
         }
         let text = Text::from(self.text.as_deref().unwrap_or_default());
         match self.code {
@@ -218,16 +236,34 @@ impl InputLine<'_> {
     }
 }
 
-fn duration(millis: f64) -> Parse<Duration> {
-    Ok(timestamp(millis)? - Timestamp::ZERO)
+fn duration(millis: &RawValue) -> Parse<Duration> {
+    Ok(timestamp(millis.get())? - Timestamp::ZERO)
 }
 
-/// A time in milliseconds, rounded to the microsecond.
-pub(super) fn timestamp(millis: f64) -> Parse<Timestamp> {
-    // More than a hundred years. Up to there a double is exact to a quarter of a microsecond, and
-    // so is the rounding below.
-    if !(0.0..=4e12).contains(&millis) {
-        return Err("a time must be between 0 and 4e12 milliseconds".to_string());
+/// A time from a JSON number of milliseconds, rounded to the microsecond.
+pub(super) fn timestamp(millis: &str) -> Parse<Timestamp> {
+    if let Some(micros) = decimal_micros(millis) {
+        return Ok(Timestamp::from_micros(micros));
     }
-    Ok(Timestamp::from_micros((millis * 1_000.0 + 0.5) as u64))
+    // With an exponent, as a person writes it: a double is exact enough.
+    let most = u64::MAX / 1_000;
+    match serde_json::from_str::<f64>(millis) {
+        Ok(number) if (0.0..=most as f64).contains(&number) => {
+            Ok(Timestamp::from_micros((number * 1_000.0 + 0.5) as u64))
+        }
+        _ => Err(format!("{millis} is not a time: it must be between 0 and {most} milliseconds")),
+    }
+}
+
+/// The microseconds of a decimal number of milliseconds without sign and exponent, to the digit.
+fn decimal_micros(millis: &str) -> Option<u64> {
+    let (whole, fraction) = millis.split_once('.').unwrap_or((millis, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    // Tenths of a microsecond: four digits, the last of which rounds.
+    let tenths = fraction.bytes().chain(core::iter::repeat(b'0')).take(4);
+    let tenths = tenths.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add((tenths + 5) / 10)
 }

@@ -3,9 +3,11 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use serde::de::IgnoredAny;
+
 use super::format::TraceInput;
 use super::machine::Machine;
-use super::parse::{Parsed, parse, timestamp};
+use super::parse::{Parsed, json_problem, parse, timestamp};
 use super::{Header, Level};
 use crate::{Input, Timestamp};
 
@@ -28,6 +30,15 @@ pub struct TraceError {
     pub problem: String,
 }
 
+/// The kind of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineKind {
+    Input,
+    Action,
+    /// The header, or an empty line.
+    Other,
+}
+
 impl Replayer {
     /// A replayer that waits for the first line.
     pub fn new() -> Self {
@@ -48,14 +59,16 @@ impl Replayer {
         self.line
     }
 
-    /// Runs a line. Returns whether the line is an action.
-    pub(super) fn run(&mut self, line: &str, out: &mut String) -> Result<bool, TraceError> {
+    /// Runs a line.
+    pub(super) fn run(&mut self, line: &str, out: &mut String) -> Result<LineKind, TraceError> {
         self.line += 1;
         let number = self.line;
         let wrong = |problem: String| TraceError { line: number, problem };
+        // Editors put a byte order mark there; RFC 8259 §8.1 allows to ignore it.
+        let line = if number == 1 { line.trim_start_matches('\u{FEFF}') } else { line };
         let line = line.trim();
         if line.is_empty() {
-            return Ok(false);
+            return Ok(LineKind::Other);
         }
         let run = match &mut self.run {
             Some(run) => run,
@@ -66,7 +79,7 @@ impl Replayer {
                 let run = ReplayRun::new(&header.unwrap_or_default()).map_err(wrong)?;
                 let run = self.run.insert(run);
                 if is_header {
-                    return Ok(false);
+                    return Ok(LineKind::Other);
                 }
                 run
             }
@@ -89,15 +102,22 @@ fn header(line: &str) -> Result<Option<Header>, String> {
     #[derive(serde::Deserialize)]
     struct Probe {
         trace: Option<u32>,
+        #[serde(rename = "in")]
+        input: Option<IgnoredAny>,
+        out: Option<IgnoredAny>,
     }
-    match serde_json::from_str(line).map_err(|error| error.to_string())? {
-        Probe { trace: None } => Ok(None),
-        Probe { trace: Some(1) } => {
-            serde_json::from_str(line).map(Some).map_err(|error| error.to_string())
+    let probe = serde_json::from_str(line).map_err(|error| json_problem(&error))?;
+    match probe {
+        Probe { trace: Some(1), .. } => {
+            serde_json::from_str(line).map(Some).map_err(|error| json_problem(&error))
         }
-        Probe { trace: Some(version) } => {
+        Probe { trace: Some(version), .. } => {
             Err(format!("this is a trace of version {version}; only version 1 is known here"))
         }
+        Probe { trace: None, input: None, out: None } => {
+            Err("the header lacks \"trace\":1; every other line has \"in\" or \"out\"".to_string())
+        }
+        Probe { trace: None, .. } => Ok(None),
     }
 }
 
@@ -113,18 +133,18 @@ struct ReplayRun {
 impl ReplayRun {
     fn new(header: &Header) -> Result<Self, String> {
         let machine = Machine::new(header).map_err(|error| error.to_string())?;
-        let until = header.until_ms.map(timestamp).transpose()?;
+        let until = header.until_ms.map(|until| timestamp(&until.to_string())).transpose()?;
         Ok(ReplayRun { machine, level: header.level, auto: header.auto, until })
     }
 
-    /// Runs a line behind the header. Returns whether it is an action.
-    fn feed(&mut self, line: &str, out: &mut String) -> Result<bool, String> {
+    /// Runs a line behind the header.
+    fn feed(&mut self, line: &str, out: &mut String) -> Result<LineKind, String> {
         match parse(line, self.level, self.machine.latest_conn())? {
-            Parsed::Action => Ok(true),
+            Parsed::Action => Ok(LineKind::Action),
             Parsed::Input { at, input } => {
                 self.pass_time(at, out);
                 self.handle(at, input, out);
-                Ok(false)
+                Ok(LineKind::Input)
             }
         }
     }

@@ -1,4 +1,5 @@
 //! Traces: recorded and replayed.
 
+mod property;
 mod record;
 mod replay;
