@@ -248,10 +248,12 @@
 //! | 1 × `max_message_bytes`, 1 MiB | with [`deflate`](Config::deflate): a message as it came, beside its inflated form; windows, and the coder of a message |
 //!
 //! That is 147 MiB with the default settings and reads of 64 KiB, of which the peer alone can cause
-//! 61; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. An
-//! idle connection holds less than 2 KiB, the URL of the latest redirect, which has 8,000 bytes at
-//! most, and its windows if messages were compressed. Events belong to the application once it has
-//! them. `tests/tests/memory/` counts every allocation under a siege of every kind.
+//! 61; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. A
+//! heartbeat frees the buffers of a connection with an empty outbox: it then holds less than 2 KiB,
+//! beside the URL of the latest redirect (8,000 bytes at most) and the windows of compression.
+//! Without heartbeats ([`heartbeat_interval`](Config::heartbeat_interval) `None`) buffers keep the
+//! size of the largest message. Events belong to the application once it has them.
+//! `tests/tests/memory/` counts every allocation under a siege of every kind.
 //!
 //! # Features
 //!
