@@ -257,7 +257,9 @@
 //!
 //! # Features
 //!
-//! - `ws` (default): [`ws::Connection`] and [`Endpoint`]. It needs std, since tungstenite does.
+//! - `ws` (default): [`ws::Connection`] and [`Endpoint`].
+//! - `std` (default): JSON is written, and text validated, at full speed; without it by slower code that
+//!   needs no operating system. The bytes are the same.
 //! - `trace` (default): [the trace format](trace), to record, replay and check a run.
 //! - `deflate`: compressed messages (RFC 7692).
 //! - `testkit`: a virtual clock, a scripted gateway and a faulty network, for tests of your own.
@@ -282,7 +284,7 @@
 )]
 
 extern crate alloc;
-#[cfg(feature = "ws")]
+#[cfg(feature = "std")]
 extern crate std;
 
 mod action;

@@ -1,11 +1,11 @@
 //! How messages are written as JSON.
 
-#[cfg(not(feature = "ws"))]
+#[cfg(not(feature = "std"))]
 mod fallback;
-#[cfg(feature = "ws")]
+#[cfg(feature = "std")]
 mod writer;
 
-#[cfg(not(feature = "ws"))]
+#[cfg(not(feature = "std"))]
 pub(crate) use self::fallback::write;
-#[cfg(feature = "ws")]
+#[cfg(feature = "std")]
 pub(crate) use self::writer::write;

@@ -14,7 +14,7 @@ use core::fmt;
 use serde::de::{Deserializer, Visitor};
 
 use self::envelope::{Envelope, Field};
-#[cfg(feature = "ws")]
+#[cfg(feature = "std")]
 pub(crate) use self::scan::unescaped_len;
 use crate::session::PackedSession;
 use crate::{Event, Text};

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 use core::cell::Cell;
 use core::fmt;
-use std::time::UNIX_EPOCH;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20::rand_core::Rng;
-use tungstenite::handshake::derive_accept_key;
+use sha1_smol::Sha1;
 
 use super::deflate::{self, Deflater, Inflater};
+use super::http_date;
 use super::refusal::Refusal;
 use super::write_buffer::WriteBuffer;
 use crate::reason::{Redirect, RetryAfter, UpgradeError};
@@ -83,7 +83,7 @@ impl Handshake {
         }
         request.push_str("\r\n");
         out.push_raw(request.as_bytes());
-        let accept = derive_accept_key(key.as_bytes());
+        let accept = accept_key(&key);
         Handshake { accept, url: url.clone(), head: Vec::new(), refusal: None }
     }
 
@@ -238,6 +238,14 @@ impl fmt::Debug for Handshake {
     }
 }
 
+/// The `Sec-WebSocket-Accept` that answers a key (§4.2.2).
+fn accept_key(key: &str) -> String {
+    let mut sha1 = Sha1::new();
+    sha1.update(key.as_bytes());
+    sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(sha1.digest().bytes())
+}
+
 fn failed(error: UpgradeError) -> CloseReason {
     CloseReason::Upgrade { error }
 }
@@ -249,12 +257,8 @@ fn retry_after(headers: &[httparse::Header<'_>]) -> Option<RetryAfter> {
     if !asked.is_empty() && asked.bytes().all(|digit| digit.is_ascii_digit()) {
         return Some(RetryAfter::Seconds(asked.parse().unwrap_or(u64::MAX)));
     }
-    let seconds = |date: &str| {
-        let date = httpdate::parse_http_date(date).ok()?;
-        Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs())
-    };
-    let at = seconds(asked)?;
-    Some(match only(headers, "Date").and_then(seconds) {
+    let at = http_date::parse(asked)?;
+    Some(match only(headers, "Date").and_then(http_date::parse) {
         Some(now) => RetryAfter::Seconds(at.saturating_sub(now)),
         None => RetryAfter::UnixSeconds(at),
     })

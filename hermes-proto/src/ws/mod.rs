@@ -14,6 +14,7 @@ mod decoder;
 mod deflate;
 mod frame_header;
 mod handshake;
+mod http_date;
 mod mask;
 mod refusal;
 mod utf8_tail;

@@ -252,3 +252,74 @@ fn a_fatal_status_does_not_wait() {
     let actions = harness.at(10).receive("HTTP/1.1 403 No\r\nRetry-After: 5\r\n\r\n");
     assert_eq!(actions, [abandon(1), gone, hermes_proto::Action::Emit(failed), disarm()]);
 }
+
+/// httpdate's opinion, on dates with something changed in them. It takes any byte before the time of
+/// the second form; the RFC has a space there.
+#[test]
+fn dates_are_as_httpdate_reads_them() {
+    const YEARS: [&str; 8] = ["1969", "1970", "2000", "2001", "2100", "9999", "94", "69"];
+    const NAMES: [&str; 12] = [
+        "Sun",
+        "Mon",
+        "Sunday",
+        "Monday",
+        "Wednesday",
+        "Thu",
+        "Thursday",
+        "Feb",
+        "Nov",
+        "Dec",
+        "Jan",
+        "Jun",
+    ];
+    const ODD: [&str; 12] = [" ", "-", ":", ",", "0", "1", "9", "x", "GMT", "29", "31", ""];
+    let mut rng = hermes_tests::Rng::new(1);
+    let (mut dates, mut others) = (0, 0);
+    for case in 0..40_000 {
+        let at = std::time::UNIX_EPOCH
+            + std::time::Duration::from_secs(rng.below(253_402_300_799) as u64);
+        let fixed = httpdate::fmt_http_date(at);
+        let (weekday, rest) = fixed.split_once(", ").expect("a weekday");
+        let [day, month, year, time, _] = rest.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{fixed}")
+        };
+        let long = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+            .into_iter()
+            .find(|long| long.starts_with(weekday))
+            .expect("a weekday");
+        let day_in_two = day.strip_prefix('0').map_or(day.to_owned(), |day| format!(" {day}"));
+        let mut date = match rng.below(3) {
+            0 => fixed.clone(),
+            1 => format!("{long}, {day}-{month}-{} {time} GMT", &year[2..]),
+            _ => format!("{weekday} {month} {day_in_two} {time} {year}"),
+        };
+        if rng.below(2) == 0 {
+            let start = rng.below(date.len());
+            let end = (start + rng.below(5)).min(date.len());
+            let among = [&YEARS[..], &NAMES, &ODD][rng.below(3)];
+            date.replace_range(start..end, *rng.pick(among));
+        }
+        let date = date.trim_matches([' ', '\t']);
+        let theirs = httpdate::parse_http_date(date).ok().and_then(|at| {
+            let is_second_form = date.contains("day,");
+            let before_time = date.len().checked_sub(13).map(|at| date.as_bytes()[at]);
+            let is_strict = !is_second_form || before_time == Some(b' ');
+            Some(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).filter(|_| is_strict)
+        });
+        let answer = format!("HTTP/1.1 503 X\r\nRetry-After: {date}\r\n\r\n");
+        let events = feed(&mut upgrading(config()), answer.as_bytes());
+        let [Event::Failed(CloseReason::Http { retry_after, .. })] = &events[..] else {
+            panic!("{events:?}")
+        };
+        let ours = match retry_after {
+            Some(UnixSeconds(at)) => Some(*at),
+            // Digits alone are seconds.
+            Some(Seconds(_)) => continue,
+            None => None,
+        };
+        assert_eq!(ours, theirs, "case {case}: {date:?}");
+        dates += usize::from(ours.is_some());
+        others += usize::from(ours.is_none());
+    }
+    assert!(dates > 10_000 && others > 5_000, "{dates}, {others}");
+}
