@@ -76,7 +76,7 @@ fn asctime_date(reader: &mut Reader<'_>) -> Option<u64> {
 
 /// The days from 1970 to a date; weekday and month count from 0.
 fn days(weekday: u64, year: u64, month: u64, day: u64) -> Option<u64> {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     let is_too_late = month == 1 && day == 29 && !is_leap;
     let length = *LENGTHS.get(usize::try_from(month).ok()?)?;
     if year < 1970 || !(1..=length).contains(&day) || is_too_late {
