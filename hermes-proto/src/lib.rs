@@ -258,13 +258,14 @@
 //! # Features
 //!
 //! - `ws` (default): [`ws::Connection`] and [`Endpoint`].
-//! - `std` (default): JSON is written, and text validated, at full speed; without it by slower code that
-//!   needs no operating system. The bytes are the same.
+//! - `std` (default): JSON is written, and received text validated, with the processor's vector
+//!   instructions. Without it the same bytes come of slower code.
 //! - `trace` (default): [the trace format](trace), to record, replay and check a run.
-//! - `deflate`: compressed messages (RFC 7692).
-//! - `testkit`: a virtual clock, a scripted gateway and a faulty network, for tests of your own.
+//! - `deflate`: compressed messages (RFC 7692). Needs `std`, because its coder does.
+//! - `testkit`: a virtual clock, a scripted gateway and a faulty network, for tests of your own. Needs
+//!   `std`.
 //!
-//! Without them the crate is `no_std` with `alloc`.
+//! Without `std` the crate is `no_std` with `alloc`: a [`Client`], and an [`Endpoint`] with `ws`.
 
 #![no_std]
 #![forbid(unsafe_code)]
