@@ -206,6 +206,16 @@ impl Options {
         self
     }
 
+    /// Bytes that the system may hold and not have sent before it takes no more (TCP_NOTSENT_LOWAT,
+    /// on Linux and Android; without effect elsewhere). A heartbeat's Ping waits behind them, and a
+    /// message in them can't be taken back; fewer of them cost throughput on fast links. At least 1;
+    /// default: 128 KiB.
+    #[must_use]
+    pub fn notsent_lowat(mut self, bytes: u32) -> Self {
+        self.connector_mut().socket_options.notsent_lowat = bytes;
+        self
+    }
+
     /// The size of the socket's receive buffer in bytes (SO_RCVBUF). Otherwise as
     /// [`send_buffer`](Self::send_buffer).
     #[must_use]

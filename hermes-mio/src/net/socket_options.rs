@@ -10,12 +10,26 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 /// Options of sockets. All have TCP_NODELAY, never block, and are not inherited by processes that
 /// the application starts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct SocketOptions {
     pub(crate) keepalive: Option<Duration>,
     pub(crate) send_buffer: Option<usize>,
     pub(crate) receive_buffer: Option<usize>,
+    /// TCP_NOTSENT_LOWAT, where the system has it.
+    pub(crate) notsent_lowat: u32,
     pub(crate) bind: Option<IpAddr>,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions {
+            keepalive: None,
+            send_buffer: None,
+            receive_buffer: None,
+            notsent_lowat: 128 << 10,
+            bind: None,
+        }
+    }
 }
 
 impl SocketOptions {
@@ -26,10 +40,12 @@ impl SocketOptions {
             let problem = "must be 1 s to 32,767 s".to_owned();
             return Err(ConfigError { field: "keepalive", problem });
         }
-        for (field, bytes) in
-            [("send_buffer", self.send_buffer), ("receive_buffer", self.receive_buffer)]
-        {
-            if bytes == Some(0) {
+        for (field, is_zero) in [
+            ("send_buffer", self.send_buffer == Some(0)),
+            ("receive_buffer", self.receive_buffer == Some(0)),
+            ("notsent_lowat", self.notsent_lowat == 0),
+        ] {
+            if is_zero {
                 return Err(ConfigError { field, problem: "must be at least 1".to_owned() });
             }
         }
@@ -44,6 +60,11 @@ impl SocketOptions {
         socket.set_tcp_nodelay(true)?;
         if let Some(after) = self.keepalive {
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after))?;
+        }
+        // It has a default, so a system without it is no error.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Err(error) = socket.set_tcp_notsent_lowat(self.notsent_lowat) {
+            tracing::debug!("TCP_NOTSENT_LOWAT can't be set: {error}");
         }
         // Before it connects, since the SYN sets the largest window (RFC 7323 §2).
         if let Some(bytes) = self.send_buffer {

@@ -45,6 +45,7 @@ fn settings_that_can_not_be() {
         (options().keepalive(Duration::from_secs(32_768)), "keepalive"),
         (options().send_buffer(0), "send_buffer"),
         (options().receive_buffer(0), "receive_buffer"),
+        (options().notsent_lowat(0), "notsent_lowat"),
     ] {
         let Err(Error::Config(error)) = Client::new(options) else { panic!() };
         assert_eq!(error.field, field);
@@ -70,6 +71,54 @@ fn settings_that_can_be() {
     socket_has(peer.addr, "timer:(keepalive,");
     disconnect(&mut client);
     peer.join();
+}
+
+/// A Ping waits behind whatever the system has taken and not sent yet.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_system_keeps_few_bytes_that_it_has_not_sent() {
+    for (lowat, most) in [(None, 300_000), (Some(16 << 10), 100_000)] {
+        let (done, end) = std::sync::mpsc::channel::<()>();
+        let peer = Peer::start(move |listener| {
+            let socket = accept(&listener);
+            // It reads nothing.
+            let _ = end.recv_timeout(LONG);
+            drop(socket);
+        });
+        let mut options = Options::new(config(peer.url()));
+        if let Some(bytes) = lowat {
+            options = options.notsent_lowat(bytes);
+        }
+        let mut client = Client::new(options).unwrap();
+        client.connect();
+        wait_for(&mut client, connected);
+        client.send(&json!({"text": "x".repeat(15_000_000)})).unwrap();
+        // Until the system takes no more: two looks in a row see the same.
+        let mut before = None;
+        run_until(&mut client, |client| {
+            let _ = client.poll(Some(Duration::from_millis(100)));
+            let Some(unsent) = unsent_bytes(peer.addr) else { return true };
+            let is_full = unsent > 0 && before == Some(unsent);
+            before = Some(unsent);
+            is_full
+        });
+        if let Some(unsent) = before {
+            assert!(unsent < most, "{unsent} bytes with {lowat:?}");
+        }
+        drop(done);
+        peer.join();
+    }
+}
+
+/// Bytes that the client's socket holds and has not sent, if there is somebody to ask.
+#[cfg(target_os = "linux")]
+fn unsent_bytes(gateway: std::net::SocketAddr) -> Option<u64> {
+    let filter = format!("dport = :{}", gateway.port());
+    let output = std::process::Command::new("ss").args(["-tniH", &filter]).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let unsent = text.split_once("notsent:").map_or("0", |(_, rest)| rest);
+    let digits: String = unsent.chars().take_while(char::is_ascii_digit).collect();
+    Some(digits.parse().unwrap())
 }
 
 /// What the system itself says of the client's socket, if there is somebody to ask.
