@@ -29,8 +29,8 @@ impl CredentialSource {
         CredentialSource { source: Arc::new(Mutex::new(source)), running: None, waiting: None }
     }
 
-    /// Asks for credentials, at once or after the call under way. `waker` wakes the client once there is
-    /// an answer.
+    /// Asks for credentials, at once or after the call under way. `waker` wakes the client once
+    /// there is an answer.
     pub(crate) fn ask(
         &mut self,
         conn: ConnId,
@@ -44,7 +44,7 @@ impl CredentialSource {
         let (reply, answer) = mpsc::sync_channel(1);
         let (source, url) = (Arc::clone(&self.source), url.clone());
         let call = move || {
-            // Without the driver, nobody waits for it.
+            // The driver is gone: the answer has no receiver.
             if reply.send(call(&source, &url)).is_ok() {
                 waker.wake();
             }

@@ -257,7 +257,7 @@ mod timings;
 mod waited;
 
 pub use hermes_proto as proto;
-// What every application names.
+// Types that every application names.
 pub use hermes_proto::{
     CloseReason, Config, Credentials, DEFAULT_URL, Delivery, Event, MessageId, Outgoing, Receipts,
     SendError, State,

@@ -16,7 +16,7 @@ pub enum Waited<E = Event> {
     AtRest,
 }
 
-/// What [`Sender::wake`](crate::Sender::wake) does to a wait.
+/// The effect of [`Sender::wake`](crate::Sender::wake) on a wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupts {
     End,

@@ -47,7 +47,7 @@ impl Frame {
     }
 }
 
-/// A frame to send, whose payload stays where it is.
+/// A frame to send, with a borrowed payload.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FrameRef<'a> {
     pub(crate) kind: Kind,

@@ -1,10 +1,10 @@
-//! What a peer did wrong: in its answer to the upgrade request, or in the WebSocket protocol.
+//! Faults of a peer: in its answer to the upgrade request, or in the WebSocket protocol.
 
 use serde::{Deserialize, Serialize};
 
 use crate::reason::code;
 
-/// What was wrong with the answer to the upgrade request (RFC 6455 §4.1, §4.2.2).
+/// A fault of the answer to the upgrade request (RFC 6455 §4.1, §4.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -55,7 +55,7 @@ impl Shared {
         self.read_budget = READ_PER_TURN;
     }
 
-    /// Whether so many events wait that nothing more is read for this client.
+    /// Whether enough events wait to stop reading for this client.
     pub(crate) fn is_full(&self, id: MemberId) -> bool {
         self.events.waiting(id) >= MAX_WAITING_EVENTS
             || self.events.len() >= MAX_WAITING_EVENTS_IN_ALL

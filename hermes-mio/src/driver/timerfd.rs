@@ -3,7 +3,7 @@
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use self::linux::TimerFd;
 
-/// Only Linux and Android have one. Elsewhere each poll is told how long it may sleep.
+/// Only Linux and Android have one. On other systems each poll has a timeout.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) enum TimerFd {}
 
@@ -38,10 +38,10 @@ mod linux {
 
     /// A `timerfd` on `CLOCK_BOOTTIME`, the clock of the machines.
     ///
-    /// A system that was suspended beyond a deadline wakes the loop as soon as it runs again; a poll
-    /// with a timeout would sleep on for the rest of that timeout. A poll without a timeout also
-    /// costs less, and the timer is seldom set: a deadline that moves to later leaves it as it is,
-    /// since firing too early does no harm.
+    /// A system that was suspended beyond a deadline wakes the loop as soon as it runs again; a
+    /// poll with a timeout would sleep on for the rest of that timeout. A poll without a timeout
+    /// also costs less, and the timer is seldom set: a deadline that moves to later leaves it as it
+    /// is, since firing too early does no harm.
     pub(crate) struct TimerFd {
         timer: OwnedFd,
         clock: Clock,
@@ -50,7 +50,8 @@ mod linux {
     }
 
     impl TimerFd {
-        /// `None` if the system refuses: a sandbox may forbid it, or the process is out of descriptors.
+        /// `None` if the system refuses: a sandbox may forbid it, or the process is out of
+        /// descriptors.
         pub(crate) fn new(registry: &Registry, token: Token, clock: Clock) -> Option<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let timer = timerfd_create(TimerfdClockId::Boottime, flags).ok()?;

@@ -281,7 +281,7 @@ impl Hub {
     }
 
     /// A client is back on a new connection while its old one still looks alive, as a half-open
-    /// one does. The others are told nothing: to them the client was never away.
+    /// one does. The others hear nothing of it: to them the client was never away.
     fn supersede(&mut self, conn: Conn) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         peer.superseded = true;

@@ -33,7 +33,7 @@ struct Shared {
 
 impl Log {
     /// A log in which records of `max_bytes` together may wait for the reader. Further ones are
-    /// dropped, and the reader is told of the gap by a [`Record::RecordsDropped`].
+    /// dropped, and a [`Record::RecordsDropped`] reports the gap.
     pub fn new(max_bytes: usize) -> (Self, LogReader) {
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::new(Shared::default());

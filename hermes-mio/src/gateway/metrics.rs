@@ -82,7 +82,7 @@ pub enum Record {
     Connected {
         /// The connection: 1 for the first one, and so on.
         conn: u64,
-        /// Where it comes from.
+        /// The peer's address.
         peer: SocketAddr,
     },
     /// A connection was given a fresh session.

@@ -1,8 +1,8 @@
 //! A Hermes gateway for local development and for tests, on one thread of its own.
 //!
 //! It keeps sessions, relays chat, and **shows [faults](Fault) on request**: a client is only as
-//! good as its behaviour when the link is cut, half-open, slow or refused. Its WebSocket is tungstenite's
-//! server side, so client and gateway don't share an implementation, or its mistakes.
+//! good as its behaviour when the link is cut, half-open, slow or refused. Its WebSocket is
+//! tungstenite's server side, so client and gateway don't share an implementation, or its mistakes.
 //!
 //! ```
 //! use hermes_mio::gateway::{Gateway, Fault, Target};
@@ -21,24 +21,23 @@
 //!
 //! Messages are texts: JSON objects with a `type`. Any path is upgraded.
 //!
-//! - **A session** begins with the first text. If that is
-//!   `{"type":"session-resume","token":T}`, the gateway answers with
-//!   `{"type":"session-init","token":…,"clientId":…,"resumed":true}` for a `T` that it knows, and
-//!   with a fresh session and `"resumed":false` for one that it doesn't. Any other first text,
-//!   and [a grace](GatewayOptions::resume_grace) of silence, bring a fresh session. So a client gets
-//!   exactly one `session-init`: a client with a token gets no new identity that it would have to
-//!   throw away, and a client without one need not speak first. The exception is a
-//!   `session-resume` that comes first, but after the grace: a second `session-init` follows, and
-//!   the fresh session of the first one is forgotten.
+//! - **A session** begins with the first text. If that is `{"type":"session-resume","token":T}`,
+//!   the gateway answers with `{"type":"session-init","token":…,"clientId":…,"resumed":true}` for a
+//!   `T` that it knows, and with a fresh session and `"resumed":false` for one that it doesn't. Any
+//!   other first text, and [a grace](GatewayOptions::resume_grace) of silence, bring a fresh
+//!   session. So a client gets exactly one `session-init`: a client with a token gets no new
+//!   identity that it would have to throw away, and a client without one need not speak first. The
+//!   exception is a `session-resume` that comes first, but after the grace: a second `session-init`
+//!   follows, and the fresh session of the first one is forgotten.
 //! - **A second connection** that resumes a session takes it over, as needed by a client whose old
-//!   link is half-open: the old connection is closed with 4000, and the others are told nothing.
+//!   link is half-open: the old connection is closed with 4000, and the others hear nothing of it.
 //! - **The others** get `{"type":"player-joined","id":…}` when a client gets its session and
 //!   `{"type":"player-left","id":…}` when its connection ends.
 //! - **`chat` and `chat-message`** go to all others (and [back](GatewayOptions::echo), if asked) as
 //!   `{"type":"chat","sender":…}` with all other fields as they were written. A `status-update`
 //!   goes to the others as it is. Everything else is counted, and answered with nothing.
-//! - **A slow receiver** is closed with 1013 once [too much](GatewayOptions::backlog_bytes) waits for
-//!   it. It never holds up the others.
+//! - **A slow receiver** is closed with 1013 once [too much](GatewayOptions::backlog_bytes) waits
+//!   for it. It never holds up the others.
 //!
 //! This is not a gateway for production: it trusts everyone, keeps every session for ever, and
 //! its [tokens can be guessed](GatewayOptions::token_seed).
@@ -78,7 +77,8 @@ use server::{Command, Server};
 /// A running gateway. Dropping it stops it.
 ///
 /// Every call is carried out by the gateway's thread before it returns: a fault affects every later
-/// connection, and counts include all that a client can have seen before. Share it in an [`Arc`](std::sync::Arc).
+/// connection, and counts include all that a client can have seen before. Share it in an
+/// [`Arc`](std::sync::Arc).
 #[derive(Debug)]
 pub struct Gateway {
     addr: SocketAddr,
@@ -90,7 +90,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway with the default [`GatewayOptions`] on the first of the addresses that is free.
+    /// Starts a gateway with the default [`GatewayOptions`] on the first of the addresses that is
+    /// free.
     ///
     /// # Errors
     ///
@@ -110,7 +111,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// If the address can't be bound, or the system has no more threads or file descriptors.
+    /// If the address can't be bound, or the system is out of threads or file descriptors.
     pub fn start(options: GatewayOptions) -> io::Result<Self> {
         let (commands, inbox) = mpsc::channel();
         #[cfg(feature = "tls")]

@@ -66,7 +66,7 @@ pub(super) enum Input {
     Gone(Reason),
 }
 
-/// What became of a text to be sent.
+/// The fate of a text to send.
 #[derive(PartialEq, Eq)]
 pub(super) enum Sent {
     Queued,
@@ -76,7 +76,7 @@ pub(super) enum Sent {
     Refused,
 }
 
-/// What became of a fault.
+/// The effect of a fault.
 pub(super) enum Injected {
     Applied,
     /// The connection is past the stage at which the fault can show.
@@ -85,7 +85,7 @@ pub(super) enum Injected {
     Reset,
 }
 
-/// What a deadline was for.
+/// The purpose of a deadline.
 pub(super) enum Due {
     /// The peer has said nothing: give it a session.
     Session,
@@ -275,7 +275,7 @@ impl Peer {
         self.overdue.into_iter().chain(delivery).min()
     }
 
-    /// What is due once [`Peer::deadline`] is past.
+    /// Work that is due once [`Peer::deadline`] has passed.
     pub(super) fn on_deadline(&mut self, now: Instant) -> Due {
         if self.half_open || self.overdue.is_none_or(|at| at > now) {
             return Due::Delivery;

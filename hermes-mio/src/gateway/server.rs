@@ -14,7 +14,7 @@ use super::hub::{Conn, Hub};
 use super::options::GatewayOptions;
 use super::tls::Stream;
 
-/// What a handle asks of the loop.
+/// A request of a handle to the loop.
 pub(super) type Command = Box<dyn FnOnce(&mut Server) + Send>;
 
 pub(super) struct Server {

@@ -1,4 +1,4 @@
-//! Who may come back: the table of tokens.
+//! The table of tokens with which clients resume.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// What a client needs to come back as itself. Export these from one gateway and give them to
-/// the next ([`GatewayOptions::sessions`](super::GatewayOptions::sessions)) to let sessions survive a restart.
-/// In JSON it is `{"token":…,"clientId":…}`; in `Debug` output its token is redacted.
+/// The data with which a client resumes. Export these from one gateway and give them to the next
+/// ([`GatewayOptions::sessions`](super::GatewayOptions::sessions)) to let sessions survive a
+/// restart. In JSON it is `{"token":…,"clientId":…}`; in `Debug` output its token is redacted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredSession {
-    /// What the client shows to resume.
+    /// The secret with which the client resumes.
     pub token: String,
-    /// Who the client is to the others.
+    /// The client's id, which the others see.
     pub client_id: String,
 }
 

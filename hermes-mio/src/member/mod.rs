@@ -48,7 +48,7 @@ struct Attachments {
     queue: OnceCell<Arc<Queue>>,
 }
 
-/// What becomes of the messages of senders.
+/// The fate of senders' messages.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Intake {
     /// They are queued, and the outbox takes them.
@@ -175,7 +175,7 @@ impl Member {
     }
 }
 
-/// What there is to look at.
+/// Getters.
 impl Member {
     /// Its name in the driver.
     pub fn id(&self) -> MemberId {
@@ -218,8 +218,8 @@ impl Member {
         self.queue().map_or(0, |queue| queue.len())
     }
 
-    /// Takes the messages from [senders](Sender) that the outbox has not taken, the oldest first: for
-    /// a member that was [removed](crate::Driver::remove), to hand them to another.
+    /// Takes the messages from [senders](Sender) that the outbox has not taken, the oldest first:
+    /// for a member that was [removed](crate::Driver::remove), to hand them to another.
     pub fn take_queued(&mut self) -> Vec<Outgoing> {
         self.queue().map(|queue| queue.take_all()).unwrap_or_default()
     }
@@ -260,7 +260,7 @@ impl Member {
     }
 }
 
-/// What the driver's schedule asks.
+/// Questions of the driver's schedule.
 impl Member {
     /// Whether there is work at once.
     pub(crate) fn has_work(&self) -> bool {

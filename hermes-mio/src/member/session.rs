@@ -1,4 +1,4 @@
-//! A client's session store, and what is known of its content.
+//! A client's session store, and its last saved content.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use hermes_proto::Session;
 use crate::driver::session_saver::SharedStore;
 use crate::{SessionStore, StoreError};
 
-/// A client's session store, and what is known of its content.
+/// A client's session store, and its last saved content.
 pub(super) struct StoredSession {
     store: SharedStore,
     /// The store's content once all saves are done; `None` if unknown, after a failure.

@@ -152,7 +152,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    /// An address at which nobody listens.
+    /// An address without a listener.
     fn refusing() -> SocketAddr {
         listening().local_addr().unwrap()
     }

@@ -117,7 +117,7 @@ mod tests {
         names.split_whitespace().map(address).collect()
     }
 
-    /// What becomes of an address, so many milliseconds after it begins.
+    /// The fate of an address, a number of milliseconds after its attempt begins.
     #[derive(Clone, Copy, Debug)]
     enum Fate {
         Connects(u64),
@@ -143,7 +143,7 @@ mod tests {
             if race.has_failed() {
                 return (begun, None);
             }
-            // What happens next: the end of an attempt, or the begin of one.
+            // The next event: the end of an attempt, or the begin of one.
             let ends = begun.iter().filter(|(_, address)| !over.contains(address));
             let ends = ends.filter_map(|(at, address)| match fate(*address) {
                 Fate::Connects(after) | Fate::Fails(after) => Some((at + after, *address)),

@@ -23,7 +23,7 @@ pub struct Conditions {
     /// Size of the host's send buffer: bytes that its system took and the gateway's system has not
     /// received. A write to a full buffer takes nothing.
     pub send_buffer: usize,
-    /// Size of each side's receive buffer: bytes that its system received and nobody has read.
+    /// Size of each side's receive buffer: bytes received by the system and not yet read.
     /// While it is full, nothing more arrives.
     pub receive_buffer: usize,
     /// Percentage of attempts at a connection that fail at once.
@@ -81,9 +81,9 @@ pub enum Fault {
     /// It ends for both sides in an orderly way (a TCP FIN), as by a proxy that closes. The
     /// endpoint's bytes in transit are lost; those of the gateway arrive.
     Fin,
-    /// Nothing arrives any more, and neither side is told.
+    /// Nothing arrives, and neither side learns of it.
     HalfOpen,
-    /// Bytes of the endpoint don't arrive any more, and neither side is told.
+    /// Bytes of the endpoint don't arrive, and neither side learns of it.
     Mute,
     /// The gateway's side ends without a Close frame, behind all that it sent. The gateway reads
     /// on until the endpoint ends its side too.

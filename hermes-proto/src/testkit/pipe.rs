@@ -36,7 +36,7 @@ pub(super) struct Pipe {
 /// Delay of the next read behind one that left something.
 const NEXT_READ: Duration = Duration::from_micros(10);
 
-/// What a reader finds.
+/// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Read {
     Nothing,
@@ -180,7 +180,7 @@ impl Pipe {
     }
 }
 
-/// Time that the network takes for so many bytes.
+/// Time that the network takes for a number of bytes.
 fn carrying(bytes: usize, conditions: &Conditions) -> Duration {
     conditions.bandwidth.map_or(Duration::ZERO, |rate| per_second(bytes, rate))
 }

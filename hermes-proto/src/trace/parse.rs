@@ -168,7 +168,7 @@ impl InputLine<'_> {
         }))
     }
 
-    /// What a connection brought and took, in the words of each level.
+    /// Payloads and counts of a connection, in the words of each level.
     fn transport(&self, conn: ConnId, level: Level) -> Parse<TraceInput> {
         let name = self.name.as_str();
         let payload = match (name, level) {

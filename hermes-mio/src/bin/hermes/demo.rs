@@ -42,7 +42,7 @@ struct Demo {
 impl Demo {
     fn start() -> Result<Self, Failure> {
         let gateway = Gateway::bind("127.0.0.1:0")?;
-        // The defaults are for real networks; nobody wants to watch them wait.
+        // The defaults are for real networks, and too slow to watch.
         let config = Config {
             backoff_base: Duration::from_millis(200),
             backoff_cap: Duration::from_secs(1),
@@ -207,7 +207,7 @@ fn say(text: &str) {
     words::say!("  {text}");
 }
 
-/// What the gateway has of what was sent.
+/// The gateway's count of the sent messages.
 struct Tally {
     received: usize,
     lost: u64,

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the call, and exits with 2.
+/// Prints the fault of the call, and exits with 2.
 fn usage(problem: &str) -> ! {
     Cli::command().error(ErrorKind::ValueValidation, problem).exit()
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What a signal asks for.
+/// The request of a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
     /// SIGINT, SIGTERM or SIGHUP, by name: as the end of input. The second one ends the process.

@@ -16,7 +16,7 @@ enum Exception {
 }
 
 impl Exceptions {
-    /// `list` is separated by commas or spaces. What makes no sense in it excepts nobody.
+    /// `list` is separated by commas or spaces. An invalid entry excepts no host.
     pub(super) fn parse(list: &str) -> Self {
         let words = list.split([',', ' ', '\t']).filter(|word| !word.is_empty());
         Exceptions(words.map(Exception::parse).collect())
@@ -108,7 +108,7 @@ mod tests {
         }
     }
 
-    /// Where curl 7.88 excepts nobody, though it means to.
+    /// Entries that curl 7.88 ignores against its intention.
     #[test]
     fn beyond_curl() {
         assert!(Exceptions::parse("[::1]").has("::1"));

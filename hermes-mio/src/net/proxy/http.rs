@@ -183,7 +183,8 @@ fn value<'a>(headers: &'a [Header<'a>], name: &str) -> Option<&'a str> {
     std::str::from_utf8(header.value).ok()
 }
 
-/// Whether `head` begins as an answer does, so that a server of another kind is told at once.
+/// Whether `head` begins as an answer does, so that a server of another protocol is recognized at
+/// once.
 fn could_be_http(head: &[u8]) -> bool {
     let start = b"HTTP/1.";
     let n = head.len().min(start.len());

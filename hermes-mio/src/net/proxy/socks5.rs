@@ -93,7 +93,7 @@ impl Socks5 {
             [VERSION, 0, _, IPV6, ..] => 4 + 16 + 2,
             [VERSION, 0, _, NAME, length, ..] => 4 + 1 + usize::from(length) + 2,
             [VERSION] | [VERSION, 0] | [VERSION, 0, _] | [VERSION, 0, _, NAME] => 5,
-            // A refusal, or nonsense: no more bytes are needed to tell.
+            // A refusal, or nonsense: these bytes are enough to decide.
             _ => 0,
         }
     }

@@ -19,7 +19,8 @@ pub(crate) struct TlsStream {
     host: String,
     /// Plaintext bytes in the record that the inner transport has not taken whole.
     pending_plaintext: usize,
-    /// Why the session takes no more bytes. Plaintext that it already has is still read.
+    /// The reason why the session accepts no further bytes. Plaintext that it already has is still
+    /// read.
     failed: Option<Failure>,
     handshake_bytes: usize,
 }
@@ -32,7 +33,8 @@ pub(crate) struct Failure(Text);
 /// The plaintext of one record (RFC 8446 §5.1).
 const RECORD: usize = 1 << 14;
 
-/// Bytes of the peer's handshake. A message of it has 64 KiB at most, and only certificates are long.
+/// Bytes of the peer's handshake. A message of it has 64 KiB at most, and only certificates are
+/// long.
 const MAX_HANDSHAKE_BYTES: usize = 256 << 10;
 
 /// Characters of a failure's text, which may quote a certificate.
@@ -266,14 +268,14 @@ mod tests {
         (client, server, far)
     }
 
-    /// What counts as written can be read by the peer, and what does not can't.
+    /// The peer can read every byte that counts as written, and no other.
     #[test]
     fn what_counts_as_written_is_what_the_peer_can_read() {
         let (mut client, mut server, mut far) = pair();
         let text: Vec<u8> = (0..10_000_000).map(|n: u32| (n % 251) as u8).collect();
         let (mut written, mut read) = (0, Vec::new());
         while written < text.len() {
-            // Until the system takes no more, most likely in the midst of a record.
+            // Until the system's buffer is full, most likely within a record.
             let blocked = loop {
                 match client.write(&text[written..]) {
                     Ok(n) if n > 0 => written += n,

@@ -76,7 +76,7 @@ pub enum ConnectResponse {
     /// It is accepted, upgraded, and served.
     #[default]
     Yes,
-    /// It is refused at once, since nobody listens.
+    /// It is refused at once, as on a port without a listener.
     Refuse,
     /// It is never answered.
     Ignore,

@@ -76,7 +76,8 @@ impl StreamRedactor {
             State::Frame { header } => {
                 header.push(*byte);
                 if header[..] == *b"H" {
-                    // No frame begins with this byte: the response was interim, and another follows.
+                    // No frame begins with this byte: the response was interim, and another
+                    // follows.
                     let name = String::from("H");
                     self.state = State::Name { name, is_first: true };
                 } else if let Some(state) = payload(header, &mut self.json) {
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(redacted(status), status);
     }
 
-    /// Where a redirect leads is no secret; what it takes along may be.
+    /// The target of a redirect is no secret; its query and userinfo may be.
     #[test]
     fn the_query_of_a_location_is_withheld() {
         let head = "HTTP/1.1 302 a?b\r\nLocation: /a?b=c#d\r\nX: y?z\r\n\r\n";

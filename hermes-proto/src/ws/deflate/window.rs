@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 pub(super) struct Window {
     /// The window's size in bytes; 0 without context takeover.
     size: usize,
-    /// At least the last `size` bytes, if there were so many.
+    /// At least the last `size` bytes, if there were as many.
     pub(super) bytes: Vec<u8>,
 }
 

@@ -38,7 +38,7 @@ impl Input {
         Ok(input)
     }
 
-    /// Whether no more lines come.
+    /// Whether the input has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.0.ended.load(Ordering::Acquire)
     }

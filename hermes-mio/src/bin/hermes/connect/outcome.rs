@@ -1,4 +1,4 @@
-//! What became of the messages of a whole run: the exit code, and the last line of standard error.
+//! The fate of a whole run's messages: the exit code, and the last line of standard error.
 
 use hermes_proto::Event;
 
