@@ -5,6 +5,7 @@
 mod common;
 
 mod hops;
+mod liveness;
 mod names;
 mod proxies;
 mod redirects;
