@@ -214,6 +214,48 @@ fn events_that_are_not_taken_stop_the_reading() {
     assert!((256..256 + 80).contains(&waiting), "{waiting}");
 }
 
+/// However many events wait, an application that is slow with them has turns in between.
+#[test]
+fn slow_events_end_their_turn() {
+    let peer = Peer::start(|listener| {
+        let mut socket = accept(&listener);
+        let text = r#"{"type":"chat"}"#;
+        let burst = [&[0x81, text.len() as u8], text.as_bytes()].concat().repeat(1_000);
+        socket.get_mut().write_all(&burst).unwrap();
+        read_close(&mut socket);
+    });
+    let mut application = Application::new([config(peer.url())]);
+    application.client(0).connect();
+    let (mut taken, mut turns) = (0, 0);
+    let until = Instant::now() + LONG;
+    while taken < 1_000 {
+        assert!(Instant::now() < until, "{taken} events");
+        let driver = &mut application.driver;
+        let timeout = driver.timeout().unwrap_or(LONG).min(LONG);
+        application.poll.poll(&mut application.events, Some(timeout)).unwrap();
+        for event in &application.events {
+            driver.ready(event);
+        }
+        driver.run(&mut application.buffer);
+        while let Some((_, event)) = driver.next_event() {
+            taken += usize::from(matches!(event, Event::Chat(_)));
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(1) {
+                std::hint::spin_loop();
+            }
+        }
+        turns += 1;
+        if (1..1_000).contains(&taken) {
+            assert_eq!(driver.timeout(), Some(Duration::ZERO), "the others wait");
+        }
+    }
+    // A turn ends after 5 ms, by a clock of some milliseconds.
+    assert!(turns > 50, "{turns} turns for a second of work");
+    application.client(0).disconnect();
+    application.run(|_, told| told.iter().any(|(_, event)| disconnected(event).is_some()));
+    peer.join();
+}
+
 /// An application that was busy between its poll and `run`: the answer came meanwhile, so no
 /// readiness event told of it.
 #[test]

@@ -121,6 +121,54 @@ fn only_changes_are_saved() {
     peer.join();
 }
 
+/// A save that failed, or panicked, is told, and made up for when the same session comes again.
+#[test]
+fn a_failed_save_is_made_up_for() {
+    struct Moody(Saved, usize);
+    impl SessionStore for Moody {
+        fn load(&mut self, _: &mut Vec<StoreError>) -> Option<Session> {
+            None
+        }
+        fn save(&mut self, session: Option<&Session>) -> Result<(), StoreError> {
+            self.1 += 1;
+            match self.1 {
+                1 => Err(StoreError::Other("the disk is full".into())),
+                2 => panic!("the store's own fault"),
+                _ => {
+                    self.0.lock().unwrap().push(session.map(|session| session.token.clone()));
+                    Ok(())
+                }
+            }
+        }
+    }
+    let (go, may_send) = mpsc::channel::<()>();
+    let peer = Peer::start(move |listener| {
+        let mut socket = accept(&listener);
+        for _ in 0..3 {
+            send(&mut socket, &init(1));
+            may_send.recv_timeout(LONG).unwrap();
+        }
+        read_close(&mut socket);
+    });
+    let saved = Saved::default();
+    let store = Moody(saved.clone(), 0);
+    let mut client = Client::new(Options::new(config(peer.url())).store(store)).unwrap();
+    client.connect();
+    for problem in ["the disk is full", "the session store panicked"] {
+        let text = wait_for(&mut client, |event| match event {
+            Event::Warning { text } => Some(text.to_string()),
+            _ => None,
+        });
+        assert_eq!(text, problem);
+        go.send(()).unwrap();
+    }
+    run_until(&mut client, |_| !saved.lock().unwrap().is_empty());
+    go.send(()).unwrap();
+    disconnect(&mut client);
+    assert_eq!(*saved.lock().unwrap(), [Some("t1".to_owned())]);
+    peer.join();
+}
+
 /// A client that is removed, or dropped, leaves its last session in the store.
 #[test]
 fn whoever_goes_has_saved() {
