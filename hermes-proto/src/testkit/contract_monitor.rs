@@ -14,6 +14,8 @@ pub(super) struct ContractMonitor {
     woken: Option<Timestamp>,
     /// Wake-ups in a row with less than `NO_TIME` between them.
     rapid_wakeups: u32,
+    /// The call is one that runs due work: no command.
+    runs_due_work: bool,
     broken: Option<&'static str>,
 }
 
@@ -26,6 +28,7 @@ const MAX_RAPID_WAKEUPS: u32 = 100;
 impl ContractMonitor {
     /// To be called before an input is handled.
     pub(super) fn before(&mut self, now: Timestamp, input: &Input<&[u8]>) {
+        self.runs_due_work = matches!(input, Input::TimerFired) || input.conn().is_some();
         if !matches!(input, Input::TimerFired) {
             return;
         }
@@ -51,7 +54,8 @@ impl ContractMonitor {
         if endpoint.deadline() != self.armed {
             self.broken("deadline() is not what the latest ArmTimer said");
         }
-        if !actions.is_empty() && self.armed.is_some_and(|due| due <= now) {
+        let runs_due_work = core::mem::take(&mut self.runs_due_work);
+        if runs_due_work && !actions.is_empty() && self.armed.is_some_and(|due| due <= now) {
             self.broken("the timer is due when a call returns");
         }
         if endpoint.client().conn() != self.live {

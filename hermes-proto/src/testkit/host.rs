@@ -71,7 +71,9 @@ impl Host {
 
     /// The system took `n` bytes, and `written` of this connection in all.
     pub(super) fn transmitted(&mut self, now: Timestamp, conn: ConnId, n: usize, written: u64) {
-        self.record(now, &Input::Flushed { conn, up_to: written });
+        let input = Input::Flushed { conn, up_to: written };
+        self.record(now, &input);
+        self.monitor.before(now, &input);
         self.endpoint.transmitted(now, n, &mut self.actions);
     }
 

@@ -15,6 +15,7 @@
 
 mod delivery;
 mod fleet;
+mod kit;
 mod ledger;
 
 use std::collections::BTreeSet;

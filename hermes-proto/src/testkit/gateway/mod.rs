@@ -378,6 +378,7 @@ impl Gateway {
         let resumed = found.is_some();
         let (client, token) = found.unwrap_or_else(|| self.issue());
         self.resumed += u64::from(resumed);
+        self.replace_client(conn, &client);
         let before = self.clients.insert(client.clone(), conn).filter(|before| *before != conn);
         if let Some(before) = before {
             // Its old connection still looks alive, as a half-open one does.
@@ -394,6 +395,15 @@ impl Gateway {
         }
         if self.behaviour.byzantine {
             self.send_byzantine(conn);
+        }
+    }
+
+    /// A connection that resumes behind the grace has a fresh client, which is gone with that.
+    fn replace_client(&mut self, conn: u64, client: &str) {
+        let fresh = self.peers.get_mut(&conn).and_then(|peer| peer.client.take());
+        if let Some(fresh) = fresh.filter(|fresh| fresh != client) {
+            self.clients.remove(&fresh);
+            self.notify_others(conn, &Notice::PlayerLeft { id: &fresh });
         }
     }
 
