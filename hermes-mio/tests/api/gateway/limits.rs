@@ -169,7 +169,8 @@ fn a_talkative_client_does_not_hold_up_the_others() {
     let gateway = gateway();
     let (mut talkative, _) = Client::join(&gateway);
     let (mut other, _) = Client::join(&gateway);
-    // While nothing is read, both speak.
+    // All of it has arrived before anything is read.
+    talkative.socket.get_ref().set_nodelay(true).unwrap();
     gateway.inject(Target::Live, Fault::HalfOpen);
     for n in 0..1_000 {
         talkative.say(json!({"type": "tick", "n": n}));
