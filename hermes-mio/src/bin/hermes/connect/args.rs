@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Send messages in doubt again, rather than lose them; they may arrive twice
     #[arg(long, help_heading = "Delivery")]
     pub(super) at_least_once: bool,
+    /// Send each message once at most: those in doubt when a connection ends are named, and lost
+    #[arg(long, conflicts_with = "at_least_once", help_heading = "Delivery")]
+    pub(super) at_most_once: bool,
     /// Report the progress of messages: none (the default), written, acknowledged
     ///
     /// Written: the operating system took them. Acknowledged: the gateway's endpoint read them.

@@ -32,6 +32,9 @@ pub(super) fn config(args: &Args) -> Result<Config, String> {
     if args.at_least_once {
         fields.insert("delivery".into(), "at-least-once".into());
     }
+    if args.at_most_once {
+        fields.insert("delivery".into(), "at-most-once".into());
+    }
     for (name, value) in [
         ("max_attempts", &args.max_attempts),
         ("max_redirects", &args.max_redirects),
