@@ -63,7 +63,7 @@ fn the_gateway_says_when_to_come_back() {
     assert!(
         matches!(
             reason,
-            CloseReason::Http { status: 503, retry_after: Some(_), redirect: None, body: None }
+            CloseReason::Http { status: 503, retry_after: Some(_), redirect: None, body: Some(_) }
         ),
         "{reason:?}"
     );
