@@ -127,28 +127,36 @@ fn the_queue_has_room_for_one_at_least() {
     assert_eq!(error.to_string(), "config: `sender_capacity` must be at least 1");
 }
 
-/// Each thread that waits for room is released when the client goes.
+/// Each thread that waits for room is released when the client goes, or shuts down.
 #[test]
-fn a_dropped_client_releases_its_senders() {
-    let config = config("ws://127.0.0.1:1/");
-    let client = Client::new(Options::new(config).sender_capacity(1)).unwrap();
-    let sender = client.sender();
-    sender.send(&1).unwrap();
-    let (result, results) = mpsc::channel();
-    let names: Vec<_> = (0..4).map(|n| format!("waits-{n}")).collect();
-    for name in &names {
-        let (sender, result) = (sender.clone(), result.clone());
-        let wait = move || result.send(sender.send_wait(&2)).unwrap();
-        thread::Builder::new().name(name.clone()).spawn(wait).unwrap();
+fn a_client_that_goes_releases_all_its_senders() {
+    let message = || Outgoing::new(&2).unwrap();
+    let shut_down: fn(&mut Option<Client>) = |client| client.as_mut().unwrap().shutdown(LONG);
+    for (end, refusal) in [
+        (shut_down, EnqueueError::ShuttingDown(message())),
+        (|client| drop(client.take()), EnqueueError::Gone(message())),
+    ] {
+        let config = config("ws://127.0.0.1:1/");
+        let client = Client::new(Options::new(config).sender_capacity(1)).unwrap();
+        let sender = client.sender();
+        sender.send(&1).unwrap();
+        let (result, results) = mpsc::channel();
+        let names: Vec<_> = (0..4).map(|n| format!("waits-{n}")).collect();
+        for name in &names {
+            let (sender, result) = (sender.clone(), result.clone());
+            let wait = move || result.send(sender.send_wait(&2)).unwrap();
+            thread::Builder::new().name(name.clone()).spawn(wait).unwrap();
+        }
+        names.iter().for_each(|name| until_asleep(name));
+        let mut client = Some(client);
+        end(&mut client);
+        for _ in names {
+            // A thread that is not woken never answers.
+            let refused = results.recv_timeout(LONG).expect("it waits for ever");
+            assert_eq!(refused, Err(refusal.clone()));
+        }
+        assert_eq!(sender.send(&2), Err(refusal));
     }
-    names.iter().for_each(|name| until_asleep(name));
-    drop(client);
-    for _ in names {
-        // A thread that is not woken never answers.
-        let refused = results.recv_timeout(LONG).expect("it waits for ever");
-        assert_eq!(refused, Err(EnqueueError::Gone(Outgoing::new(&2).unwrap())));
-    }
-    assert_eq!(sender.send(&3), Err(EnqueueError::Gone(Outgoing::new(&3).unwrap())));
 }
 
 /// Waits until the thread of this name sleeps, on systems that tell.
