@@ -19,9 +19,10 @@ use crate::Error;
 /// Settings of `wss://`: the certificates to trust, and the client's own.
 ///
 /// By default the system's certificate authorities are trusted, with those that its administrator
-/// added; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. A certificate is always checked
-/// against the name in the URL; no setting turns that off. A gateway's self-signed certificate can
-/// be [trusted](Self::trust) by itself.
+/// added; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name others, and a client can't be made if the
+/// former names a file that can't be opened. A certificate is always checked against the name in the
+/// URL; no setting turns that off. A gateway's self-signed certificate can be
+/// [trusted](Self::trust) by itself.
 ///
 /// PEM may have a byte order mark, and be indented. TLS 1.2 and 1.3 are spoken, with the process's
 /// default [`CryptoProvider`] if it has one, otherwise with `ring`. ALPN asks for `http/1.1`. Clones

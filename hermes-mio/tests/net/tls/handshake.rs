@@ -128,6 +128,18 @@ fn a_peer_that_does_not_speak_tls_is_told_from_one_that_does() {
     peer.join();
 }
 
+/// The other way round: `ws://` where `wss://` is spoken.
+#[test]
+fn a_peer_that_speaks_tls_is_told_to_a_client_that_does_not() {
+    let server = Arc::new(Authority::new().good().server());
+    let peer = Peer::start(move |listener| try_accept_tls(&listener, &server).is_err());
+    let mut client = client(Config { max_attempts: Some(0), ..config(peer.url()) });
+    client.connect();
+    let (_, reason) = disconnected(&next(&mut client)).unwrap();
+    assert!(reason.to_string().contains("use wss://"), "{reason}");
+    assert!(peer.join());
+}
+
 #[test]
 fn a_peer_that_hangs_up_in_the_handshake_is_told() {
     let peer = Peer::start(|listener| {
