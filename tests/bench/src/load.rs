@@ -14,6 +14,10 @@ pub enum Mix {
     M2,
     /// Chat of 64 KiB.
     M3,
+    /// Chat of 240 bytes in Chinese.
+    M4,
+    /// Chat of 4 KiB in Chinese.
+    M5,
 }
 
 impl fmt::Display for Mix {
@@ -22,6 +26,8 @@ impl fmt::Display for Mix {
             Mix::M1 => "M1",
             Mix::M2 => "M2",
             Mix::M3 => "M3",
+            Mix::M4 => "M4",
+            Mix::M5 => "M5",
         })
     }
 }
@@ -65,6 +71,8 @@ impl Mix {
             Mix::M1 => 4_000,
             Mix::M2 => 200,
             Mix::M3 => 20,
+            Mix::M4 => 3_000,
+            Mix::M5 => 200,
         };
         let mut bytes = Vec::new();
         for _ in 0..messages {
@@ -72,6 +80,8 @@ impl Mix {
                 Mix::M1 => daily(&mut dice),
                 Mix::M2 => chat(&mut dice, 4 << 10),
                 Mix::M3 => chat(&mut dice, 64 << 10),
+                Mix::M4 => chat_of(chinese(&mut dice, 240), &mut dice),
+                Mix::M5 => chat_of(chinese(&mut dice, 4 << 10), &mut dice),
             };
             frame(message.as_bytes(), &mut bytes);
         }
@@ -130,7 +140,11 @@ fn daily(dice: &mut Dice) -> String {
 }
 
 fn chat(dice: &mut Dice, length: usize) -> String {
-    let (text, sender) = (text(dice, length), dice.name());
+    chat_of(text(dice, length), dice)
+}
+
+fn chat_of(text: String, dice: &mut Dice) -> String {
+    let sender = dice.name();
     object("chat", &[("text", json!(text)), ("sender", json!(sender))])
 }
 
@@ -161,6 +175,17 @@ fn text(dice: &mut Dice, length: usize) -> String {
             0 if escapes => "\n\"",
             _ => " ",
         };
+    }
+    text
+}
+
+/// About so many bytes of Chinese words, with their own punctuation: all of it beyond ASCII.
+fn chinese(dice: &mut Dice, length: usize) -> String {
+    const WORDS: [&str; 8] = ["世界", "消息", "很远", "地方", "没有人", "知道", "谁", "发送的"];
+    let mut text = String::with_capacity(length + 16);
+    while text.len() < length {
+        text += WORDS[dice.below(WORDS.len())];
+        text += if dice.below(8) == 0 { "，" } else { "" };
     }
     text
 }
