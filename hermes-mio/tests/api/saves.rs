@@ -205,7 +205,6 @@ fn whoever_goes_has_saved() {
 }
 
 /// One thread for all, made when it is first needed, and gone with its driver.
-#[cfg(target_os = "linux")]
 #[test]
 fn one_thread_saves_for_all() {
     const MANY: usize = 5;
