@@ -4,10 +4,12 @@
 mod contract;
 mod message_audit;
 pub mod sim_host;
+mod transition;
 
 pub use contract::{Call, Contract, Step};
 pub use message_audit::{Message, MessageAudit};
 pub use sim_host::*;
+pub use transition::Transitions;
 
 /// `Err` with a text, unless it is true.
 macro_rules! ensure {

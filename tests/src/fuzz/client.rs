@@ -8,6 +8,7 @@ use super::byte_source::ByteSource;
 use super::history::{self, Recording, Verb};
 use super::trace::replays;
 use crate::Call;
+use crate::model::Transitions;
 use crate::model::sim_host::{ModelHost, Setup, TOKEN};
 
 /// As many as take a few milliseconds.
@@ -31,6 +32,15 @@ pub fn run(input: &[u8]) {
 /// Histories to begin with.
 pub fn seeds() -> Vec<Vec<u8>> {
     history::seeds(Verb::ALL.len())
+}
+
+/// The changes of phase in a history.
+pub fn transitions(input: &[u8]) -> Transitions {
+    let mut source = ByteSource::new(input);
+    let (setup, _) = history::begin(&mut source);
+    let mut host = ModelHost::new(&setup);
+    live(&mut host, source);
+    host.transitions
 }
 
 /// The trace of a history.

@@ -185,6 +185,7 @@ impl Hostile {
             Op::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
             Op::ClearSession => self.input(Input::ClearSession),
             Op::ClearOutbox => self.input(Input::ClearOutbox),
+            Op::Queued(messages) => self.input(Input::Queued { messages: *messages }),
             Op::Network(online) => self.input(Input::NetworkChanged { online: *online }),
             Op::Timer => self.input(Input::TimerFired),
             Op::Send { bytes, ttl, volatile, as_input } => {
@@ -224,6 +225,8 @@ impl Hostile {
                 self.input(Input::Credentials { conn, credentials: credentials.clone() });
             }
             Report::Postponed => self.input(Input::Postponed { conn }),
+            Report::Reached(stage) => self.input(Input::Reached { conn, stage: *stage }),
+            Report::Unread => self.input(Input::Unread { conn }),
             Report::Opened => self.input(Input::Opened { conn }),
             Report::Received(payload) => {
                 let bytes = frame_of(payload);

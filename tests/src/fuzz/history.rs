@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hermes_proto::reason::{RetryAfter, Violation};
+use hermes_proto::reason::{RetryAfter, Stage, Violation};
 use hermes_proto::trace::{Header, Level, Recorder};
 use hermes_proto::{
     CloseReason, Config, Credentials, Delivery, Frame, Jitter, OverflowPolicy, PlaintextPolicy,
@@ -115,7 +115,8 @@ pub enum Verb {
     Connect,
     /// A message; with its length, and flags: volatile (1), as an input (2), a time to live (4, 8).
     Send,
-    /// With the connection, as all that follows up to `Credentials`; from 240 on it is postponed.
+    /// With the connection, as all that follows up to `Credentials`; from 210 on it is
+    /// another report: messages that wait at the host, unread bytes, a stage, a wait for its turn.
     Opened,
     /// With a frame's number.
     Frame,
@@ -193,6 +194,9 @@ impl Verb {
             }
             Verb::Opened => match source.byte() {
                 byte @ 240.. => Op::Report(conn(byte), Report::Postponed),
+                byte @ 230.. => Op::Report(conn(byte), Report::Reached(stage(byte))),
+                byte @ 220.. => Op::Report(conn(byte), Report::Unread),
+                byte @ 210.. => Op::Queued(u64::from(byte % 3)),
                 byte => Op::Report(conn(byte), Report::Opened),
             },
             Verb::Frame => Op::Report(conn(source.byte()), Report::Received(frame(source.byte()))),
@@ -253,29 +257,31 @@ impl Verb {
 /// Histories to begin with: what a good day is like, and days of chance.
 pub(super) fn seeds(verbs: usize) -> Vec<Vec<u8>> {
     let mut rng = Rng::new(1);
-    let settings = |rng: &mut Rng, percent| -> Vec<u8> {
-        (0..SETTINGS).map(|_| if rng.chance(percent) { rng.next_u64() as u8 } else { 0 }).collect()
-    };
     let mut seeds = Vec::new();
     for percent in [0, 10, 30, 60, 100] {
         for chores in [20, 60, 90] {
-            for _ in 0..4 {
-                let mut seed = settings(&mut rng, percent);
-                seed.extend([Verb::Connect as u8, 0, 0, Verb::Send as u8, 3, 0]);
-                for _ in 0..80 {
-                    let byte = rng.next_u64() as u8;
-                    seed.push(match rng.below(100) {
-                        n if n < chores => Verb::Cooperate as u8,
-                        n if n % 2 == 0 => rng.below(verbs) as u8,
-                        n if n % 3 == 0 => 0,
-                        _ => byte,
-                    });
-                }
-                seeds.push(seed);
-            }
+            seeds.extend((0..4).map(|_| by_chance(&mut rng, verbs, percent, chores)));
         }
     }
     seeds
+}
+
+/// A history with so many percent of the settings by chance, and so many percent of chores that
+/// the host does.
+pub fn by_chance(rng: &mut Rng, verbs: usize, settings: usize, chores: usize) -> Vec<u8> {
+    let setting = |_| if rng.chance(settings) { rng.next_u64() as u8 } else { 0 };
+    let mut history: Vec<u8> = (0..SETTINGS).map(setting).collect();
+    history.extend([Verb::Connect as u8, 0, 0, Verb::Send as u8, 3, 0]);
+    for _ in 0..80 {
+        let byte = rng.next_u64() as u8;
+        history.push(match rng.below(100) {
+            n if n < chores => Verb::Cooperate as u8,
+            n if n % 2 == 0 => rng.below(verbs) as u8,
+            n if n % 3 == 0 => 0,
+            _ => byte,
+        });
+    }
+    history
 }
 
 fn millis(n: u64) -> Duration {
@@ -290,6 +296,11 @@ fn conn(byte: u8) -> Conn {
         15 => Conn::Unborn(u64::MAX),
         _ => Conn::Live,
     }
+}
+
+fn stage(byte: u8) -> Stage {
+    let stages = [Stage::Resolve, Stage::Connect, Stage::Proxy, Stage::Tls, Stage::Upgrade];
+    stages[usize::from(byte) % stages.len()]
 }
 
 fn frame(number: u8) -> Frame {

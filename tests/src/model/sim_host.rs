@@ -13,7 +13,7 @@ use hermes_proto::{
     Outgoing, Session, Start, State, Timestamp,
 };
 
-use super::MessageAudit;
+use super::{MessageAudit, Transitions};
 use crate::dsl::actions::{UNIX_MS, lost, pong};
 use crate::{Call, Contract, Step};
 
@@ -73,6 +73,8 @@ pub enum Op {
     ClearOutbox,
     /// `network_changed()`.
     Network(bool),
+    /// So many messages wait at the host.
+    Queued(u64),
     /// A message, which has its number in it.
     Send {
         /// Its length.
@@ -111,6 +113,10 @@ pub enum Report {
     Credentials(Credentials),
     /// It has to wait for its turn.
     Postponed,
+    /// It is at this stage of being made.
+    Reached(Stage),
+    /// Bytes wait that it has not read.
+    Unread,
     /// It is open.
     Opened,
     /// A frame arrived.
@@ -140,6 +146,8 @@ pub struct ModelHost {
     tried: u64,
     /// All calls so far.
     pub history: Vec<Step>,
+    /// The changes of phase so far.
+    pub transitions: Transitions,
 }
 
 /// What was sent on the latest connection.
@@ -171,6 +179,7 @@ impl ModelHost {
             audit: None,
             tried: 0,
             history: Vec::new(),
+            transitions: Transitions::default(),
             client,
         }
     }
@@ -212,6 +221,7 @@ impl ModelHost {
             Op::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
             Op::ClearSession => self.input(Input::ClearSession),
             Op::ClearOutbox => self.input(Input::ClearOutbox),
+            Op::Queued(messages) => self.input(Input::Queued { messages: *messages }),
             Op::Network(online) => self.input(Input::NetworkChanged { online: *online }),
             Op::Send { bytes, ttl, volatile, as_input } => {
                 self.send(*bytes, *ttl, *volatile, *as_input)
@@ -233,6 +243,8 @@ impl ModelHost {
         self.input(match report {
             Report::Credentials(credentials) => Input::Credentials { conn, credentials },
             Report::Postponed => Input::Postponed { conn },
+            Report::Reached(stage) => Input::Reached { conn, stage },
+            Report::Unread => Input::Unread { conn },
             Report::Opened => Input::Opened { conn },
             Report::Received(payload) => Input::Received { conn, payload },
             Report::Pong(back) => {
@@ -340,6 +352,7 @@ impl ModelHost {
             .audit_call(before, &step.call, &step.actions)
             .and(step.actions.iter().try_for_each(|action| self.audit_action(action)))
             .and(self.contract.check(before, &self.client, &step));
+        self.transitions.note(before, &step, &self.client);
         self.history.push(step);
         verdict
     }
