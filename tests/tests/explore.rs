@@ -61,11 +61,12 @@ enum Topic {
     Ends,
     /// Sessions.
     Session,
-    /// Credentials, good and bad.
+    /// Credentials, good and bad, and the stages of an attempt.
     Credentials,
     /// Messages that wait at the host.
     Queued,
     /// Commands, and what a transport reports, when something is due and the timer did not fire.
+    /// Bytes that a host has not read.
     Late,
     /// Redirects: to the gateway, another one, and in TLS.
     Redirects,
@@ -111,8 +112,6 @@ fn alphabet(node: &Node) -> Vec<Move> {
         let mut inputs = vec![
             Input::Opened { conn },
             Input::Postponed { conn },
-            Input::Reached { conn, stage: Stage::Tls },
-            Input::Unread { conn },
             closed(lost()),
             Input::Closing { conn, reason: peer(1000) },
             received(Frame::Pong(b"foreign".to_vec().into())),
@@ -127,7 +126,11 @@ fn alphabet(node: &Node) -> Vec<Move> {
         if covers(Topic::Session) {
             inputs.push(text(r#"{"type":"session-init","token":"t","clientId":"c"}"#));
         }
+        if covers(Topic::Late) {
+            inputs.push(Input::Unread { conn });
+        }
         if covers(Topic::Credentials) {
+            inputs.push(Input::Reached { conn, stage: Stage::Tls });
             let bad = Credentials { headers: vec![("host".into(), "x".into())], token: None };
             inputs.push(Input::Credentials { conn, credentials: Credentials::default() });
             inputs.push(Input::Credentials { conn, credentials: bad });
