@@ -28,8 +28,9 @@ pub enum Event {
         code: u16,
         /// The reason.
         reason: CloseReason,
-        /// When the next attempt begins, or a redirect is followed, which is at once; `None` where
-        /// there is nothing to come.
+        /// When the next attempt begins, or a redirect is followed, which is at once. Without a
+        /// [network](crate::Client::network_changed): the earliest time, once there is one. `None`
+        /// if no attempt follows.
         retry_at: Option<Timestamp>,
     },
     /// `ws-failed`: there will be no further attempt. The outbox keeps its messages, and `connect`

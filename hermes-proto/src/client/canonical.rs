@@ -65,6 +65,8 @@ fn shift_time(machine: &mut Machine) {
     if let Some(shutdown) = &mut machine.shutdown {
         ahead(&mut shutdown.until);
         shutdown.begin = Stats::default();
+    } else {
+        machine.messages.dropped_in_doubt = 0;
     }
     let config = &machine.config;
     let shift_open = |open: &mut OpenConnection| {
@@ -123,6 +125,7 @@ fn shift_retry(machine: &mut Machine) {
         behind(&mut retry.since, outage);
     }
     behind(&mut retry.last_attempt, config.min_connect_interval);
+    retry.gateways.shift_time(machine.now, ahead(machine.now));
     if let Some(end) = &mut retry.last_end {
         behind(&mut end.at, end.asked.unwrap_or_default());
     }

@@ -24,6 +24,9 @@ pub(super) struct Messages {
     pub(super) flight: Flight,
     /// Messages that wait at the host, in front of the outbox.
     pub(super) queued_at_host: u64,
+    /// Messages that were dropped while it was in doubt whether they arrived, since the shutdown
+    /// began.
+    pub(super) dropped_in_doubt: u64,
 }
 
 /// How far all messages have come. Messages up to a mark that did not get there were dropped, or
@@ -253,6 +256,7 @@ impl Messages {
     #[cold]
     fn expire_due(&mut self, cx: &Context<'_>, stats: &mut Counters, out: &mut impl Output) {
         while let Some((id, frame)) = self.outbox.expire(cx.now) {
+            self.dropped_in_doubt += u64::from(id <= self.marks.written);
             drop_message(Some(id), frame, DropReason::Expired, stats, out);
         }
     }
@@ -450,6 +454,7 @@ impl Messages {
             }
         }
         for (id, frame) in lost {
+            self.dropped_in_doubt += u64::from(id <= self.marks.written);
             drop_message(Some(id), frame, DropReason::ConnectionLost, stats, out);
         }
     }
@@ -459,7 +464,7 @@ impl Messages {
         let unsent = self.outbox.len_behind(self.marks.written);
         let in_doubt = match cx.config.delivery {
             Delivery::AtMostOnce => stats.cold.in_doubt - begin.in_doubt,
-            Delivery::AtLeastOnce => (self.outbox.len() - unsent) as u64,
+            Delivery::AtLeastOnce => (self.outbox.len() - unsent) as u64 + self.dropped_in_doubt,
         };
         Event::ShutDown {
             acknowledged: stats.acknowledged - begin.acknowledged,

@@ -1,10 +1,11 @@
 //! The gateway whose turn it is, and where it redirects to.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::iter;
+use core::time::Duration;
 
-use crate::Url;
+use crate::{Timestamp, Url};
 use crate::util::lazy_box::{ConstDefault, LazyBox};
 
 /// The configured gateways, and the one whose turn it is.
@@ -22,13 +23,20 @@ struct Fallbacks {
     at: usize,
     /// Indices of those that refused fatally since the last stable connection or `connect`.
     refused: BTreeSet<usize>,
+    /// Until when a gateway wishes to be left alone, by index.
+    wishes: BTreeMap<usize, Timestamp>,
     /// Where redirects of the attempt under way have led to.
     redirected: Option<Redirected>,
 }
 
 impl ConstDefault for Fallbacks {
-    const DEFAULT: &'static Self =
-        &Fallbacks { others: Vec::new(), at: 0, refused: BTreeSet::new(), redirected: None };
+    const DEFAULT: &'static Self = &Fallbacks {
+        others: Vec::new(),
+        at: 0,
+        refused: BTreeSet::new(),
+        wishes: BTreeMap::new(),
+        redirected: None,
+    };
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -93,11 +101,33 @@ impl Gateways {
         self.select(preferred.unwrap_or(self.fallbacks.at));
     }
 
-    /// Goes on to the next gateway that has not refused.
-    pub(super) fn rotate(&mut self) {
+    /// Takes note of the wish with which the current gateway ended a connection, in place of its wish
+    /// before.
+    pub(super) fn note_wish(&mut self, until: Option<Timestamp>) {
+        let at = self.fallbacks.at;
+        match until {
+            Some(until) => _ = self.fallbacks.wishes.insert(at, until),
+            None if self.fallbacks.wishes.is_empty() => {}
+            None => {
+                self.fallbacks.wishes.remove(&at);
+                self.fallbacks.release();
+            }
+        }
+    }
+
+    /// Until when the current gateway wishes to be left alone.
+    pub(super) fn wish(&self) -> Option<Timestamp> {
+        self.fallbacks.wishes.get(&self.fallbacks.at).copied()
+    }
+
+    /// Goes on to the next gateway that has not refused, and wishes for no wait. If all wish for one,
+    /// the shortest wait counts.
+    pub(super) fn rotate(&mut self, now: Timestamp) {
         let all = self.all().count();
-        let mut next = (1..=all).map(|step| (self.fallbacks.at + step) % all);
-        let next = next.find(|at| !self.fallbacks.refused.contains(at));
+        let Fallbacks { at, refused, wishes, .. } = &*self.fallbacks;
+        let wait = |at: &usize| wishes.get(at).map_or(Duration::ZERO, |until| *until - now);
+        let others = (1..=all).map(|step| (at + step) % all);
+        let next = others.filter(|at| !refused.contains(at)).min_by_key(wait);
         self.select(next.unwrap_or(self.fallbacks.at));
     }
 
@@ -106,6 +136,16 @@ impl Gateways {
         let at = self.fallbacks.at;
         self.fallbacks.refused.insert(at);
         self.fallbacks.refused.len() == self.all().count()
+    }
+
+    /// For the canonical form: a wish that has passed is none.
+    #[cfg(feature = "testkit")]
+    pub(super) fn shift_time(&mut self, now: Timestamp, ahead: impl Fn(&mut Timestamp)) {
+        if !self.fallbacks.wishes.is_empty() {
+            self.fallbacks.wishes.retain(|_, until| *until > now);
+            self.fallbacks.wishes.values_mut().for_each(ahead);
+            self.fallbacks.release();
+        }
     }
 
     fn select(&mut self, at: usize) {

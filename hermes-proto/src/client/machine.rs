@@ -384,7 +384,10 @@ impl Machine {
     fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Output) {
         let begin = match &self.shutdown {
             Some(shutdown) => shutdown.begin,
-            None => super::stats_of(self),
+            None => {
+                self.messages.dropped_in_doubt = 0;
+                super::stats_of(self)
+            }
         };
         self.shutdown = Some(Box::new(Shutdown { until, begin }));
         match &self.connection.phase {
@@ -431,6 +434,8 @@ impl Machine {
     /// The client is at rest: reports the shutdown that led to it.
     fn finish_shutdown(&mut self, out: &mut impl Output) {
         let Some(shutdown) = self.shutdown.take() else { return };
+        // No message expires behind the report.
+        self.messages.expire(context!(self), &mut self.stats, out);
         let event = self.messages.shut_down(&shutdown.begin, context!(self), &self.stats);
         out.push(Action::Emit(event));
     }
@@ -771,6 +776,7 @@ impl Machine {
             self.retry.reset(self.now);
         }
         let redirect = redirect.filter(|_| self.wants_connection() && self.is_online());
+        self.retry.note_end(&reason, context!(self));
         let next = self.next_step(conn, &reason, was_stable, reopen, redirect.is_some());
         match redirect {
             Some(to) => self.retry.gateways.redirect_to(to),
@@ -778,15 +784,17 @@ impl Machine {
         }
         let retry_at = match next {
             Next::Open => Some(self.now),
-            Next::Wait(until) => Some(until),
-            Next::Stop | Next::WaitForNetwork(_) | Next::GiveUp(_) => None,
+            Next::Wait(until) | Next::WaitForNetwork(until) => Some(until),
+            Next::Stop | Next::GiveUp(_) => None,
         };
         let is_requested = reason == CloseReason::Requested;
-        self.retry.note_end(&reason, context!(self));
-        out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
-        if let Some(open) = open {
+        if open.is_some() {
             let (cx, is_shutdown) = (context!(self), self.shutdown.is_some());
             self.messages.end_flight(lost, is_shutdown, cx, &mut self.stats, out);
+        }
+        out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
+        if let Some(open) = open {
+            let cx = context!(self);
             if was_stable {
                 self.session.resume_failures = 0;
                 if was_issuer {

@@ -88,13 +88,13 @@ impl Retry {
 
     /// The earliest time for an attempt that news of a network begins: a gateway's wish stands.
     pub(super) fn earliest_when_online(&self, cx: &Context<'_>) -> Timestamp {
-        let asked = self.last_end.as_deref().and_then(LastEnd::asked_until);
-        self.earliest_attempt(cx).max(asked.unwrap_or(cx.now))
+        self.earliest_attempt(cx).max(self.gateways.wish().unwrap_or(cx.now))
     }
 
     /// Takes note of how a connection ended.
     pub(super) fn note_end(&mut self, reason: &CloseReason, cx: &Context<'_>) {
         let asked = asked_wait(reason, cx);
+        self.gateways.note_wish(asked.map(|asked| cx.now + asked));
         self.last_end = Some(Box::new(LastEnd { reason: reason.clone(), asked, at: cx.now }));
     }
 
@@ -111,15 +111,16 @@ impl Retry {
             if self.gateways.mark_refused() {
                 return Next::GiveUp(FailReason::Fatal);
             }
-            self.gateways.rotate();
+            self.gateways.rotate(cx.now);
         } else if !was_stable && is_online && !lacks_credentials(reason) {
-            self.gateways.rotate();
+            self.gateways.rotate(cx.now);
         }
         let is_spent = cx.config.max_attempts.is_some_and(|most| self.attempts >= most);
         if is_spent && is_online {
             return Next::GiveUp(FailReason::Attempts);
         }
-        let until = cx.now + self.delay(asked_wait(reason, cx), rng, cx);
+        let asked = self.gateways.wish().map(|until| until - cx.now);
+        let until = cx.now + self.delay(asked, rng, cx);
         if !is_online {
             return Next::WaitForNetwork(until);
         }
@@ -162,12 +163,6 @@ impl Retry {
     }
 }
 
-impl LastEnd {
-    fn asked_until(&self) -> Option<Timestamp> {
-        self.asked.map(|asked| self.at + asked)
-    }
-}
-
 fn is_fatal(reason: &CloseReason, cx: &Context<'_>) -> bool {
     match reason {
         CloseReason::Peer { code, .. } => cx.config.fatal_close_codes.contains(code),
@@ -178,21 +173,23 @@ fn is_fatal(reason: &CloseReason, cx: &Context<'_>) -> bool {
     }
 }
 
-/// The wait that the gateway asked for when it ended a connection.
+/// The wait that the gateway asked for when it ended a connection, cut to the most that is allowed.
 fn asked_wait(reason: &CloseReason, cx: &Context<'_>) -> Option<Duration> {
     match reason {
         CloseReason::Peer { code, .. } => cx.config.close_delays.get(code).copied(),
-        CloseReason::Http { retry_after: Some(asked), .. } => {
-            let asked = match *asked {
-                RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
-                RetryAfter::UnixSeconds(at) => {
-                    Duration::from_secs(at).saturating_sub(Duration::from_millis(cx.unix_ms()))
-                }
-            };
-            Some(asked.min(cx.config.max_retry_after))
-        }
-        _ => None,
+        _ => Some(retry_after(reason, cx.unix_ms())?.min(cx.config.max_retry_after)),
     }
+}
+
+/// The wait that an answer to the upgrade request asks for by `Retry-After`, whatever its status.
+pub(super) fn retry_after(reason: &CloseReason, unix_ms: u64) -> Option<Duration> {
+    let CloseReason::Http { retry_after, .. } = reason else { return None };
+    Some(match (*retry_after)? {
+        RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
+        RetryAfter::UnixSeconds(at) => {
+            Duration::from_secs(at).saturating_sub(Duration::from_millis(unix_ms))
+        }
+    })
 }
 
 /// Whether an attempt failed before the gateway had a part in it.

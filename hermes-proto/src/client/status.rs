@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::connection::Phase;
 use super::machine::{Machine, timeout_for};
+use super::retry::retry_after;
 use crate::reason::Stage;
 use crate::{CloseReason, ConnId, FailReason, Timestamp};
 
@@ -159,6 +160,9 @@ fn why_state(machine: &Machine, now: Timestamp) -> String {
         State::Waiting { until: Some(until), attempt, .. } => {
             format!("waiting {}: {}", left(until), which(machine, attempt))
         }
+        State::Failed { attempts: 0, why, .. } => {
+            format!("failed: {why} (no reconnect{})", after(machine, ", "))
+        }
         State::Failed { attempts, why, .. } => {
             let reconnects = Count(u64::from(attempts), "reconnect");
             format!("failed: {why} ({reconnects}{})", after(machine, ", the last "))
@@ -197,9 +201,14 @@ fn which(machine: &Machine, attempt: u32) -> String {
 
 fn after(machine: &Machine, joint: &str) -> String {
     let Some(end) = &machine.retry.last_end else { return String::new() };
-    let asked = match end.asked {
-        Some(asked) => format!(", which asked for {}", Seconds(asked)),
-        None => String::new(),
+    let unix_ms = machine.start.unix_ms.saturating_add(end.at.as_millis());
+    let uncut = retry_after(&end.reason, unix_ms);
+    let asked = match (end.asked, uncut) {
+        (Some(most), Some(asked)) if asked > most => {
+            format!(", which asked for {} (max_retry_after is {})", Seconds(asked), Seconds(most))
+        }
+        (Some(asked), _) => format!(", which asked for {}", Seconds(asked)),
+        (None, _) => String::new(),
     };
     format!("{joint}after {}{asked}", Brief(&end.reason))
 }

@@ -89,7 +89,6 @@ struct LastEnd {
     reason: CloseReason,
     /// The wait that the gateway asked for.
     asked: Option<Duration>,
-    at: Timestamp,
 }
 
 /// A shutdown that is to be reported.

@@ -19,7 +19,8 @@ impl Transitions {
             matches!(action, Action::Open { conn: new, .. } if conn.is_some_and(|old| old != *new))
         });
         if from != to || is_new {
-            let by = if is_of_time(before, step, to) { "time" } else { label(&step.call) };
+            let is_of_time = from != to && is_of_time(before, step, to);
+            let by = if is_of_time { "time" } else { label(&step.call) };
             self.0.entry((from, to)).or_default().insert(by);
         }
     }

@@ -51,6 +51,8 @@ impl Contract {
                 Ok(())
             }
             Event::Disconnected { conn, code, reason, retry_at } => {
+                let open = &expected.events;
+                ensure!(open.is_empty(), "ws-disconnected comes before {open:?}");
                 let Some(end) = expected.end.take() else {
                     return Err(format!("ws-disconnected of {conn}, which did not end"));
                 };
@@ -74,6 +76,7 @@ impl Contract {
                 let right = entry.expires;
                 ensure!(right.is_some_and(|at| at <= self.now), "{id:?} expires at {right:?}");
                 self.stats.dropped.expired += 1;
+                self.outbox.dropped_in_doubt += u64::from(*id <= self.outbox.written);
                 self.outbox.remove(Some(*id));
                 Ok(())
             }

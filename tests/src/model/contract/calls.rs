@@ -31,6 +31,9 @@ impl Contract {
             Input::Connect => self.on_connect(),
             Input::Disconnect => self.on_disconnect(expected),
             Input::Shutdown { within } => {
+                if self.shutdown.is_none() {
+                    self.outbox.dropped_in_doubt = 0;
+                }
                 let begin = self.shutdown.as_ref().map_or(self.stats, |before| before.begin);
                 self.shutdown = Some(Shutdown { until: self.now + *within, begin });
                 match &self.place {
@@ -60,7 +63,9 @@ impl Contract {
             Input::Received { payload, .. } => self.on_frame(payload, expected),
             Input::Flushed { up_to, .. } => self.on_flushed(*up_to, expected),
             Input::Closing { reason, .. } => self.on_closing(&not_ours(reason)),
-            Input::Closed { reason, .. } => expected.end = self.on_closed(&not_ours(reason)),
+            Input::Closed { reason, .. } => {
+                expected.end = self.on_closed(&not_ours(reason), expected);
+            }
             Input::TimerFired => self.timer = None,
             _ => {}
         }

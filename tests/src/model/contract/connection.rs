@@ -490,7 +490,7 @@ impl Contract {
         if reason == CloseReason::Requested {
             self.intent = Intent::Stop;
         }
-        o.end = self.end(&reason, code::ABNORMAL);
+        o.end = self.end(&reason, code::ABNORMAL, o);
         Ok(())
     }
 
@@ -515,12 +515,12 @@ impl Contract {
         }
     }
 
-    pub(super) fn on_closed(&mut self, reason: &CloseReason) -> Option<End> {
-        self.end(reason, reason.code())
+    pub(super) fn on_closed(&mut self, reason: &CloseReason, o: &mut Expected) -> Option<End> {
+        self.end(reason, reason.code(), o)
     }
 
     /// It is gone, for this reason and with this code where it did not begin to close before.
-    fn end(&mut self, reason: &CloseReason, code: u16) -> Option<End> {
+    fn end(&mut self, reason: &CloseReason, code: u16, o: &mut Expected) -> Option<End> {
         let ModelState::Live(link) = std::mem::replace(&mut self.place, ModelState::Idle) else {
             return None;
         };
@@ -531,6 +531,9 @@ impl Contract {
         if link.stage().is_some() {
             self.judge(&mut reason);
         }
+        let lost = self.rewind();
+        self.doubt(&link, o);
+        o.events.extend(lost);
         Some(End { conn: link.conn, code, reason, link })
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct OutboxModel {
     accepted: u64,
     /// Messages that wait at the host, in front of the outbox.
     pub(super) queued_at_host: u64,
+    /// Dropped while it was in doubt whether they arrived, since the shutdown began.
+    pub(super) dropped_in_doubt: u64,
     /// Accepted by this call.
     new: Option<MessageId>,
     /// Up to here all were flushed on some connection, or dropped.
@@ -263,6 +265,7 @@ impl Contract {
             if gone {
                 let (id, frame) = (Some(entry.id), entry.frame.clone());
                 lost.push(Event::Dropped { id, frame, reason: DropReason::ConnectionLost });
+                self.outbox.dropped_in_doubt += u64::from(entry.id <= self.outbox.written);
             }
             !gone
         });
@@ -296,9 +299,13 @@ impl Contract {
 
     /// What became of the messages since a shutdown began.
     pub(super) fn shut_down(&self, begin: &Stats) -> Event {
-        let unsent = self.outbox.iter().filter(|(id, _)| *id > self.outbox.written).count();
+        // Messages expire before the report, and those that may have arrived are in doubt.
+        let is_expired = |entry: &Entry| entry.expires.is_some_and(|at| at <= self.now);
+        let (written, unsent): (Vec<_>, Vec<_>) =
+            self.outbox.entries.iter().partition(|entry| entry.id <= self.outbox.written);
+        let unsent = unsent.into_iter().filter(|entry| !is_expired(entry)).count();
         let in_doubt = match self.config.delivery {
-            Delivery::AtLeastOnce => (self.outbox.len() - unsent) as u64,
+            Delivery::AtLeastOnce => written.len() as u64 + self.outbox.dropped_in_doubt,
             _ => self.stats.in_doubt - begin.in_doubt,
         };
         let acknowledged = self.stats.acknowledged - begin.acknowledged;

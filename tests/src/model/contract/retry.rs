@@ -1,6 +1,6 @@
 //! What comes after an end, and when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub(super) struct Retry {
     turn: usize,
     /// Those that said that a retry would not help.
     refused: BTreeSet<usize>,
+    /// Until when each gateway wishes to be left alone, by the last end of a connection to it.
+    wishes: BTreeMap<usize, Timestamp>,
     /// Where the attempt under way was sent, one after the other.
     redirects: Vec<Url>,
 }
@@ -40,6 +42,7 @@ impl Retry {
             urls: urls.map(|url| Url::parse(url).expect("the client took it")).collect(),
             turn: 0,
             refused: BTreeSet::new(),
+            wishes: BTreeMap::new(),
             redirects: Vec::new(),
         }
     }
@@ -68,11 +71,17 @@ impl Retry {
         self.refused.clear();
     }
 
-    /// The next gateway that did not refuse, if there is another.
-    fn rotate(&mut self) {
+    /// The next gateway that did not refuse and wishes for no wait, or for the shortest.
+    fn rotate(&mut self, now: Timestamp) {
         let all = self.urls.len();
-        let others = (1..all).map(|step| (self.turn + step) % all);
-        self.turn = others.into_iter().find(|at| !self.refused.contains(at)).unwrap_or(self.turn);
+        let next = (1..=all).map(|step| (self.turn + step) % all);
+        let next = next.filter(|at| !self.refused.contains(at));
+        self.turn = next.min_by_key(|at| self.wish_of(*at, now)).unwrap_or(self.turn);
+    }
+
+    /// The wait that a gateway wishes for.
+    fn wish_of(&self, gateway: usize, now: Timestamp) -> Duration {
+        self.wishes.get(&gateway).map_or(Duration::ZERO, |until| *until - now)
     }
 }
 
@@ -123,8 +132,7 @@ impl Contract {
         match &mut self.place {
             ModelState::Waiting { until, .. } => {
                 // A network says nothing about a gateway that asked for a wait.
-                let asked = self.last_end.as_ref().and_then(|end| Some(end.at + end.asked?));
-                let from = floor.max(asked.unwrap_or(floor));
+                let from = floor.max(now + self.retry.wish_of(self.retry.turn, now));
                 *until = *until.start().min(&from)..=*until.end().min(&from);
             }
             ModelState::Live(link) => {
@@ -165,7 +173,7 @@ impl Contract {
 
     /// The wait after this end: somewhere in there. And what the wait is without the gateway's
     /// wish.
-    fn wait(&self, reason: &CloseReason) -> [RangeInclusive<Duration>; 2] {
+    fn wait(&self) -> [RangeInclusive<Duration>; 2] {
         let config = &self.config;
         let millis = Duration::from_millis;
         let doubled = config.backoff_base.saturating_mul(2_u32.saturating_pow(self.retry.attempts));
@@ -180,7 +188,8 @@ impl Contract {
             _ => (Duration::ZERO, most),
         };
         let own = least.max(millis(1))..=most.max(millis(1));
-        let Some(asked) = self.asked(reason).filter(|asked| asked > own.start()) else {
+        let asked = self.retry.wish_of(self.retry.turn, self.now);
+        let Some(asked) = Some(asked).filter(|asked| asked > own.start()) else {
             return [own.clone(), own];
         };
         let spread = match config.jitter {
@@ -233,8 +242,11 @@ impl Contract {
         let origin = self.url().origin().to_owned();
         self.count_end(&reason);
         let asked = self.asked(&reason);
-        self.last_end = Some(LastEnd { reason: reason.clone(), asked, at: self.now });
-        let lost = self.rewind();
+        self.last_end = Some(LastEnd { reason: reason.clone(), asked });
+        match asked {
+            Some(asked) => _ = self.retry.wishes.insert(self.retry.turn, self.now + asked),
+            None => _ = self.retry.wishes.remove(&self.retry.turn),
+        }
         if was_stable {
             self.retry.refill(self.now);
         }
@@ -259,7 +271,7 @@ impl Contract {
             self.next(&reason, was_stable, retry_at)
         };
         let announced = match &next {
-            ModelState::Waiting { until, .. } if self.offline.is_none() => Some(until),
+            ModelState::Waiting { until, .. } => Some(until),
             _ => None,
         };
         ensure!(
@@ -271,8 +283,6 @@ impl Contract {
              after {} reconnects",
             self.retry.attempts
         );
-        self.doubt(&link, expected);
-        expected.events.extend(lost);
         let ours = reason == CloseReason::Requested;
         self.judge_session(&link, was_stable, ours, &origin, expected);
         if reopen {
@@ -305,15 +315,15 @@ impl Contract {
             if self.retry.refused.len() == self.retry.urls.len() {
                 return ModelState::Failed(FailReason::Fatal);
             }
-            self.retry.rotate();
+            self.retry.rotate(self.now);
         } else if !was_stable && self.offline.is_none() && !lacks_credentials(reason) {
-            self.retry.rotate();
+            self.retry.rotate(self.now);
         }
         let spent = self.config.max_attempts.is_some_and(|most| self.retry.attempts >= most);
         if spent && self.offline.is_none() {
             return ModelState::Failed(FailReason::Attempts);
         }
-        let [wait, own] = self.wait(reason);
+        let [wait, own] = self.wait();
         let seen = said.map(|at| at - self.now).filter(|_| wait == own);
         self.retry.last = seen.unwrap_or(*own.end());
         let until = self.now + *wait.start()..=self.now + *wait.end();

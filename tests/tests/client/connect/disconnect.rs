@@ -1,6 +1,6 @@
 //! `disconnect()`, in every phase, and `connect()` right behind it.
 
-use hermes_proto::{CloseReason::Requested, Config, FailReason, State};
+use hermes_proto::{CloseReason::Requested, Config, Delivery, FailReason, Receipts, State};
 use hermes_tests::*;
 
 /// No attempt is left: whatever would be a failure fails at once. A stop must not.
@@ -191,4 +191,21 @@ fn connect_after_a_stop_has_a_full_budget() {
     host.at(3_003).closed(4, lost()).expect([disconnected(4, 1006, lost(), 4_003), arm(4_003)]);
     host.at(4_003).timer().expect([open(5), arm(19_003)]);
     host.at(4_003).closed(5, lost()).expect([disconnected(5, 1006, lost(), 6_003), arm(6_003)]);
+}
+
+/// What became of the connection's messages comes before its end.
+#[test]
+fn ws_disconnected_is_the_last_event() {
+    for (delivery, resend) in [(Delivery::AtMostOnce, false), (Delivery::AtLeastOnce, true)] {
+        let config = Config { delivery, receipts: Receipts::Acknowledged, ..quiet() };
+        let mut host = Host::connected(config);
+        host.at(1).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
+        host.at(2).flushed(1, 2).expect([written(1, 1)]);
+        host.at(3).disconnect().expect([close(1, 1000), arm(5_003)]);
+        host.at(4).closed(1, peer(1000)).expect([
+            in_doubt(1, 1, resend),
+            disconnected(1, 1000, Requested, None),
+            disarm(),
+        ]);
+    }
 }

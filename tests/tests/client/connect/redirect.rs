@@ -238,7 +238,7 @@ fn nobody_goes_where_nobody_wants_to() {
     host.at(1).network(false);
     host.at(1)
         .closed(1, redirect(302, B))
-        .expect([disconnected(1, 1006, redirect(302, B), None), disarm()]);
+        .expect([disconnected(1, 1006, redirect(302, B), 1_001), disarm()]);
     assert_eq!(host.client().url().as_str(), A);
     host.at(5_000).network(true).expect([open(2), arm(20_000)]);
     // All is sent.

@@ -232,7 +232,7 @@ fn a_pong_during_the_closing_handshake_counts() {
             (1, 1)
         );
         let mut gone = gone;
-        gone.insert(1, in_doubt(2, 2, false));
+        gone.insert(0, in_doubt(2, 2, false));
         host.at(30).closed(1, peer(1000)).expect(gone);
         assert_eq!(host.client().outbox_len(), 0);
     }
@@ -276,8 +276,8 @@ fn an_unanswered_fence_is_a_dead_link() {
     host.at(25_000).timer().expect([arm(35_000)]);
     host.at(35_000).timer().expect([
         abandon(1),
-        disconnected(1, 1006, timeout(Stage::Heartbeat), 36_000),
         in_doubt(1, 1, false),
+        disconnected(1, 1006, timeout(Stage::Heartbeat), 36_000),
         arm(36_000),
     ]);
 }

@@ -74,7 +74,7 @@ fn what_is_in_doubt_for_good_is_not_received_later() {
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
     host.at(11).flushed(1, 2).expect([written(1, 1)]);
     host.at(12).send("2").expect([send(1, 3, "2")]);
-    let gone = [disconnected(1, 1006, lost(), 1_013), in_doubt(1, 1, false), arm(1_013)];
+    let gone = [in_doubt(1, 1, false), disconnected(1, 1006, lost(), 1_013), arm(1_013)];
     host.at(13).closed(1, lost()).expect(gone);
     host.at(1_013).timer().expect([open(2), arm(16_013)]);
     host.at(1_014).opened(2).expect([send(2, 1, "2"), ping(2, 2), connected(2), disarm()]);
@@ -93,7 +93,7 @@ fn what_is_written_again_is_not_told_again() {
         host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
         host.at(11).send("2").expect([send(1, 3, "2")]);
         host.at(12).flushed(1, 1).expect([written(1, 1)]);
-        let gone = [disconnected(1, 1006, lost(), 1_013), in_doubt(1, 1, true), arm(1_013)];
+        let gone = [in_doubt(1, 1, true), disconnected(1, 1006, lost(), 1_013), arm(1_013)];
         host.at(13).closed(1, lost()).expect(gone);
         host.at(1_013).timer().expect([open(2), arm(16_013)]);
         let sends = [send(2, 1, "1"), send(2, 2, "2"), ping(2, 3), connected(2), disarm()];
@@ -115,7 +115,7 @@ fn fences_without_receipts() {
     host.at(12).pong(1, 2).expect([]);
     host.at(13).send("2").expect([send(1, 3, "2"), ping(1, 4)]);
     host.at(14).flushed(1, 4).expect([]);
-    let gone = [disconnected(1, 1006, lost(), 1_015), in_doubt(2, 2, true), arm(1_015)];
+    let gone = [in_doubt(2, 2, true), disconnected(1, 1006, lost(), 1_015), arm(1_015)];
     host.at(15).closed(1, lost()).expect(gone);
 }
 
@@ -126,8 +126,8 @@ fn what_is_written_during_the_closing_handshake_is_told() {
     host.at(11).closing(1, peer(1001)).expect([arm(5_011)]);
     host.at(12).flushed(1, 1).expect([written(1, 1)]);
     host.at(13).closed(1, lost()).expect([
-        disconnected(1, 1001, peer(1001), 1_013),
         in_doubt(1, 1, false),
+        disconnected(1, 1001, peer(1001), 1_013),
         arm(1_013),
     ]);
 }
@@ -155,7 +155,7 @@ fn all_stages_in_the_stats() {
     );
     assert_eq!((stats.outbox_messages, stats.outbox_bytes, stats.bytes_sent), (1, 3, 6));
     // The gauges are of the live connection, and of now.
-    let gone = [disconnected(1, 1006, lost(), 1_014), in_doubt(2, 2, false), arm(1_014)];
+    let gone = [in_doubt(2, 2, false), disconnected(1, 1006, lost(), 1_014), arm(1_014)];
     host.at(14).closed(1, lost()).expect(gone);
     let stats = host.client().stats();
     assert_eq!(

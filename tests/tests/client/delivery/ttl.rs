@@ -190,8 +190,8 @@ fn time_is_over_for_one_in_doubt() {
     host.at(500).send("2").expect([send(1, 3, "2")]);
     host.at(501).flushed(1, 3).expect([]);
     host.at(1_200).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), 2_200),
         in_doubt(1, 2, true),
+        disconnected(1, 1006, lost(), 2_200),
         expired(1, "1"),
         arm(1_500),
     ]);

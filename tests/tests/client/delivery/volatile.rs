@@ -150,9 +150,9 @@ fn it_does_not_outlive_its_connection() {
     host.at(3).send("3").expect([send(1, 3, "3")]);
     host.at(4).send_message(volatile("4")).expect([send(1, 4, "4")]);
     host.at(5).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), 1_005),
         connection_lost(2, "2"),
         connection_lost(4, "4"),
+        disconnected(1, 1006, lost(), 1_005),
         arm(1_005),
     ]);
     host.at(1_005).timer().expect([open(2), arm(16_005)]);
@@ -174,8 +174,8 @@ fn it_is_given_up_however_the_connection_ends() {
                 host.at(2).closed(1, peer(1000));
             },
             vec![
-                disconnected(1, 1000, CloseReason::Requested, None),
                 connection_lost(1, "1"),
+                disconnected(1, 1000, CloseReason::Requested, None),
                 disarm(),
             ],
         ),
@@ -187,8 +187,8 @@ fn it_is_given_up_however_the_connection_ends() {
             },
             vec![
                 abandon(1),
-                disconnected(1, 1006, CloseReason::Requested, None),
                 connection_lost(1, "1"),
+                disconnected(1, 1006, CloseReason::Requested, None),
             ],
         ),
         // The gateway wants it.
@@ -198,8 +198,8 @@ fn it_is_given_up_however_the_connection_ends() {
                 host.at(2).closed(1, lost());
             },
             vec![
-                disconnected(1, 1008, peer(1008), None),
                 connection_lost(1, "1"),
+                disconnected(1, 1008, peer(1008), None),
                 failed(0, hermes_proto::FailReason::Fatal),
                 disarm(),
             ],
@@ -222,9 +222,9 @@ fn what_was_written_at_most_once_is_in_doubt_like_others() {
     host.at(2).send_message(volatile("2")).expect([send(1, 3, "2")]);
     host.at(3).flushed(1, 2).expect([written(1, 1)]);
     host.at(4).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), 1_004),
         in_doubt(1, 1, false),
         connection_lost(2, "2"),
+        disconnected(1, 1006, lost(), 1_004),
         arm(1_004),
     ]);
 }
@@ -240,10 +240,10 @@ fn at_least_once_makes_no_difference_to_it() {
     host.at(4).send_message(volatile("4")).expect([send(1, 5, "4")]);
     host.at(5).flushed(1, 4).expect([]);
     host.at(6).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), 1_006),
         in_doubt(1, 3, true),
         connection_lost(2, "2"),
         connection_lost(4, "4"),
+        disconnected(1, 1006, lost(), 1_006),
         arm(1_006),
     ]);
     host.at(1_006).timer().expect([open(2), arm(16_006)]);
@@ -299,8 +299,8 @@ fn a_time_to_live_makes_no_difference_to_it() {
     host.at(60_000).flushed(1, 1).expect([]);
     // One reason is enough.
     host.at(60_001).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), 61_001),
         connection_lost(2, "2"),
+        disconnected(1, 1006, lost(), 61_001),
         arm(61_001),
     ]);
 }
@@ -310,7 +310,7 @@ fn the_event_has_the_message() {
     let mut host = Host::connected(quiet());
     host.at(1).send_message(volatile(r#"{"x":1}"#)).expect([send(1, 1, r#"{"x":1}"#)]);
     let came = host.at(2).closed(1, lost()).take();
-    let [_, Action::Emit(Event::Dropped { id: Some(id), frame, reason }), _] = &*came else {
+    let [Action::Emit(Event::Dropped { id: Some(id), frame, reason }), _, _] = &*came else {
         panic!("{came:?}");
     };
     assert_eq!((id.0, frame.as_text()), (1, Some(r#"{"x":1}"#)));

@@ -379,8 +379,8 @@ fn volatile_messages_go_first() {
     let mut host = Host::connected(quiet());
     host.at(1).send_message(json("1").volatile()).expect([send(1, 1, "1")]);
     host.at(2).closed(1, peer(1008)).expect([
-        disconnected(1, 1008, peer(1008), None),
         given_up(1, "1", DropReason::ConnectionLost),
+        disconnected(1, 1008, peer(1008), None),
         failed(0, FailReason::Fatal),
     ]);
 }

@@ -40,7 +40,7 @@ fn is_asked_for_while_offline() {
         let reason = http(503, Seconds(60));
         host.at(2)
             .closed(1, reason.clone())
-            .expect([disconnected(1, 1006, reason.clone(), None), disarm()]);
+            .expect([disconnected(1, 1006, reason.clone(), 60_002), disarm()]);
         let (until, after, asked) = (None, Some(reason), Some(secs(60)));
         assert_eq!(host.state(), State::Waiting { until, attempt: 0, after, asked });
         host.at(online).network(true).expect(actions);

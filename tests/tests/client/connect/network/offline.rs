@@ -52,7 +52,7 @@ fn an_attempt_under_way_fails() {
     host.at(1).network(false).expect([]);
     host.at(2)
         .closed(1, unreachable())
-        .expect([disconnected(1, 1006, unreachable(), None), disarm()]);
+        .expect([disconnected(1, 1006, unreachable(), 1_002), disarm()]);
     is_held(&host, 0, unreachable());
     host.at(600).network(true).expect([open(2), arm(15_600)]);
 }
@@ -63,7 +63,7 @@ fn an_attempt_under_way_takes_too_long() {
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(1).network(false).expect([]);
     let reason = timeout(Stage::Connect);
-    host.at(15_000).timer().expect([abandon(1), disconnected(1, 1006, reason.clone(), None)]);
+    host.at(15_000).timer().expect([abandon(1), disconnected(1, 1006, reason.clone(), 16_000)]);
     is_held(&host, 0, reason);
 }
 
@@ -81,7 +81,7 @@ fn an_open_connection_goes_on() {
 fn an_open_connection_is_lost() {
     let mut host = Host::connected(config());
     host.at(1).network(false).expect([]);
-    host.at(2).closed(1, lost()).expect([disconnected(1, 1006, lost(), None), disarm()]);
+    host.at(2).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_002), disarm()]);
     is_held(&host, 0, lost());
     host.at(700).network(true).expect([open(2), arm(15_700)]);
 }
@@ -93,7 +93,7 @@ fn an_open_connection_dies() {
     host.at(1).network(false).expect([]);
     host.at(25_000).timer().expect([ping(1, 1), arm(35_000)]);
     let reason = timeout(Stage::Heartbeat);
-    host.at(35_000).timer().expect([abandon(1), disconnected(1, 1006, reason.clone(), None)]);
+    host.at(35_000).timer().expect([abandon(1), disconnected(1, 1006, reason.clone(), 36_000)]);
     is_held(&host, 0, reason);
     host.at(36_000).network(true).expect([open(2), arm(51_000)]);
 }
@@ -103,7 +103,7 @@ fn a_closing_handshake_goes_on() {
     let mut host = Host::connected(quiet());
     host.at(1).closing(1, peer(1001)).expect([arm(5_001)]);
     host.at(2).network(false).expect([]);
-    host.at(3).closed(1, lost()).expect([disconnected(1, 1001, peer(1001), None), disarm()]);
+    host.at(3).closed(1, lost()).expect([disconnected(1, 1001, peer(1001), 1_003), disarm()]);
     is_held(&host, 0, peer(1001));
 
     let mut host = Host::connected(quiet());
@@ -179,7 +179,7 @@ fn a_connection_behind_a_disconnect_is_held() {
     host.at(12).network(false).expect([]);
     host.at(13)
         .closed(1, peer(1000))
-        .expect([disconnected(1, 1000, CloseReason::Requested, None), disarm()]);
+        .expect([disconnected(1, 1000, CloseReason::Requested, 13), disarm()]);
     is_held(&host, 0, CloseReason::Requested);
     host.at(14).network(true).expect([open(2), arm(15_014)]);
 }
@@ -199,4 +199,22 @@ fn a_shutdown_does_not_wait_for_a_network_for_ever() {
     host.at(3).shutdown(5_000).expect([arm(5_003)]);
     host.at(5_003).timer().expect([shut_down(0, 0, 1)]);
     assert_eq!(host.state(), State::Idle);
+}
+
+/// `retry_at` is `None` only if nothing is to come.
+#[test]
+fn an_attempt_to_come_is_announced() {
+    let mut host = Host::new(config());
+    host.at(0).connect().expect([open(1), arm(15_000)]);
+    host.at(1).network(false).expect([]);
+    // At the earliest, and once there is a network.
+    host.at(2).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_002), disarm()]);
+    is_held(&host, 0, lost());
+    host.at(900).network(true).expect([open(2), arm(15_900)]);
+    host.at(901).network(false).expect([]);
+    host.at(902).disconnect().expect([
+        abandon(2),
+        disconnected(2, 1006, CloseReason::Requested, None),
+        disarm(),
+    ]);
 }

@@ -14,7 +14,7 @@ fn an_attempt_that_fails_offline_is_not_counted() {
         host.at(now + 1).network(false).expect([]);
         host.at(now + 2)
             .closed(conn, lost())
-            .expect([disconnected(conn, 1006, lost(), None), disarm()]);
+            .expect([disconnected(conn, 1006, lost(), now + 2_002), disarm()]);
         is_held(&host, 1, lost());
         now += 60_000;
         host.at(now).network(true).expect([open(conn + 1), arm(now + 15_000)]);
@@ -35,7 +35,7 @@ fn the_first_attempt_fails_offline() {
     host.at(0).connect().expect([]);
     host.at(1_000).network(true).expect([open(1), arm(16_000)]);
     host.at(1_001).network(false).expect([]);
-    host.at(1_002).closed(1, lost()).expect([disconnected(1, 1006, lost(), None), disarm()]);
+    host.at(1_002).closed(1, lost()).expect([disconnected(1, 1006, lost(), 2_002), disarm()]);
     host.at(2_000).network(true).expect([open(2), arm(17_000)]);
     host.at(2_000).closed(2, lost()).expect([disconnected(2, 1006, lost(), 3_000), arm(3_000)]);
     host.at(3_000).timer().expect([open(3), arm(18_000)]);
@@ -77,7 +77,7 @@ fn time_offline_does_not_count() {
     let mut host = Host::new(ten_seconds());
     host.at(0).connect().expect([open(1), arm(15_000)]);
     host.at(100).network(false).expect([]);
-    host.at(200).closed(1, lost()).expect([disconnected(1, 1006, lost(), None), disarm()]);
+    host.at(200).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_200), disarm()]);
     // Said again, it is the same outage.
     host.at(2_000_000).network(false).expect([]);
     host.at(3_600_100).network(true).expect([open(2), arm(3_615_100)]);

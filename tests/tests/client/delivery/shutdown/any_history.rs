@@ -107,7 +107,11 @@ fn it_ends_in_time_with_one_report() {
             Delivery::AtMostOnce => {
                 assert_eq!((in_doubt, unsent), (after.in_doubt - before.in_doubt, left));
             }
-            _ => assert_eq!(in_doubt + unsent, left),
+            // A message that was in doubt may be dropped since: it expired, or was volatile.
+            _ => {
+                let dropped = after.dropped.total() - before.dropped.total();
+                assert!((left..=left + dropped).contains(&(in_doubt + unsent)), "{in_doubt} {unsent}");
+            }
         }
         // And that was that.
         (0..20).for_each(|_| story.happen());

@@ -15,7 +15,7 @@ fn the_time_is_over_in_any_state() {
                 host.opened(1).skip();
                 host.flushed(1, 1).expect([]);
             },
-            vec![abandon(1), ended(1, 1006), in_doubt(1, 1, false)],
+            vec![abandon(1), in_doubt(1, 1, false), ended(1, 1006)],
             1,
             0,
         ),

@@ -10,8 +10,8 @@ fn the_connection_is_lost_with_all_written() {
     host.at(2).shutdown(60_000).expect([ping(1, 2), arm(60_002)]);
     host.at(3).flushed(1, 2).expect([]);
     host.at(4).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), None),
         in_doubt(1, 1, false),
+        disconnected(1, 1006, lost(), None),
         shut_down(0, 1, 0),
         disarm(),
     ]);
@@ -27,8 +27,8 @@ fn the_connection_is_lost_with_some_written() {
     host.at(2).shutdown(60_000).expect([ping(1, 3), arm(60_002)]);
     host.at(3).flushed(1, 1).expect([send(1, 4, "3")]);
     host.at(4).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), 1_004),
         in_doubt(1, 1, false),
+        disconnected(1, 1006, lost(), 1_004),
         arm(1_004),
     ]);
     refuses(&mut host);
@@ -48,8 +48,8 @@ fn at_least_once_the_connection_is_lost_with_all_written() {
     host.at(2).shutdown(60_000).expect([arm(60_002)]);
     host.at(3).flushed(1, 2).expect([]);
     host.at(4).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), 1_004),
         in_doubt(1, 1, true),
+        disconnected(1, 1006, lost(), 1_004),
         arm(1_004),
     ]);
     host.at(1_004).timer().expect([open(2), arm(16_004)]);
@@ -70,8 +70,8 @@ fn at_least_once_what_is_in_doubt_at_the_end_stays_in_the_outbox() {
     host.at(4).flushed(1, 3).expect([]);
     host.at(1_003).timer().expect([
         abandon(1),
-        ended(1, 1006),
         in_doubt(2, 2, true),
+        ended(1, 1006),
         shut_down(0, 1, 1),
     ]);
     let left: Vec<_> = host.client().outbox().map(|(_, frame)| frame).collect();
@@ -108,8 +108,8 @@ fn the_gateway_will_have_none_of_it() {
     host.at(2).shutdown(60_000).expect([ping(1, 2), arm(60_002)]);
     host.at(3).flushed(1, 1).expect([send(1, 3, "2")]);
     host.at(4).closed(1, peer(1008)).expect([
-        disconnected(1, 1008, peer(1008), None),
         in_doubt(1, 1, false),
+        disconnected(1, 1008, peer(1008), None),
         failed(0, FailReason::Fatal),
         shut_down(0, 1, 1),
         disarm(),
@@ -166,8 +166,8 @@ fn a_volatile_message_is_lost() {
     host.at(1).send_message(json("1").volatile()).expect([send(1, 1, "1")]);
     host.at(2).shutdown(60_000).expect([ping(1, 2), arm(60_002)]);
     host.at(3).closed(1, lost()).expect([
-        disconnected(1, 1006, lost(), None),
         given_up(1, "1", DropReason::ConnectionLost),
+        disconnected(1, 1006, lost(), None),
         shut_down(0, 0, 0),
         disarm(),
     ]);
@@ -192,7 +192,7 @@ fn the_report_is_since_the_call() {
     host.at(2).pong(1, 2).expect([written(1, 1), acknowledged(1, 1)]);
     host.at(3).send("2").expect([send(1, 3, "2"), ping(1, 4)]);
     host.at(4).flushed(1, 4).expect([written(2, 2)]);
-    let gone = [disconnected(1, 1006, lost(), 1_005), in_doubt(2, 2, false), arm(1_005)];
+    let gone = [in_doubt(2, 2, false), disconnected(1, 1006, lost(), 1_005), arm(1_005)];
     host.at(5).closed(1, lost()).expect(gone);
     host.at(6).send("3").expect([]);
     host.at(7).shutdown(60_000).expect([]);

@@ -95,8 +95,8 @@ fn the_peer_closes_and_something_is_left() {
     host.at(6).shutdown(60_000).expect([]);
     host.at(7).flushed(1, 1).expect([]);
     host.at(8).closed(1, lost()).expect([
-        disconnected(1, 1001, peer(1001), 1_008),
         in_doubt(1, 1, false),
+        disconnected(1, 1001, peer(1001), 1_008),
         arm(1_008),
     ]);
     host.at(1_008).timer().expect([open(2), arm(16_008)]);
@@ -185,8 +185,8 @@ fn a_host_without_pings_is_done_when_all_is_written() {
     host.at(2).shutdown(60_000).expect([arm(60_002)]);
     host.at(3).flushed(1, 1).expect([close(1, 1000), arm(5_003)]);
     host.at(4).closed(1, peer(1000)).expect([
-        ended(1, 1000),
         in_doubt(1, 1, false),
+        ended(1, 1000),
         shut_down(0, 1, 0),
         disarm(),
     ]);

@@ -5,6 +5,7 @@ mod deadline;
 mod disturbed;
 mod drain;
 mod nothing_left;
+mod report;
 mod taken_back;
 
 use std::time::Duration;

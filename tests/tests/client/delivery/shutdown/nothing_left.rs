@@ -121,6 +121,6 @@ fn a_client_that_is_disconnecting_has_no_longer() {
 fn an_empty_client_without_a_network() {
     let mut host = Host::connected(quiet());
     host.at(1).network(false).expect([]);
-    host.at(5).closed(1, lost()).expect([disconnected(1, 1006, lost(), None)]);
+    host.at(5).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_005)]);
     host.at(6).shutdown(60_000).expect([shut_down(0, 0, 0)]);
 }

@@ -10,7 +10,7 @@ fn the_second_call_has_the_say_and_there_is_one_report() {
         host.at(2).shutdown(60_000).expect([ping(1, 2), arm(60_002)]);
         host.at(10).shutdown(within).expect([arm(due)]);
         host.at(11).flushed(1, 2).expect([]);
-        let gone = [abandon(1), ended(1, 1006), in_doubt(1, 1, false), shut_down(0, 1, 0)];
+        let gone = [abandon(1), in_doubt(1, 1, false), ended(1, 1006), shut_down(0, 1, 0)];
         host.at(due).timer().expect(gone);
     }
 }
@@ -161,8 +161,8 @@ fn disconnect_cuts_it_short() {
     host.at(4).disconnect().expect([close(1, 1000), arm(5_004)]);
     // The report comes all the same, once there is nothing left to wait for.
     host.at(5).closed(1, peer(1000)).expect([
-        ended(1, 1000),
         in_doubt(1, 1, false),
+        ended(1, 1000),
         shut_down(0, 1, 1),
         disarm(),
     ]);

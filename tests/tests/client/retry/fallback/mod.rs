@@ -8,6 +8,7 @@ mod fatal_ends;
 mod headers;
 mod rotation;
 mod url;
+mod wishes;
 
 use std::time::Duration;
 
