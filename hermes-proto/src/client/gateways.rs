@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::iter;
 use core::time::Duration;
 
-use crate::{Timestamp, Url};
 use crate::util::lazy_box::{ConstDefault, LazyBox};
+use crate::{Timestamp, Url};
 
 /// The configured gateways, and the one whose turn it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -205,7 +205,7 @@ fn a_connection_that_wrote_nothing_adds_no_doubt() {
     host.at(7_015).timer().expect([open(4), arm(22_015)]);
     host.at(7_016).opened(4).expect([send(4, 1, "1"), ping(4, 2), connected(4), disarm()]);
     host.at(7_017).flushed(4, 1).expect([]);
-    let gone = [disconnected(4, 1006, lost(), 15_018), doubt, arm(15_018)];
+    let gone = [doubt, disconnected(4, 1006, lost(), 15_018), arm(15_018)];
     host.at(7_018).closed(4, lost()).expect(gone);
     assert_eq!(host.client().stats().in_doubt, 2);
 }

@@ -110,7 +110,10 @@ fn it_ends_in_time_with_one_report() {
             // A message that was in doubt may be dropped since: it expired, or was volatile.
             _ => {
                 let dropped = after.dropped.total() - before.dropped.total();
-                assert!((left..=left + dropped).contains(&(in_doubt + unsent)), "{in_doubt} {unsent}");
+                assert!(
+                    (left..=left + dropped).contains(&(in_doubt + unsent)),
+                    "{in_doubt} {unsent}"
+                );
             }
         }
         // And that was that.

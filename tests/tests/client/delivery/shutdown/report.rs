@@ -28,10 +28,7 @@ fn an_expired_message_in_doubt_is_reported() {
     host.at(3).flushed(1, 2).expect([]);
     let gone = [in_doubt(1, 1, true), disconnected(1, 1006, lost(), 1_004), arm(501)];
     host.at(4).closed(1, lost()).expect(gone);
-    host.at(501).timer().expect([
-        given_up(1, "1", DropReason::Expired),
-        shut_down(0, 1, 0),
-    ]);
+    host.at(501).timer().expect([given_up(1, "1", DropReason::Expired), shut_down(0, 1, 0)]);
 }
 
 /// Before the shutdown it was none of its business.

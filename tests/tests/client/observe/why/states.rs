@@ -288,8 +288,6 @@ fn waiting_after_anything() {
         (peer(1001), "close 1001"),
         (peer_says(1011, "oops"), "close 1011 (oops)"),
         (http(500, None), "HTTP status 500"),
-        // It may say so, but it does not count.
-        (http(500, Seconds(60)), "HTTP status 500"),
     ] {
         let host = ended(config(), reason);
         says(&host, 0, &format!("waiting 1 s: attempt 1 of 10 after {text}"));
