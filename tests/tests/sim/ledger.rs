@@ -307,12 +307,18 @@ impl Ledger {
             _ => None,
         };
         let wanted = wanted.unwrap_or_default();
+        // A gateway's wish is about itself: another may be next, or one that wished before.
+        let delays = config.close_delays.values().copied();
+        let (wanted, wished) = match config.fallback_urls.is_empty() {
+            true => (wanted, wanted),
+            false => (Duration::ZERO, delays.fold(config.max_retry_after, Duration::max)),
+        };
         ensure!(
             wait >= least.max(wanted),
             "the wait is {wait:?}, after {} reconnects and {reason}; it should be {least:?}",
             pace.spent
         );
-        let most = config.backoff_cap.max(wanted + config.backoff_base);
+        let most = config.backoff_cap.max(wished + config.backoff_base);
         ensure!(wait <= most, "the wait is {wait:?}, of {most:?} at most");
         Ok(())
     }

@@ -163,8 +163,8 @@ const DELIVERY: &str = r#"
 {"at":13,"out":"event","event":"messages-written","detail":{"from":4,"to":4}}
 {"at":1012,"in":"timer"}
 {"at":1012,"out":"close","conn":1,"code":null}
-{"at":1012,"out":"event","event":"ws-disconnected","detail":{"cause":"requested","retry_at":null}}
 {"at":1012,"out":"event","event":"messages-in-doubt","detail":{"from":4,"to":4,"resend":false}}
+{"at":1012,"out":"event","event":"ws-disconnected","detail":{"cause":"requested","retry_at":null}}
 {"at":1012,"out":"event","event":"shut-down","detail":{"acknowledged":0,"in_doubt":1,"unsent":0}}
 "#;
 
