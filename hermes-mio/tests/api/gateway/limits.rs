@@ -233,7 +233,9 @@ fn a_chat_of_a_million_members_takes_no_longer_than_one_of_its_length() {
     let members: Vec<String> = (0..300_000).map(|n| format!(r#""{n:06}":1"#)).collect();
     let members = members.join(",");
     let plain = format!(r#""x":[{}1]"#, "1,".repeat(members.len() / 2 - 4));
-    time(&plain);
-    let (of_members, of_length) = (time(&members), time(&plain));
-    assert!(of_members < of_length * 8, "{of_members:?} and {of_length:?}");
+    // The fastest of three: a busy machine slows down single ones.
+    let mut fastest = |body: &str| (0..3).map(|_| time(body)).min().unwrap();
+    let (of_members, of_length) = (fastest(&members), fastest(&plain));
+    // A map of the members takes five times as long.
+    assert!(of_members < of_length * 3, "{of_members:?} and {of_length:?}");
 }
