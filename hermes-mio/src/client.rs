@@ -37,9 +37,9 @@ impl Client {
         self.member_mut().connect();
     }
 
-    /// Closes the connection, with a closing handshake, and stays disconnected. An
-    /// [`Event::Disconnected`] follows, and after it only events about messages that were in flight.
-    /// The outbox keeps unsent messages; [`shutdown`](Self::shutdown) sends them first.
+    /// Closes the connection, with a closing handshake, and stays disconnected.
+    /// [`Event::Disconnected`] is the last event. The outbox keeps unsent messages;
+    /// [`shutdown`](Self::shutdown) sends them first.
     pub fn disconnect(&mut self) {
         self.member_mut().disconnect();
     }

@@ -194,7 +194,7 @@
 //! | it opens | `session-resume` is sent first, if a session of this origin is known; then the outbox, in order; then [`Connected`](Event::Connected) is emitted |
 //! | the connection ends | [`Disconnected`](Event::Disconnected), with the code and the reason |
 //! | it ended by itself | a reconnect after 1, 2, 4, 8, 16, 30, 30 … s; the count starts over once a connection has been up for 5 s; after 10 reconnects in a row [`Failed`](Event::Failed) |
-//! | the gateway asks for time | the wait is at least as long: `Retry-After`, close codes 1012 and 1013 |
+//! | a gateway asks for time | its next attempt waits at least as long: `Retry-After`, close codes 1012 and 1013 |
 //! | the gateway redirects | followed at once within [`max_redirects`](Config::max_redirects), 0 by default; headers, credentials and the session stay with their origin, and `wss` is not left |
 //! | a retry would not help | [`Failed`](Event::Failed) at once: close code 1008; statuses 400, 401, 403, 404, 410 and 426 |
 //! | there are [`fallback_urls`](Config::fallback_urls) | after a failure the next gateway is tried; after the loss of a stable connection the same one |
