@@ -141,7 +141,21 @@ impl Endpoint {
         let runs_due_work = runs_due_work(&input);
         // `TimerFired` disarms the timer.
         let was_due = runs_due_work && self.client.deadline().is_some_and(|due| due <= now);
-        let is_idle = match input {
+        let is_idle = self.apply(now, input, out);
+        if was_due {
+            self.end_due_refusal(now, out);
+        }
+        self.client.machine.finish(runs_due_work, &mut self.ws.output(out));
+        if is_idle {
+            self.ws.on_idle();
+        }
+    }
+
+    /// Does what an input asks for, without due work. Returns whether the connection is likely to be
+    /// idle after it.
+    #[inline]
+    fn apply(&mut self, now: Timestamp, input: Input<&[u8]>, out: &mut Actions<Transmit>) -> bool {
+        match input {
             Input::Opened { conn } => {
                 self.client.machine.advance_to(now);
                 self.on_opened(conn, out);
@@ -180,13 +194,6 @@ impl Endpoint {
                 self.dispatch(now, other, out);
                 false
             }
-        };
-        if was_due {
-            self.end_due_refusal(now, out);
-        }
-        self.client.machine.finish(runs_due_work, &mut self.ws.output(out));
-        if is_idle {
-            self.ws.on_idle();
         }
     }
 }
