@@ -65,6 +65,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use self::checker::{CheckError, Checker};
 pub use self::format::event_line;
 pub use self::recorder::Recorder;
+pub use self::redact::{SECRET_NAME_PARTS, SECRET_NAME_WORDS};
 pub use self::replayer::{Replayer, TraceError};
 use crate::{Config, Session, Start};
 

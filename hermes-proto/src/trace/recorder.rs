@@ -17,10 +17,12 @@ use crate::{Endpoint, Transmit};
 /// recording is good up to a crash.
 ///
 /// A recording holds everything that went over the wire, secrets included. A
-/// [redacted](Self::redacted) one has stand-ins of equal length in place of tokens and credentials:
-/// values of JSON members that are named like a secret, of the URL's query, of all configured
-/// headers, and of cookies. So that it still replays, its actions are those of a second machine
-/// that gets the stand-ins.
+/// [redacted](Self::redacted) one has stand-ins of equal length in place of secrets: tokens and
+/// credentials; values of JSON members and header fields that are named like one
+/// ([parts](super::SECRET_NAME_PARTS), [words](super::SECRET_NAME_WORDS)), also of JSON within
+/// strings; subprotocols; userinfo, query and fragment of URLs; all configured headers; binary
+/// messages; and the body of a refusal. So that it still replays, its actions are those of a second
+/// machine that gets the stand-ins.
 #[derive(Debug)]
 pub struct Recorder {
     header: Header,

@@ -320,8 +320,8 @@ fn all_that_can_be_said() {
             },
         });
         let conn = does(Input::TimerFired).0.unwrap();
-        // Both gateways refuse for good.
-        let asked = Some(RetryAfter::UnixSeconds(1_800_000_000));
+        // Both gateways refuse for good, and the wish of one is in the past.
+        let asked = Some(RetryAfter::UnixSeconds(1_600_000_000));
         does(Input::Closed {
             conn,
             reason: CloseReason::Http {
@@ -708,4 +708,43 @@ fn compressed_bytes() {
     // A recording without secrets can't be made of what is compressed with them.
     let error = Recorder::redacted(Header::new(Level::Bytes, config, start())).unwrap_err();
     assert_eq!(error.field, "deflate");
+}
+
+/// Subprotocols carry tokens, and so do binary messages and JSON within strings.
+#[test]
+fn secrets_in_subprotocols_binaries_and_strings() {
+    let config = Config {
+        subprotocols: vec!["v1".into(), "base64.s3cret-token".into(), "v2".into()],
+        ..config()
+    };
+    let run = |redact| {
+        let mut endpoint = Endpoint::new(config.clone(), start()).unwrap();
+        let mut recorder = recorder_of(config.clone(), Level::Bytes, redact);
+        let mut trace = String::new();
+        recorder.header(&mut trace);
+        let mut at = |millis: u64, input: Input<&[u8]>| {
+            let now = Timestamp::from_millis(millis);
+            let mut actions: Actions<Transmit> = Actions::new();
+            recorder.endpoint_input(now, &input, &mut trace);
+            endpoint.handle(now, input, &mut actions);
+            recorder.endpoint_actions(now, &endpoint, &actions, &mut trace);
+            (endpoint.client().conn(), endpoint.transmit().to_vec())
+        };
+        let conn = at(0, Input::Connect).0.unwrap();
+        let request = at(1, Input::Opened { conn }).1;
+        let answer = String::from_utf8(reply_to(&request)).unwrap();
+        let chosen = "\r\nSec-WebSocket-Protocol: base64.s3cret-token\r\n\r\n";
+        let answer = answer.replace("\r\n\r\n", chosen);
+        at(2, Input::Received { conn, payload: answer.as_bytes() });
+        at(3, Input::Received { conn, payload: &text(r#"{"data":"{\"pwd\":\"s3cret-other\"}"}"#) });
+        at(4, Input::Received { conn, payload: b"\x82\x0cs3cret-fresh" });
+        at(5, Input::Send(json(r#"{"data":"{\"pwd\":\"s3cret-other\"}"}"#)));
+        at(6, Input::Send(Outgoing::binary(b"s3cret-fresh".as_slice())));
+        assert!(endpoint.client().stats().opened == 1);
+        trace
+    };
+    let (plain, redacted) = (run(false), run(true));
+    assert!(replays(&plain) > 8, "{plain}");
+    assert_eq!(replays(&redacted), replays(&plain));
+    withholds(&plain, &redacted);
 }

@@ -8,12 +8,13 @@ mod names;
 mod stream;
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
 
+pub use self::names::{SECRET_NAME_PARTS, SECRET_NAME_WORDS};
 use self::stream::StreamRedactor;
 use super::Header;
 use super::format::Payload;
@@ -41,8 +42,9 @@ impl Redactor {
             *value = stand_in(value);
         }
         for url in core::iter::once(&mut config.url).chain(&mut config.fallback_urls) {
-            *url = redact_query(url).into();
+            *url = redact_url(url).into();
         }
+        redact_subprotocols(&mut config.subprotocols);
         if let Some(session) = &mut header.session {
             session.token = stand_in(&session.token);
         }
@@ -99,34 +101,64 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// The URL with stand-ins for the values in its query.
-fn redact_query(url: &str) -> String {
-    let Some((address, query)) = url.split_once('?') else { return url.into() };
-    let query: Vec<String> = query
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
+/// Tokens travel in the names of subprotocols. The stand-ins are of equal length and differ.
+fn redact_subprotocols(names: &mut [String]) {
+    for index in 0..names.len() {
+        let (before, rest) = names.split_at_mut(index);
+        let Some(name) = rest.first_mut() else { return };
+        let len = name.len();
+        let suffixes = (0_u32..).map(|n| if n == 0 { String::new() } else { n.to_string() });
+        let mut candidates = suffixes.map(|suffix| {
+            let suffix: String = suffix.chars().take(len).collect();
+            "x".repeat(len - suffix.len()) + &suffix
+        });
+        if let Some(unique) = candidates.by_ref().take(1_000).find(|name| !before.contains(name)) {
+            *name = unique;
+        }
+    }
+}
+
+/// The URL with stand-ins for its userinfo, the values in its query, and its fragment.
+fn redact_url(url: &str) -> String {
+    let (url, fragment) = url.split_once('#').map_or((url, None), |(url, f)| (url, Some(f)));
+    let (address, query) = url.split_once('?').map_or((url, None), |(a, query)| (a, Some(query)));
+    let mut redacted = redact_userinfo(address);
+    if let Some(query) = query {
+        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
             Some((name, value)) => [name, "=", &stand_in(value)].concat(),
             None => stand_in(pair),
-        })
-        .collect();
-    [address, "?", &query.join("&")].concat()
+        });
+        redacted = [redacted, pairs.collect::<Vec<_>>().join("&")].join("?");
+    }
+    if let Some(fragment) = fragment {
+        redacted = [redacted, stand_in(fragment)].join("#");
+    }
+    redacted
+}
+
+fn redact_userinfo(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("//") else { return address.into() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let Some((userinfo, host)) = authority.rsplit_once('@') else { return address.into() };
+    [scheme, "//", &stand_in(userinfo), "@", host, path].concat()
 }
 
 /// The reason with stand-ins in the query of the URL that it redirects to.
 fn redact_redirect(mut reason: CloseReason) -> CloseReason {
     if let CloseReason::Http { redirect, .. } = &mut reason {
         *redirect = redirect.take().and_then(|redirect| {
-            let to = Url::parse(&redact_query(redirect.to.as_str())).ok()?;
+            let to = Url::parse(&redact_url(redirect.to.as_str())).ok()?;
             Some(Box::new(Redirect { to, ..*redirect }))
         });
     }
     reason
 }
 
-/// Replaces the secrets in a text. Other payloads are not JSON.
+/// Replaces the secrets in a text, and a binary message as a whole. Pings and Pongs have none.
 fn redact_frame(frame: Frame) -> Frame {
     match frame {
         Frame::Text(text) => Frame::Text(json::redact_text(text)),
-        other => other,
+        Frame::Binary(data) => Frame::Binary(Vec::from_iter(data.iter().map(|_| STAND_IN)).into()),
+        control => control,
     }
 }
