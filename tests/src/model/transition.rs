@@ -42,7 +42,7 @@ impl Transitions {
             let has = |label: &str| row.is_some_and(|row| row[2].split(", ").any(|by| by == label));
             // A report may lead there together with what is due: that is the row of time.
             let is_report = |label: &str| label[1..].starts_with(char::is_uppercase);
-            labels.retain(|label| !has(label) && !(is_report(label) && has("time")));
+            labels.retain(|label| !(has(label) || is_report(label) && has("time")));
         }
         unknown.0.retain(|_, labels| !labels.is_empty());
         unknown
