@@ -60,6 +60,8 @@ fn the_loop_does_not_wait_for_the_disk_and_its_end_does() {
     let peer = Peer::start(|listener| {
         let mut socket = accept(&listener);
         send(&mut socket, &init(0));
+        // The first save has begun.
+        assert!(matches!(socket.read().unwrap(), Message::Text(_)), "no message");
         // Each in a turn of its own.
         for token in 1..6 {
             socket.send(Message::Ping(vec![token].into())).unwrap();
@@ -71,12 +73,15 @@ fn the_loop_does_not_wait_for_the_disk_and_its_end_does() {
     let (store, disk) = SlowStore::new();
     let mut client = Client::new(Options::new(config(peer.url())).store(store)).unwrap();
     client.connect();
+    let init = |event: &Event| matches!(event, Event::SessionInit(_)).then_some(());
+    wait_for(&mut client, init);
+    disk.begun.recv_timeout(LONG).unwrap();
+    client.send("go").unwrap();
     let begin = Instant::now();
-    for _ in 0..6 {
-        wait_for(&mut client, |event| matches!(event, Event::SessionInit(_)).then_some(()));
+    for _ in 1..6 {
+        wait_for(&mut client, init);
     }
     assert!(begin.elapsed() < LONG / 4, "the disk held up the loop");
-    disk.begun.recv_timeout(LONG).unwrap();
     client.disconnect();
     wait_for(&mut client, disconnected);
     assert_eq!(client.protocol().state(), State::Idle);
