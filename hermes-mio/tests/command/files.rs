@@ -145,6 +145,7 @@ fn a_killed_gateway_has_every_session_in_its_file() {
 }
 
 /// Found at the start, and not at the first client; and saving waits for no reader of the log.
+#[cfg(unix)]
 #[test]
 fn a_sessions_file_is_checked_at_the_start_and_saved_while_nobody_reads_the_log() {
     let (status, _, errors) =

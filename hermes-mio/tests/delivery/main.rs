@@ -28,7 +28,9 @@ use hermes_mio::proto::{
     Receipts, ResumeMode, SendError, Start, Stats, Timestamp, Transmit,
 };
 use hermes_mio::{Client, Options, Tap};
-use run::{Progress, Run};
+#[cfg(unix)]
+use run::Progress;
+use run::Run;
 use written::WrittenCheck;
 
 const MESSAGES: u64 = 100_000;

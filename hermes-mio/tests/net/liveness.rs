@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use hermes_mio::proto::reason::Stage;
-use hermes_mio::{Client, CloseReason, Config, Event, Options};
+use hermes_mio::{Client, CloseReason, Config, Event};
 use serde_json::json;
 
 use crate::common::*;
@@ -94,7 +94,8 @@ fn a_dead_peer_behind_a_full_buffer_is_found_in_tls() {
         drop(socket);
     });
     let url = format!("wss://localhost:{}/", peer.addr.port());
-    let mut client = Client::new(Options::new(beating(url)).tls(authority.trusted())).unwrap();
+    let mut client =
+        Client::new(hermes_mio::Options::new(beating(url)).tls(authority.trusted())).unwrap();
     client.connect();
     wait_for(&mut client, connected);
     let begin = Instant::now();

@@ -4,6 +4,7 @@ use std::io;
 
 /// The request of a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "signals are watched on Unix only"))]
 pub(crate) enum Request {
     /// SIGINT, SIGTERM or SIGHUP, by name: as the end of input. The second one ends the process.
     End(&'static str),

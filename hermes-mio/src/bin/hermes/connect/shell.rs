@@ -1,6 +1,6 @@
 //! A command that is run to its exit, and no longer than it may.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,7 @@ impl<R: Read + std::os::fd::AsFd> Pipe<R> {
         let Some(pipe) = &mut self.pipe else { return Ok(()) };
         let room = (MAX_OUTPUT + 1).saturating_sub(self.bytes.len());
         match pipe.take(room as u64).read_to_end(&mut self.bytes) {
-            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),
         }
     }
