@@ -297,7 +297,7 @@ fn dates_are_as_httpdate_reads_them() {
             let start = rng.below(date.len());
             let end = (start + rng.below(5)).min(date.len());
             let among = [&YEARS[..], &NAMES, &ODD][rng.below(3)];
-            date.replace_range(start..end, rng.pick(among));
+            date.replace_range(start..end, rng.pick::<&str>(among));
         }
         let date = date.trim_matches([' ', '\t']);
         let theirs = httpdate::parse_http_date(date).ok().and_then(|at| {
