@@ -56,7 +56,8 @@ fn a_wrong_authorization_is_told_with_its_status(library: &'static Library) {
     let mut harness = Harness::with(server, config);
     harness.send(&chat("for nobody"));
     harness.client.connect();
-    let refused = CloseReason::Http { status: 401, retry_after: None, redirect: None, body: None };
+    let body = Some("Who are you?".into());
+    let refused = CloseReason::Http { status: 401, retry_after: None, redirect: None, body };
     assert_eq!(harness.expect_disconnected(), refused);
     harness.report("reject");
     assert_eq!(harness.next_event(), Event::Failed { attempts: 0, why: FailReason::Fatal });
