@@ -265,7 +265,11 @@ impl Hostile {
             State::Connecting { conn, stage: Stage::Credentials, .. } => {
                 self.input(Input::Credentials { conn, credentials: Credentials::default() });
             }
-            State::Connecting { conn, stage: Stage::Connect, .. } => {
+            State::Connecting {
+                conn,
+                stage: Stage::Connect | Stage::Resolve | Stage::Proxy | Stage::Tls,
+                ..
+            } => {
                 self.input(Input::Opened { conn });
             }
             State::Connecting { .. } => self.write(&reply_to(&self.harness.request)),
