@@ -63,6 +63,8 @@ struct InputLine<'a> {
     _retry_after: Option<IgnoredAny>,
     #[serde(rename = "redirect")]
     _redirect: Option<IgnoredAny>,
+    #[serde(rename = "body")]
+    _body: Option<IgnoredAny>,
     #[serde(rename = "error")]
     _error: Option<IgnoredAny>,
     #[serde(rename = "violation")]

@@ -21,8 +21,8 @@ use crate::{Endpoint, Transmit};
 /// credentials; values of JSON members and header fields that are named like one
 /// ([parts](super::SECRET_NAME_PARTS), [words](super::SECRET_NAME_WORDS)), also of JSON within
 /// strings; subprotocols; userinfo, query and fragment of URLs; all configured headers; binary
-/// messages; and the body of a refusal. So that it still replays, its actions are those of a second
-/// machine that gets the stand-ins.
+/// messages; the body of a gateway's refusal, and the words of a proxy's. So that it still replays,
+/// its actions are those of a second machine that gets the stand-ins.
 #[derive(Debug)]
 pub struct Recorder {
     header: Header,

@@ -584,6 +584,71 @@ fn fresh_credentials_in_the_request() {
     withholds(&plain, &redacted);
 }
 
+/// The text of a refusal is the peer's: a gateway or a proxy may repeat a token in it.
+#[test]
+fn the_text_of_a_refusal_is_withheld() {
+    let body = r#"{"error":"s3cret-token is not valid"}"#;
+    let refusals = [
+        CloseReason::Http {
+            status: 403,
+            retry_after: None,
+            redirect: None,
+            body: Some(body.into()),
+        },
+        CloseReason::Proxy { status: Some(407), text: format!("proxy.test: {body}").into() },
+    ];
+    for refusal in refusals {
+        let frames = |redact| {
+            let mut client = Client::new(config(), start()).unwrap();
+            let mut recorder = recorder(Level::Frames, redact);
+            let mut trace = String::new();
+            recorder.header(&mut trace);
+            let mut at = |millis: u64, input: Input<Frame>| {
+                let now = Timestamp::from_millis(millis);
+                let mut actions = Actions::new();
+                recorder.client_input(now, &input, &mut trace);
+                client.handle(now, input, &mut actions);
+                recorder.client_actions(now, &actions, &mut trace);
+                client.conn()
+            };
+            let conn = at(0, Input::Connect).unwrap();
+            at(1, Input::Closed { conn, reason: refusal.clone() });
+            trace
+        };
+        let bytes = |redact| {
+            let mut endpoint = Endpoint::new(config(), start()).unwrap();
+            let mut recorder = recorder(Level::Bytes, redact);
+            let mut trace = String::new();
+            recorder.header(&mut trace);
+            let mut at = |millis: u64, input: Input<&[u8]>| {
+                let now = Timestamp::from_millis(millis);
+                let mut actions: Actions<Transmit> = Actions::new();
+                recorder.endpoint_input(now, &input, &mut trace);
+                endpoint.handle(now, input, &mut actions);
+                recorder.endpoint_actions(now, &endpoint, &actions, &mut trace);
+                endpoint.client().conn()
+            };
+            let conn = at(0, Input::Connect).unwrap();
+            if let CloseReason::Http { .. } = refusal {
+                at(1, Input::Opened { conn });
+                let answer = format!(
+                    "HTTP/1.1 403 No\r\nContent-Type: application/json\r\n\
+                     Content-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                at(2, Input::Received { conn, payload: answer.as_bytes() });
+            } else {
+                at(1, Input::Closed { conn, reason: refusal.clone() });
+            }
+            trace
+        };
+        for (plain, redacted) in [(frames(false), frames(true)), (bytes(false), bytes(true))] {
+            assert_eq!(replays(&redacted), replays(&plain));
+            withholds(&plain, &redacted);
+        }
+    }
+}
+
 /// All secrets are in the one and none in the other, base64 and masks looked through.
 fn withholds(plain: &str, redacted: &str) {
     use base64::Engine as _;

@@ -74,11 +74,9 @@ impl Redactor {
                 Input::Opened { conn }
             }
             Input::Closing { conn, reason } => {
-                Input::Closing { conn, reason: redact_redirect(reason) }
+                Input::Closing { conn, reason: redact_reason(reason) }
             }
-            Input::Closed { conn, reason } => {
-                Input::Closed { conn, reason: redact_redirect(reason) }
-            }
+            Input::Closed { conn, reason } => Input::Closed { conn, reason: redact_reason(reason) },
             other => other,
         }
     }
@@ -143,13 +141,19 @@ fn redact_userinfo(address: &str) -> String {
     [scheme, "//", &stand_in(userinfo), "@", host, path].concat()
 }
 
-/// The reason with stand-ins in the query of the URL that it redirects to.
-fn redact_redirect(mut reason: CloseReason) -> CloseReason {
-    if let CloseReason::Http { redirect, .. } = &mut reason {
-        *redirect = redirect.take().and_then(|redirect| {
-            let to = Url::parse(&redact_url(redirect.to.as_str())).ok()?;
-            Some(Box::new(Redirect { to, ..*redirect }))
-        });
+/// The reason with stand-ins in the URL that it redirects to, for the body of a gateway's refusal,
+/// and for the words of a proxy, which may have a body in them.
+fn redact_reason(mut reason: CloseReason) -> CloseReason {
+    match &mut reason {
+        CloseReason::Http { redirect, body, .. } => {
+            *redirect = redirect.take().and_then(|redirect| {
+                let to = Url::parse(&redact_url(redirect.to.as_str())).ok()?;
+                Some(Box::new(Redirect { to, ..*redirect }))
+            });
+            *body = body.take().map(|body| stand_in(&body).into());
+        }
+        CloseReason::Proxy { text, .. } => *text = stand_in(text).into(),
+        _ => {}
     }
     reason
 }
