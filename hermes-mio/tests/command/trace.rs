@@ -45,3 +45,22 @@ fn a_hand_written_trace_shows_what_the_machine_would_do() {
     assert_eq!(lines[0], r#"{"at":0,"out":"open","conn":1,"url":"ws://a/"}"#);
     assert_eq!(lines.last().unwrap(), r#"{"at":1005,"out":"timer","due":16005}"#);
 }
+
+/// The error says what is wrong, in which file, and what to do.
+#[test]
+fn a_trace_that_can_not_be_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("text"), "hello\n").unwrap();
+    for (file, problem) in [
+        (path(""), "it is a directory; name a file"),
+        (path("missing"), if cfg!(windows) { "os error 2" } else { "No such file" }),
+        (path("text"), "line 1: expected value (column 1)"),
+    ] {
+        for args in [&["replay", &file][..], &["replay", "--check", &file]] {
+            let (status, _, errors) = Hermes::start(args).end();
+            assert_eq!(status.code(), Some(1), "{args:?}: {errors}");
+            assert!(errors.contains(&file) && errors.contains(problem), "{args:?}: {errors}");
+        }
+    }
+}

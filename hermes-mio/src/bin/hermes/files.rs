@@ -1,10 +1,27 @@
 //! Files that were named on the command line.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use crate::Failure;
 
+pub(crate) fn open(file: &Path) -> Result<File, Failure> {
+    check(file).and_then(|()| File::open(file)).map_err(|error| problem(file, &error))
+}
+
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file).map_err(|error| format!("can't read {}: {error}", file.display()).into())
+    check(file).and_then(|()| fs::read(file)).map_err(|error| problem(file, &error))
+}
+
+/// Systems open a directory and fail later, or call it a lack of permission.
+fn check(file: &Path) -> io::Result<()> {
+    if file.is_dir() {
+        return Err(io::Error::other("it is a directory; name a file"));
+    }
+    Ok(())
+}
+
+fn problem(file: &Path, error: &io::Error) -> Failure {
+    format!("can't read {}: {error}", file.display()).into()
 }

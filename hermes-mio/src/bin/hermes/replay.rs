@@ -1,13 +1,13 @@
 //! `hermes replay`
 
-use std::fs::File;
+use std::error::Error;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
 use hermes_proto::trace::{Checker, Replayer};
 
 use crate::lines::{Line, Lines};
-use crate::{Failure, output};
+use crate::{Failure, files, output};
 
 /// Run a trace, and print the machine's actions
 #[derive(clap::Args)]
@@ -24,8 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let trace: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(&args.file).map_err(|error| format!("can't open {name}: {error}"))?;
-        Box::new(BufReader::new(file))
+        Box::new(BufReader::new(files::open(&args.file)?))
     };
     let mut trace = Trace { lines: Lines::new(trace, usize::MAX), name: name.to_string() };
     if args.check { check(&mut trace) } else { replay(&mut trace) }
@@ -44,13 +43,17 @@ impl Trace {
         let text = text.map_err(|problem| format!("line {number} of {}: {problem}", self.name))?;
         Ok(Some(text))
     }
+
+    fn problem(&self, error: &dyn Error) -> Failure {
+        format!("{}: {error}", self.name).into()
+    }
 }
 
 fn replay(trace: &mut Trace) -> Result<(), Failure> {
     let mut replayer = Replayer::new();
     let mut out = String::new();
     while let Some(line) = trace.next()? {
-        replayer.feed(&line, &mut out)?;
+        replayer.feed(&line, &mut out).map_err(|error| trace.problem(&error))?;
         print(&mut out)?;
     }
     replayer.finish(&mut out);
@@ -69,11 +72,11 @@ fn print(out: &mut String) -> io::Result<()> {
 fn check(trace: &mut Trace) -> Result<(), Failure> {
     let mut checker = Checker::new();
     while let Some(line) = trace.next()? {
-        checker.feed(&line)?;
+        checker.feed(&line).map_err(|error| trace.problem(&error))?;
     }
-    let compared = checker.finish()?;
+    let compared = checker.finish().map_err(|error| trace.problem(&error))?;
     if compared == 0 {
-        return Err("the trace has no actions to compare with".into());
+        return Err(format!("{}: the trace has no actions to compare with", trace.name).into());
     }
     output::line(&format!("{{\"check\":\"ok\",\"actions\":{compared}}}"))?;
     Ok(())
