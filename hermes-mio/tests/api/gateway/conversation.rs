@@ -122,19 +122,29 @@ fn twenty_thousand_messages_arrive_in_order() {
     }
 }
 
+/// 300, or as many as a quarter of the open files allows: a client has a socket at each end, and other
+/// tests of the process have theirs.
+fn crowd() -> usize {
+    #[cfg(unix)]
+    if let Some(files) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        return usize::try_from(files / 4).unwrap().min(300);
+    }
+    300
+}
+
 #[test]
-fn three_hundred_clients_fit_in() {
-    const COUNT: usize = 300;
+fn a_crowd_fits_in() {
+    let count = crowd();
     let gateway = gateway();
-    let mut clients: Vec<_> = (0..COUNT).map(|_| Client::connect(&gateway)).collect();
-    gateway.wait_for(DEADLINE, |counts| counts.joined == COUNT).unwrap();
-    assert_eq!(gateway.broadcast(r#"{"type":"status-update"}"#), COUNT);
+    let mut clients: Vec<_> = (0..count).map(|_| Client::connect(&gateway)).collect();
+    gateway.wait_for(DEADLINE, |counts| counts.joined == count).unwrap();
+    assert_eq!(gateway.broadcast(r#"{"type":"status-update"}"#), count);
     for client in &mut clients {
         client.hear_until(|text| text["type"] == "status-update");
     }
     drop(clients);
     let counts = gateway.wait_for(DEADLINE, |counts| counts.open == 0).unwrap();
-    assert_eq!((counts.accepted, counts.joined), (COUNT as u64, 0));
+    assert_eq!((counts.accepted, counts.joined), (count as u64, 0));
 }
 
 #[test]
