@@ -266,12 +266,12 @@ pub use hermes_proto::{
 pub use client::Client;
 pub use driver::{Driver, MemberId, MemberMut, ReadBuffer};
 pub use error::Error;
-pub use fleet::{Fleet, FleetOptions};
+pub use fleet::Fleet;
 pub use member::Member;
 pub use net::proxy::Proxy;
 #[cfg(feature = "tls")]
 pub use net::tls::Tls;
-pub use options::Options;
+pub use options::{FleetOptions, Options};
 pub use private_file::{PrivateFile, Replacement};
 pub use sender::{EnqueueError, Sender};
 pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};

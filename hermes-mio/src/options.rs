@@ -1,4 +1,4 @@
-//! Options of a client.
+//! Options of a client, and of clients together.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hermes_proto::{Config, Credentials, Url};
+use hermes_proto::{Config, ConfigError, Credentials, Jitter, Url};
 
 use crate::credentials::CredentialSource;
 use crate::net::connector::Connector;
@@ -36,6 +36,16 @@ pub struct Options {
     pub(crate) seed: Option<[u8; 32]>,
     pub(crate) credential_source: Option<CredentialSource>,
     pub(crate) connector: Arc<Connector>,
+}
+
+/// Options that the clients of a [`Fleet`](crate::Fleet), or of a [`Driver`](crate::Driver), share.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    pub(crate) max_connecting: usize,
+    pub(crate) max_connects_per_second: Option<u32>,
+    pub(crate) max_lookups: usize,
+    pub(crate) timer_slack: Duration,
+    pub(crate) jitter: Jitter,
 }
 
 /// Default of [`Options::sender_capacity`].
@@ -271,5 +281,89 @@ impl fmt::Debug for Options {
             .field("credential_source", &self.credential_source)
             .field("connector", &self.connector)
             .finish_non_exhaustive()
+    }
+}
+
+impl FleetOptions {
+    /// The number of clients that may be connecting at a time, from the lookup of the name to the
+    /// answer to the upgrade request. The others wait for their turn, first come, first served, and
+    /// the wait does not count towards their timeouts. At least 1; default: 64.
+    #[must_use]
+    pub fn max_connecting(self, clients: usize) -> Self {
+        FleetOptions { max_connecting: clients, ..self }
+    }
+
+    /// The number of clients that may begin to connect in a second. At least 1; default: no limit
+    /// beside [`max_connecting`](Self::max_connecting).
+    #[must_use]
+    pub fn max_connects_per_second(self, clients: u32) -> Self {
+        FleetOptions { max_connects_per_second: Some(clients), ..self }
+    }
+
+    /// The number of lookups of names that may run in the whole process, each on a thread of its
+    /// own, before those of these clients wait. Clients of other loops that wait are served in
+    /// turn; one lookup serves all that ask the same resolver for the same name. The wait counts
+    /// towards [`connect_timeout`](hermes_proto::Config::connect_timeout). A lookup can't be
+    /// cancelled once it has begun: if its client is removed, or times out, it keeps its thread
+    /// until the resolver answers. At least 1; default: 32.
+    #[must_use]
+    pub fn max_lookups(self, lookups: usize) -> Self {
+        FleetOptions { max_lookups: lookups, ..self }
+    }
+
+    /// The time by which a timer of an open connection, such as its heartbeat, may be late, so that
+    /// many fire together and the thread sleeps in between. At most 1 s, and less than each
+    /// client's [`suspend_threshold`](hermes_proto::Config::suspend_threshold); default: 50 ms.
+    #[must_use]
+    pub fn timer_slack(self, slack: Duration) -> Self {
+        FleetOptions { timer_slack: slack, ..self }
+    }
+
+    /// The [jitter](hermes_proto::Config::jitter) of clients whose settings have none, so that
+    /// clients which lost their connections together do not reconnect together. Default:
+    /// [`Jitter::Full`].
+    #[must_use]
+    pub fn jitter(self, jitter: Jitter) -> Self {
+        FleetOptions { jitter, ..self }
+    }
+
+    /// For a [`Client`](crate::Client): its settings alone decide.
+    pub(crate) fn alone() -> Self {
+        Self::default().timer_slack(Duration::ZERO).jitter(Jitter::None)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |field, problem: &str| Err(ConfigError { field, problem: problem.to_owned() });
+        if self.max_connecting == 0 {
+            return refuse("max_connecting", "must be at least 1");
+        }
+        if self.max_connects_per_second == Some(0) {
+            return refuse("max_connects_per_second", "must be at least 1");
+        }
+        if self.max_lookups == 0 {
+            return refuse("max_lookups", "must be at least 1");
+        }
+        if self.timer_slack > Duration::from_secs(1) {
+            return refuse("timer_slack", "must be at most 1 s");
+        }
+        Ok(())
+    }
+
+    /// The least time between two attempts.
+    pub(crate) fn spacing(&self) -> Duration {
+        let rate = self.max_connects_per_second;
+        rate.and_then(|rate| Duration::from_secs(1).checked_div(rate)).unwrap_or(Duration::ZERO)
+    }
+}
+
+impl Default for FleetOptions {
+    fn default() -> Self {
+        FleetOptions {
+            max_connecting: 64,
+            max_connects_per_second: None,
+            max_lookups: 32,
+            timer_slack: Duration::from_millis(50),
+            jitter: Jitter::Full,
+        }
     }
 }

@@ -3,11 +3,12 @@
 pub(crate) mod clock;
 mod connect_throttle;
 pub(crate) mod events;
-mod member_id;
+pub(crate) mod member_id;
 mod member_mut;
 mod members;
 pub(crate) mod notify;
-mod read_buffer;
+pub(crate) mod read_buffer;
+pub(crate) mod readiness;
 pub(crate) mod session_saver;
 pub(crate) mod shared;
 pub(crate) mod timerfd;
@@ -28,11 +29,12 @@ use self::connect_throttle::ConnectThrottle;
 use self::events::{Events, shrink};
 use self::members::Members;
 use self::notify::Notifier;
+use self::readiness::Readiness;
 use self::session_saver::SessionSaver;
 use self::shared::Shared;
 use self::timers::Timers;
 use crate::member::{Activity, Member};
-use crate::net::resolve::Lookups;
+use crate::net::lookups::Lookups;
 use crate::sender::Gate;
 use crate::{Error, FleetOptions, Options};
 
@@ -75,15 +77,6 @@ pub struct Driver {
     /// The settings that last got the fleet's jitter, before and after, for the next client that
     /// shares them.
     jittered: Option<(Arc<Config>, Arc<Config>)>,
-}
-
-/// How much the driver was told about its sockets before it runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readiness {
-    /// Everything, a moment ago.
-    Complete,
-    /// Perhaps not everything, or some time ago.
-    Partial,
 }
 
 /// Timers served in one turn. With few, the answers to the first are read before the last have

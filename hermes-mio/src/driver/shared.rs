@@ -10,7 +10,7 @@ use super::events::Events;
 use super::member_id::MemberId;
 use super::notify::Notifier;
 use super::session_saver::SessionSaver;
-use crate::net::resolve::Lookups;
+use crate::net::lookups::Lookups;
 use crate::net::transport::Registration;
 
 /// The part of a driver that its members use.

@@ -12,9 +12,10 @@ use super::dedupe::Dedupe;
 use super::faults::{Fault, Stage, Target};
 use super::faulty_stream::FaultyStream;
 use super::message::{Incoming, Kind, Notice};
-use super::metrics::{Metrics, Received, Record};
+use super::metrics::Metrics;
 use super::options::GatewayOptions;
-use super::peer::{Due, Injected, Input, Peer, Reason, Sent};
+use super::peer::{Due, Injected, Input, Peer, Sent};
+use super::record::{Reason, Received, Record};
 use super::sessions::{Identity, Sessions};
 use super::tls::Stream;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use super::metrics::Record;
+use super::record::Record;
 
 /// The gateway's end of a log. The gateway never waits for the reader.
 #[derive(Clone, Debug)]

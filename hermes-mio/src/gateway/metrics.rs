@@ -1,15 +1,14 @@
-//! Counts, received messages, and the log.
+//! Counts and received messages; what the log is told.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::mem;
-use std::net::SocketAddr;
 use std::sync::mpsc;
 
 use serde::Serialize;
 
 use super::log::Log;
 use super::options::GatewayOptions;
+use super::record::{Received, Record};
 
 /// A gateway's counts since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -46,79 +45,12 @@ pub struct Snapshot {
     pub overflowed: u64,
 }
 
-/// A message that a gateway has received.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Received {
-    /// The connection it came on: 1 for the first one accepted, and so on.
-    pub conn: u64,
-    /// The client that sent it.
-    pub client_id: String,
-    /// The text as it came.
-    pub text: String,
-}
-
 /// A deadline of [`Gateway::wait_for`](super::Gateway::wait_for) passed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the gateway didn't get there in time: {snapshot:?}")]
 pub struct Timeout {
     /// The counts at that time.
     pub snapshot: Snapshot,
-}
-
-/// Something that happened, for a log. Its `Display` is one line of JSON:
-///
-/// ```
-/// use hermes_mio::gateway::Record;
-///
-/// let record = Record::Resumed { conn: 2, client_id: "client-1".into() };
-/// assert_eq!(record.to_string(), r#"{"gateway":"resumed","conn":2,"clientId":"client-1"}"#);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "gateway", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-#[non_exhaustive]
-pub enum Record {
-    /// A TCP connection was accepted.
-    Connected {
-        /// The connection: 1 for the first one, and so on.
-        conn: u64,
-        /// The peer's address.
-        peer: SocketAddr,
-    },
-    /// A connection was given a fresh session.
-    SessionInit {
-        /// The connection.
-        conn: u64,
-        /// The new client.
-        client_id: String,
-    },
-    /// A connection took up an earlier session.
-    Resumed {
-        /// The connection.
-        conn: u64,
-        /// The client that is back.
-        client_id: String,
-    },
-    /// A message was received.
-    Message(Received),
-    /// Records were dropped here, since the [log](super::Log)'s reader fell behind.
-    RecordsDropped {
-        /// How many.
-        records: u64,
-    },
-    /// A connection ended.
-    Disconnected {
-        /// The connection.
-        conn: u64,
-        /// The client that was on it.
-        client_id: Option<String>,
-        /// Why, in words.
-        reason: String,
-        /// Texts received on it.
-        received: u64,
-        /// Texts sent on it.
-        sent: u64,
-    },
 }
 
 pub(super) struct Metrics {
@@ -182,12 +114,5 @@ impl Metrics {
             let Some(oldest) = self.received.pop_front() else { break };
             self.received_bytes -= size(&oldest);
         }
-    }
-}
-
-impl fmt::Display for Record {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = serde_json::to_string(self).map_err(|_| fmt::Error)?;
-        f.write_str(&line)
     }
 }

@@ -51,6 +51,7 @@ mod message;
 mod metrics;
 mod options;
 mod peer;
+mod record;
 mod server;
 mod sessions;
 mod tls;
@@ -58,8 +59,9 @@ mod upgrade;
 
 pub use faults::{Fault, ScriptedRetryAfter, Target, UnknownFault};
 pub use log::{Log, LogReader};
-pub use metrics::{Received, Record, Snapshot, Timeout};
+pub use metrics::{Snapshot, Timeout};
 pub use options::GatewayOptions;
+pub use record::{Received, Record};
 pub use sessions::StoredSession;
 #[cfg(feature = "tls")]
 pub use tls::ServerTls;

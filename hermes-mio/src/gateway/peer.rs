@@ -1,6 +1,5 @@
 //! One connection: its upgrade, its WebSocket, and what waits to leave on it.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::mem;
@@ -12,6 +11,7 @@ use tungstenite::{Error, Message, Utf8Bytes, WebSocket};
 use super::faults::Fault;
 use super::faulty_stream::FaultyStream;
 use super::options::GatewayOptions;
+use super::record::Reason;
 use super::sessions::Identity;
 use super::upgrade::{Progress, Upgrade};
 
@@ -94,9 +94,6 @@ pub(super) enum Due {
     /// Texts may leave now.
     Delivery,
 }
-
-/// Why a connection ended, in words.
-pub(super) type Reason = Cow<'static, str>;
 
 enum Phase {
     Upgrading(Box<Upgrade>),
@@ -436,12 +433,13 @@ impl Peer {
     }
 }
 
-/// A moment `delay` from now, or a far one where that is beyond what the clock can say.
+/// A moment `delay` from now, or a far one if that is beyond the clock's range.
 pub(super) fn after(now: Instant, delay: Duration) -> Instant {
-    now + delay.min(A_YEAR)
+    now + delay.min(MAX_DELAY)
 }
 
-pub(super) const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// One year: far enough for any test, and within every clock's range.
+const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Small, as there is one of each per connection, and there may be thousands.
 const BUFFER_BYTES: usize = 16 << 10;

@@ -12,7 +12,7 @@ use tungstenite::{Error, WebSocket};
 
 use super::faults::{Fault, REFUSALS, ScriptedRetryAfter};
 use super::faulty_stream::FaultyStream;
-use super::peer::{A_YEAR, Reason};
+use super::record::Reason;
 
 /// A connection whose request is being read or answered.
 pub(super) struct Upgrade {
@@ -41,6 +41,9 @@ struct Answer {
     /// Why the upgrade was refused, or else the length of the request in bytes.
     verdict: Result<usize, Reason>,
 }
+
+/// How far the clock of [`ScriptedRetryAfter::Date`] is behind: one year.
+const CLOCK_ERROR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The longest request that is read, in bytes; a longer one is answered with 431.
 const MAX_REQUEST_BYTES: usize = 32 << 10;
@@ -208,7 +211,7 @@ fn headers(retry_after: Option<ScriptedRetryAfter>) -> HeaderMap {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         Some(ScriptedRetryAfter::Date(seconds)) => {
-            let behind = now - A_YEAR;
+            let behind = now - CLOCK_ERROR;
             headers.insert(header::DATE, date(behind));
             headers.insert(header::RETRY_AFTER, date(behind + secs(seconds)));
         }

@@ -5,11 +5,12 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use hermes_proto::{CloseReason, Input};
 
 use super::{Intake, Member};
+use crate::driver::read_buffer::ReadBuffer;
+use crate::driver::readiness::Readiness;
 use crate::driver::shared::Shared;
-use crate::driver::{ReadBuffer, Readiness};
 use crate::net::connection::{Connection, OpenTransport};
 use crate::net::handshake::Progress;
-use crate::net::resolve::Found;
+use crate::net::lookups::Found;
 use crate::net::transport::ended_by;
 use crate::timings::Step;
 

@@ -14,7 +14,7 @@ use hermes_proto::{ConfigError, ConnId, Endpoint, Outgoing, Start, State, Timest
 
 use self::session::StoredSession;
 use crate::credentials::CredentialSource;
-use crate::driver::MemberId;
+use crate::driver::member_id::MemberId;
 use crate::driver::notify::Notifier;
 use crate::driver::shared::Shared;
 use crate::net::connection::Connection;

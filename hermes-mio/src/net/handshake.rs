@@ -14,6 +14,7 @@ use crate::net::proxy::Tunnel;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsStream;
 use crate::net::transport::{Registration, Transport, ended_by};
+use crate::net::turn::{READS_PER_TURN, Turn};
 use crate::timings::{self, Stopwatch};
 
 /// A connection in the making.
@@ -37,7 +38,7 @@ enum Step {
     Connected(Transport),
     Tunnel(Transport, Tunnel),
     #[cfg(feature = "tls")]
-    Tls(Box<TlsStream>, TlsPeer),
+    Tls(Box<TlsStream<Transport>>, TlsPeer),
     /// It is over, one way or another.
     Over,
 }
@@ -68,19 +69,6 @@ pub(crate) enum Progress {
     Up(Transport),
     Failed(CloseReason),
 }
-
-/// The result of a turn of one layer's handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    Done,
-    Waiting,
-    /// As [`Progress::Yielded`].
-    Yielded,
-}
-
-/// Reads of one handshake in one turn, so that a peer that never stops talking does not hold up the
-/// rest of the loop. Each is of a few KiB at most.
-pub(crate) const READS_PER_TURN: usize = 16;
 
 /// Wait for the body of a proxy's refusal.
 const REFUSAL_BODY_WAIT: Duration = Duration::from_millis(500);
@@ -186,7 +174,7 @@ impl Connecting {
                 }
                 Ok(turn) => self.suspend(Step::Tls(stream, peer), turn),
                 Err(reason) => {
-                    stream.close(registration);
+                    Transport::Tls(stream).close(registration);
                     Err(Progress::Failed(reason))
                 }
             },
@@ -282,7 +270,7 @@ impl Connecting {
             Step::Connected(transport) => transport.close(registration),
             Step::Tunnel(transport, _) => transport.close(registration),
             #[cfg(feature = "tls")]
-            Step::Tls(stream, _) => stream.close(registration),
+            Step::Tls(stream, _) => Transport::Tls(stream).close(registration),
             Step::Over => {}
         }
     }

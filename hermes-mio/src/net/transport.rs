@@ -22,7 +22,7 @@ pub(crate) enum Transport {
     #[cfg(unix)]
     Unix(UnixStream),
     #[cfg(feature = "tls")]
-    Tls(Box<TlsStream>),
+    Tls(Box<TlsStream<Transport>>),
 }
 
 impl Transport {
@@ -49,7 +49,7 @@ impl Transport {
             #[cfg(unix)]
             Transport::Unix(_) => true,
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.is_local(),
+            Transport::Tls(stream) => stream.inner().is_local(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Transport {
                 drain(&mut socket);
             }
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.close(registration),
+            Transport::Tls(stream) => stream.into_closed().close(registration),
         }
     }
 }

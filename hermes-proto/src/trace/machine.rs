@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 #[cfg(feature = "ws")]
 use super::format::JsonLine;
 use super::format::{Payload, TraceInput, map_payload, sent_frame, write_action};
-use super::{Header, Level};
+use super::header::{Header, Level};
 use crate::{Action, Actions, Client, ConfigError, ConnId, Frame, Input, Timestamp};
 #[cfg(feature = "ws")]
 use crate::{Endpoint, Transmit};

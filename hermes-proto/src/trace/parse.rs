@@ -12,8 +12,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::Level;
 use super::format::{Payload, TraceInput};
+use super::header::Level;
 use crate::reason::{Stage, code};
 use crate::{CloseReason, ConnId, Credentials, Frame, Input, Outgoing, Text, Timestamp};
 

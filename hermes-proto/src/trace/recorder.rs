@@ -3,9 +3,9 @@
 use alloc::string::String;
 
 use super::format::{Payload, TraceInput, map_payload, without_origin, write_input};
+use super::header::{Header, Level};
 use super::machine::{ActionWriter, Machine};
 use super::redact::Redactor;
-use super::{Header, Level};
 use crate::{Actions, ConfigError, Frame, Input, Timestamp};
 #[cfg(feature = "ws")]
 use crate::{Endpoint, Transmit};

@@ -6,9 +6,9 @@ use alloc::string::{String, ToString};
 use serde::de::IgnoredAny;
 
 use super::format::TraceInput;
+use super::header::{Header, Level};
 use super::machine::Machine;
 use super::parse::{Parsed, json_problem, parse, timestamp};
-use super::{Header, Level};
 use crate::{Input, Timestamp};
 
 /// Runs a trace, line by line.

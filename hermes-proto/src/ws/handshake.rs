@@ -13,6 +13,7 @@ use chacha20::rand_core::Rng;
 use sha1_smol::Sha1;
 
 use super::deflate::{self, Deflater, Inflater};
+use super::headers::{only, values};
 use super::http_date;
 use super::refusal::Refusal;
 use super::write_buffer::WriteBuffer;
@@ -289,22 +290,4 @@ fn unfold(head: &mut [u8]) {
 /// Whether `head` ends with an empty line; RFC 9112 §2.2 lets a lone LF end one.
 fn ends_header(head: &[u8]) -> bool {
     head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n")
-}
-
-/// The values of a header, one for each of its lines, without the white space around them.
-pub(super) fn values<'a>(
-    headers: &'a [httparse::Header<'a>],
-    name: &str,
-) -> impl Iterator<Item = &'a str> + Clone {
-    headers
-        .iter()
-        .filter(move |header| header.name.eq_ignore_ascii_case(name))
-        .map(|header| core::str::from_utf8(header.value).unwrap_or_default())
-}
-
-/// The value of a header that has exactly one line.
-pub(super) fn only<'a>(headers: &'a [httparse::Header<'a>], name: &str) -> Option<&'a str> {
-    let mut values = values(headers, name);
-    let first = values.next()?;
-    values.next().is_none().then_some(first)
 }

@@ -14,6 +14,7 @@ mod decoder;
 mod deflate;
 mod frame_header;
 mod handshake;
+mod headers;
 mod http_date;
 mod mask;
 mod refusal;

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use httparse::Header;
 
-use super::handshake::{only, values};
+use super::headers::{only, values};
 use crate::CloseReason;
 
 /// Characters of the body that are kept.

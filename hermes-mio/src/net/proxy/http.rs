@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use httparse::{Header, ParserConfig, Response, Status};
 
+use super::refusal::{MAX_TEXT, ProxyRefusal};
 use super::server::Login;
-use super::{MAX_TEXT, ProxyRefusal};
 use crate::net::resolve::Host;
 
 /// Bytes of a proxy's answers before the way is open, with all interim ones.

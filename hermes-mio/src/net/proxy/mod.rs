@@ -2,6 +2,7 @@
 
 mod exceptions;
 mod http;
+mod refusal;
 mod server;
 mod socks5;
 
@@ -12,6 +13,7 @@ use hermes_proto::{CloseReason, Url};
 
 use self::exceptions::Exceptions;
 use self::http::Connect;
+use self::refusal::ProxyRefusal;
 pub(crate) use self::server::{Kind, Server};
 use self::socks5::Socks5;
 use crate::Error;
@@ -142,14 +144,6 @@ enum Talk {
     Socks5(Box<Socks5>),
 }
 
-/// A proxy's reason for not leading there.
-#[derive(Debug, PartialEq, Eq)]
-struct ProxyRefusal {
-    /// HTTP's status, or SOCKS5's reply.
-    status: Option<u16>,
-    text: String,
-}
-
 impl Tunnel {
     /// # Errors
     ///
@@ -222,25 +216,6 @@ impl Tunnel {
 impl fmt::Debug for Tunnel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tunnel").field("server", &self.server).finish_non_exhaustive()
-    }
-}
-
-/// Characters of a proxy's own text: its reason phrase, and the body of its refusal.
-const MAX_TEXT: usize = 200;
-
-impl ProxyRefusal {
-    fn new(text: &str) -> Self {
-        Self::with(None, text)
-    }
-
-    fn with(status: Option<u16>, text: &str) -> Self {
-        let printable = |char: char| if char.is_control() { ' ' } else { char };
-        ProxyRefusal { status, text: text.chars().take(MAX_TEXT).map(printable).collect() }
-    }
-
-    /// As the end of a connection by way of `server`.
-    fn of(self, server: &str) -> CloseReason {
-        CloseReason::Proxy { status: self.status, text: format!("{server}: {}", self.text).into() }
     }
 }
 

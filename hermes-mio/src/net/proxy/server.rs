@@ -6,7 +6,6 @@ use fluent_uri::Uri;
 use fluent_uri::pct_enc::EStr;
 use fluent_uri::pct_enc::encoder::Userinfo;
 
-use super::socks5::MAX_STRING;
 use crate::net::resolve::Host;
 
 /// A proxy.
@@ -32,6 +31,10 @@ pub(crate) struct Login {
     pub(super) name: String,
     pub(super) password: String,
 }
+
+/// Bytes of a gateway's name, a login or a password: SOCKS5 writes each length as one byte (RFC
+/// 1928 §5, RFC 1929 §2).
+pub(super) const MAX_STRING: usize = 255;
 
 /// Bytes of a host name (RFC 1035 §2.3.4).
 const MAX_HOST: usize = 253;

@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use super::ProxyRefusal;
-use super::server::Login;
+use super::refusal::ProxyRefusal;
+use super::server::{Login, MAX_STRING};
 use crate::net::resolve::Host;
 
 const VERSION: u8 = 5;
@@ -15,9 +15,6 @@ const CONNECT: u8 = 1;
 const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
-
-/// Bytes of a name, a login or a password: its length is a byte.
-pub(super) const MAX_STRING: usize = 255;
 
 /// Waits for one of the server's three answers.
 pub(super) struct Socks5 {

@@ -9,13 +9,12 @@ use rustls::pki_types::{IpAddr, ServerName};
 use rustls::{ClientConfig, ClientConnection};
 
 use super::verify::explain;
-use crate::net::handshake::{READS_PER_TURN, Turn};
-use crate::net::transport::{Registration, Transport};
+use crate::net::turn::{READS_PER_TURN, Turn};
 
 /// A stream in TLS: first its [handshake](Self::handshake), then plaintext in both directions.
-pub(crate) struct TlsStream {
+pub(crate) struct TlsStream<T> {
     session: ClientConnection,
-    inner: Transport,
+    inner: T,
     host: String,
     /// Plaintext bytes in the record that the inner transport has not taken whole.
     pending_plaintext: usize,
@@ -40,13 +39,13 @@ const MAX_HANDSHAKE_BYTES: usize = 256 << 10;
 /// Characters of a failure's text, which may quote a certificate.
 const MAX_TEXT: usize = 300;
 
-impl TlsStream {
+impl<T: Read + Write> TlsStream<T> {
     /// `host` is a name or an address.
     pub(crate) fn new(
         config: &Arc<ClientConfig>,
         host: &str,
-        inner: Transport,
-    ) -> Result<Self, (Transport, CloseReason)> {
+        inner: T,
+    ) -> Result<Self, (T, CloseReason)> {
         match session(config, host) {
             Ok(session) => Ok(TlsStream {
                 session,
@@ -60,8 +59,9 @@ impl TlsStream {
         }
     }
 
-    pub(crate) fn is_local(&self) -> bool {
-        self.inner.is_local()
+    /// The stream that carries the records.
+    pub(crate) fn inner(&self) -> &T {
+        &self.inner
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -140,13 +140,13 @@ impl TlsStream {
     }
 
     /// Sends close_notify (RFC 8446 §6.1), so that the peer can tell this end from one that an
-    /// attacker made, and ends the stream.
-    pub(crate) fn close(mut self, registration: &Registration<'_>) {
+    /// attacker made. Returns the stream below, for its own end.
+    pub(crate) fn into_closed(mut self) -> T {
         if self.failed.is_none() {
             self.session.send_close_notify();
             let _ = self.flush_tls();
         }
-        self.inner.close(registration);
+        self.inner
     }
 
     fn read_plaintext(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -198,7 +198,7 @@ fn session(config: &Arc<ClientConfig>, host: &str) -> Result<ClientConnection, F
         .map_err(|error| Failure::new(host, &explain(&error)))
 }
 
-impl fmt::Debug for TlsStream {
+impl<T: fmt::Debug> fmt::Debug for TlsStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsStream")
             .field("host", &self.host)
@@ -239,7 +239,7 @@ mod tests {
     use crate::Tls;
 
     /// Both ends of a connection on which hands are shaken. Neither blocks.
-    fn pair() -> (TlsStream, ServerConnection, TcpStream) {
+    fn pair() -> (TlsStream<TcpStream>, ServerConnection, TcpStream) {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let tls = Tls::new().without_system().trust(made.cert.pem()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -259,7 +259,6 @@ mod tests {
         let (mut far, _) = listener.accept().unwrap();
         near.set_nonblocking(true).unwrap();
         far.set_nonblocking(true).unwrap();
-        let near = Transport::Tcp(mio::net::TcpStream::from_std(near));
         let mut client = TlsStream::new(&tls.config().unwrap(), "127.0.0.1", near).unwrap();
         while client.handshake().unwrap() != Turn::Done || server.is_handshaking() {
             // `WouldBlock`, each time that it is the client's turn.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::names::{self, is_secret};
-use super::{STAND_IN, stand_in};
+use super::stand_in::{STAND_IN, stand_in};
 use crate::Text;
 
 /// Replaces the secrets in a whole text.

@@ -5,6 +5,7 @@
 
 mod json;
 mod names;
+mod stand_in;
 mod stream;
 
 use alloc::boxed::Box;
@@ -15,18 +16,12 @@ use core::fmt;
 use bytes::Bytes;
 
 pub use self::names::{SECRET_NAME_PARTS, SECRET_NAME_WORDS};
+use self::stand_in::{STAND_IN, stand_in};
 use self::stream::StreamRedactor;
-use super::Header;
 use super::format::Payload;
+use super::header::Header;
 use crate::reason::Redirect;
 use crate::{CloseReason, Frame, Input, Url};
-
-/// The byte that replaces each byte of a secret.
-const STAND_IN: u8 = b'x';
-
-fn stand_in(secret: &str) -> String {
-    "x".repeat(secret.len())
-}
 
 /// Replaces the secrets in a machine's inputs.
 pub(super) struct Redactor {

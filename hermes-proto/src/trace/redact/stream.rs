@@ -3,9 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::STAND_IN;
 use super::json::JsonRedactor;
 use super::names::{self, is_secret};
+use super::stand_in::STAND_IN;
 
 /// State within the stream. It takes constant memory.
 #[derive(Default)]

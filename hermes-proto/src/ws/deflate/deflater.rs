@@ -4,8 +4,10 @@ use core::fmt;
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
-use super::TAIL;
 use super::window::Window;
+
+/// The end of every compressed message, which is not sent (§7.2.1): the rest of an empty block.
+pub(super) const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
 /// Compresses whole messages (RFC 7692 §7.2.1).
 ///

@@ -4,7 +4,7 @@ use core::fmt;
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::TAIL;
+use super::deflater::TAIL;
 use super::window::Window;
 use crate::reason::Violation;
 

@@ -26,7 +26,3 @@ pub(super) use self::disabled::{Deflater, Inflater, negotiate, offer};
 pub(super) use self::inflater::Inflater;
 #[cfg(feature = "deflate")]
 pub(super) use self::negotiate::{negotiate, offer};
-
-/// The end of every compressed message, which is not sent (§7.2.1): the rest of an empty block.
-#[cfg(feature = "deflate")]
-const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
