@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use hermes_mio::proto::reason::Stage;
-use hermes_mio::{Client, CloseReason, Config, Event};
+use hermes_mio::{Client, CloseReason, Config, Event, Options};
 use serde_json::json;
 
 use crate::common::*;
@@ -53,7 +53,18 @@ fn end(client: &mut Client, begin: Instant) -> (CloseReason, Duration, usize) {
 
 const DEAD: CloseReason = CloseReason::Timeout { stage: Stage::Heartbeat };
 
-/// The buffers are full, so that the Ping never leaves.
+/// Connects to a peer that reads nothing, and fills the buffers, so that the Ping never leaves.
+fn times_out_behind_a_full_buffer(options: impl Into<Options>) {
+    let mut client = Client::new(options).unwrap();
+    client.connect();
+    wait_for(&mut client, connected);
+    let begin = Instant::now();
+    client.send(&json!({"text": "x".repeat(15_000_000)})).unwrap();
+    let (reason, took, _) = end(&mut client, begin);
+    assert!(matches!(reason, CloseReason::Timeout { .. }), "{reason:?}");
+    assert!((INTERVAL + TIMEOUT..LONG / 2).contains(&took), "{took:?}");
+}
+
 #[test]
 fn a_dead_peer_behind_a_full_buffer_is_found() {
     let (done, over) = std::sync::mpsc::channel::<()>();
@@ -62,16 +73,8 @@ fn a_dead_peer_behind_a_full_buffer_is_found() {
         let _ = over.recv_timeout(LONG);
         drop(stream);
     });
-    let mut client = Client::new(beating(peer.url())).unwrap();
-    client.connect();
-    wait_for(&mut client, connected);
-    let begin = Instant::now();
-    client.send(&json!({"text": "x".repeat(15_000_000)})).unwrap();
-    let (reason, took, _) = end(&mut client, begin);
-    assert!(matches!(reason, CloseReason::Timeout { .. }), "{reason:?}");
-    assert!((INTERVAL + TIMEOUT..LONG / 2).contains(&took), "{took:?}");
+    times_out_behind_a_full_buffer(beating(peer.url()));
     drop(done);
-    drop(client);
     peer.join();
 }
 
@@ -94,17 +97,8 @@ fn a_dead_peer_behind_a_full_buffer_is_found_in_tls() {
         drop(socket);
     });
     let url = format!("wss://localhost:{}/", peer.addr.port());
-    let mut client =
-        Client::new(hermes_mio::Options::new(beating(url)).tls(authority.trusted())).unwrap();
-    client.connect();
-    wait_for(&mut client, connected);
-    let begin = Instant::now();
-    client.send(&json!({"text": "x".repeat(15_000_000)})).unwrap();
-    let (reason, took, _) = end(&mut client, begin);
-    assert!(matches!(reason, CloseReason::Timeout { .. }), "{reason:?}");
-    assert!((INTERVAL + TIMEOUT..LONG / 2).contains(&took), "{took:?}");
+    times_out_behind_a_full_buffer(Options::new(beating(url)).tls(authority.trusted()));
     drop(done);
-    drop(client);
     peer.join();
 }
 
