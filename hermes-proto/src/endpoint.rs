@@ -167,10 +167,14 @@ impl Endpoint {
             }
             Input::Flushed { conn, up_to } => {
                 self.client.machine.advance_to(now);
+                let before = self.ws.bytes_written();
                 let up_to = self.on_flushed(conn, up_to, out);
                 // The Ping of a quiet connection has left, and no other frame follows soon.
                 let is_idle = self.client.machine.is_idle();
-                self.dispatch::<&[u8]>(now, Input::Flushed { conn, up_to }, out);
+                // A part of a frame is progress too; a report of nothing is none.
+                if self.ws.bytes_written() > before {
+                    self.dispatch::<&[u8]>(now, Input::Flushed { conn, up_to }, out);
+                }
                 is_idle
             }
             // Ignored: the WebSocket of this layer sees the closing handshake itself.
@@ -324,6 +328,11 @@ impl WsState {
     #[inline]
     fn bytes_queued(&self) -> u64 {
         self.connection.as_ref().map_or(0, ws::Connection::bytes_queued)
+    }
+
+    /// Bytes that the operating system took since the transport opened.
+    fn bytes_written(&self) -> u64 {
+        self.connection.as_ref().map_or(0, ws::Connection::bytes_written)
     }
 
     /// Tells the host, if more bytes are queued than `before`. One action for all that are queued in

@@ -43,6 +43,11 @@ fn config() -> Config {
         plaintext_session: PlaintextPolicy::Allow,
         outbox_max_messages: most as usize,
         unflushed_max_bytes: 1,
+        // A window that does not change, so that what was proven is no part of a state.
+        in_flight_min_bytes: 1 << 20,
+        delivery: Delivery::AtMostOnce,
+        fence_timeout: seconds(2),
+        stall_timeout: seconds(3),
         ..Config::new(URL)
     }
 }

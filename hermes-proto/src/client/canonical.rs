@@ -3,8 +3,8 @@
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use super::Stats;
 use super::connection::{OpenConnection, Phase};
+use super::heartbeat::Asked;
 use super::machine::Machine;
 use super::stats::Counters;
 use crate::config::Jitter;
@@ -64,9 +64,7 @@ fn shift_time(machine: &mut Machine) {
     machine.timer.due_mut().into_iter().for_each(ahead);
     if let Some(shutdown) = &mut machine.shutdown {
         ahead(&mut shutdown.until);
-        shutdown.begin = Stats::default();
-    } else {
-        machine.messages.dropped_in_doubt = 0;
+        (shutdown.acknowledged, shutdown.lost_in_doubt) = (0, 0);
     }
     let config = &machine.config;
     let shift_open = |open: &mut OpenConnection| {
@@ -77,6 +75,21 @@ fn shift_time(machine: &mut Machine) {
             let most = config.heartbeat_interval.unwrap_or_default();
             behind(&mut heartbeat.last_activity, most);
             ahead(&mut heartbeat.next);
+            if let Asked::Until(until) = &mut heartbeat.asked {
+                ahead(until);
+            }
+            // As long as it decides over a connection on which bytes wait.
+            let most = most.max(config.stall_timeout);
+            match &mut heartbeat.waiting_since {
+                Some(since) => {
+                    behind(since, most);
+                    behind(&mut heartbeat.last_progress, most);
+                }
+                None => behind(
+                    &mut heartbeat.last_progress,
+                    config.heartbeat_interval.unwrap_or_default(),
+                ),
+            }
         }
     };
     match &mut machine.connection.phase {
@@ -89,8 +102,12 @@ fn shift_time(machine: &mut Machine) {
         }
         Phase::Idle | Phase::Failed(_) => {}
     }
-    if let Some(fence) = &mut machine.messages.flight.fence {
-        fence.since = NOW;
+    let asked_for = match config.heartbeat_interval {
+        Some(interval) if config.can_ping => interval + config.heartbeat_timeout,
+        _ => Duration::ZERO,
+    };
+    for fence in machine.messages.flight.fences.iter_mut() {
+        behind(&mut fence.since, asked_for);
     }
     if let Some(outbox) = machine.messages.outbox.get_mut() {
         outbox.shift_time(ahead);
@@ -150,8 +167,14 @@ fn reset_counters(machine: &mut Machine) {
     ids.insert(messages.last_message_id);
     let mut seqs = BTreeSet::from_iter(messages.outbox.seqs());
     seqs.extend([flight.seq, flight.flushed]);
-    let mut counts = BTreeSet::from([flight.sent, flight.written]);
-    if let Some(fence) = &flight.fence {
+    let mut counts = BTreeSet::from([flight.sent, flight.written, flight.fenced]);
+    let acknowledged = messages.window.acknowledged();
+    messages.window.canonicalize(&machine.config);
+    let bytes = |bytes: &mut u64| {
+        *bytes = bytes.saturating_sub(acknowledged) + messages.window.acknowledged();
+    };
+    bytes(&mut flight.fenced_bytes);
+    for fence in flight.fences.iter() {
         ids.insert(fence.last_sent.0);
         seqs.insert(fence.seq);
         counts.insert(fence.sent);
@@ -161,13 +184,15 @@ fn reset_counters(machine: &mut Machine) {
     let done = flight.acknowledged;
     let counts = RankMap::of(counts.into_iter().map(|count| count.saturating_sub(done)));
     let count = |number: &mut u64| *number = counts.rank(number.saturating_sub(done));
-    if let Some(fence) = &mut flight.fence {
+    for fence in flight.fences.iter_mut() {
+        bytes(&mut fence.sent_bytes);
         ids.apply_id(&mut fence.last_sent);
         seqs.apply(&mut fence.seq);
         count(&mut fence.sent);
     }
     count(&mut flight.sent);
     count(&mut flight.written);
+    count(&mut flight.fenced);
     flight.acknowledged = 0;
     ids.apply_id(&mut flight.last_sent);
     seqs.apply(&mut flight.seq);

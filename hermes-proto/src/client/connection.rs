@@ -99,9 +99,9 @@ pub(super) enum Due {
     Attempt,
     /// This stage took too long.
     TimedOut(Stage),
-    /// A Ping, if none is unanswered.
+    /// A Ping, if none waits to leave.
     Ping,
-    /// Another Ping: the host was suspended, and the one before counts no longer.
+    /// Another Ping: the host was suspended, and the one before does not count.
     AnotherPing,
 }
 
@@ -130,14 +130,6 @@ impl Connection {
     pub(super) fn sendable(&self) -> Option<ConnId> {
         match &self.phase {
             Phase::Open(open) if open.resume_deadline.is_none() => Some(open.conn),
-            _ => None,
-        }
-    }
-
-    /// The connection that Pings go to.
-    pub(super) fn open_conn(&self) -> Option<ConnId> {
-        match &self.phase {
-            Phase::Open(open) => Some(open.conn),
             _ => None,
         }
     }
@@ -290,8 +282,12 @@ impl Connection {
         }
     }
 
-    /// The deadline has come.
-    pub(super) fn on_deadline(&mut self, cx: &Context<'_>) -> Due {
+    /// The deadline has come. `unanswered_since`: when the newest unanswered Ping left.
+    pub(super) fn on_deadline(
+        &mut self,
+        unanswered_since: Option<Timestamp>,
+        cx: &Context<'_>,
+    ) -> Due {
         match &mut self.phase {
             Phase::Connecting { stage, deadline, .. } => {
                 if cx.now - *deadline < cx.config.suspend_threshold {
@@ -303,7 +299,7 @@ impl Connection {
             }
             Phase::Closing(..) => Due::TimedOut(Stage::Close),
             Phase::Waiting { .. } => Due::Attempt,
-            Phase::Open(open) => open.on_deadline(cx),
+            Phase::Open(open) => open.on_deadline(unanswered_since, cx),
             Phase::Idle | Phase::Failed(_) => Due::Nothing,
         }
     }
@@ -349,15 +345,13 @@ impl OpenConnection {
 
     /// News of a network: whether to ask if the connection still works.
     pub(super) fn probe(&mut self, cx: &Context<'_>) -> bool {
-        let Some(heartbeat) = &mut self.heartbeat else { return false };
+        if self.heartbeat.is_none() {
+            return false;
+        }
         if self.last_probe.is_some_and(|at| cx.now - at < cx.config.min_connect_interval) {
             return false;
         }
         self.last_probe = Some(cx.now);
-        // A connection that was asked before has no longer for its answer.
-        if !heartbeat.is_awaiting_reply() {
-            heartbeat.ask(cx.now, cx.config);
-        }
         true
     }
 
@@ -374,7 +368,7 @@ impl OpenConnection {
         )
     }
 
-    fn on_deadline(&mut self, cx: &Context<'_>) -> Due {
+    fn on_deadline(&mut self, unanswered_since: Option<Timestamp>, cx: &Context<'_>) -> Due {
         if let Some(until) = self.resume_deadline.as_mut().filter(|until| **until <= cx.now) {
             if cx.now - *until < cx.config.suspend_threshold {
                 return Due::TimedOut(Stage::Resume);
@@ -385,7 +379,7 @@ impl OpenConnection {
         if heartbeat.deadline() > cx.now {
             return Due::Nothing;
         }
-        match heartbeat.check(cx.now, cx.config) {
+        match heartbeat.check(cx.now, unanswered_since, cx.config) {
             Verdict::Alive => Due::Nothing,
             Verdict::SendPing => Due::Ping,
             Verdict::ResendPing => Due::AnotherPing,

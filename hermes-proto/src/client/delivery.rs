@@ -6,27 +6,31 @@ use core::time::Duration;
 use serde::Serialize;
 
 use super::arena::Pending;
-use super::fence::Fence;
-use super::machine::{Context, Output};
-use super::outbox::{Admission, AdmitError, Outbox, QueuedMessage};
-use super::stats::{Counters, Stats};
+use super::fence::{Fence, Fences};
+use super::heartbeat;
+use super::machine::{Context, Output, Shutdown};
+use super::outbox::{Admission, AdmitError, Limits, Outbox, QueuedMessage};
+use super::stats::Counters;
+use super::window::Window;
 use crate::config::{Delivery, Receipts};
 use crate::frame::{FrameRef, Kind};
 use crate::util::lazy_box::LazyBox;
-use crate::{Action, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp};
+use crate::{
+    Action, Config, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp,
+};
 
 /// All messages that are not done, and how far all have come.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Messages {
     pub(super) outbox: LazyBox<Outbox>,
     pub(super) last_message_id: u64,
     pub(super) marks: Watermarks,
     pub(super) flight: Flight,
+    pub(super) window: Window,
+    /// No peer has answered a Ping as it should since one was found mute: the window is off.
+    pub(super) is_unprovable: bool,
     /// Messages that wait at the host, in front of the outbox.
     pub(super) queued_at_host: u64,
-    /// Messages that were dropped while it was in doubt whether they arrived, since the shutdown
-    /// began.
-    pub(super) dropped_in_doubt: u64,
 }
 
 /// How far all messages have come. Messages up to a mark that did not get there were dropped, or
@@ -52,8 +56,14 @@ pub(super) struct Flight {
     pub(super) acknowledged: u64,
     /// The last message sent.
     pub(super) last_sent: MessageId,
-    /// The one Ping that is not answered.
-    pub(super) fence: Option<Fence>,
+    pub(super) fences: Fences,
+    /// Messages and their bytes that no fence follows yet, as counts before the newest fence.
+    pub(super) fenced: u64,
+    pub(super) fenced_bytes: u64,
+    /// The peer answers no Ping as it should: deliveries can't be proven on this connection.
+    pub(super) is_mute: bool,
+    /// A Pong was as it should be.
+    pub(super) was_answered: bool,
 }
 
 /// Why a message is not accepted.
@@ -146,6 +156,18 @@ impl Candidate for QueuedMessage {
 
 /// From the application into the outbox.
 impl Messages {
+    pub(super) fn new(config: &Config) -> Self {
+        Messages {
+            outbox: LazyBox::default(),
+            last_message_id: 0,
+            marks: Watermarks::default(),
+            flight: Flight::default(),
+            window: Window::new(config),
+            is_unprovable: false,
+            queued_at_host: 0,
+        }
+    }
+
     /// Writes a message as JSON, to be committed. A step of its own, so that little code is compiled
     /// for each `T`.
     #[inline]
@@ -174,15 +196,29 @@ impl Messages {
         message: &impl Candidate,
         sendable: bool,
         cx: &Context<'_>,
+        stats: &Counters,
     ) -> Result<Admission, SendRefusal> {
         let bytes = message.len();
         let admission = self.outbox.admit(bytes, cx.config)?;
-        if message.is_volatile()
-            && !(sendable && self.outbox.can_send_at_once(bytes, cx.config.unflushed_max_bytes))
-        {
-            return Err(SendRefusal::NotNow);
+        if message.is_volatile() {
+            let limits = self.limits(cx, stats);
+            if !(sendable && self.outbox.can_send_at_once(bytes, self.window.in_flight(), &limits))
+            {
+                return Err(SendRefusal::NotNow);
+            }
         }
         Ok(admission)
+    }
+
+    /// How much may be sent, and not be written or acknowledged.
+    #[inline]
+    fn limits(&self, cx: &Context<'_>, stats: &Counters) -> Limits {
+        let in_flight = if cx.config.can_ping && !self.is_unprovable {
+            self.window.limit(stats.rtt_smoothed(), cx.config)
+        } else {
+            u64::MAX
+        };
+        Limits { unflushed: cx.config.unflushed_max_bytes, in_flight }
     }
 
     /// Accepts a message; it is [sent](Self::send_queued) next.
@@ -224,8 +260,24 @@ impl Messages {
         out: &mut impl Output,
     ) {
         while let Some((id, frame)) = self.outbox.make_room(bytes, cx.config) {
-            drop_message(Some(id), frame, DropReason::OutboxFull, stats, out);
+            self.drop_queued(id, frame, DropReason::OutboxFull, stats, out);
         }
+    }
+
+    /// Drops a message of the outbox; if it was written before, it stays in doubt.
+    #[cold]
+    fn drop_queued(
+        &self,
+        id: MessageId,
+        frame: Frame,
+        reason: DropReason,
+        stats: &mut Counters,
+        out: &mut impl Output,
+    ) {
+        if id <= self.marks.written {
+            stats.cold.lost_in_doubt += 1;
+        }
+        drop_message(Some(id), frame, reason, stats, out);
     }
 
     /// Reports a message that was not accepted.
@@ -241,7 +293,7 @@ impl Messages {
 
     pub(super) fn clear(&mut self, stats: &mut Counters, out: &mut impl Output) {
         while let Some((id, frame)) = self.outbox.clear_next() {
-            drop_message(Some(id), frame, DropReason::Cleared, stats, out);
+            self.drop_queued(id, frame, DropReason::Cleared, stats, out);
         }
     }
 
@@ -256,8 +308,7 @@ impl Messages {
     #[cold]
     fn expire_due(&mut self, cx: &Context<'_>, stats: &mut Counters, out: &mut impl Output) {
         while let Some((id, frame)) = self.outbox.expire(cx.now) {
-            self.dropped_in_doubt += u64::from(id <= self.marks.written);
-            drop_message(Some(id), frame, DropReason::Expired, stats, out);
+            self.drop_queued(id, frame, DropReason::Expired, stats, out);
         }
     }
 
@@ -290,7 +341,7 @@ impl Messages {
         out.send(conn, self.flight.seq, frame);
     }
 
-    /// Sends queued messages as far as the window allows, and a fence behind them.
+    /// Sends queued messages as far as the window allows, with fences behind them.
     #[inline(always)]
     pub(super) fn send_queued(
         &mut self,
@@ -299,70 +350,99 @@ impl Messages {
         stats: &mut Counters,
         out: &mut impl Output,
     ) {
-        let window = cx.config.unflushed_max_bytes;
-        let flight = &mut self.flight;
-        while let Some(outbox) = self.outbox.get_mut()
-            && let Some((id, frame)) = outbox.send_next(flight.seq + 1, window)
-        {
+        let limits = self.limits(cx, stats);
+        loop {
+            let in_flight = self.window.in_flight();
+            let Some(outbox) = self.outbox.get_mut() else { break };
+            let flight = &mut self.flight;
+            let Some((id, frame)) = outbox.send_next(flight.seq + 1, in_flight, &limits) else {
+                break;
+            };
             flight.seq += 1;
             flight.sent += 1;
             flight.last_sent = id;
-            stats.bytes_sent += frame.payload.len() as u64;
+            let bytes = frame.payload.len();
+            stats.bytes_sent += bytes as u64;
             out.send(conn, flight.seq, frame);
+            self.window.on_sent(bytes);
+            if self.window.sent() - self.flight.fenced_bytes >= limits.in_flight / 2 {
+                self.send_fence(conn, false, cx.now, out);
+            }
         }
-        if flight.sent > flight.acknowledged && wants_fences(cx) {
-            self.send_ping(conn, cx.now, out);
+        if self.flight.sent > self.flight.fenced
+            && self.flight.fences.is_empty()
+            && (wants_fences(cx)
+                || cx.config.can_ping && self.outbox.is_blocked(self.window.in_flight(), &limits))
+        {
+            self.send_fence(conn, false, cx.now, out);
         }
     }
 
-    /// Sends a Ping, if none is unanswered: each one is a fence.
+    /// Sends a Ping: each one is a fence.
     #[cold]
-    pub(super) fn send_ping(&mut self, conn: ConnId, now: Timestamp, out: &mut impl Output) {
-        let flight = &mut self.flight;
-        if flight.fence.is_some() {
-            return;
-        }
-        flight.seq += 1;
-        let (seq, sent, last_sent) = (flight.seq, flight.sent, flight.last_sent);
-        let fence = Fence { seq, since: now, sent, last_sent };
-        out.send(conn, seq, FrameRef::new(Kind::Ping, &fence.payload(conn)));
-        flight.fence = Some(fence);
-    }
-
-    /// Sends another Ping if the one before has left: after the host was suspended, or on another
-    /// network, its Pong may take long. The new one is the fence then.
-    pub(super) fn send_another_ping(
+    fn send_fence(
         &mut self,
         conn: ConnId,
+        is_heartbeat: bool,
         now: Timestamp,
         out: &mut impl Output,
     ) {
-        let flushed = self.flight.flushed;
-        self.flight.fence.take_if(|fence| fence.seq <= flushed);
-        self.send_ping(conn, now, out);
+        let flight = &mut self.flight;
+        flight.seq += 1;
+        let (seq, sent, last_sent) = (flight.seq, flight.sent, flight.last_sent);
+        let sent_bytes = self.window.sent();
+        let fence = Fence { seq, since: now, is_heartbeat, sent, sent_bytes, last_sent };
+        out.send(conn, seq, FrameRef::new(Kind::Ping, &fence.payload(conn)));
+        (flight.fenced, flight.fenced_bytes) = (sent, sent_bytes);
+        flight.fences.push(fence);
     }
 
-    /// The operating system has every byte up to frame `up_to`.
+    /// Sends a Ping of the heartbeat's, if none waits to leave: that one asks as well.
+    pub(super) fn send_ping(&mut self, conn: ConnId, now: Timestamp, out: &mut impl Output) {
+        let flight = &self.flight;
+        if flight.fences.newest().is_none_or(|fence| fence.seq <= flight.flushed) {
+            self.send_fence(conn, true, now, out);
+        }
+    }
+
+    /// Whether frames wait to leave.
+    #[inline]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.flight.flushed < self.flight.seq
+    }
+
+    /// When the newest unanswered Ping left, if it has.
+    pub(super) fn unanswered_since(&self) -> Option<Timestamp> {
+        let flight = &self.flight;
+        let newest = flight.fences.newest().filter(|fence| fence.seq <= flight.flushed);
+        newest.map(|fence| fence.since)
+    }
+
+    /// The operating system has every byte up to frame `up_to`. Returns what is allowed for the
+    /// answer to a Ping that left.
     pub(super) fn on_flushed(
         &mut self,
         up_to: u64,
         cx: &Context<'_>,
         stats: &mut Counters,
         out: &mut impl Output,
-    ) {
+    ) -> Option<Duration> {
         let flight = &mut self.flight;
         let (before, flushed) = (flight.flushed, flight.flushed.max(up_to.min(flight.seq)));
         flight.flushed = flushed;
-        if let Some(fence) = &mut flight.fence
-            && before < fence.seq
-            && fence.seq <= flushed
-        {
+        let acknowledged = self.window.acknowledged();
+        let mut allowed = None;
+        for fence in flight.fences.leaving(before, flushed) {
             fence.since = cx.now;
+            let in_flight = fence.sent_bytes - acknowledged;
+            let patience = heartbeat::patience(fence.is_heartbeat, in_flight, cx.config);
+            allowed.get_or_insert(patience);
         }
         self.mark_written(flushed, cx, stats, out);
+        allowed
     }
 
-    /// A Pong arrived: the fence's, or an unsolicited one (RFC 6455 §5.5.3). Returns whether it
+    /// A Pong arrived: a fence's, or an unsolicited one (RFC 6455 §5.5.3). Returns whether it
     /// acknowledged anything.
     pub(super) fn on_pong(
         &mut self,
@@ -374,15 +454,19 @@ impl Messages {
         out: &mut impl Output,
     ) -> bool {
         let flight = &mut self.flight;
-        let Some(fence) = flight.fence.take_if(|fence| fence.payload(conn) == data) else {
-            return false;
-        };
-        stats.round_trip(cx.now - fence.since);
+        let Some(fence) = flight.fences.answer(conn, data) else { return false };
+        let rtt = cx.now - fence.since;
+        stats.round_trip(rtt);
+        let smoothed = stats.rtt_smoothed();
+        self.window.on_acknowledged(fence.sent_bytes, rtt, smoothed, cx.config);
+        flight.was_answered = true;
         flight.flushed = flight.flushed.max(fence.seq);
         let messages = fence.sent - flight.acknowledged;
         flight.acknowledged = fence.sent;
         // What the peer has was written, whether or not the host has reported it.
         self.mark_written(fence.seq, cx, stats, out);
+        self.is_unprovable = false;
+        self.flight.is_mute = false;
         if let Some(outbox) = self.outbox.get_mut() {
             outbox.acknowledge(fence.seq);
         }
@@ -397,6 +481,41 @@ impl Messages {
         true
     }
 
+    /// A peer that has never answered a Ping, while bytes arrive, proves no delivery: the window
+    /// must not hold messages back for it. Returns whether that shows for the first time.
+    pub(super) fn judge_answers(&mut self, cx: &Context<'_>) -> bool {
+        let flight = &self.flight;
+        if flight.is_mute || flight.was_answered {
+            return false;
+        }
+        let Some(oldest) = flight.fences.oldest().filter(|fence| fence.seq <= flight.flushed)
+        else {
+            return false;
+        };
+        let interval = cx.config.heartbeat_interval.unwrap_or(Duration::MAX);
+        let in_flight = oldest.sent_bytes - self.window.acknowledged();
+        let allowed = interval.saturating_add(heartbeat::patience(true, in_flight, cx.config));
+        if oldest.since + allowed > cx.now {
+            return false;
+        }
+        self.flight.is_mute = true;
+        if let Some(outbox) = self.outbox.get_mut() {
+            outbox.release_written();
+        }
+        !core::mem::replace(&mut self.is_unprovable, true)
+    }
+
+    /// Whether to warn of a host that can't prove deliveries, which the application wants: once.
+    pub(super) fn warns_of_host(&mut self, cx: &Context<'_>) -> bool {
+        let lacks_pings = cx.config.delivery == Delivery::AtLeastOnce && !cx.config.can_ping;
+        lacks_pings && !core::mem::replace(&mut self.is_unprovable, true)
+    }
+
+    /// Whether written messages are kept until they are acknowledged.
+    fn keeps_written(&self, cx: &Context<'_>) -> bool {
+        cx.config.delivery == Delivery::AtLeastOnce && cx.config.can_ping && !self.flight.is_mute
+    }
+
     fn mark_written(
         &mut self,
         seq: u64,
@@ -404,8 +523,8 @@ impl Messages {
         stats: &mut Counters,
         out: &mut impl Output,
     ) {
+        let keep = self.keeps_written(cx);
         let Some(outbox) = self.outbox.get_mut() else { return };
-        let keep = cx.config.delivery == Delivery::AtLeastOnce;
         let done = outbox.mark_written(seq, keep, self.marks.written);
         self.flight.written += done.messages;
         stats.written += done.fresh;
@@ -435,40 +554,37 @@ impl Messages {
     pub(super) fn end_flight(
         &mut self,
         lost: Vec<(MessageId, Frame)>,
-        is_shutdown: bool,
         cx: &Context<'_>,
         stats: &mut Counters,
         out: &mut impl Output,
     ) {
+        let resend = self.keeps_written(cx);
         let flight = core::mem::take(&mut self.flight);
-        let Watermarks { written, resolved } = self.marks;
-        if flight.written > flight.acknowledged {
-            stats.cold.in_doubt += flight.written - flight.acknowledged;
-            let resend = cx.config.delivery == Delivery::AtLeastOnce;
-            if wants_fences(cx) || is_shutdown {
-                let (from, to) = (after(resolved), written);
-                out.push(Action::Emit(Event::InDoubt { from, to, resend }));
-            }
+        self.window.on_end();
+        let doubt = flight.written - flight.acknowledged;
+        if doubt > 0 {
+            let Watermarks { written, resolved } = self.marks;
+            let lost_too = lost.iter().filter(|(id, _)| *id <= written).count() as u64;
+            stats.cold.in_doubt += doubt;
+            stats.cold.lost_in_doubt += if resend { lost_too } else { doubt };
+            let from = after(resolved);
+            out.push(Action::Emit(Event::InDoubt { from, to: written, resend }));
             if !resend {
                 self.marks.resolved = written;
             }
         }
         for (id, frame) in lost {
-            self.dropped_in_doubt += u64::from(id <= self.marks.written);
             drop_message(Some(id), frame, DropReason::ConnectionLost, stats, out);
         }
     }
 
     /// What became of the messages since a shutdown began with these counters.
-    pub(super) fn shut_down(&self, begin: &Stats, cx: &Context<'_>, stats: &Counters) -> Event {
+    pub(super) fn shut_down(&self, begin: &Shutdown, stats: &Counters) -> Event {
         let unsent = self.outbox.len_behind(self.marks.written);
-        let in_doubt = match cx.config.delivery {
-            Delivery::AtMostOnce => stats.cold.in_doubt - begin.in_doubt,
-            Delivery::AtLeastOnce => (self.outbox.len() - unsent) as u64 + self.dropped_in_doubt,
-        };
+        let kept = (self.outbox.len() - unsent) as u64;
         Event::ShutDown {
             acknowledged: stats.acknowledged - begin.acknowledged,
-            in_doubt,
+            in_doubt: kept + stats.cold.lost_in_doubt - begin.lost_in_doubt,
             unsent: unsent as u64 + self.queued_at_host,
         }
     }
@@ -485,7 +601,7 @@ impl Messages {
 
     /// Whether all that was sent on the live connection has arrived, as far as that can be known.
     pub(super) fn is_settled(&self, cx: &Context<'_>) -> bool {
-        !cx.config.can_ping || self.flight.acknowledged == self.flight.sent
+        !cx.config.can_ping || self.flight.is_mute || self.flight.acknowledged == self.flight.sent
     }
 }
 

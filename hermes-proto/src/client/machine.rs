@@ -20,7 +20,7 @@ use super::retry::{Next, Retry};
 use super::session::{Peer, SessionState};
 use super::stats::Counters;
 use super::timers::{Timer, earliest};
-use super::{Start, StartSecret, Stats};
+use super::{Start, StartSecret};
 use crate::config::check_header;
 use crate::frame::FrameRef;
 use crate::message::Route;
@@ -65,8 +65,9 @@ pub(super) enum Intent {
 pub(super) struct Shutdown {
     /// When it is over, whatever is left.
     pub(super) until: Timestamp,
-    /// The counters when it began.
-    pub(super) begin: Stats,
+    /// Counters when it began: messages acknowledged, and in doubt without being sent again.
+    pub(super) acknowledged: u64,
+    pub(super) lost_in_doubt: u64,
 }
 
 /// What every machine may look at: the settings and the time.
@@ -170,6 +171,7 @@ impl Machine {
         let (url, fallbacks) = config.validate()?;
         let Start { seed, unix_ms, session } = start;
         let session = SessionState::new(session.as_ref(), &url);
+        let messages = Messages::new(&config);
         let mut machine = Machine {
             config,
             start: StartSecret { seed, unix_ms },
@@ -180,7 +182,7 @@ impl Machine {
             connection: Connection::new(),
             retry: Retry::new(Gateways::new(url, fallbacks)),
             session,
-            messages: Messages::default(),
+            messages,
             stats: Counters::default(),
             shutdown: None,
         };
@@ -300,14 +302,18 @@ impl Machine {
     }
 
     fn on_connection_deadline(&mut self, out: &mut impl Output) {
-        match self.connection.on_deadline(context!(self)) {
+        let unanswered_since = self.messages.unanswered_since();
+        match self.connection.on_deadline(unanswered_since, context!(self)) {
             Due::Nothing => {}
             Due::Attempt => self.open_if_due(out),
             Due::TimedOut(stage) => {
                 self.end_connection(End::GivenUp(CloseReason::Timeout { stage }), out);
             }
-            Due::Ping => self.ping(out),
-            Due::AnotherPing => self.ping_again(out),
+            Due::Ping => {
+                self.judge_answers(out);
+                self.ping(out);
+            }
+            Due::AnotherPing => self.ping(out),
         }
     }
 
@@ -382,14 +388,11 @@ impl Machine {
     }
 
     fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Output) {
-        let begin = match &self.shutdown {
-            Some(shutdown) => shutdown.begin,
-            None => {
-                self.messages.dropped_in_doubt = 0;
-                super::stats_of(self)
-            }
+        let (acknowledged, lost_in_doubt) = match &self.shutdown {
+            Some(shutdown) => (shutdown.acknowledged, shutdown.lost_in_doubt),
+            None => (self.stats.acknowledged, self.stats.cold.lost_in_doubt),
         };
-        self.shutdown = Some(Box::new(Shutdown { until, begin }));
+        self.shutdown = Some(Box::new(Shutdown { until, acknowledged, lost_in_doubt }));
         match &self.connection.phase {
             Phase::Idle | Phase::Failed(_) => self.finish_shutdown(out),
             // A `disconnect` is under way.
@@ -434,9 +437,9 @@ impl Machine {
     /// The client is at rest: reports the shutdown that led to it.
     fn finish_shutdown(&mut self, out: &mut impl Output) {
         let Some(shutdown) = self.shutdown.take() else { return };
-        // No message expires behind the report.
+        // What is over is no message that can be sent later.
         self.messages.expire(context!(self), &mut self.stats, out);
-        let event = self.messages.shut_down(&shutdown.begin, context!(self), &self.stats);
+        let event = self.messages.shut_down(&shutdown, &self.stats);
         out.push(Action::Emit(event));
     }
 
@@ -502,6 +505,7 @@ impl Machine {
         if let Some(conn) = self.connection.sendable() {
             self.messages.send_queued(conn, cx, &mut self.stats, out);
         }
+        self.note_waiting();
         if self.shutdown.is_some() {
             self.messages.queued_at_host -= 1;
         }
@@ -514,7 +518,8 @@ impl Machine {
         if self.shutdown.is_some() && self.messages.queued_at_host == 0 {
             return Err(SendRefusal::ShuttingDown);
         }
-        self.messages.admit(message, self.connection.sendable().is_some(), context!(self))
+        let sendable = self.connection.sendable().is_some();
+        self.messages.admit(message, sendable, context!(self), &self.stats)
     }
 
     /// Sends what the window allows. (A function of its own: most received messages need none of
@@ -527,31 +532,70 @@ impl Machine {
         if let Some(conn) = self.connection.sendable() {
             self.messages.send_queued(conn, cx, &mut self.stats, out);
         }
+        self.note_waiting();
     }
 
+    /// Tells the heartbeat that frames wait to leave.
+    #[inline]
+    fn note_waiting(&mut self) {
+        if let Phase::Open(OpenConnection { heartbeat: Some(heartbeat), .. }) =
+            &mut self.connection.phase
+            && self.messages.is_waiting()
+        {
+            heartbeat.on_waiting(self.now);
+        }
+    }
+
+    /// Sends a Ping, which waits to leave from here on.
     fn ping(&mut self, out: &mut impl Output) {
-        if let Some(conn) = self.connection.open_conn() {
-            self.messages.send_ping(conn, self.now, out);
+        let Phase::Open(open) = &mut self.connection.phase else { return };
+        self.messages.send_ping(open.conn, self.now, out);
+        if let Some(heartbeat) = &mut open.heartbeat {
+            heartbeat.on_ping_sent(self.now, &self.config);
         }
     }
 
-    fn ping_again(&mut self, out: &mut impl Output) {
-        if let Some(conn) = self.connection.open_conn() {
-            self.messages.send_another_ping(conn, self.now, out);
+    /// Warns once of a peer that answers no Ping.
+    fn judge_answers(&mut self, out: &mut impl Output) {
+        if self.messages.judge_answers(context!(self)) {
+            let text = "the gateway answers no Ping as it should (RFC 6455 §5.5.3): deliveries can't \
+                        be proven, and from here on are at-most-once";
+            out.push(Action::Emit(Event::Warning { text: text.into() }));
         }
+        self.pump(out);
     }
 
     fn on_flushed(&mut self, up_to: u64, out: &mut impl Output) {
-        if self.connection.receiving_mut().is_some() {
-            self.messages.on_flushed(up_to, context!(self), &mut self.stats, out);
-            self.pump(out);
+        if self.connection.receiving_mut().is_none() {
+            return;
         }
+        let was_waiting = self.messages.is_waiting();
+        let left = self.messages.on_flushed(up_to, context!(self), &mut self.stats, out);
+        let is_waiting = self.messages.is_waiting();
+        if let Phase::Open(OpenConnection { heartbeat: Some(heartbeat), .. }) =
+            &mut self.connection.phase
+        {
+            if was_waiting {
+                heartbeat.on_progress(self.now, is_waiting);
+            }
+            if let Some(patience) = left {
+                heartbeat.on_ping_left(self.now, patience);
+            }
+        }
+        self.pump(out);
     }
 
     pub(crate) fn on_pong(&mut self, data: &[u8], out: &mut impl Output) {
         let Some(conn) = self.connection.receiving_mut().map(|open| open.conn) else { return };
         let (cx, is_shutdown) = (context!(self), self.shutdown.is_some());
         if self.messages.on_pong(conn, data, is_shutdown, cx, &mut self.stats, out) {
+            // What the peer has has left.
+            let is_waiting = self.messages.is_waiting();
+            if let Some(heartbeat) =
+                self.connection.receiving_mut().and_then(|open| open.heartbeat.as_mut())
+            {
+                heartbeat.on_progress(self.now, is_waiting);
+            }
             self.pump(out);
         }
     }
@@ -579,7 +623,7 @@ impl Machine {
             Phase::Open(open) => {
                 let is_asked = open.probe(cx);
                 if is_asked {
-                    self.ping_again(out);
+                    self.ping(out);
                 }
             }
             _ => {}
@@ -618,6 +662,11 @@ impl Machine {
         self.connection.phase = Phase::Open(open);
         self.pump(out);
         out.push(Action::Emit(Event::Connected { conn, url: self.url().clone() }));
+        if self.messages.warns_of_host(context!(self)) {
+            let text = "can_ping is false: deliveries can't be proven, and are at-most-once; set \
+                        delivery to \"at-most-once\" to say that this is meant";
+            out.push(Action::Emit(Event::Warning { text: text.into() }));
+        }
     }
 
     fn on_unread(&mut self) {
@@ -789,8 +838,7 @@ impl Machine {
         };
         let is_requested = reason == CloseReason::Requested;
         if open.is_some() {
-            let (cx, is_shutdown) = (context!(self), self.shutdown.is_some());
-            self.messages.end_flight(lost, is_shutdown, cx, &mut self.stats, out);
+            self.messages.end_flight(lost, context!(self), &mut self.stats, out);
         }
         out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
         if let Some(open) = open {

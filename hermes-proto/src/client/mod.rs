@@ -18,6 +18,7 @@ mod session;
 mod stats;
 mod status;
 mod timers;
+mod window;
 
 use alloc::string::String;
 use alloc::sync::Arc;

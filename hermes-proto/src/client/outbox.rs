@@ -97,6 +97,14 @@ pub(crate) enum Admission {
     DropNew,
 }
 
+/// How much may be sent and not be written, or not be acknowledged, in bytes. A single message may be
+/// larger.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) unflushed: usize,
+    pub(super) in_flight: u64,
+}
+
 /// Messages that were written in one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
@@ -149,13 +157,28 @@ impl Outbox {
     }
 
     /// Whether an open connection would send a message of `bytes` at once.
-    pub(super) fn can_send_at_once(&self, bytes: usize, window: usize) -> bool {
-        self.sent == self.entries.len() && self.fits(bytes, window)
+    pub(super) fn can_send_at_once(&self, bytes: usize, in_flight: u64, limits: &Limits) -> bool {
+        !self.has_queued() && self.fits(bytes, in_flight, limits)
     }
 
-    /// Whether `bytes` more may be unflushed: up to `window`, or a single message.
-    fn fits(&self, bytes: usize, window: usize) -> bool {
-        self.sent == self.written || self.unflushed_bytes + bytes <= window
+    /// Whether messages are queued.
+    #[inline]
+    pub(super) fn has_queued(&self) -> bool {
+        self.sent < self.entries.len()
+    }
+
+    /// Whether the next message waits for an acknowledgement.
+    #[inline]
+    pub(super) fn is_blocked(&self, in_flight: u64, limits: &Limits) -> bool {
+        let next = self.entries.get(self.sent).map(|entry| entry.message.len() as u64);
+        in_flight > 0 && next.is_some_and(|bytes| in_flight + bytes > limits.in_flight)
+    }
+
+    /// Whether `bytes` more may be sent: within both limits, or as a single message.
+    #[inline]
+    fn fits(&self, bytes: usize, in_flight: u64, limits: &Limits) -> bool {
+        (self.sent == self.written || self.unflushed_bytes + bytes <= limits.unflushed)
+            && (in_flight == 0 || in_flight + bytes as u64 <= limits.in_flight)
     }
 
     /// Writes a message as JSON, to be [committed](Self::commit).
@@ -274,15 +297,16 @@ impl Outbox {
         Some((entry.id, self.discard(entry.message)))
     }
 
-    /// Takes the next message to send, as frame `seq`, if `window` allows.
+    /// Takes the next message to send, as frame `seq`, if the limits allow it.
     #[inline(always)]
     pub(super) fn send_next(
         &mut self,
         seq: u64,
-        window: usize,
+        in_flight: u64,
+        limits: &Limits,
     ) -> Option<(MessageId, FrameRef<'_>)> {
         let bytes = self.entries.get(self.sent)?.message.len();
-        if !self.fits(bytes, window) {
+        if !self.fits(bytes, in_flight, limits) {
             return None;
         }
         let entry = self.entries.get_mut(self.sent)?;
@@ -315,7 +339,7 @@ impl Outbox {
                 self.written_bytes += bytes;
             } else {
                 let message = entry.message;
-                self.entries.pop_front();
+                self.entries.remove(self.written);
                 self.sent -= 1;
                 self.bytes -= bytes;
                 self.arena.remove(message.slot);
@@ -324,16 +348,27 @@ impl Outbox {
         done
     }
 
+    /// Written messages are done: nothing will prove that they arrived.
+    pub(super) fn release_written(&mut self) {
+        while self.written > 0 {
+            self.pop_written();
+        }
+    }
+
     /// The peer has every frame up to `seq`: messages in it are done.
     pub(super) fn acknowledge(&mut self, seq: u64) {
         while self.written > 0 && self.entries.front().is_some_and(|entry| entry.seq <= seq) {
-            if let Some(entry) = self.entries.pop_front() {
-                self.written -= 1;
-                self.sent -= 1;
-                self.bytes -= entry.message.len();
-                self.written_bytes -= entry.message.len();
-                self.arena.remove(entry.message.slot);
-            }
+            self.pop_written();
+        }
+    }
+
+    fn pop_written(&mut self) {
+        self.written -= 1;
+        if let Some(entry) = self.entries.pop_front() {
+            self.sent -= 1;
+            self.bytes -= entry.message.len();
+            self.written_bytes -= entry.message.len();
+            self.arena.remove(entry.message.slot);
         }
     }
 

@@ -174,6 +174,8 @@ pub(super) struct ColdCounters {
     pub(super) dropped: DropCounts,
     pub(super) resumed: u64,
     pub(super) in_doubt: u64,
+    /// Of those: not sent again.
+    pub(super) lost_in_doubt: u64,
     pub(super) rewritten: u64,
     pub(super) unhandled: u64,
     pub(super) malformed: u64,
@@ -206,6 +208,7 @@ impl ConstDefault for ColdCounters {
         },
         resumed: 0,
         in_doubt: 0,
+        lost_in_doubt: 0,
         rewritten: 0,
         unhandled: 0,
         malformed: 0,
@@ -240,6 +243,10 @@ impl Counters {
     pub(super) fn count_received(&mut self, bytes: usize) {
         self.received += 1;
         self.bytes_received += bytes as u64;
+    }
+
+    pub(super) fn rtt_smoothed(&self) -> Option<Duration> {
+        self.rtt_smoothed.map(Nanos::duration)
     }
 
     pub(super) fn round_trip(&mut self, rtt: Duration) {

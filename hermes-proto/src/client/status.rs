@@ -174,17 +174,17 @@ fn why_state(machine: &Machine, now: Timestamp) -> String {
 fn why_alive(machine: &Machine, now: Timestamp, line: &mut String) {
     let Phase::Open(open) = &machine.connection.phase else { return };
     if let Some(heartbeat) = &open.heartbeat {
-        line.push_str(&if heartbeat.is_awaiting_reply() {
-            format!(
-                "; asked whether it is alive, dropped in {}",
-                Seconds(heartbeat.deadline() - now)
-            )
+        line.push_str(&if let Some(at) = heartbeat.dead_at(&machine.config) {
+            format!("; asked whether it is alive, dropped in {}", Seconds(at - now))
         } else {
             let until = Seconds(heartbeat.silence_ends(&machine.config) - now);
             format!("; asked after {until} of silence")
         });
     }
-    if let Some(fence) = &machine.messages.flight.fence {
+    if machine.messages.is_unprovable {
+        line.push_str("; deliveries can't be proven here, and are at-most-once");
+    }
+    if let Some(fence) = &machine.messages.flight.fences.oldest() {
         line.push_str(&format!("; a fence is out for {}", Seconds(now - fence.since)));
     }
 }

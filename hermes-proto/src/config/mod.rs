@@ -131,10 +131,27 @@ pub struct Config {
     /// some after 30.
     #[serde(rename = "heartbeat_interval_ms", with = "millis_or_off")]
     pub heartbeat_interval: Option<Duration>,
-    /// How long after a heartbeat's Ping a connection without a single byte is declared dead.
-    /// Default: 10 s; two retransmissions of a lost Ping fit, so a dead link is seen within 35 s.
+    /// How long after a heartbeat's Ping has left a connection without a single byte is declared
+    /// dead: so long, and the time that the peer needs for the bytes in flight before the Ping at
+    /// [`min_send_rate`](Self::min_send_rate). Default: 10 s; two retransmissions of a lost Ping fit,
+    /// so a dead link is seen within 35 s. If nothing leaves either, such as behind a full buffer,
+    /// `heartbeat_interval` and this time after the last byte in any direction.
     #[serde(rename = "heartbeat_timeout_ms", with = "millis")]
     pub heartbeat_timeout: Duration,
+    /// The same for the Ping behind messages, a [fence](crate#fences), and the heartbeat's interval
+    /// and timeout together at most: while messages are unacknowledged, the fence is the heartbeat's
+    /// Ping. Default: 20 s; a gateway whose event loop is blocked for 15 s after a message, as by a
+    /// garbage collection, is not dead, and a dead one is found no later than when idle.
+    #[serde(rename = "fence_timeout_ms", with = "millis")]
+    pub fence_timeout: Duration,
+    /// Bytes per second that a peer reads at least: a Ping behind bytes in flight has the more time.
+    /// At least 1. Default: 64 KiB/s; the buffers on the way hold megabytes, for which a slow reader
+    /// takes its time.
+    pub min_send_rate: usize,
+    /// How long bytes may wait to leave while none does, though others arrive. Default: 2 minutes; a
+    /// peer that sends and never reads serves nobody.
+    #[serde(rename = "stall_timeout_ms", with = "millis")]
+    pub stall_timeout: Duration,
     /// A timer that is handled so much too late was not late: the machine slept, or was stopped. A
     /// connection is then asked (a Ping, and [`heartbeat_timeout`](Self::heartbeat_timeout) again)
     /// rather than declared dead. Default: 5 s.
@@ -145,7 +162,9 @@ pub struct Config {
     pub can_ping: bool,
 
     /// What becomes of messages that were written to a connection that then ended. Default:
-    /// [`Delivery::AtMostOnce`].
+    /// [`Delivery::AtMostOnce`]. At-least-once needs Pings: if [`can_ping`](Self::can_ping) is false, or
+    /// the gateway answers none, delivery is at-most-once, as a warning and [`why`](crate::Client::why)
+    /// say.
     pub delivery: Delivery,
     /// Which stages of messages' lives are told as events. Default: [`Receipts::None`].
     pub receipts: Receipts,
@@ -177,6 +196,25 @@ pub struct Config {
     pub outbox_max_bytes: usize,
     /// What happens to a message that finds the outbox full. Default: [`OverflowPolicy::Refuse`].
     pub overflow: OverflowPolicy,
+    /// Bytes of messages that may be in flight, sent and not acknowledged, however little a
+    /// connection has proven; a single larger message goes alone. At least 1. Default: 2 KiB.
+    pub in_flight_min_bytes: usize,
+    /// Bytes that may be in flight, however much a connection has proven. At least
+    /// `in_flight_min_bytes`. Default: 1 MiB.
+    pub in_flight_max_bytes: usize,
+    /// The [window](crate#the-window) is this part of what connections have proven to carry, as a
+    /// divisor. At least 1. Default: 8, an eighth.
+    pub in_flight_share: u32,
+    /// What the first connection is taken to have proven, in bytes. Default: 512 KiB, which is a
+    /// window of 64 KiB.
+    pub in_flight_first_bytes: usize,
+    /// Bytes in flight per second of the smoothed round trip, at most, or a 64th of what was proven
+    /// if that is more: a short round trip needs a small window. Default: 4,000,000.
+    pub in_flight_rate: usize,
+    /// The window stops growing while acknowledgements take longer. Default: 1 s; a large window does
+    /// not belong in front of a slow reader.
+    #[serde(rename = "in_flight_max_delay_ms", with = "millis")]
+    pub in_flight_max_delay: Duration,
     /// Bytes of messages handed to the connection and not yet taken by the operating system;
     /// a single larger message goes alone. Default: 64 KiB, enough to keep a socket busy; the rest
     /// waits in the outbox, where it can be counted.
@@ -246,6 +284,9 @@ impl Default for Config {
             close_timeout: Duration::from_secs(5),
             heartbeat_interval: Some(Duration::from_secs(25)),
             heartbeat_timeout: Duration::from_secs(10),
+            fence_timeout: Duration::from_secs(20),
+            min_send_rate: 64 << 10,
+            stall_timeout: Duration::from_secs(120),
             suspend_threshold: Duration::from_secs(5),
             can_ping: true,
             delivery: Delivery::AtMostOnce,
@@ -259,6 +300,12 @@ impl Default for Config {
             outbox_max_messages: 10_000,
             outbox_max_bytes: 16 << 20,
             overflow: OverflowPolicy::Refuse,
+            in_flight_min_bytes: 2 << 10,
+            in_flight_max_bytes: 1 << 20,
+            in_flight_share: 8,
+            in_flight_first_bytes: 512 << 10,
+            in_flight_rate: 4_000_000,
+            in_flight_max_delay: Duration::from_secs(1),
             unflushed_max_bytes: 64 << 10,
             deflate: false,
             deflate_min_bytes: 64,
@@ -395,10 +442,10 @@ mod tests {
         let deflate = Config { deflate: true, ..Config::default() };
         assert_eq!(deflate.validate().is_ok(), cfg!(feature = "deflate"));
         assert_eq!(wrong(|c| c.fallback_urls.push("ftp://a/".into())), "fallback_urls");
-        assert_eq!(
-            wrong(|c| (c.can_ping, c.delivery) = (false, Delivery::AtLeastOnce)),
-            "delivery"
-        );
+        assert_eq!(wrong(|c| c.in_flight_max_bytes = 1), "in_flight_max_bytes");
+        assert_eq!(wrong(|c| c.in_flight_share = 0), "in_flight_share");
+        let deaf = Config { can_ping: false, ..Config::default() };
+        assert!(deaf.validate().is_ok(), "at-least-once, as far as can be");
         assert_eq!(
             wrong(|c| (c.can_ping, c.receipts) = (false, Receipts::Acknowledged)),
             "receipts"

@@ -26,7 +26,8 @@ pub enum Jitter {
 #[non_exhaustive]
 pub enum Delivery {
     /// They are not sent again, so nothing arrives twice. What the operating system had not taken
-    /// whole was never received, and is sent again.
+    /// whole was never received, and is sent again. An [`Event::InDoubt`](crate::Event::InDoubt) names
+    /// those that may not have arrived.
     #[default]
     AtMostOnce,
     /// They are sent again, in order and before newer ones, so nothing that the outbox took gets

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Config, Delivery, Receipts};
+use super::{Config, Receipts};
 use crate::Url;
 
 /// A setting that can't be.
@@ -47,6 +47,8 @@ impl Config {
             ("close_timeout_ms", Some(self.close_timeout)),
             ("heartbeat_interval_ms", self.heartbeat_interval),
             ("heartbeat_timeout_ms", Some(self.heartbeat_timeout)),
+            ("fence_timeout_ms", Some(self.fence_timeout)),
+            ("stall_timeout_ms", Some(self.stall_timeout)),
             ("suspend_threshold_ms", Some(self.suspend_threshold)),
             ("resume_timeout_ms", Some(self.resume_timeout)),
         ] {
@@ -61,6 +63,10 @@ impl Config {
         for (field, value, least) in [
             ("outbox_max_messages", self.outbox_max_messages, 1),
             ("outbox_max_bytes", self.outbox_max_bytes, 1),
+            ("min_send_rate", self.min_send_rate, 1),
+            ("in_flight_min_bytes", self.in_flight_min_bytes, 1),
+            ("in_flight_max_bytes", self.in_flight_max_bytes, self.in_flight_min_bytes),
+            ("in_flight_share", self.in_flight_share as usize, 1),
             ("max_message_bytes", self.max_message_bytes, 125),
             ("max_frame_bytes", self.max_frame_bytes, 125),
             ("max_header_bytes", self.max_header_bytes, 256),
@@ -85,17 +91,12 @@ impl Config {
                 return Err(ConfigError { field, problem: "must be 8 to 15".to_string() });
             }
         }
-        for (field, asks, what) in [
-            ("delivery", self.delivery == Delivery::AtLeastOnce, "at-least-once"),
-            ("receipts", self.receipts == Receipts::Acknowledged, "acknowledged"),
-        ] {
-            if asks && !self.can_ping {
-                let problem = format!(
-                    "can't be {what:?} where can_ping is false: only the answer to a Ping proves \
-                     that a message was received"
-                );
-                return Err(ConfigError { field, problem });
-            }
+        if self.receipts == Receipts::Acknowledged && !self.can_ping {
+            let problem =
+                "can't be \"acknowledged\" where can_ping is false: only the answer to a \
+                           Ping proves that a message was received"
+                    .to_string();
+            return Err(ConfigError { field: "receipts", problem });
         }
         self.validate_headers()?;
         Ok((url, fallbacks))

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use hermes_proto::reason::{Redirect, RedirectRefused, RetryAfter, Stage};
 use hermes_proto::{
-    Action, Actions, Client, CloseReason, Config, ConnId, DropReason, Event, FailReason, Frame,
-    Input, MessageId, Outgoing, PlaintextPolicy, SendError, Session, SessionDropReason, Start,
-    Text, Timestamp, Url,
+    Action, Actions, Client, CloseReason, Config, ConnId, Delivery, DropReason, Event, FailReason,
+    Frame, Input, MessageId, Outgoing, PlaintextPolicy, SendError, Session, SessionDropReason,
+    Start, Text, Timestamp, Url,
 };
 use serde::Serialize;
 
@@ -20,7 +20,8 @@ pub const UNIX_MS: u64 = 1_700_000_000_000;
 
 /// The default settings, for the gateway at [`URL`], which may be trusted with a session.
 pub fn config() -> Config {
-    Config { plaintext_session: PlaintextPolicy::Allow, ..Config::new(URL) }
+    let delivery = Delivery::AtMostOnce;
+    Config { plaintext_session: PlaintextPolicy::Allow, delivery, ..Config::new(URL) }
 }
 
 /// The same without a heartbeat, for scenarios that are about something else: an open connection

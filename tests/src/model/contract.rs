@@ -4,6 +4,7 @@ mod answers;
 mod calls;
 mod checks;
 mod connection;
+mod liveness;
 mod outbox;
 mod retry;
 mod session;
@@ -19,6 +20,7 @@ use hermes_proto::{
 };
 
 use self::connection::ConnectionModel;
+use self::liveness::{Judgement, WindowModel};
 use self::outbox::OutboxModel;
 use self::retry::Retry;
 pub use self::step::{Call, Step};
@@ -79,6 +81,9 @@ pub struct Contract {
     headers: Vec<(String, String)>,
 
     outbox: OutboxModel,
+    window: WindowModel,
+    /// Messages in doubt that are not sent again.
+    lost_in_doubt: u64,
     stats: Stats,
     shutdown: Option<Shutdown>,
 }
@@ -97,6 +102,7 @@ struct Shutdown {
     until: Timestamp,
     /// The counts when it began.
     begin: Stats,
+    lost_before: u64,
 }
 
 /// What the application wants.
@@ -124,6 +130,8 @@ enum ModelState {
 struct Expected {
     /// The call is no command.
     runs_due_work: bool,
+    /// What the timer was set to before the call.
+    timer: Option<Timestamp>,
     /// Before the call, with the time and the sessions that it had.
     session: Option<Session>,
     resume: Option<Text>,
@@ -139,7 +147,8 @@ struct Expected {
     persisted: bool,
     /// It was said that one is too large to be kept.
     not_kept: bool,
-    pinged: bool,
+    /// The heartbeat asked, for this reason.
+    pinged: Option<Judgement>,
     /// A system said that there is a network; ask whether the link still works.
     probe: bool,
 }
@@ -182,6 +191,8 @@ impl Contract {
             warned: false,
             headers: Vec::new(),
             outbox: OutboxModel::default(),
+            window: WindowModel::new(&config),
+            lost_in_doubt: 0,
             stats: Stats::default(),
             shutdown: None,
             config,
@@ -202,7 +213,7 @@ impl Contract {
 
     /// The Ping on the live connection that is not answered, by the number of its frame.
     pub fn unanswered(&self) -> Option<u64> {
-        self.link()?.fence.as_ref().map(|fence| fence.seq)
+        self.link()?.fences.last().map(|fence| fence.seq)
     }
 
     /// Checks one call, given the client before and after it.
@@ -228,7 +239,8 @@ impl Contract {
         self.outbox.turn();
         let runs_due_work = step.call.runs_due_work();
         let session = self.session.clone();
-        let mut expected = Expected { runs_due_work, session, ..Expected::default() };
+        let timer = self.timer;
+        let mut expected = Expected { runs_due_work, timer, session, ..Expected::default() };
         self.on_call(&step.call, &mut expected)?;
         for action in &step.actions {
             self.on_action(action, &step.call, &mut expected)?;

@@ -119,8 +119,14 @@ fn we_disconnect() {
     assert_eq!(harness.endpoint.client().outbox_len(), 0);
     assert_eq!(harness.at(120).receive(close(1000, "")), []);
     let gone = disconnected(1, 1000, CloseReason::Requested, None);
-    assert_eq!(harness.at(130).closed(lost()), [gone, disarm()]);
+    assert_eq!(harness.at(130).closed(lost()), [gone, doubt(1, 2), disarm()]);
     assert_eq!(harness.endpoint.client().state(), State::Idle);
+}
+
+/// At-most-once: these were written, and may not have arrived.
+fn doubt(from: u64, to: u64) -> hermes_proto::Action<hermes_proto::Transmit> {
+    let (from, to, resend) = (hermes_proto::MessageId(from), hermes_proto::MessageId(to), false);
+    hermes_proto::Action::Emit(hermes_proto::Event::InDoubt { from, to, resend })
 }
 
 /// The code is the peer's, as a browser's would be; the reason is ours.

@@ -33,6 +33,7 @@ const STORY: &str = r#"
 {"at":9.5,"out":"event","event":"malformed","detail":{"data":"aGk="}}
 {"at":20,"in":"closed","conn":1,"code":1006}
 {"at":20,"out":"event","event":"ws-disconnected","detail":{"code":1006,"cause":"lost","retry_at":1020}}
+{"at":20,"out":"event","event":"messages-in-doubt","detail":{"from":1,"to":1,"resend":false}}
 {"at":20,"out":"timer","due":1020}
 {"at":1020,"out":"open","conn":2}
 {"at":1020,"out":"timer","due":16020}
@@ -59,7 +60,7 @@ fn the_whole_story_goes_as_written() {
     for line in STORY.lines() {
         checker.feed(line).unwrap();
     }
-    assert_eq!(checker.finish(), Ok(21));
+    assert_eq!(checker.finish(), Ok(22));
 }
 
 /// What is not JSON has another name in a trace, and comes out as it went in.
@@ -99,7 +100,7 @@ fn a_difference_is_shown_with_its_line() {
     let wrong = STORY.replace(r#""due":1020"#, r#""due":1021"#);
     let error = wrong.lines().find_map(|line| checker.feed(line).err()).unwrap();
     let CheckError::Different { line, recorded, seen } = &error else { panic!("{error}") };
-    assert_eq!(*line, 18);
+    assert_eq!(*line, 19);
     assert!(recorded.contains("1021") && seen.contains("1020"), "{error}");
 
     let missing = STORY.replace(r#"{"at":1030,"in":"clear-session"}"#, "");

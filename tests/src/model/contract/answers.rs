@@ -76,7 +76,7 @@ impl Contract {
                 let right = entry.expires;
                 ensure!(right.is_some_and(|at| at <= self.now), "{id:?} expires at {right:?}");
                 self.stats.dropped.expired += 1;
-                self.outbox.dropped_in_doubt += u64::from(*id <= self.outbox.written);
+                self.count_lost(*id);
                 self.outbox.remove(Some(*id));
                 Ok(())
             }

@@ -31,11 +31,11 @@ impl Contract {
             Input::Connect => self.on_connect(),
             Input::Disconnect => self.on_disconnect(expected),
             Input::Shutdown { within } => {
-                if self.shutdown.is_none() {
-                    self.outbox.dropped_in_doubt = 0;
-                }
-                let begin = self.shutdown.as_ref().map_or(self.stats, |before| before.begin);
-                self.shutdown = Some(Shutdown { until: self.now + *within, begin });
+                let before = self.shutdown.as_ref();
+                let begin = before.map_or(self.stats, |before| before.begin);
+                let lost = before.map_or(self.lost_in_doubt, |before| before.lost_before);
+                let until = self.now + *within;
+                self.shutdown = Some(Shutdown { until, begin, lost_before: lost });
                 match &self.place {
                     ModelState::Idle | ModelState::Failed(_) => self.tell(expected),
                     ModelState::Live(link) if link.is_closing() && self.intent == Intent::Stop => {}
@@ -50,6 +50,7 @@ impl Contract {
                 while let Some((id, frame)) = self.outbox.oldest_queued() {
                     let (id, reason) = (Some(id), DropReason::Cleared);
                     expected.events.push_back(Event::Dropped { id, frame, reason });
+                    id.into_iter().for_each(|id| self.count_lost(id));
                     self.outbox.remove(id);
                 }
             }
@@ -95,8 +96,8 @@ impl Contract {
 
     /// What became of the messages since the shutdown was called, if one was.
     pub(super) fn tell(&mut self, expected: &mut Expected) {
-        if let Some(Shutdown { begin, .. }) = self.shutdown.take() {
-            expected.events.push_back(self.shut_down(&begin));
+        if let Some(Shutdown { begin, lost_before, .. }) = self.shutdown.take() {
+            expected.events.push_back(self.shut_down(&begin, lost_before));
         }
     }
 
@@ -111,7 +112,9 @@ impl Contract {
             && self.outbox.queued_at_host == 0
             && match &self.place {
                 ModelState::Live(link) => match link.phase {
-                    Phase::Open { .. } => !self.config.can_ping || link.acknowledged == link.sent,
+                    Phase::Open { .. } => {
+                        !self.config.can_ping || link.mute || link.acknowledged == link.sent
+                    }
                     Phase::Connecting { .. } => true,
                     Phase::Closing { .. } => false,
                 },

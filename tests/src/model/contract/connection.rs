@@ -9,6 +9,7 @@ use hermes_proto::{
     Url,
 };
 
+use super::liveness::{Fence, Judgement, Pulse};
 use super::{Contract, End, Expected, Intent, ModelState, Verdict, ensure};
 
 /// The live connection.
@@ -25,8 +26,15 @@ pub(super) struct ConnectionModel {
     pub(super) acknowledged: u64,
     /// The last that was sent over.
     pub(super) last: MessageId,
-    /// The Ping that is not answered.
-    pub(super) fence: Option<Fence>,
+    /// Pings that are not answered, oldest first.
+    pub(super) fences: Vec<Fence>,
+    /// Messages, and their bytes, before the newest of all Pings.
+    pub(super) fenced: u64,
+    pub(super) fenced_bytes: u64,
+    /// A Pong was as it should be.
+    pub(super) answered: bool,
+    /// It proves nothing.
+    pub(super) mute: bool,
     /// A session was offered, and not answered.
     pub(super) offered: bool,
     /// When the latest news of a network had it asked.
@@ -41,9 +49,7 @@ pub(super) enum Phase {
     },
     Open {
         since: Timestamp,
-        heard: Timestamp,
-        /// When a heartbeat asked, where nothing was heard since.
-        asked: Option<Timestamp>,
+        pulse: Pulse,
         /// Until when nothing goes out before the session is answered for.
         gate: Option<Timestamp>,
     },
@@ -57,16 +63,6 @@ pub(super) enum Phase {
     },
 }
 
-/// A Ping on its way, and what lies before it.
-#[derive(Clone, Debug)]
-pub(super) struct Fence {
-    pub(super) seq: u64,
-    /// When it was sent, or flushed.
-    pub(super) since: Timestamp,
-    pub(super) sent: u64,
-    pub(super) last: MessageId,
-}
-
 impl ConnectionModel {
     fn new(conn: ConnId, stage: Stage, deadline: Timestamp) -> Self {
         ConnectionModel {
@@ -78,7 +74,11 @@ impl ConnectionModel {
             written: 0,
             acknowledged: 0,
             last: MessageId(0),
-            fence: None,
+            fences: Vec::new(),
+            fenced: 0,
+            fenced_bytes: 0,
+            answered: false,
+            mute: false,
             offered: false,
             probed: None,
         }
@@ -127,38 +127,15 @@ impl ConnectionModel {
             Phase::Connecting { deadline, .. } | Phase::Closing { deadline, .. } => {
                 Some(deadline..=deadline)
             }
-            Phase::Open { since, heard, asked, gate } => {
+            Phase::Open { gate, .. } => {
                 let gate = gate.map(|at| at..=at);
-                let heartbeat = heartbeat(config).map(|interval| match asked {
-                    Some(asked) => {
-                        let end = asked + config.heartbeat_timeout;
-                        end..=end
-                    }
-                    // To look at it earlier does no harm, and costs nothing while there is traffic.
-                    None => since + interval..=heard + interval,
-                });
+                // To look earlier does no harm, and costs nothing while there is traffic.
+                let heartbeat = self.pulse_due(config).map(|at| Timestamp::ZERO..=at);
                 let all = [gate, heartbeat].into_iter().flatten();
                 all.reduce(|a, b| *a.start().min(b.start())..=*a.end().min(b.end()))
             }
         }
     }
-
-    /// Whether it is silent for so long that somebody should ask, and nobody has.
-    fn is_silent(&self, now: Timestamp, config: &Config) -> bool {
-        let Phase::Open { heard, asked: None, .. } = self.phase else { return false };
-        heartbeat(config).is_some_and(|interval| now >= heard + interval)
-    }
-
-    /// How late it is for an answer.
-    fn overdue(&self, now: Timestamp, config: &Config) -> Option<Duration> {
-        let Phase::Open { asked: Some(asked), .. } = self.phase else { return None };
-        late(now, asked + config.heartbeat_timeout)
-    }
-}
-
-/// How often silence is looked for, if at all.
-fn heartbeat(config: &Config) -> Option<Duration> {
-    config.heartbeat_interval.filter(|_| config.can_ping)
 }
 
 /// By how much a deadline was missed, if it has come.
@@ -241,9 +218,8 @@ impl Contract {
     /// Bytes came that nobody read.
     pub(super) fn on_unread(&mut self) {
         let now = self.now;
-        if let Some(Phase::Open { heard, asked, .. }) = self.link_mut().map(|link| &mut link.phase)
-        {
-            (*heard, *asked) = (now, None);
+        if let Some(Phase::Open { pulse, .. }) = self.link_mut().map(|link| &mut link.phase) {
+            pulse.hear(now);
         }
     }
 
@@ -251,7 +227,7 @@ impl Contract {
         let now = self.now;
         let link = self.link_mut().filter(|link| link.stage().is_some_and(is_dial));
         let Some(link) = link else { return };
-        link.phase = Phase::Open { since: now, heard: now, asked: None, gate: None };
+        link.phase = Phase::Open { since: now, pulse: Pulse::new(now), gate: None };
         expected.connected = true;
         self.stats.opened += 1;
         self.stats.rtt_smoothed = None;
@@ -273,7 +249,7 @@ impl Contract {
         let Some(link) = self.link_mut() else { return };
         match &mut link.phase {
             Phase::Connecting { .. } => return,
-            Phase::Open { heard, asked, .. } => (*heard, *asked) = (now, None),
+            Phase::Open { pulse, .. } => pulse.hear(now),
             Phase::Closing { .. } => {}
         }
         let bytes = match frame {
@@ -287,27 +263,27 @@ impl Contract {
     }
 
     pub(super) fn on_flushed(&mut self, up_to: u64, expected: &mut Expected) {
-        let now = self.now;
+        let (now, acknowledged) = (self.now, self.window.acknowledged);
+        let config = self.config.clone();
         let Some(link) = self.link_mut().filter(|link| link.stage().is_none()) else { return };
         let before = link.flushed;
         link.flushed = link.flushed.max(up_to.min(link.seq));
         let flushed = link.flushed;
-        if let Some(fence) = &mut link.fence
-            && (before + 1..=flushed).contains(&fence.seq)
-        {
-            fence.since = now;
-        }
+        link.leave(now, before, acknowledged, &config);
         self.write(flushed, expected);
     }
 
     /// Of the fence, or of no consequence.
     fn on_pong(&mut self, data: &[u8], expected: &mut Expected) {
+        let now = self.now;
         let Some(link) = self.link_mut() else { return };
         let conn = link.conn;
-        let Some(fence) = link.fence.take_if(|fence| payload(conn, fence.seq) == data) else {
-            return;
-        };
+        let answered = link.fences.iter().position(|fence| payload(conn, fence.seq) == data);
+        let Some(index) = answered else { return };
+        let Some(fence) = link.fences.drain(..=index).next_back() else { return };
+        link.answered = true;
         link.flushed = link.flushed.max(fence.seq);
+        link.answer(now);
         let messages = fence.sent - link.acknowledged;
         link.acknowledged = fence.sent;
         let rtt = self.now - fence.since;
@@ -315,9 +291,14 @@ impl Contract {
         let smoothed = self.stats.rtt_smoothed.map_or(rtt, |before| (before * 7 + rtt) / 8);
         self.stats.rtt_smoothed = Some(smoothed);
         self.stats.acknowledged += messages;
+        self.window.acknowledge(fence.bytes, rtt, Some(smoothed), &self.config);
         // Who has heard of it must have been told.
         self.write(fence.seq, expected);
         self.outbox.prove(fence.seq);
+        self.window.unprovable = false;
+        if let Some(link) = self.link_mut() {
+            link.mute = false;
+        }
         let from = MessageId(self.outbox.resolved.0 + 1);
         if messages > 0 && from <= fence.last {
             self.outbox.resolved = fence.last;
@@ -334,12 +315,16 @@ impl Contract {
         frame: &Frame,
         expected: &mut Expected,
     ) -> Verdict {
+        let now = self.now;
         let link = self.link_mut().filter(|link| link.conn == conn);
         let Some(link) = link else { return Err(format!("{conn} is not there to send on")) };
         let Phase::Open { gate, .. } = link.phase else {
             return Err(format!("{conn} is not open to send on"));
         };
         link.seq += 1;
+        if !matches!(frame, Frame::Ping(_)) && expected.resume.is_none() {
+            link.waits(now);
+        }
         ensure!(seq == link.seq, "frame {seq} follows {} others", link.seq - 1);
         if let Some(resume) = expected.resume.take() {
             let first = matches!(frame, Frame::Text(text) if *text == resume);
@@ -356,35 +341,6 @@ impl Contract {
         }
     }
 
-    fn on_ping(&mut self, seq: u64, data: &[u8], expected: &mut Expected) -> Verdict {
-        ensure!(self.config.can_ping, "a Ping, and the host can't");
-        let (now, wants_proof, jump) =
-            (self.now, self.wants_proof(), self.config.suspend_threshold);
-        let Some(link) = self.link() else { return Err("a Ping without a link".to_owned()) };
-        ensure!(data == payload(link.conn, seq), "a Ping says {data:?}");
-        // After a sleep, or on another network, the one before may be lost.
-        let again =
-            expected.probe || link.overdue(now, &self.config).is_some_and(|late| late >= jump);
-        let gate = matches!(link.phase, Phase::Open { gate: Some(_), .. });
-        let follows = wants_proof && link.sent > link.acknowledged && !gate;
-        match &link.fence {
-            None => ensure!(
-                again || follows || link.is_silent(now, &self.config),
-                "a Ping for no reason"
-            ),
-            Some(fence) => {
-                ensure!(fence.seq <= link.flushed, "a Ping, and one still waits to leave");
-                ensure!(again, "a Ping, and one is not answered");
-            }
-        }
-        expected.pinged = true;
-        let (sent, last) = (link.sent, link.last);
-        if let Some(link) = self.link_mut() {
-            link.fence = Some(Fence { seq, since: now, sent, last });
-        }
-        Ok(())
-    }
-
     /// Does what is due and shows in nothing, or missed what should have shown.
     pub(super) fn pass_time(&mut self, expected: &Expected, runs_due_work: bool) -> Verdict {
         let now = self.now;
@@ -397,52 +353,33 @@ impl Contract {
         {
             ensure!(*until.end() > now, "an attempt was due at {until:?}");
         }
+        let fence = self.link().is_some_and(|link| self.wants_fence(link));
+        ensure!(!fence, "no fence follows the messages");
+        self.pass_pulse(expected)?;
         let (jump, config) = (self.config.suspend_threshold, &self.config);
-        let wants_proof = self.wants_proof();
         let patience =
             self.link().and_then(ConnectionModel::stage).map(|stage| self.patience(stage));
         let ModelState::Live(link) = &mut self.place else { return Ok(()) };
-        let overdue = link.overdue(now, config).filter(|_| runs_due_work);
-        let silent = runs_due_work && link.is_silent(now, config);
         match &mut link.phase {
-            Phase::Connecting { .. } | Phase::Closing { .. } if !runs_due_work => return Ok(()),
+            _ if !runs_due_work => {}
             Phase::Connecting { deadline, .. } => {
                 if let Some(late) = late(now, *deadline) {
                     ensure!(late >= jump, "it should be given up, for it took until {deadline:?}");
                     *deadline = now + patience.unwrap_or_default();
                 }
-                return Ok(());
             }
             Phase::Closing { deadline, .. } => {
                 ensure!(*deadline > now, "the closing should be over by {deadline:?}");
-                return Ok(());
             }
-            Phase::Open { asked, gate, .. } => {
+            Phase::Open { gate, .. } => {
                 if let Some(gate) = gate
                     && let Some(late) = late(now, *gate)
-                    && runs_due_work
                 {
                     ensure!(late >= jump, "the gate should not be waited for beyond {gate:?}");
                     *gate = now + config.resume_timeout;
                 }
-                if let Some(late) = overdue {
-                    ensure!(late >= jump, "it was asked, and should be dead since {late:?}");
-                    *asked = Some(now);
-                }
-                if silent {
-                    *asked = Some(now);
-                }
-                if expected.probe {
-                    asked.get_or_insert(now);
-                }
-                let follows = wants_proof && gate.is_none() && link.sent > link.acknowledged;
-                ensure!(!follows || link.fence.is_some(), "no fence follows the messages");
             }
         }
-        let waits = link.fence.as_ref().is_some_and(|fence| fence.seq > link.flushed);
-        ensure!(!silent || link.fence.is_some(), "nobody asks after a silence");
-        let again = expected.probe || overdue.is_some();
-        ensure!(!again || expected.pinged || waits, "nobody asks after a sleep, or a new network");
         Ok(())
     }
 }
@@ -464,7 +401,7 @@ impl Contract {
         let link = self.link().filter(|link| link.conn == conn);
         let Some(link) = link else { return Err(format!("{conn} is not there to close")) };
         let is_due = |at: Timestamp| judged && late(now, at).is_some_and(|late| late < jump);
-        let dead = judged && link.overdue(now, &self.config).is_some_and(|late| late < jump);
+        let dead = judged && link.judge(now, o.timer, &self.config) == Judgement::Dead;
         let timeout = |stage| Ok(CloseReason::Timeout { stage });
         let reason = match link.phase {
             // What came counts before what is due.
@@ -532,14 +469,14 @@ impl Contract {
             self.judge(&mut reason);
         }
         let lost = self.rewind();
-        self.doubt(&link, o);
+        self.doubt(&link, &lost, o);
         o.events.extend(lost);
         Some(End { conn: link.conn, code, reason, link })
     }
 }
 
 /// What a Ping says: its connection, and how many frames there are before it.
-fn payload(conn: ConnId, seq: u64) -> Vec<u8> {
+pub(super) fn payload(conn: ConnId, seq: u64) -> Vec<u8> {
     [conn.0.to_be_bytes(), (seq - 1).to_be_bytes()].concat()
 }
 

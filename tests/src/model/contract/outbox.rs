@@ -17,8 +17,6 @@ pub(super) struct OutboxModel {
     accepted: u64,
     /// Messages that wait at the host, in front of the outbox.
     pub(super) queued_at_host: u64,
-    /// Dropped while it was in doubt whether they arrived, since the shutdown began.
-    pub(super) dropped_in_doubt: u64,
     /// Accepted by this call.
     new: Option<MessageId>,
     /// Up to here all were flushed on some connection, or dropped.
@@ -94,6 +92,11 @@ impl OutboxModel {
         self.queued().filter_map(|entry| entry.expires).min()
     }
 
+    /// Bytes of the next message to be sent.
+    pub(super) fn next_bytes(&self) -> Option<u64> {
+        self.queued().next().map(|entry| entry.frame.len() as u64)
+    }
+
     /// Messages and bytes sent to the host and not flushed.
     fn unflushed(&self) -> (usize, usize) {
         let entries = self.entries.iter().filter(|entry| matches!(entry.custody, Custody::Host(_)));
@@ -120,7 +123,8 @@ impl Contract {
         let opens = |link: &ConnectionModel| matches!(link.phase, Phase::Open { gate: None, .. });
         let at_once = self.link().is_some_and(opens)
             && self.outbox.queued().next().is_none()
-            && self.outbox.fits(message.len(), window);
+            && self.outbox.fits(message.len(), window)
+            && self.may_fly(message.len());
         let room = self.gives_way(message.len()).is_some();
         match self.config.overflow {
             _ if self.shutdown.is_some() && self.outbox.queued_at_host == 0 => {
@@ -186,6 +190,7 @@ impl Contract {
         for _ in 0..gone {
             if let Some((id, frame)) = self.outbox.oldest_queued() {
                 drop(id, frame);
+                self.lost_in_doubt += u64::from(id <= self.outbox.written);
                 self.outbox.remove(Some(id));
             }
         }
@@ -203,9 +208,17 @@ impl Contract {
 
 /// To the connection, and to the peer.
 impl Contract {
+    /// Whether the window has room for so many bytes more in flight, or for a single message.
+    fn may_fly(&self, bytes: usize) -> bool {
+        let in_flight = self.window.in_flight();
+        in_flight == 0 || in_flight + bytes as u64 <= self.limit()
+    }
+
     pub(super) fn on_message_sent(&mut self, seq: u64, frame: &Frame) -> Verdict {
         let window = self.config.unflushed_max_bytes;
         let fits = self.outbox.fits(frame.len(), window);
+        let flies = self.may_fly(frame.len());
+        let (in_flight, limit) = (self.window.in_flight(), self.limit());
         let unflushed = self.outbox.unflushed();
         let next = self.outbox.entries.iter_mut().find(|entry| !entry.is_sent());
         let Some(next) = next else { return Err(format!("nobody sent this: {frame:?}")) };
@@ -214,9 +227,11 @@ impl Contract {
         let over = next.expires.filter(|at| *at <= self.now && self.outbox.new != Some(next.id));
         ensure!(over.is_none(), "message {} is sent over, and its time is over", next.id.0);
         ensure!(fits, "{unflushed:?} are unflushed, in a window of {window} bytes");
+        ensure!(flies, "{in_flight} bytes are in flight, and {limit} may be");
         next.custody = Custody::Host(seq);
         let id = next.id;
         self.stats.bytes_sent += frame.len() as u64;
+        self.window.sent += frame.len() as u64;
         if let Some(link) = self.link_mut() {
             link.sent += 1;
             link.last = id;
@@ -226,9 +241,17 @@ impl Contract {
 
     /// The operating system has every byte up to frame `seq`.
     pub(super) fn write(&mut self, seq: u64, expected: &mut Expected) {
-        let keep = self.config.delivery == Delivery::AtLeastOnce;
+        let keep = self.keeps();
         let OutboxModel { entries, written, .. } = &mut self.outbox;
         let from = MessageId(written.0 + 1);
+        let kept = entries
+            .iter()
+            .filter_map(|entry| match entry.custody {
+                Custody::System(own) => Some(own),
+                _ => None,
+            })
+            .max()
+            .unwrap_or(0);
         let mut count = 0;
         for entry in entries.iter_mut() {
             let Custody::Host(own) = entry.custody else { continue };
@@ -245,7 +268,8 @@ impl Contract {
             }
         }
         if !keep {
-            entries.retain(|entry| !matches!(entry.custody, Custody::System(_)));
+            // Those that were kept before stay.
+            entries.retain(|entry| !matches!(entry.custody, Custody::System(own) if own > kept));
         }
         let to = *written;
         if let Some(link) = self.link_mut() {
@@ -265,7 +289,6 @@ impl Contract {
             if gone {
                 let (id, frame) = (Some(entry.id), entry.frame.clone());
                 lost.push(Event::Dropped { id, frame, reason: DropReason::ConnectionLost });
-                self.outbox.dropped_in_doubt += u64::from(entry.id <= self.outbox.written);
             }
             !gone
         });
@@ -273,17 +296,27 @@ impl Contract {
     }
 
     /// What is not known of the messages on a connection that is gone.
-    pub(super) fn doubt(&mut self, link: &ConnectionModel, expected: &mut Expected) {
+    pub(super) fn doubt(
+        &mut self,
+        link: &ConnectionModel,
+        lost: &[Event],
+        expected: &mut Expected,
+    ) {
+        self.window.end();
         let OutboxModel { written: to, resolved, .. } = self.outbox;
         let from = MessageId(resolved.0 + 1);
         if link.written == link.acknowledged || from > to {
             return;
         }
-        self.stats.in_doubt += link.written - link.acknowledged;
-        let resend = self.config.delivery == Delivery::AtLeastOnce;
-        if self.wants_proof() || self.shutdown.is_some() {
-            expected.events.push_back(Event::InDoubt { from, to, resend });
-        }
+        let doubt = link.written - link.acknowledged;
+        self.stats.in_doubt += doubt;
+        let was_written =
+            |event: &&Event| matches!(event, Event::Dropped { id: Some(id), .. } if *id <= to);
+        let lost = lost.iter().filter(was_written).count() as u64;
+        let resend =
+            self.config.delivery == Delivery::AtLeastOnce && self.config.can_ping && !link.mute;
+        self.lost_in_doubt += if resend { lost } else { doubt };
+        expected.events.push_back(Event::InDoubt { from, to, resend });
         if !resend {
             self.outbox.resolved = to;
         }
@@ -298,19 +331,22 @@ impl Contract {
     }
 
     /// What became of the messages since a shutdown began.
-    pub(super) fn shut_down(&self, begin: &Stats) -> Event {
-        // Messages expire before the report, and those that may have arrived are in doubt.
-        let is_expired = |entry: &Entry| entry.expires.is_some_and(|at| at <= self.now);
-        let (written, unsent): (Vec<_>, Vec<_>) =
-            self.outbox.entries.iter().partition(|entry| entry.id <= self.outbox.written);
-        let unsent = unsent.into_iter().filter(|entry| !is_expired(entry)).count();
-        let in_doubt = match self.config.delivery {
-            Delivery::AtLeastOnce => written.len() as u64 + self.outbox.dropped_in_doubt,
-            _ => self.stats.in_doubt - begin.in_doubt,
-        };
+    pub(super) fn shut_down(&self, begin: &Stats, lost_before: u64) -> Event {
+        let written = self.outbox.written;
+        let never = self.outbox.entries.iter().filter(|entry| entry.id > written);
+        let all = never.clone().count();
+        // What is over is dropped before the report.
+        let unsent = never.filter(|entry| entry.expires.is_none_or(|at| at > self.now)).count();
+        let kept = (self.outbox.len() - all) as u64;
+        let in_doubt = kept + self.lost_in_doubt - lost_before;
         let acknowledged = self.stats.acknowledged - begin.acknowledged;
         let unsent = unsent as u64 + self.outbox.queued_at_host;
         Event::ShutDown { acknowledged, in_doubt, unsent }
+    }
+
+    /// A message that was written before, and is dropped, stays in doubt.
+    pub(super) fn count_lost(&mut self, id: MessageId) {
+        self.lost_in_doubt += u64::from(id <= self.outbox.written);
     }
 
     pub(super) fn count_drop(&mut self, reason: DropReason) {
@@ -340,7 +376,7 @@ impl Contract {
             && let Some(next) = outbox.queued().next()
         {
             let room = self.config.unflushed_max_bytes;
-            let full = !outbox.fits(next.frame.len(), room);
+            let full = !outbox.fits(next.frame.len(), room) || !self.may_fly(next.frame.len());
             ensure!(
                 full,
                 "{:?} waits, with {:?} of {room} bytes unflushed",

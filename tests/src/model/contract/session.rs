@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hermes_proto::{
-    Event, Input, PlaintextPolicy, ResumeMode, Session, SessionDropReason, SessionInit,
+    Delivery, Event, Input, PlaintextPolicy, ResumeMode, Session, SessionDropReason, SessionInit,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::connection::{ConnectionModel, Phase};
+use super::liveness::Judgement;
 use super::{Call, Contract, Expected, Verdict, ensure};
 
 impl Contract {
@@ -59,6 +60,24 @@ impl Contract {
     pub(super) fn on_warning(&mut self, text: &str, expected: &mut Expected) -> Verdict {
         if text.starts_with("the session is kept without") || text.contains("session is not kept") {
             ensure!(!std::mem::replace(&mut expected.not_kept, true), "the same warning twice");
+            return Ok(());
+        }
+        if text.contains("answers no Ping") {
+            let asks = self.link().is_some_and(|link| {
+                matches!(
+                    link.judge(self.now, expected.timer, &self.config),
+                    Judgement::Ask | Judgement::MayAsk
+                )
+            });
+            ensure!(asks && self.proves_nothing(), "a warning of a peer that answers");
+            ensure!(!self.window.unprovable, "a warning once more of a peer that is mute");
+            self.find_mute();
+            return Ok(());
+        }
+        if text.contains("can_ping is false") {
+            let right = !self.config.can_ping && self.config.delivery == Delivery::AtLeastOnce;
+            let once = !std::mem::replace(&mut self.window.unprovable, true);
+            ensure!(right && once, "a warning of Pings, and there is no need");
             return Ok(());
         }
         ensure!(self.must_be_warned(), "a warning, and all is well");

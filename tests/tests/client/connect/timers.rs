@@ -79,6 +79,7 @@ fn a_missing_timer() {
     host.at(60_000).flushed(2, 1).expect([
         abandon(2),
         disconnected(2, 1006, Requested, None),
+        in_doubt(1, 1, false),
         disarm(),
     ]);
 }

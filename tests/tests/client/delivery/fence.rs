@@ -255,30 +255,29 @@ fn a_fence_is_an_answer_to_the_heartbeat() {
 fn heartbeat_and_fence_share_a_ping_that_is_out() {
     let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    host.at(11).flushed(1, 2).expect([written(1, 1)]);
-    // The heartbeat finds one that is out, and waits for its answer.
-    host.at(25_000).timer().expect([arm(35_000)]);
-    host.at(30_000).pong(1, 2).expect([acknowledged(1, 1), arm(55_000)]);
+    // The fence is the heartbeat's Ping, with a time of its own.
+    host.at(11).flushed(1, 2).expect([written(1, 1), arm(20_011)]);
+    host.at(15_000).pong(1, 2).expect([acknowledged(1, 1)]);
+    host.at(20_011).timer().expect([arm(40_000)]);
     // The other way round: a message finds the heartbeat's.
-    host.at(55_000).timer().expect([ping(1, 3), arm(65_000)]);
-    host.at(55_001).send("2").expect([send(1, 4, "2")]);
-    host.at(55_002).flushed(1, 4).expect([written(2, 2)]);
+    host.at(40_000).timer().expect([ping(1, 3), arm(50_000)]);
+    host.at(40_001).send("2").expect([send(1, 4, "2")]);
+    host.at(40_002).flushed(1, 4).expect([written(2, 2)]);
     // It was sent before the message and says nothing of it.
-    host.at(55_003).pong(1, 3).expect([ping(1, 5), arm(80_003)]);
-    host.at(55_004).pong(1, 5).expect([acknowledged(2, 2)]);
+    host.at(40_003).pong(1, 3).expect([ping(1, 5), arm(65_003)]);
+    host.at(40_004).pong(1, 5).expect([acknowledged(2, 2)]);
 }
 
 #[test]
 fn an_unanswered_fence_is_a_dead_link() {
     let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    host.at(11).flushed(1, 2).expect([written(1, 1)]);
-    host.at(25_000).timer().expect([arm(35_000)]);
-    host.at(35_000).timer().expect([
+    host.at(11).flushed(1, 2).expect([written(1, 1), arm(20_011)]);
+    host.at(20_011).timer().expect([
         abandon(1),
         in_doubt(1, 1, false),
-        disconnected(1, 1006, timeout(Stage::Heartbeat), 36_000),
-        arm(36_000),
+        disconnected(1, 1006, timeout(Stage::Heartbeat), 21_011),
+        arm(21_011),
     ]);
 }
 
@@ -287,12 +286,13 @@ fn an_unanswered_fence_is_a_dead_link() {
 fn what_else_is_heard_proves_nothing() {
     let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    host.at(11).flushed(1, 2).expect([written(1, 1)]);
-    host.at(25_000).timer().expect([arm(35_000)]);
-    host.at(26_000).text(1, "0").expect([event("0"), arm(51_000)]);
-    host.at(51_000).timer().expect([arm(61_000)]);
+    host.at(11).flushed(1, 2).expect([written(1, 1), arm(20_011)]);
+    host.at(20_000).text(1, "0").expect([event("0")]);
+    host.at(20_011).timer().expect([arm(25_011)]);
+    // The next interval asks again.
+    host.at(25_011).timer().expect([ping(1, 3), arm(55_000)]);
     assert_eq!(host.client().stats().unacknowledged, 1);
-    host.at(52_000).pong(1, 2).expect([acknowledged(1, 1), arm(77_000)]);
+    host.at(25_012).pong(1, 2).expect([acknowledged(1, 1), arm(50_012)]);
 }
 
 /// Nobody asked for proof; the heartbeat brings it now and then.
@@ -305,8 +305,8 @@ fn without_receipts_the_heartbeat_is_the_only_fence() {
         host.at(11).send("2").expect([send(1, 2, "2")]);
         host.at(12).flushed(1, 2).expect(told(written(1, 2)));
         assert_eq!(host.client().stats().unacknowledged, 2);
-        host.at(25_000).timer().expect([ping(1, 3), arm(35_000)]);
-        host.at(25_001).flushed(1, 3).expect([]);
+        host.at(25_000).timer().expect([ping(1, 3), arm(35_012)]);
+        host.at(25_001).flushed(1, 3).expect([arm(35_001)]);
         host.at(25_002).send("3").expect([send(1, 4, "3")]);
         host.at(25_003).flushed(1, 4).expect(told(written(3, 3)));
         host.at(25_050).pong(1, 3).expect([arm(50_050)]);
@@ -319,22 +319,21 @@ fn without_receipts_the_heartbeat_is_the_only_fence() {
 
 /// After a change of network the Ping that is out may be lost with the old one.
 #[test]
-fn a_new_ping_takes_the_place_of_one_that_was_lost() {
+fn a_new_ping_is_beside_one_that_may_be_lost() {
     let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    host.at(11).flushed(1, 2).expect([written(1, 1)]);
-    host.at(20).network(true).expect([ping(1, 3), arm(10_020)]);
-    // The answer to the first one is none any more; it is a sign of life.
-    host.at(30).pong(1, 2).expect([arm(25_030)]);
-    assert_eq!(host.client().stats().unacknowledged, 1);
-    host.at(31).pong(1, 3).expect([acknowledged(1, 1)]);
+    host.at(11).flushed(1, 2).expect([written(1, 1), arm(20_011)]);
+    host.at(20).network(true).expect([ping(1, 3)]);
+    // Either answer proves as much.
+    host.at(30).pong(1, 3).expect([acknowledged(1, 1)]);
+    host.at(31).pong(1, 2).expect([]);
 }
 
 #[test]
 fn no_second_ping_behind_one_that_has_not_left() {
     let mut host = Host::connected(Config { receipts: Receipts::Acknowledged, ..config() });
     host.at(10).send("1").expect([send(1, 1, "1"), ping(1, 2)]);
-    host.at(20).network(true).expect([arm(10_020)]);
+    host.at(20).network(true).expect([arm(35_000)]);
     host.at(30).pong(1, 2).expect([written(1, 1), acknowledged(1, 1), arm(25_030)]);
 }
 
@@ -406,25 +405,41 @@ fn stats_show_round_trips_in_milliseconds() {
 
 #[test]
 fn a_host_that_can_not_ping_says_so_and_is_told_what_it_can_not_have() {
-    for (config, error) in [
-        (
-            Config { can_ping: false, delivery: Delivery::AtLeastOnce, ..config() },
-            "config: `delivery` can't be \"at-least-once\" where can_ping is false: only the answer \
-             to a Ping proves that a message was received",
-        ),
-        (
-            Config { can_ping: false, receipts: Receipts::Acknowledged, ..config() },
-            "config: `receipts` can't be \"acknowledged\" where can_ping is false: only the answer to a \
-             Ping proves that a message was received",
-        ),
-    ] {
-        let refused: ConfigError = Client::new(config.clone(), start()).expect_err("it can't be");
-        assert_eq!(refused.to_string(), error);
-        assert_eq!(config.check(), Err(refused));
-        assert_eq!(Config { can_ping: true, ..config }.check(), Ok(()));
-    }
+    let wrong = Config { can_ping: false, receipts: Receipts::Acknowledged, ..config() };
+    let refused: ConfigError = Client::new(wrong.clone(), start()).expect_err("it can't be");
+    assert_eq!(
+        refused.to_string(),
+        "config: `receipts` can't be \"acknowledged\" where can_ping is false: only the answer to a \
+         Ping proves that a message was received"
+    );
+    assert_eq!(wrong.check(), Err(refused));
+    assert_eq!(Config { can_ping: true, ..wrong }.check(), Ok(()));
     let rest = Config { can_ping: false, receipts: Receipts::Written, ..config() };
     assert_eq!(rest.check(), Ok(()));
+}
+
+/// At-least-once needs Pings. Without them it is at-most-once, and one warning says so.
+#[test]
+fn a_host_that_can_not_ping_is_warned_that_deliveries_are_not_proven() {
+    let config = Config { can_ping: false, delivery: Delivery::AtLeastOnce, ..quiet() };
+    let mut host = Host::new(config);
+    host.at(0).send("1").expect([]);
+    host.at(0).connect().expect([open(1), arm(15_000)]);
+    let actions = host.at(1).opened(1).take();
+    assert_eq!(actions[..2], [send(1, 1, "1"), connected(1)]);
+    let warned = |actions: &[hermes_proto::Action]| {
+        actions
+            .iter()
+            .any(|action| matches!(action, hermes_proto::Action::Emit(Event::Warning { .. })))
+    };
+    assert!(warned(&actions), "{actions:?}");
+    host.at(2).flushed(1, 1).expect([]);
+    let why = host.client().why(ms(2));
+    assert!(why.contains("deliveries can't be proven here"), "{why}");
+    let ended = disconnected(1, 1006, lost(), 1_003);
+    host.at(3).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(1_003)]);
+    host.at(1_003).timer().skip();
+    assert!(!warned(&host.at(1_004).opened(2).take()), "once");
 }
 
 /// No heartbeat, whatever `heartbeat_interval` says, and no fence.

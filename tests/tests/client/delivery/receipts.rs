@@ -13,13 +13,14 @@ fn receipts(receipts: Receipts) -> Config {
 }
 
 #[test]
-fn by_default_nothing_is_told_but_what_is_dropped() {
+fn by_default_only_drops_and_doubts_are_told() {
     assert_eq!(Config::default().receipts, Receipts::None);
     let mut host = Host::connected(Config { outbox_max_messages: 1, ..quiet() });
     host.at(10).send("1").expect([send(1, 1, "1")]);
     host.at(11).flushed(1, 1).expect([]);
     host.at(12).send("2").expect([send(1, 2, "2")]);
-    host.at(13).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_013), arm(1_013)]);
+    let ended = disconnected(1, 1006, lost(), 1_013);
+    host.at(13).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(1_013)]);
     host.at(14).clear_outbox().expect([given_up(2, "2", DropReason::Cleared)]);
     // It is counted all the same.
     let stats = host.client().stats();
@@ -41,8 +42,9 @@ fn receipts_of_writing() {
     host.at(14).flushed(1, 3).expect([]);
     host.at(14).flushed(1, 2).expect([]);
     host.at(15).flushed(1, 9).expect([written(4, 4)]);
-    // There is no fence to leave anything in doubt, so to speak: the counters know.
-    host.at(16).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_016), arm(1_016)]);
+    // Without a fence all of them are in doubt.
+    let ended = disconnected(1, 1006, lost(), 1_016);
+    host.at(16).closed(1, lost()).expect([ended, in_doubt(1, 4, false), arm(1_016)]);
     assert_eq!((host.client().stats().written, host.client().stats().in_doubt), (4, 4));
 }
 

@@ -208,7 +208,8 @@ fn what_was_written_does_not_expire() {
     let mut host = Host::connected(second());
     host.at(0).send("1").expect([send(1, 1, "1")]);
     host.at(1).flushed(1, 1).expect([]);
-    host.at(2_000).closed(1, lost()).expect([disconnected(1, 1006, lost(), 3_000), arm(3_000)]);
+    let ended = disconnected(1, 1006, lost(), 3_000);
+    host.at(2_000).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(3_000)]);
     assert_eq!(host.client().stats().dropped.total(), 0);
 }
 

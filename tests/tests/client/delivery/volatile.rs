@@ -299,6 +299,7 @@ fn a_time_to_live_makes_no_difference_to_it() {
     host.at(60_000).flushed(1, 1).expect([]);
     // One reason is enough.
     host.at(60_001).closed(1, lost()).expect([
+        in_doubt(1, 1, false),
         connection_lost(2, "2"),
         disconnected(1, 1006, lost(), 61_001),
         arm(61_001),

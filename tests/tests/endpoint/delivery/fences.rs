@@ -106,9 +106,11 @@ fn heartbeat_and_fence_are_one() {
     let mut harness = Harness::connected(config);
     harness.at(24_000).send("1");
     harness.take(usize::MAX);
-    assert_eq!(harness.at(25_000).timer(), [arm(35_000)]);
+    // The fence is the heartbeat's Ping, with a time of its own.
+    assert_eq!(harness.at(25_000).timer(), [arm(44_000)]);
     assert_eq!(harness.frames(), [Sent::text("1"), fence(1, 2)]);
-    assert_eq!(harness.at(25_001).receive(answer(1, 2)), [acknowledged(1, 1), arm(50_001)]);
+    assert_eq!(harness.at(25_001).receive(answer(1, 2)), [acknowledged(1, 1)]);
+    assert_eq!(harness.at(44_000).timer(), [arm(50_001)]);
     let before = end(&harness);
     assert_eq!(harness.at(50_001).timer(), [send(1, before + FENCE), arm(60_001)]);
     assert_eq!(harness.at(50_002).receive(answer(1, 3)), [arm(75_002)]);

@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn is_asked_with_one_ping() {
     let mut host = Host::connected(config());
-    host.at(10_000).network(true).expect([ping(1, 1), arm(20_000)]);
+    host.at(10_000).network(true).expect([ping(1, 1), arm(35_000)]);
+    host.at(10_000).flushed(1, 1).expect([arm(20_000)]);
     host.at(10_100).pong(1, 1).expect([arm(35_100)]);
     assert!(matches!(host.state(), State::Open { .. }));
 }
@@ -14,13 +15,15 @@ fn is_asked_with_one_ping() {
 fn is_asked_when_the_network_is_back() {
     let mut host = Host::connected(config());
     host.at(1_000).network(false).expect([]);
-    host.at(10_000).network(true).expect([ping(1, 1), arm(20_000)]);
+    host.at(10_000).network(true).expect([ping(1, 1), arm(35_000)]);
+    host.at(10_000).flushed(1, 1).expect([arm(20_000)]);
 }
 
 #[test]
 fn is_dropped_where_it_does_not_answer() {
     let mut host = Host::connected(config());
-    host.at(10_000).network(true).expect([ping(1, 1), arm(20_000)]);
+    host.at(10_000).network(true).expect([ping(1, 1), arm(35_000)]);
+    host.at(10_000).flushed(1, 1).expect([arm(20_000)]);
     host.at(20_000).timer().expect([
         abandon(1),
         disconnected(1, 1006, timeout(Stage::Heartbeat), 21_000),
@@ -32,7 +35,8 @@ fn is_dropped_where_it_does_not_answer() {
 fn answers_with_whatever_it_has() {
     for frame in [Frame::Pong(vec![9].into()), Frame::Ping(vec![].into())] {
         let mut host = Host::connected(config());
-        host.at(10_000).network(true).expect([ping(1, 1), arm(20_000)]);
+        host.at(10_000).network(true).expect([ping(1, 1), arm(35_000)]);
+        host.at(10_000).flushed(1, 1).expect([arm(20_000)]);
         host.at(19_999).frame(1, frame).expect([arm(44_999)]);
     }
 }
@@ -41,7 +45,7 @@ fn answers_with_whatever_it_has() {
 #[test]
 fn is_asked_once_while_the_ping_has_not_left() {
     let mut host = Host::connected(config());
-    host.at(10_000).network(true).expect([ping(1, 1), arm(20_000)]);
+    host.at(10_000).network(true).expect([ping(1, 1), arm(35_000)]);
     host.at(11_000).network(true).expect([]);
     host.at(12_000).network(false).expect([]);
     host.at(13_000).network(true).expect([]);
@@ -51,8 +55,8 @@ fn is_asked_once_while_the_ping_has_not_left() {
 #[test]
 fn is_not_asked_more_often_than_the_floor_allows() {
     let mut host = Host::connected(config());
-    host.at(10_000).network(true).expect([ping(1, 1), arm(20_000)]);
-    host.at(10_001).flushed(1, 1).expect([]);
+    host.at(10_000).network(true).expect([ping(1, 1), arm(35_000)]);
+    host.at(10_000).flushed(1, 1).expect([arm(20_000)]);
     for now in 10_002..10_400 {
         host.at(now).network(true).expect([]);
     }
@@ -62,7 +66,8 @@ fn is_not_asked_more_often_than_the_floor_allows() {
 #[test]
 fn is_not_kept_alive_by_changes() {
     let mut host = Host::connected(config());
-    host.at(10_000).network(true).expect([ping(1, 1), arm(20_000)]);
+    host.at(10_000).network(true).expect([ping(1, 1), arm(35_000)]);
+    host.at(10_000).flushed(1, 1).expect([arm(20_000)]);
     for now in (11_000..20_000).step_by(1_000) {
         let actions = host.at(now).network(true).take();
         assert!(!actions.iter().any(|action| matches!(action, Action::ArmTimer(_))), "{now}");
@@ -111,9 +116,9 @@ fn is_asked_behind_what_was_sent() {
     let mut host = Host::connected(config());
     host.at(1).send("1").expect([send(1, 1, "1")]);
     host.at(2).send("2").expect([send(1, 2, "2")]);
-    host.at(10_000).network(true).expect([ping(1, 3), arm(20_000)]);
+    host.at(10_000).network(true).expect([ping(1, 3), arm(35_000)]);
     // The probe is a fence as well.
-    host.at(10_001).flushed(1, 3).expect([]);
+    host.at(10_001).flushed(1, 3).expect([arm(20_001)]);
     host.at(10_100).pong(1, 3).expect([arm(35_100)]);
     assert_eq!(host.client().stats().acknowledged, 2);
 }

@@ -66,7 +66,8 @@ fn connect_takes_it_back() {
     host.at(6).flushed(1, 3).expect([]);
     assert_eq!(host.client().stats().acknowledged, 1);
     host.at(9_000).timer().expect([]);
-    host.at(9_001).closed(1, lost()).expect([disconnected(1, 1006, lost(), 10_001), arm(10_001)]);
+    let ended = disconnected(1, 1006, lost(), 10_001);
+    host.at(9_001).closed(1, lost()).expect([ended, in_doubt(2, 2, false), arm(10_001)]);
 }
 
 #[test]

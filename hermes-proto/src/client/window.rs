@@ -1,0 +1,166 @@
+//! The window: how many bytes may be in flight, by what connections have proven to carry.
+
+use core::time::Duration;
+
+use crate::Config;
+
+/// Bytes in flight on the live connection, and the trust that bounds them.
+///
+/// Trust is bought with proof. *Proven* is the greater of the bytes that this connection has
+/// acknowledged and of a halving average of what the connections before it had. The window is
+/// [a share](Config::in_flight_share) of it, so whatever a network does, a connection that breaks
+/// leaves in doubt a bounded share of what was delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Window {
+    /// Halving average of the bytes that earlier connections acknowledged.
+    credit: u64,
+    /// Bytes of messages that were sent on this connection, and of those acknowledged.
+    sent: u64,
+    acknowledged: u64,
+    /// The window grows no further: acknowledgements take too long.
+    ceiling: u64,
+}
+
+/// A small share of *proven* that is in flight however short the round trip is, as a divisor: a
+/// connection that has carried much is worth more than [`in_flight_rate`](Config::in_flight_rate).
+const SHORT_TRIP_SHARE: u64 = 64;
+
+impl Window {
+    pub(super) fn new(config: &Config) -> Self {
+        let credit = config.in_flight_first_bytes as u64;
+        Window { credit, sent: 0, acknowledged: 0, ceiling: u64::MAX }
+    }
+
+    /// A message is sent.
+    #[inline]
+    pub(super) fn on_sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// A fence with `sent` bytes before it was answered, `rtt` after it had left.
+    pub(super) fn on_acknowledged(
+        &mut self,
+        sent: u64,
+        rtt: Duration,
+        smoothed: Option<Duration>,
+        config: &Config,
+    ) {
+        self.ceiling = if rtt > config.in_flight_max_delay {
+            self.ceiling.min(self.limit(smoothed, config))
+        } else {
+            self.ceiling.saturating_mul(2)
+        };
+        self.acknowledged = self.acknowledged.max(sent);
+    }
+
+    /// The connection ended.
+    pub(super) fn on_end(&mut self) {
+        if self.sent > 0 {
+            self.credit = self.credit / 2 + self.acknowledged / 2;
+        }
+        (self.sent, self.acknowledged, self.ceiling) = (0, 0, u64::MAX);
+    }
+
+    /// Bytes of messages that were sent on this connection.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Bytes of messages that were acknowledged on this connection.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Bytes in flight: sent and not acknowledged.
+    #[inline]
+    pub(super) fn in_flight(&self) -> u64 {
+        self.sent - self.acknowledged
+    }
+
+    /// Bytes that may be in flight, with the smoothed round trip if one is known.
+    pub(super) fn limit(&self, smoothed: Option<Duration>, config: &Config) -> u64 {
+        let (min, max) = (config.in_flight_min_bytes as u64, config.in_flight_max_bytes as u64);
+        let proven = self.acknowledged.max(self.credit);
+        let trust = proven / u64::from(config.in_flight_share);
+        let by_rate = smoothed.map_or(u64::MAX, |rtt| {
+            let rtt = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
+            let bytes = rtt.saturating_mul(config.in_flight_rate as u64) / 1_000_000;
+            bytes.max(proven / SHORT_TRIP_SHARE)
+        });
+        trust.min(by_rate).min(self.ceiling).clamp(min, max)
+    }
+
+    /// For the canonical form: only what decides over the limit, and only if it can change.
+    #[cfg(feature = "testkit")]
+    pub(super) fn canonicalize(&mut self, config: &Config) {
+        let in_flight = self.in_flight();
+        if config.in_flight_min_bytes == config.in_flight_max_bytes {
+            (self.credit, self.acknowledged, self.ceiling) = (0, 0, u64::MAX);
+        } else {
+            let most = config.in_flight_max_bytes as u64
+                * SHORT_TRIP_SHARE.max(config.in_flight_share.into());
+            self.credit = self.credit.min(most);
+            self.acknowledged = self.acknowledged.min(most);
+        }
+        self.sent = self.acknowledged + in_flight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Option<Duration> = Some(Duration::from_millis(100));
+
+    fn acknowledge(window: &mut Window, bytes: usize, config: &Config) {
+        window.on_sent(bytes);
+        window.on_acknowledged(window.sent(), Duration::from_millis(100), RTT, config);
+    }
+
+    #[test]
+    fn the_window_is_a_share_of_what_was_proven() {
+        let config = Config::default();
+        let mut window = Window::new(&config);
+        assert_eq!(window.limit(RTT, &config), (512 << 10) / 8);
+        acknowledge(&mut window, 800 << 10, &config);
+        assert_eq!((window.limit(RTT, &config), window.in_flight()), (100 << 10, 0));
+        acknowledge(&mut window, 100 << 20, &config);
+        assert_eq!(window.limit(RTT, &config), 1 << 20);
+        // Connections that carry nothing cost half of the trust each, down to the least window.
+        for _ in 0..40 {
+            window.on_sent(1);
+            window.on_end();
+        }
+        assert_eq!(window.limit(RTT, &config), 2 << 10);
+        // A connection on which nothing was sent proves nothing either way.
+        let before = window.clone();
+        window.on_end();
+        assert_eq!(window, before);
+    }
+
+    #[test]
+    fn a_short_round_trip_needs_a_small_window() {
+        let config = Config::default();
+        let mut window = Window::new(&config);
+        let short = Some(Duration::from_millis(1));
+        assert_eq!(window.limit(short, &config), (512 << 10) / SHORT_TRIP_SHARE);
+        acknowledge(&mut window, 10 << 20, &config);
+        assert_eq!(window.limit(short, &config), (10 << 20) / SHORT_TRIP_SHARE);
+        assert_eq!(window.limit(Some(Duration::from_millis(100)), &config), 400_000);
+    }
+
+    #[test]
+    fn slow_acknowledgements_stop_its_growth() {
+        let config = Config::default();
+        let mut window = Window::new(&config);
+        let slow = Duration::from_secs(2);
+        for _ in 0..20 {
+            window.on_sent(64 << 10);
+            window.on_acknowledged(window.sent(), slow, Some(slow), &config);
+        }
+        assert_eq!(window.limit(Some(slow), &config), (512 << 10) / 8);
+        // Swift ones let it grow again.
+        acknowledge(&mut window, 1, &config);
+        assert_eq!(window.limit(Some(slow), &config), 128 << 10);
+    }
+}
