@@ -71,6 +71,9 @@ impl Config {
             &mut self.heartbeat_timeout,
             &mut self.suspend_threshold,
             &mut self.resume_timeout,
+            &mut self.fence_timeout,
+            &mut self.stall_timeout,
+            &mut self.in_flight_max_delay,
         ];
         let optional = [
             &mut self.max_elapsed,

@@ -119,7 +119,7 @@ fn we_disconnect() {
     assert_eq!(harness.endpoint.client().outbox_len(), 0);
     assert_eq!(harness.at(120).receive(close(1000, "")), []);
     let gone = disconnected(1, 1000, CloseReason::Requested, None);
-    assert_eq!(harness.at(130).closed(lost()), [gone, doubt(1, 2), disarm()]);
+    assert_eq!(harness.at(130).closed(lost()), [doubt(1, 2), gone, disarm()]);
     assert_eq!(harness.endpoint.client().state(), State::Idle);
 }
 

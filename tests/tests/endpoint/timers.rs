@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use hermes_proto::reason::Stage;
 use hermes_proto::{
-    Actions, CloseReason, Config, ConnId, Endpoint, FailReason, Input, State, Timestamp, Transmit,
+    Action, Actions, CloseReason, Config, ConnId, Endpoint, Event, FailReason, Input, State,
+    Timestamp, Transmit,
 };
 use hermes_tests::ws::bits::*;
 use hermes_tests::ws::*;
@@ -73,7 +74,8 @@ fn what_leaves_is_no_sign_of_life() {
         harness.take(usize::MAX);
     }
     // The Ping was sent at 25 s, and left with the message of 26 s.
-    let actions = harness.at(36_000).timer();
+    let mut actions = harness.at(36_000).timer();
+    assert!(matches!(actions.remove(1), Action::Emit(Event::InDoubt { .. })));
     assert_eq!(actions[..2], dead(36_000)[..2]);
 }
 
@@ -146,7 +148,8 @@ fn timers_may_come_early_late_twice_or_never() {
     let end = end + BEAT;
     assert_eq!(slept.at(600_000).timer(), [send(1, end), arm(610_000)]);
     slept.take(usize::MAX);
-    let actions = slept.at(610_000).timer();
+    let mut actions = slept.at(610_000).timer();
+    assert!(matches!(actions.remove(1), Action::Emit(Event::InDoubt { .. })));
     assert_eq!(actions[..2], dead(610_000)[..2]);
 }
 

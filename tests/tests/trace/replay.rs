@@ -32,8 +32,8 @@ const STORY: &str = r#"
 {"at":9.5,"in":"binary","data":"aGk="}
 {"at":9.5,"out":"event","event":"malformed","detail":{"data":"aGk="}}
 {"at":20,"in":"closed","conn":1,"code":1006}
-{"at":20,"out":"event","event":"ws-disconnected","detail":{"code":1006,"cause":"lost","retry_at":1020}}
 {"at":20,"out":"event","event":"messages-in-doubt","detail":{"from":1,"to":1,"resend":false}}
+{"at":20,"out":"event","event":"ws-disconnected","detail":{"code":1006,"cause":"lost","retry_at":1020}}
 {"at":20,"out":"timer","due":1020}
 {"at":1020,"out":"open","conn":2}
 {"at":1020,"out":"timer","due":16020}
@@ -371,7 +371,7 @@ fn a_byte_order_mark_is_no_harm() {
     let mut checker = Checker::new();
     let marked = format!("\u{FEFF}{}", STORY.trim_start());
     marked.lines().try_for_each(|line| checker.feed(line)).unwrap();
-    assert_eq!(checker.finish(), Ok(21));
+    assert_eq!(checker.finish(), Ok(22));
 }
 
 /// One line number, that of the trace.

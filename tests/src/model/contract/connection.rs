@@ -322,7 +322,7 @@ impl Contract {
             return Err(format!("{conn} is not open to send on"));
         };
         link.seq += 1;
-        if !matches!(frame, Frame::Ping(_)) && expected.resume.is_none() {
+        if !matches!(frame, Frame::Ping(_)) {
             link.waits(now);
         }
         ensure!(seq == link.seq, "frame {seq} follows {} others", link.seq - 1);

@@ -130,7 +130,7 @@ fn nothing_is_sent_once_the_handshake_has_begun() {
     assert_eq!(host.client().outbox_len(), 1);
     host.at(14).frame(1, Frame::Ping(vec![].into())).expect([]);
     let ended = disconnected(1, 1001, peer(1001), 1_015);
-    host.at(15).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(1_015)]);
+    host.at(15).closed(1, lost()).expect([in_doubt(1, 1, false), ended, arm(1_015)]);
     host.at(1_015).timer().expect([open(2), arm(16_015)]);
     host.at(1_016).opened(2).expect([send(2, 1, "2"), connected(2), arm(26_016)]);
 }

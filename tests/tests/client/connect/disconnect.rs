@@ -83,7 +83,7 @@ fn what_was_sent_before_goes_out_before() {
     host.at(1).send("2").expect([]);
     host.at(2).flushed(1, 1).expect([]);
     let ended = disconnected(1, 1000, Requested, None);
-    host.at(3).closed(1, peer(1000)).expect([ended, in_doubt(1, 1, false), disarm()]);
+    host.at(3).closed(1, peer(1000)).expect([in_doubt(1, 1, false), ended, disarm()]);
     assert_eq!(host.client().outbox_len(), 1);
     host.at(4).connect().expect([open(2), arm(15_004)]);
     host.at(5).opened(2).expect([send(2, 1, "2"), connected(2), disarm()]);

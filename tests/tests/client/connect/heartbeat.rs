@@ -64,7 +64,7 @@ fn sending_is_not_hearing() {
     host.at(34_001).flushed(1, 3).expect([]);
     let reason = timeout(Stage::Heartbeat);
     let ended = disconnected(1, 1006, reason, 36_000);
-    let gone = [abandon(1), ended, in_doubt(1, 2, false), arm(36_000)];
+    let gone = [abandon(1), in_doubt(1, 2, false), ended, arm(36_000)];
     host.at(35_000).timer().expect(gone);
 }
 
@@ -126,8 +126,8 @@ fn a_missing_timer_is_made_up_for_by_any_report() {
     host.at(34_999).flushed(1, 3).expect([]);
     host.at(35_000).flushed(1, 3).expect([
         abandon(1),
-        disconnected(1, 1006, timeout(Stage::Heartbeat), 36_000),
         in_doubt(1, 2, false),
+        disconnected(1, 1006, timeout(Stage::Heartbeat), 36_000),
         arm(36_000),
     ]);
 }

@@ -78,8 +78,8 @@ fn a_missing_timer() {
     host.at(51_000).disconnect().expect([close(2, 1000), arm(56_000)]);
     host.at(60_000).flushed(2, 1).expect([
         abandon(2),
-        disconnected(2, 1006, Requested, None),
         in_doubt(1, 1, false),
+        disconnected(2, 1006, Requested, None),
         disarm(),
     ]);
 }

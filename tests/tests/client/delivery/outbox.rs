@@ -185,7 +185,7 @@ fn what_was_not_flushed_goes_again_in_order_and_nothing_else_does() {
     host.at(1).send("4").expect([]);
     host.at(2).flushed(1, 1).expect([send(1, 4, "4")]);
     let ended = disconnected(1, 1006, lost(), 1_003);
-    host.at(3).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(1_003)]);
+    host.at(3).closed(1, lost()).expect([in_doubt(1, 1, false), ended, arm(1_003)]);
     assert_eq!(host.client().outbox_len(), 3);
     host.at(4).flushed(1, 4).expect([]);
     host.at(5).send("5").expect([]);

@@ -20,7 +20,7 @@ fn by_default_only_drops_and_doubts_are_told() {
     host.at(11).flushed(1, 1).expect([]);
     host.at(12).send("2").expect([send(1, 2, "2")]);
     let ended = disconnected(1, 1006, lost(), 1_013);
-    host.at(13).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(1_013)]);
+    host.at(13).closed(1, lost()).expect([in_doubt(1, 1, false), ended, arm(1_013)]);
     host.at(14).clear_outbox().expect([given_up(2, "2", DropReason::Cleared)]);
     // It is counted all the same.
     let stats = host.client().stats();
@@ -44,7 +44,7 @@ fn receipts_of_writing() {
     host.at(15).flushed(1, 9).expect([written(4, 4)]);
     // Without a fence all of them are in doubt.
     let ended = disconnected(1, 1006, lost(), 1_016);
-    host.at(16).closed(1, lost()).expect([ended, in_doubt(1, 4, false), arm(1_016)]);
+    host.at(16).closed(1, lost()).expect([in_doubt(1, 4, false), ended, arm(1_016)]);
     assert_eq!((host.client().stats().written, host.client().stats().in_doubt), (4, 4));
 }
 

@@ -209,7 +209,7 @@ fn what_was_written_does_not_expire() {
     host.at(0).send("1").expect([send(1, 1, "1")]);
     host.at(1).flushed(1, 1).expect([]);
     let ended = disconnected(1, 1006, lost(), 3_000);
-    host.at(2_000).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(3_000)]);
+    host.at(2_000).closed(1, lost()).expect([in_doubt(1, 1, false), ended, arm(3_000)]);
     assert_eq!(host.client().stats().dropped.total(), 0);
 }
 

@@ -67,7 +67,7 @@ fn connect_takes_it_back() {
     assert_eq!(host.client().stats().acknowledged, 1);
     host.at(9_000).timer().expect([]);
     let ended = disconnected(1, 1006, lost(), 10_001);
-    host.at(9_001).closed(1, lost()).expect([ended, in_doubt(2, 2, false), arm(10_001)]);
+    host.at(9_001).closed(1, lost()).expect([in_doubt(2, 2, false), ended, arm(10_001)]);
 }
 
 #[test]

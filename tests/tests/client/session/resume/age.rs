@@ -20,7 +20,7 @@ fn a_session_that_is_too_old_is_dropped() {
     // Once is enough.
     host.at(2).flushed(1, 1).expect([]);
     let ended = disconnected(1, 1006, lost(), 1_003);
-    host.at(3).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(1_003)]);
+    host.at(3).closed(1, lost()).expect([in_doubt(1, 1, false), ended, arm(1_003)]);
     host.at(1_003).timer().expect([open(2), arm(16_003)]);
     host.at(1_004).opened(2).expect([connected(2), disarm()]);
 }

@@ -84,7 +84,7 @@ fn each_connection_waits() {
     host.at(4).text(1, INIT).skip();
     host.at(5).flushed(1, 2).expect([]);
     let ended = disconnected(1, 1006, lost(), 1_006);
-    host.at(6).closed(1, lost()).expect([ended, in_doubt(1, 1, false), arm(1_006)]);
+    host.at(6).closed(1, lost()).expect([in_doubt(1, 1, false), ended, arm(1_006)]);
     host.at(7).send("2").expect([]);
     host.at(1_006).timer().expect([open(2), arm(16_006)]);
     host.at(1_007).opened(2).expect([resume(2, "t"), connected(2), arm(11_007)]);
