@@ -102,6 +102,34 @@ fn a_dead_peer_behind_a_full_buffer_is_found_in_tls() {
     peer.join();
 }
 
+/// As some proxies answer: it proves nothing but that bytes arrive, and that is enough for the link.
+#[test]
+fn a_peer_that_answers_with_an_empty_pong_keeps_its_link() {
+    const PINGS: usize = 6;
+    let peer = Peer::start(|listener| {
+        let mut stream = accept_raw(&listener);
+        let mut pings = 0;
+        read_each(&mut stream, |stream, _| {
+            pings += 1;
+            if pings <= PINGS {
+                let _ = stream.write_all(b"\x8a\x00");
+            }
+        });
+        pings
+    });
+    let mut client = Client::new(beating(peer.url())).unwrap();
+    client.connect();
+    wait_for(&mut client, connected);
+    let (reason, took, _) = end(&mut client, Instant::now());
+    assert_eq!(reason, DEAD);
+    // Each of them was another interval's; then came none.
+    assert!(took >= INTERVAL * PINGS as u32, "{took:?}");
+    client.disconnect();
+    drop(client);
+    let pings = peer.join();
+    assert!(pings > PINGS, "{pings}");
+}
+
 /// A peer that talks and never answers a Ping: alive as long as it talks.
 #[test]
 fn a_mute_peer_lives_until_it_is_silent() {

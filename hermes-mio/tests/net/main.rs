@@ -9,6 +9,8 @@ mod liveness;
 mod names;
 mod proxies;
 mod redirects;
+#[cfg(feature = "tls")]
+mod slow_reader;
 mod sockets;
 
 #[cfg(feature = "tls")]
