@@ -216,6 +216,38 @@ impl std::fmt::Display for Measured {
     }
 }
 
+/// The share of messages that a broken connection may double.
+#[test]
+fn a_link_that_is_cut_doubles_little_and_loses_nothing() {
+    for (round_trip, cut_every, most) in [
+        (0.4, 20_000, 15.0),
+        (20.0, 20_000, 20.0),
+        (100.0, 20_000, 20.0),
+        (0.4, 200_000, 5.0),
+        (20.0, 200_000, 12.0),
+    ] {
+        let messages = 5_000;
+        let scenario = Scenario { messages, ..Scenario::new(round_trip, Some(cut_every)) };
+        let measured = measure(&scenario);
+        let what = format!("{round_trip} ms, {cut_every} B: {measured}");
+        assert_eq!((measured.arrived, measured.lost), (messages, 0), "{what}");
+        assert!(measured.drained.is_some() && measured.doubled_percent <= most, "{what}");
+    }
+}
+
+/// Whatever the receipts, an event names every message that may not have arrived.
+#[test]
+fn a_link_that_is_cut_loses_nothing_in_silence_at_most_once() {
+    for cut_every in [20_000, 200_000] {
+        let mut scenario = Scenario { messages: 5_000, ..Scenario::new(0.4, Some(cut_every)) };
+        scenario.config.delivery = Delivery::AtMostOnce;
+        let measured = measure(&scenario);
+        assert_eq!(measured.doubled_percent, 0.0, "{measured}");
+        let missing = scenario.messages - measured.arrived;
+        assert!(missing > 0 && missing <= measured.lost, "{missing} are missing: {measured}");
+    }
+}
+
 /// Prints the table by which the window is tuned, if `HERMES_DELIVERY` has its lines: round trip in
 /// ms, mean bytes between cuts (0 for never), number and size of messages, and optionally the
 /// messages offered per second (0 for all at once) and the bytes per second that the gateway reads.

@@ -17,6 +17,7 @@ mod delivery;
 mod fleet;
 mod kit;
 mod ledger;
+mod liveness;
 
 use std::collections::BTreeSet;
 use std::fmt;
