@@ -153,11 +153,21 @@
 //!       └──▶ dropped: expired, cleared, by the overflow policy …
 //! ```
 //!
-//! With [`Delivery::AtMostOnce`] a message in doubt is not sent again; with
-//! [`Delivery::AtLeastOnce`] it is, in order, before newer messages. The outbox is bounded in
-//! [messages](Config::outbox_max_messages) and [bytes](Config::outbox_max_bytes), and a full one
-//! follows the [`overflow`](Config::overflow) policy. [`Outgoing::with_ttl`] gives a message a time
-//! to live; [`Outgoing::volatile`] sends it at once or not at all.
+//! With [`Delivery::AtLeastOnce`], the default, a message in doubt is sent again, in order, before
+//! newer messages, and may arrive twice. With [`Delivery::AtMostOnce`] it is not. At-least-once
+//! needs Pings: if [`can_ping`](Config::can_ping) is `false`, or the gateway answers no Ping,
+//! delivery is at-most-once, and a [`Warning`](Event::Warning) and [`why`](Client::why) say so.
+//! [`Event::InDoubt`] and [`Event::Dropped`] are emitted whatever [`receipts`](Config::receipts)
+//! says, so nothing is lost in silence while the process runs.
+//!
+//! The outbox is bounded in [messages](Config::outbox_max_messages) and
+//! [bytes](Config::outbox_max_bytes), and a full one follows the [`overflow`](Config::overflow)
+//! policy. [`Outgoing::with_ttl`] gives a message a time to live; [`Outgoing::volatile`] sends it
+//! at once or not at all.
+//!
+//! **Exactly once.** If each message has an id of the application's own, a gateway can drop
+//! repetitions by it and hand each message on exactly once, as `hermes gateway --dedupe MEMBER`
+//! does.
 //!
 //! **Flow.** The client keeps a message until it has left. Each [`Action::Send`] has a number, and
 //! the host answers with [`Flushed`](Input::Flushed) once the operating system has every byte up to
@@ -175,14 +185,51 @@
 //! this client names its connection and the frames before it, and is a **fence**: its Pong proves
 //! that the peer's endpoint has read all of them.
 //!
-//! One fence is out at most, and an answer counts for everything before it. A fence follows the
-//! messages, at most one in a round trip, if [`delivery`](Config::delivery) is at-least-once, if
-//! [`receipts`](Config::receipts) ask for acknowledgements, and during a
-//! [`shutdown`](Client::shutdown). Otherwise the heartbeat's Ping is the only one. A Pong that
-//! answers no fence proves nothing.
+//! Up to 16 fences may be under way, and an answer counts for everything before it. A fence is sent
+//! for every half [window](#the-window), and when the window is full. If
+//! [`delivery`](Config::delivery) is at-least-once, if [`receipts`](Config::receipts) ask for
+//! acknowledgements, and during a [`shutdown`](Client::shutdown), one also follows the last
+//! message. The heartbeat's Ping is a fence, too. A Pong that answers no fence proves nothing.
+//!
 //!
 //! A fence proves that the peer's *WebSocket endpoint* has the messages, not that the application
 //! behind it has processed them. A proxy that terminates WebSocket answers for itself.
+//!
+//! # The window
+//!
+//! The bytes in flight, sent and not acknowledged, are bounded by trust in the network, which is
+//! bought with proof. *Proven* is the greater of the bytes that this connection has acknowledged
+//! and a halving average of what the connections before it did
+//! ([`in_flight_first_bytes`](Config::in_flight_first_bytes) before the first). The window is
+//!
+//! - *proven* / [`in_flight_share`](Config::in_flight_share) (8),
+//! - but no more than [`in_flight_rate`](Config::in_flight_rate) (4 MB/s) × the smoothed round
+//!   trip, or *proven* / 64 if that is more,
+//! - no more than [`in_flight_max_bytes`](Config::in_flight_max_bytes) (1 MiB), and no less than
+//!   [`in_flight_min_bytes`](Config::in_flight_min_bytes) (2 KiB);
+//! - it does not grow while acknowledgements take longer than
+//!   [`in_flight_max_delay`](Config::in_flight_max_delay) (1 s), so that a large window never waits
+//!   in front of a slow reader;
+//! - one message always fits.
+//!
+//! **The promise**: a connection that breaks leaves in doubt at most an eighth of what it, or the
+//! connections before it, have carried, and never more than 1 MiB; 2 KiB or one message, if that is
+//! more, may always be in flight. At-least-once repeats that much, at-most-once may lose that much,
+//! by name. Without Pings, or answers to them, nothing can be proven, and there is no window and no
+//! such bound.
+//!
+//! # Liveness
+//!
+//! A connection is judged by progress. Any byte that arrives is a sign of life. After
+//! [`heartbeat_interval`](Config::heartbeat_interval) (25 s) without one a Ping is sent, whose time
+//! starts when it has left: the connection is dead after
+//! [`heartbeat_timeout`](Config::heartbeat_timeout) (10 s), and the time that the peer needs for
+//! the bytes in flight before the Ping at [`min_send_rate`](Config::min_send_rate) (64 KiB/s).
+//! While the system takes bytes, the Ping waits without a verdict. If nothing leaves and nothing
+//! arrives for interval and timeout together, the connection is dead, also behind a full buffer; if
+//! bytes arrive but none leaves, after [`stall_timeout`](Config::stall_timeout) (2 min). While
+//! messages are in flight the fence is the heartbeat's Ping, with
+//! [`fence_timeout`](Config::fence_timeout) (20 s): a gateway that pauses for 15 s is not dead.
 //!
 //! # Behaviour
 //!
@@ -204,7 +251,7 @@
 //! | `shutdown(within)` | the outbox is sent and acknowledged, then the connection is closed; [`ShutDown`](Event::ShutDown) reports the rest |
 //! | `disconnect()` | the closing handshake, [`Disconnected`](Event::Disconnected), and no reconnect; `connect()` works again, with a full budget |
 //! | `connect()` right after it | done once the old connection is gone |
-//! | the connection is silent for 25 s | a Ping; 10 s without a byte after it the connection is dead |
+//! | the connection is silent for 25 s | a Ping; 10 s without a byte after it the connection is dead ([liveness](#liveness)) |
 //! | connecting, the upgrade or the closing handshake stalls | it times out after 15, 10 or 5 s |
 //! | the gateway breaks RFC 6455 or 7692 | an [`Endpoint`] fails the connection with the right code (1002, 1007, 1009) |
 //! | `session-init` arrives | the session is persisted, bound to the gateway's origin; the event says whether it was resumed |
@@ -262,8 +309,8 @@
 //!   instructions. Without it the same bytes come of slower code.
 //! - `trace` (default): [the trace format](trace), to record, replay and check a run.
 //! - `deflate`: compressed messages (RFC 7692). Needs `std`, because its coder does.
-//! - `testkit`: a virtual clock, a scripted gateway and a faulty network, for tests of your own. Needs
-//!   `std`.
+//! - `testkit`: a virtual clock, a scripted gateway and a faulty network, for tests of your own.
+//!   Needs `std`.
 //!
 //! Without `std` the crate is `no_std` with `alloc`: a [`Client`], and an [`Endpoint`] with `ws`.
 
