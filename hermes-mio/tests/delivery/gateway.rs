@@ -136,10 +136,12 @@ impl Log {
         // Read by hand: there are many of them.
         if let Some(message) = line.strip_prefix(r#"{"gateway":"message","conn":"#) {
             let (conn, rest) = number(message);
-            let (_, text) = rest.split_once(r#""text":"{\"n\":"#).expect(line);
+            let (_, text) = rest.split_once(r#"\"n\":"#).expect(line);
             let (n, rest) = number(text);
-            let end = format!(r#"{n}\"}}"}}"#);
-            assert!(rest.starts_with(r#",\"type\":\"tick\""#) && rest.ends_with(&end), "{line}");
+            // Whole: the text ends with its number, or with an id that was added to it.
+            let whole = [format!(r#"{n}\"}}"}}"#), format!(r#"-{n}\"}}"}}"#)];
+            let is_whole = whole.iter().any(|end| rest.ends_with(end));
+            assert!(rest.contains(r#"\"type\":\"tick\""#) && is_whole, "{line}");
             self.messages.push((conn, n));
             return;
         }

@@ -6,6 +6,7 @@
 mod audit;
 #[path = "../common/chaos/mod.rs"]
 mod chaos;
+mod cuts;
 mod gateway;
 mod run;
 mod written;

@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     Stall,
     /// Nothing passes for longer than the client has patience. Then all goes on, or ends.
     Hole,
+    /// Nothing passes ever again, and nobody is told.
+    Freeze,
     /// A byte at a time for a while.
     Trickle,
     /// Not even connected.
@@ -66,6 +68,8 @@ impl Fault {
         Fault::Hole,
         Fault::Trickle,
     ];
+    /// The ones that end a link.
+    const CUTS: &'static [Fault] = &[Fault::Cut, Fault::Reset, Fault::Freeze, Fault::HalfClose];
     /// The ones for a handshake.
     const EARLY: &'static [Fault] =
         &[Fault::Refuse, Fault::Mute, Fault::Cut, Fault::Reset, Fault::HalfClose, Fault::Vanish];
@@ -117,6 +121,18 @@ impl FaultCounts {
 impl Chaos {
     /// A proxy that does harm `faults` times while `messages` pass.
     pub(crate) fn start(seed: u64, faults: u64, messages: u64, target: Target) -> Self {
+        // The last ones have to strike while there is traffic.
+        let milestones = Rng::new(seed, 1).milestones(faults, messages * 98 / 100);
+        Self::run(seed, milestones, None, target)
+    }
+
+    /// A proxy that ends each link by chance: after `mean_bytes` from the client on average, and
+    /// at any byte with the same probability.
+    pub(crate) fn cutting(seed: u64, mean_bytes: u64, target: Target) -> Self {
+        Self::run(seed, Vec::new(), Some(mean_bytes), target)
+    }
+
+    fn run(seed: u64, milestones: Vec<u64>, mean_bytes: Option<u64>, target: Target) -> Self {
         let poll = Poll::new().unwrap();
         let waker = Waker::new(poll.registry(), WAKER).unwrap();
         let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -125,14 +141,12 @@ impl Chaos {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE).unwrap();
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { target: Mutex::new(Some(target)), ..Shared::default() });
-        let mut rng = Rng::new(seed, 1);
-        // The last ones have to strike while there is traffic.
-        let milestones = rng.milestones(faults, messages * 98 / 100);
         let proxy = Proxy {
             poll,
             listener,
             shared: Arc::clone(&shared),
-            rng,
+            rng: Rng::new(seed, 6),
+            mean_bytes,
             milestones: milestones.into_iter().rev().collect(),
             deck: Vec::new(),
             links: Vec::new(),

@@ -10,6 +10,8 @@ pub(crate) struct Proxy {
     pub(crate) listener: TcpListener,
     pub(crate) shared: Arc<Shared>,
     pub(crate) rng: Rng,
+    /// Bytes from the client between two cuts; `None` for faults of all kinds, at milestones.
+    pub(crate) mean_bytes: Option<u64>,
     /// Those to come, the next one last.
     pub(crate) milestones: Vec<u64>,
     pub(crate) deck: Vec<Fault>,
@@ -29,7 +31,7 @@ impl Proxy {
                 Err(error) if error.kind() != ErrorKind::Interrupted => panic!("{error}"),
                 _ => {}
             }
-            // Readiness is report once, and everything is tried at each turn: nothing is missed.
+            // Readiness is told once, and everything is tried at each turn: nothing is missed.
             let now = Instant::now();
             self.accept(now);
             self.arm();
@@ -62,7 +64,8 @@ impl Proxy {
                 Err(_) => continue,
             };
             client.set_nodelay(true).unwrap();
-            let early = self.rng.one_in(5).then(|| self.rng.pick(Fault::EARLY));
+            let is_early = self.mean_bytes.is_none() && self.rng.one_in(5);
+            let early = is_early.then(|| self.rng.pick(Fault::EARLY));
             let (silent, target) = match early {
                 Some(Fault::Refuse) => {
                     self.count(Fault::Refuse);
@@ -95,6 +98,10 @@ impl Proxy {
                 let pipe = self.rng.pick(&[UP, DOWN]);
                 let at = self.rng.below(300);
                 link.armed = Some(Armed { pipe, at, what: Strike::Fault(fault) });
+            } else if let Some(mean) = self.mean_bytes {
+                let at = self.rng.exponential(mean);
+                let fault = self.rng.pick(Fault::CUTS);
+                link.armed = Some(Armed { pipe: UP, at, what: Strike::Fault(fault) });
             }
             self.links.push(link);
         }
@@ -197,7 +204,9 @@ impl Proxy {
                 }
                 _ => u64::MAX,
             };
-            if pipe.pieces == 0 {
+            if self.mean_bytes.is_some() {
+                (pipe.piece, pipe.pieces) = (16 << 10, 1);
+            } else if pipe.pieces == 0 {
                 pipe.piece = self.rng.pick(&[16, 1_500, 16 << 10, 16 << 10]);
                 pipe.pieces = 1 + self.rng.below(40);
             }
@@ -217,7 +226,7 @@ impl Proxy {
                 // That side has gone; what it said before comes the other way.
                 Err(_) => self.counts.swallowed += pipe.swallow(),
             }
-            if self.rng.one_in(400) {
+            if self.mean_bytes.is_none() && self.rng.one_in(400) {
                 pipe.held = Some(now + self.rng.millis(1, 6));
             }
         }
@@ -255,7 +264,8 @@ impl Proxy {
             if let Some(pong) = link.scanner.scan(*byte) {
                 self.old_pongs.push(pong);
             }
-            if link.scanner.is_between_frames() && self.rng.one_in(12) {
+            let may_add = self.mean_bytes.is_none() && link.scanner.is_between_frames();
+            if may_add && self.rng.one_in(12) {
                 let pong = self.foreign_pong();
                 pipe.hand.extend(pong);
             }
@@ -293,7 +303,7 @@ impl Proxy {
     pub(crate) fn strike(&mut self, link: &mut Link, fault: Fault, now: Instant) {
         self.count(fault);
         let ends = matches!(fault, Fault::Cut | Fault::Reset | Fault::HalfClose);
-        if ends && self.rng.one_in(2) {
+        if self.mean_bytes.is_none() && ends && self.rng.one_in(2) {
             self.last_word(link);
         }
         let sides = |rng: &mut Rng| rng.pick(&[&[UP][..], &[DOWN], &[UP, DOWN]]);
@@ -339,6 +349,11 @@ impl Proxy {
                     .rng
                     .pick(&[None, None, Some(Fault::Cut), Some(Fault::Reset)])
                     .map(|f| (until, f));
+            }
+            Fault::Freeze => {
+                let until = now + Duration::from_secs(60);
+                link.hold(&[UP, DOWN], Some(until));
+                link.over = Some(until);
             }
             Fault::Trickle => {
                 let pipe = &mut link.pipes[UP];

@@ -37,6 +37,12 @@ impl Rng {
         Duration::from_millis(least + self.below(most - least + 1))
     }
 
+    /// Of an exponential distribution: the distance to an event that is as likely at any place.
+    pub(crate) fn exponential(&mut self, mean: u64) -> u64 {
+        let uniform = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        (-(1.0 - uniform).ln() * mean as f64) as u64
+    }
+
     /// In order: one in each of `n` equal parts of what is below `end`.
     pub(crate) fn milestones(&mut self, n: u64, end: u64) -> Vec<u64> {
         let part = end / n.max(1);
