@@ -106,7 +106,15 @@ fn shift_time(machine: &mut Machine) {
         Some(interval) if config.can_ping => interval + config.heartbeat_timeout,
         _ => Duration::ZERO,
     };
-    for fence in machine.messages.flight.fences.iter_mut() {
+    let flight = &mut machine.messages.flight;
+    // It counts only if it is later than the Ping that is not answered.
+    match flight.fences.oldest().map(|fence| fence.since) {
+        Some(since) if !flight.was_answered && flight.unread_at > since => {
+            behind(&mut flight.unread_at, asked_for);
+        }
+        _ => flight.unread_at = Timestamp::ZERO,
+    }
+    for fence in flight.fences.iter_mut() {
         behind(&mut fence.since, asked_for);
     }
     if let Some(outbox) = machine.messages.outbox.get_mut() {
@@ -167,13 +175,12 @@ fn reset_counters(machine: &mut Machine) {
     ids.insert(messages.last_message_id);
     let mut seqs = BTreeSet::from_iter(messages.outbox.seqs());
     seqs.extend([flight.seq, flight.flushed]);
-    let mut counts = BTreeSet::from([flight.sent, flight.written, flight.fenced]);
+    let mut counts = BTreeSet::from([flight.sent, flight.written]);
     let acknowledged = messages.window.acknowledged();
     messages.window.canonicalize(&machine.config);
     let bytes = |bytes: &mut u64| {
         *bytes = bytes.saturating_sub(acknowledged) + messages.window.acknowledged();
     };
-    bytes(&mut flight.fenced_bytes);
     for fence in flight.fences.iter() {
         ids.insert(fence.last_sent.0);
         seqs.insert(fence.seq);
@@ -192,7 +199,6 @@ fn reset_counters(machine: &mut Machine) {
     }
     count(&mut flight.sent);
     count(&mut flight.written);
-    count(&mut flight.fenced);
     flight.acknowledged = 0;
     ids.apply_id(&mut flight.last_sent);
     seqs.apply(&mut flight.seq);

@@ -57,13 +57,12 @@ pub(super) struct Flight {
     /// The last message sent.
     pub(super) last_sent: MessageId,
     pub(super) fences: Fences,
-    /// Messages and their bytes that no fence follows yet, as counts before the newest fence.
-    pub(super) fenced: u64,
-    pub(super) fenced_bytes: u64,
     /// The peer answers no Ping as it should: deliveries can't be proven on this connection.
     pub(super) is_mute: bool,
     /// A Pong was as it should be.
     pub(super) was_answered: bool,
+    /// When the host last had bytes that it had not read: a Pong may be among them.
+    pub(super) unread_at: Timestamp,
 }
 
 /// Why a message is not accepted.
@@ -365,11 +364,12 @@ impl Messages {
             stats.bytes_sent += bytes as u64;
             out.send(conn, flight.seq, frame);
             self.window.on_sent(bytes);
-            if self.window.sent() - self.flight.fenced_bytes >= limits.in_flight / 2 {
+            if self.window.sent() - self.fenced_bytes() >= limits.in_flight / 2 {
                 self.send_fence(conn, false, cx.now, out);
             }
         }
-        if self.flight.sent > self.flight.fenced
+        // Without a fence under way, what is not acknowledged has no fence behind it.
+        if self.flight.sent > self.flight.acknowledged
             && self.flight.fences.is_empty()
             && (wants_fences(cx)
                 || cx.config.can_ping && self.outbox.is_blocked(self.window.in_flight(), &limits))
@@ -393,8 +393,13 @@ impl Messages {
         let sent_bytes = self.window.sent();
         let fence = Fence { seq, since: now, is_heartbeat, sent, sent_bytes, last_sent };
         out.send(conn, seq, FrameRef::new(Kind::Ping, &fence.payload(conn)));
-        (flight.fenced, flight.fenced_bytes) = (sent, sent_bytes);
         flight.fences.push(fence);
+    }
+
+    /// Bytes of messages that have a fence behind them, or are acknowledged.
+    fn fenced_bytes(&self) -> u64 {
+        let newest = self.flight.fences.newest();
+        newest.map_or(self.window.acknowledged(), |fence| fence.sent_bytes)
     }
 
     /// Sends a Ping of the heartbeat's, if none waits to leave: that one asks as well.
@@ -481,6 +486,11 @@ impl Messages {
         true
     }
 
+    /// The host has bytes that it did not read: a Pong among them is not missing.
+    pub(super) fn on_unread(&mut self, now: Timestamp) {
+        self.flight.unread_at = now;
+    }
+
     /// A peer that has never answered a Ping, while bytes arrive, proves no delivery: the window
     /// must not hold messages back for it. Returns whether that shows for the first time.
     pub(super) fn judge_answers(&mut self, cx: &Context<'_>) -> bool {
@@ -495,7 +505,8 @@ impl Messages {
         let interval = cx.config.heartbeat_interval.unwrap_or(Duration::MAX);
         let in_flight = oldest.sent_bytes - self.window.acknowledged();
         let allowed = interval.saturating_add(heartbeat::patience(true, in_flight, cx.config));
-        if oldest.since + allowed > cx.now {
+        let readable_since = flight.unread_at.max(oldest.since);
+        if readable_since + allowed > cx.now {
             return false;
         }
         self.flight.is_mute = true;

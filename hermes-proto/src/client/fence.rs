@@ -39,6 +39,10 @@ impl Fences {
         if self.0.len() == MAX_FENCES {
             self.0.pop_back();
         }
+        // An idle connection has one fence, its heartbeat's Ping.
+        if self.0.capacity() == 0 {
+            self.0.reserve_exact(1);
+        }
         self.0.push_back(fence);
     }
 
@@ -46,8 +50,8 @@ impl Fences {
     pub(super) fn answer(&mut self, conn: ConnId, pong: &[u8]) -> Option<Fence> {
         let index = self.0.iter().position(|fence| fence.payload(conn) == pong)?;
         let fence = self.0.drain(..=index).next_back();
-        if self.0.is_empty() {
-            // An idle connection holds no memory for them.
+        if self.0.is_empty() && fence.as_ref().is_some_and(|fence| fence.is_heartbeat) {
+            // An idle connection holds no memory for fences.
             self.0 = VecDeque::new();
         }
         fence

@@ -68,8 +68,10 @@ impl Heartbeat {
         self.next.max(self.last_activity + interval(config))
     }
 
+    /// Whether the connection was silent, and a Ping asks for a sign of life. A fence behind messages
+    /// asks as well, on a connection that is busy.
     pub(super) fn is_awaiting_reply(&self) -> bool {
-        self.asked != Asked::No
+        self.asked != Asked::No && self.is_own_ping
     }
 
     /// When the connection is dead, if nothing arrives or leaves until then.
@@ -93,7 +95,10 @@ impl Heartbeat {
     #[cold]
     fn on_reply(&mut self, now: Timestamp, config: &Config) {
         self.asked = Asked::No;
-        let due = now + interval(config);
+        let mut due = now + interval(config);
+        if self.waiting_since.is_some() {
+            due = due.min(self.stuck_at(config));
+        }
         // Behind messages, where Pongs are many, the deadline stays unless it is too late.
         if core::mem::take(&mut self.is_own_ping) || self.next > due {
             self.next = due;

@@ -674,6 +674,7 @@ impl Machine {
             self.connection.receiving_mut().and_then(|open| open.heartbeat.as_mut())
         {
             heartbeat.on_activity(self.now, &self.config);
+            self.messages.on_unread(self.now);
         }
     }
 

@@ -162,7 +162,7 @@ pub struct Config {
     pub can_ping: bool,
 
     /// What becomes of messages that were written to a connection that then ended. Default:
-    /// [`Delivery::AtMostOnce`]. At-least-once needs Pings: if [`can_ping`](Self::can_ping) is false, or
+    /// [`Delivery::AtLeastOnce`], which needs Pings: if [`can_ping`](Self::can_ping) is false, or
     /// the gateway answers none, delivery is at-most-once, as a warning and [`why`](crate::Client::why)
     /// say.
     pub delivery: Delivery,
@@ -289,7 +289,7 @@ impl Default for Config {
             stall_timeout: Duration::from_secs(120),
             suspend_threshold: Duration::from_secs(5),
             can_ping: true,
-            delivery: Delivery::AtMostOnce,
+            delivery: Delivery::AtLeastOnce,
             receipts: Receipts::None,
             message_ttl: None,
             resume: ResumeMode::Optimistic,

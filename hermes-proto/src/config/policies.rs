@@ -28,12 +28,12 @@ pub enum Delivery {
     /// They are not sent again, so nothing arrives twice. What the operating system had not taken
     /// whole was never received, and is sent again. An [`Event::InDoubt`](crate::Event::InDoubt) names
     /// those that may not have arrived.
-    #[default]
     AtMostOnce,
     /// They are sent again, in order and before newer ones, so nothing that the outbox took gets
     /// lost; an [`Event::InDoubt`](crate::Event::InDoubt) names those that may arrive twice. A
     /// message stays in the outbox, and within its bounds, until it is proven received. Fences are
     /// on.
+    #[default]
     AtLeastOnce,
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use hermes_mio::{Client, CloseReason, Config, Event, Options, State};
+use hermes_mio::{Client, CloseReason, Config, Event, Options, Outgoing, State};
 use serde_json::{Value, json};
 
 use super::{Library, Server};
@@ -81,6 +81,7 @@ impl Harness {
         self.expect_message(1, &hello);
         let token = self.expect_session();
         self.expect_chat(1, "hello");
+        self.settle();
         token
     }
 
@@ -115,11 +116,23 @@ impl Harness {
         self.client.send(message).expect("there is room");
     }
 
-    /// Tells the server what to do.
+    /// Tells the server what to do. Volatile: an order that ends the connection is not repeated on
+    /// the next one.
     pub fn order(&mut self, what: &str, mut with: Value) {
         with["type"] = "do".into();
         with["what"] = what.into();
-        self.send(&with);
+        let order = Outgoing::new(&with).expect("it is JSON").volatile();
+        self.client.send_message(order).expect("the connection takes it");
+    }
+
+    /// Waits until all that was sent is acknowledged.
+    fn settle(&mut self) {
+        let begin = Instant::now();
+        while self.client.protocol().outbox_len() > 0 {
+            assert!(begin.elapsed() < PATIENCE, "no Pong came.\n{:#?}", self.story);
+            let event = self.poll(GLANCE);
+            self.events.extend(event);
+        }
     }
 
     /// Sends a chat on connection `conn`, which the server sees and echoes as its `n`th.
@@ -128,6 +141,7 @@ impl Harness {
         self.send(&message);
         self.expect_message(conn, &message);
         self.expect_chat(n, text);
+        self.settle();
     }
 }
 
@@ -148,9 +162,13 @@ impl Harness {
         assert!(matches!(event, Event::Connected { .. }), "{event:?}\n{:#?}", self.story);
     }
 
-    /// Next, a connection ends. Returns why.
+    /// Next, a connection ends, perhaps with messages in doubt or lost. Returns why.
     pub fn expect_disconnected(&mut self) -> CloseReason {
-        match self.next_event() {
+        let mut event = self.next_event();
+        while matches!(event, Event::InDoubt { .. } | Event::Dropped { .. }) {
+            event = self.next_event();
+        }
+        match event {
             Event::Disconnected { code, reason, .. } => {
                 assert_eq!(code, reason.code());
                 reason

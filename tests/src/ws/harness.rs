@@ -5,7 +5,8 @@ use hermes_proto::{
     Start, Timestamp, Transmit,
 };
 
-use super::wire::{Sent, arrived, reply_to, sent};
+use super::wire::bits::{FIN, PING};
+use super::wire::{Sent, arrived, pong, read_raw, reply_to, sent};
 use crate::dsl::actions::{ms, start};
 
 /// What an [`Endpoint`] asks for.
@@ -166,6 +167,23 @@ impl Harness {
             return Asks::new();
         }
         self.check(out, true)
+    }
+
+    /// The operating system takes all that there is, and the gateway answers each Ping in it. `wire`
+    /// is empty then. Returns whether there was a Ping.
+    #[track_caller]
+    pub fn take_and_answer(&mut self) -> bool {
+        let mut bytes = self.endpoint.transmit();
+        let mut pongs = Vec::new();
+        while let Some(raw) = read_raw(bytes) {
+            if raw.first == FIN | PING {
+                pongs.push(pong(raw.payload));
+            }
+            bytes = &bytes[raw.size..];
+        }
+        self.take(usize::MAX);
+        self.wire = Vec::new();
+        pongs.into_iter().map(|pong| self.receive(pong)).count() > 0
     }
 
     /// The live connection's transport has ended.

@@ -17,7 +17,7 @@ fn run(trace: &str) -> String {
 
 /// The design's examples, all in one run. What follows an input's line is what came of it.
 const STORY: &str = r#"
-{"trace":1,"level":"frames","auto":true,"unix_ms":1700000000000,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null,"plaintext_session":"allow"}}
+{"trace":1,"level":"frames","auto":true,"unix_ms":1700000000000,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null,"plaintext_session":"allow","delivery":"at-most-once"}}
 {"at":0,"in":"connect"}
 {"at":0,"out":"open","conn":1,"url":"ws://gateway.example/ws"}
 {"at":0,"out":"timer","due":15000}
@@ -67,7 +67,7 @@ fn the_whole_story_goes_as_written() {
 #[test]
 fn messages_that_are_not_json() {
     let out = run(concat!(
-        r#"{"trace":1,"auto":true,"config":{"url":"ws://a/","heartbeat_interval_ms":null}}"#,
+        r#"{"trace":1,"auto":true,"config":{"url":"ws://a/","heartbeat_interval_ms":null,"delivery":"at-most-once"}}"#,
         "\n",
         r#"{"at":0,"in":"connect"}"#,
         "\n",
@@ -126,7 +126,7 @@ fn a_trace_needs_no_header_and_time_can_go_on_by_itself() {
 
 /// Delivery and retries, as a person writes them.
 const DELIVERY: &str = r#"
-{"trace":1,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null,"ask_credentials":true,"receipts":"acknowledged","plaintext_session":"allow"}}
+{"trace":1,"config":{"url":"ws://gateway.example/ws","heartbeat_interval_ms":null,"ask_credentials":true,"receipts":"acknowledged","plaintext_session":"allow","delivery":"at-most-once"}}
 {"at":0,"in":"network","online":false}
 {"at":0,"in":"connect"}
 {"at":1,"in":"send","message":1,"ttl_ms":2.5}

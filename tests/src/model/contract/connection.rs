@@ -9,7 +9,7 @@ use hermes_proto::{
     Url,
 };
 
-use super::liveness::{Fence, Judgement, Pulse};
+use super::liveness::{Fence, Pulse};
 use super::{Contract, End, Expected, Intent, ModelState, Verdict, ensure};
 
 /// The live connection.
@@ -33,6 +33,8 @@ pub(super) struct ConnectionModel {
     pub(super) fenced_bytes: u64,
     /// A Pong was as it should be.
     pub(super) answered: bool,
+    /// When the host last had bytes that it had not read.
+    pub(super) unread: Option<Timestamp>,
     /// It proves nothing.
     pub(super) mute: bool,
     /// A session was offered, and not answered.
@@ -78,6 +80,7 @@ impl ConnectionModel {
             fenced: 0,
             fenced_bytes: 0,
             answered: false,
+            unread: None,
             mute: false,
             offered: false,
             probed: None,
@@ -218,8 +221,10 @@ impl Contract {
     /// Bytes came that nobody read.
     pub(super) fn on_unread(&mut self) {
         let now = self.now;
-        if let Some(Phase::Open { pulse, .. }) = self.link_mut().map(|link| &mut link.phase) {
+        let Some(link) = self.link_mut() else { return };
+        if let Phase::Open { pulse, .. } = &mut link.phase {
             pulse.hear(now);
+            link.unread = Some(now);
         }
     }
 
@@ -401,7 +406,7 @@ impl Contract {
         let link = self.link().filter(|link| link.conn == conn);
         let Some(link) = link else { return Err(format!("{conn} is not there to close")) };
         let is_due = |at: Timestamp| judged && late(now, at).is_some_and(|late| late < jump);
-        let dead = judged && link.judge(now, o.timer, &self.config) == Judgement::Dead;
+        let dead = judged && link.may_be_dead(now, o.timer, &self.config);
         let timeout = |stage| Ok(CloseReason::Timeout { stage });
         let reason = match link.phase {
             // What came counts before what is due.

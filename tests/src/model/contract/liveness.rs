@@ -165,7 +165,7 @@ impl ConnectionModel {
         let (Some(pulse), Some(interval)) = (self.pulse(), heartbeat(config)) else {
             return Judgement::Alive;
         };
-        let was_suspended = due.is_some_and(|due| now - due >= config.suspend_threshold);
+        let was_suspended = self.lateness(now, due, config).1 >= config.suspend_threshold;
         if pulse.stuck_at(config).is_some_and(|at| at <= now) && !was_suspended {
             return Judgement::Dead;
         }
@@ -182,6 +182,31 @@ impl ConnectionModel {
             (false, true) => Judgement::MayAsk,
             (false, false) => Judgement::Alive,
         }
+    }
+
+    /// Whether it may be called dead: it must be, unless the host may have been suspended.
+    pub(super) fn may_be_dead(
+        &self,
+        now: Timestamp,
+        due: Option<Timestamp>,
+        config: &Config,
+    ) -> bool {
+        let awake = Config { suspend_threshold: Duration::MAX, ..config.clone() };
+        self.lateness(now, due, config).0 < config.suspend_threshold
+            && self.judge(now, due, &awake) == Judgement::Dead
+    }
+
+    /// How late a judgement is, at least and at most: the one timer may have been set for something
+    /// else, or for a time before the last sign of life.
+    fn lateness(
+        &self,
+        now: Timestamp,
+        due: Option<Timestamp>,
+        config: &Config,
+    ) -> (Duration, Duration) {
+        let late = |due: Option<Timestamp>| due.map_or(Duration::ZERO, |due| now - due);
+        let (by_timer, by_pulse) = (late(due), late(self.pulse_due(config)));
+        (by_timer.min(by_pulse), by_timer.max(by_pulse))
     }
 
     /// Bytes wait, and others left a moment ago.
@@ -312,7 +337,8 @@ impl Contract {
         let Some(interval) = heartbeat(&self.config) else { return false };
         let bytes = oldest.bytes - self.window.acknowledged;
         let allowed = interval.saturating_add(patience(true, bytes, &self.config));
-        !link.answered && !link.mute && oldest.since + allowed <= self.now
+        let since = link.unread.map_or(oldest.since, |at| at.max(oldest.since));
+        !link.answered && !link.mute && since + allowed <= self.now
     }
 
     /// From here on nothing more is kept for this peer.
