@@ -203,8 +203,8 @@
 //! ([`in_flight_first_bytes`](Config::in_flight_first_bytes) before the first). The window is
 //!
 //! - *proven* / [`in_flight_share`](Config::in_flight_share) (8),
-//! - but no more than [`in_flight_rate`](Config::in_flight_rate) (4 MB/s) × the smoothed round
-//!   trip, or *proven* / 64 if that is more,
+//! - but no more than [`in_flight_rate`](Config::in_flight_rate) (4 MB/s) × the connection's shortest
+//!   round trip, or *proven* / 64 if that is more, as before the first answer,
 //! - no more than [`in_flight_max_bytes`](Config::in_flight_max_bytes) (1 MiB), and no less than
 //!   [`in_flight_min_bytes`](Config::in_flight_min_bytes) (2 KiB);
 //! - it does not grow while acknowledgements take longer than

@@ -110,10 +110,10 @@ impl Case<'_> {
             "backoff_cap_ms=20",
             "max_attempts=null",
             "max_resume_failures=null",
-            "heartbeat_interval_ms=300",
-            "heartbeat_timeout_ms=700",
-            "connect_timeout_ms=700",
-            "upgrade_timeout_ms=700",
+            "heartbeat_interval_ms=100",
+            "heartbeat_timeout_ms=200",
+            "connect_timeout_ms=500",
+            "upgrade_timeout_ms=500",
         ];
         let drain = DRAIN.as_millis().to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_hermes"));

@@ -195,12 +195,11 @@ impl Messages {
         message: &impl Candidate,
         sendable: bool,
         cx: &Context<'_>,
-        stats: &Counters,
     ) -> Result<Admission, SendRefusal> {
         let bytes = message.len();
         let admission = self.outbox.admit(bytes, cx.config)?;
         if message.is_volatile() {
-            let limits = self.limits(cx, stats);
+            let limits = self.limits(cx);
             if !(sendable && self.outbox.can_send_at_once(bytes, self.window.in_flight(), &limits))
             {
                 return Err(SendRefusal::NotNow);
@@ -211,9 +210,9 @@ impl Messages {
 
     /// How much may be sent, and not be written or acknowledged.
     #[inline]
-    fn limits(&self, cx: &Context<'_>, stats: &Counters) -> Limits {
+    fn limits(&self, cx: &Context<'_>) -> Limits {
         let in_flight = if cx.config.can_ping && !self.is_unprovable {
-            self.window.limit(stats.rtt_smoothed(), cx.config)
+            self.window.limit(cx.config)
         } else {
             u64::MAX
         };
@@ -349,7 +348,7 @@ impl Messages {
         stats: &mut Counters,
         out: &mut impl Output,
     ) {
-        let limits = self.limits(cx, stats);
+        let limits = self.limits(cx);
         loop {
             let in_flight = self.window.in_flight();
             let Some(outbox) = self.outbox.get_mut() else { break };
@@ -462,8 +461,7 @@ impl Messages {
         let Some(fence) = flight.fences.answer(conn, data) else { return false };
         let rtt = cx.now - fence.since;
         stats.round_trip(rtt);
-        let smoothed = stats.rtt_smoothed();
-        self.window.on_acknowledged(fence.sent_bytes, rtt, smoothed, cx.config);
+        self.window.on_acknowledged(fence.sent_bytes, rtt, cx.config);
         flight.was_answered = true;
         flight.flushed = flight.flushed.max(fence.seq);
         let messages = fence.sent - flight.acknowledged;

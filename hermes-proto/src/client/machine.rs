@@ -519,7 +519,7 @@ impl Machine {
             return Err(SendRefusal::ShuttingDown);
         }
         let sendable = self.connection.sendable().is_some();
-        self.messages.admit(message, sendable, context!(self), &self.stats)
+        self.messages.admit(message, sendable, context!(self))
     }
 
     /// Sends what the window allows. (A function of its own: most received messages need none of

@@ -245,10 +245,6 @@ impl Counters {
         self.bytes_received += bytes as u64;
     }
 
-    pub(super) fn rtt_smoothed(&self) -> Option<Duration> {
-        self.rtt_smoothed.map(Nanos::duration)
-    }
-
     pub(super) fn round_trip(&mut self, rtt: Duration) {
         self.rtt_last = Some(Nanos::new(rtt));
         let smoothed = self.rtt_smoothed.map(Nanos::duration);

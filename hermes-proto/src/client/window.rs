@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::Config;
+use crate::time::Nanos;
 
 /// Bytes in flight on the live connection, and the trust that bounds them.
 ///
@@ -17,6 +18,9 @@ pub(super) struct Window {
     /// Bytes of messages that were sent on this connection, and of those acknowledged.
     sent: u64,
     acknowledged: u64,
+    /// The shortest round trip of a fence on this connection. A longer one is mostly the time that
+    /// the window itself waits in front of the peer: it asks for no larger window.
+    least_rtt: Option<Nanos>,
     /// The window grows no further: acknowledgements take too long.
     ceiling: u64,
 }
@@ -28,7 +32,7 @@ const SHORT_TRIP_SHARE: u64 = 64;
 impl Window {
     pub(super) fn new(config: &Config) -> Self {
         let credit = config.in_flight_first_bytes as u64;
-        Window { credit, sent: 0, acknowledged: 0, ceiling: u64::MAX }
+        Window { credit, sent: 0, acknowledged: 0, least_rtt: None, ceiling: u64::MAX }
     }
 
     /// A message is sent.
@@ -38,18 +42,14 @@ impl Window {
     }
 
     /// A fence with `sent` bytes before it was answered, `rtt` after it had left.
-    pub(super) fn on_acknowledged(
-        &mut self,
-        sent: u64,
-        rtt: Duration,
-        smoothed: Option<Duration>,
-        config: &Config,
-    ) {
+    pub(super) fn on_acknowledged(&mut self, sent: u64, rtt: Duration, config: &Config) {
         self.ceiling = if rtt > config.in_flight_max_delay {
-            self.ceiling.min(self.limit(smoothed, config))
+            self.ceiling.min(self.limit(config))
         } else {
             self.ceiling.saturating_mul(2)
         };
+        let least = self.least_rtt.map_or(rtt, |least| least.duration().min(rtt));
+        self.least_rtt = Some(Nanos::new(least));
         self.acknowledged = self.acknowledged.max(sent);
     }
 
@@ -58,7 +58,8 @@ impl Window {
         if self.sent > 0 {
             self.credit = self.credit / 2 + self.acknowledged / 2;
         }
-        (self.sent, self.acknowledged, self.ceiling) = (0, 0, u64::MAX);
+        (self.sent, self.acknowledged) = (0, 0);
+        (self.least_rtt, self.ceiling) = (None, u64::MAX);
     }
 
     /// Bytes of messages that were sent on this connection.
@@ -77,17 +78,15 @@ impl Window {
         self.sent - self.acknowledged
     }
 
-    /// Bytes that may be in flight, with the smoothed round trip if one is known.
-    pub(super) fn limit(&self, smoothed: Option<Duration>, config: &Config) -> u64 {
+    /// Bytes that may be in flight.
+    pub(super) fn limit(&self, config: &Config) -> u64 {
         let (min, max) = (config.in_flight_min_bytes as u64, config.in_flight_max_bytes as u64);
         let proven = self.acknowledged.max(self.credit);
         let trust = proven / u64::from(config.in_flight_share);
-        let by_rate = smoothed.map_or(u64::MAX, |rtt| {
-            let rtt = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
-            let bytes = rtt.saturating_mul(config.in_flight_rate as u64) / 1_000_000;
-            bytes.max(proven / SHORT_TRIP_SHARE)
-        });
-        trust.min(by_rate).min(self.ceiling).clamp(min, max)
+        let rtt = self.least_rtt.map_or(Duration::ZERO, Nanos::duration).as_micros();
+        let rtt = u64::try_from(rtt).unwrap_or(u64::MAX);
+        let by_rate = rtt.saturating_mul(config.in_flight_rate as u64) / 1_000_000;
+        trust.min(by_rate.max(proven / SHORT_TRIP_SHARE)).min(self.ceiling).clamp(min, max)
     }
 
     /// For the canonical form: only what decides over the limit, and only if it can change.
@@ -95,7 +94,8 @@ impl Window {
     pub(super) fn canonicalize(&mut self, config: &Config) {
         let in_flight = self.in_flight();
         if config.in_flight_min_bytes == config.in_flight_max_bytes {
-            (self.credit, self.acknowledged, self.ceiling) = (0, 0, u64::MAX);
+            (self.credit, self.acknowledged) = (0, 0);
+            (self.least_rtt, self.ceiling) = (None, u64::MAX);
         } else {
             let most = config.in_flight_max_bytes as u64
                 * SHORT_TRIP_SHARE.max(config.in_flight_share.into());
@@ -110,28 +110,35 @@ impl Window {
 mod tests {
     use super::*;
 
-    const RTT: Option<Duration> = Some(Duration::from_millis(100));
+    const RTT: Duration = Duration::from_millis(100);
 
-    fn acknowledge(window: &mut Window, bytes: usize, config: &Config) {
+    /// A window on whose connection a fence came back after `rtt`.
+    fn window(rtt: Duration, config: &Config) -> Window {
+        let mut window = Window::new(config);
+        window.on_acknowledged(0, rtt, config);
+        window
+    }
+
+    fn acknowledge(window: &mut Window, bytes: usize, rtt: Duration, config: &Config) {
         window.on_sent(bytes);
-        window.on_acknowledged(window.sent(), Duration::from_millis(100), RTT, config);
+        window.on_acknowledged(window.sent(), rtt, config);
     }
 
     #[test]
     fn the_window_is_a_share_of_what_was_proven() {
         let config = Config::default();
-        let mut window = Window::new(&config);
-        assert_eq!(window.limit(RTT, &config), (512 << 10) / 8);
-        acknowledge(&mut window, 800 << 10, &config);
-        assert_eq!((window.limit(RTT, &config), window.in_flight()), (100 << 10, 0));
-        acknowledge(&mut window, 100 << 20, &config);
-        assert_eq!(window.limit(RTT, &config), 1 << 20);
+        let mut window = window(RTT, &config);
+        assert_eq!(window.limit(&config), (512 << 10) / 8);
+        acknowledge(&mut window, 800 << 10, RTT, &config);
+        assert_eq!((window.limit(&config), window.in_flight()), (100 << 10, 0));
+        acknowledge(&mut window, 100 << 20, RTT, &config);
+        assert_eq!(window.limit(&config), 1 << 20);
         // Connections that carry nothing cost half of the trust each, down to the least window.
         for _ in 0..40 {
             window.on_sent(1);
             window.on_end();
         }
-        assert_eq!(window.limit(RTT, &config), 2 << 10);
+        assert_eq!(window.limit(&config), 2 << 10);
         // A connection on which nothing was sent proves nothing either way.
         let before = window.clone();
         window.on_end();
@@ -141,26 +148,36 @@ mod tests {
     #[test]
     fn a_short_round_trip_needs_a_small_window() {
         let config = Config::default();
-        let mut window = Window::new(&config);
-        let short = Some(Duration::from_millis(1));
-        assert_eq!(window.limit(short, &config), (512 << 10) / SHORT_TRIP_SHARE);
-        acknowledge(&mut window, 10 << 20, &config);
-        assert_eq!(window.limit(short, &config), (10 << 20) / SHORT_TRIP_SHARE);
-        assert_eq!(window.limit(Some(Duration::from_millis(100)), &config), 400_000);
+        let short = Duration::from_millis(1);
+        let mut window = window(short, &config);
+        assert_eq!(window.limit(&config), (512 << 10) / SHORT_TRIP_SHARE);
+        acknowledge(&mut window, 10 << 20, short, &config);
+        assert_eq!(window.limit(&config), (10 << 20) / SHORT_TRIP_SHARE);
+        // The window in front of a fence makes its round trip longer, and that makes no window.
+        acknowledge(&mut window, 1, RTT, &config);
+        assert_eq!(window.limit(&config), (10 << 20) / SHORT_TRIP_SHARE);
+        window.on_end();
+        acknowledge(&mut window, 10 << 20, RTT, &config);
+        assert_eq!(window.limit(&config), 400_000);
+    }
+
+    #[test]
+    fn nothing_is_known_of_the_first_round_trip() {
+        let config = Config::default();
+        assert_eq!(Window::new(&config).limit(&config), (512 << 10) / SHORT_TRIP_SHARE);
     }
 
     #[test]
     fn slow_acknowledgements_stop_its_growth() {
         let config = Config::default();
-        let mut window = Window::new(&config);
         let slow = Duration::from_secs(2);
+        let mut window = window(RTT, &config);
         for _ in 0..20 {
-            window.on_sent(64 << 10);
-            window.on_acknowledged(window.sent(), slow, Some(slow), &config);
+            acknowledge(&mut window, 64 << 10, slow, &config);
         }
-        assert_eq!(window.limit(Some(slow), &config), (512 << 10) / 8);
+        assert_eq!(window.limit(&config), (512 << 10) / 8);
         // Swift ones let it grow again.
-        acknowledge(&mut window, 1, &config);
-        assert_eq!(window.limit(Some(slow), &config), 128 << 10);
+        acknowledge(&mut window, 1, RTT, &config);
+        assert_eq!(window.limit(&config), 128 << 10);
     }
 }

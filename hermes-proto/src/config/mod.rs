@@ -208,8 +208,9 @@ pub struct Config {
     /// What the first connection is taken to have proven, in bytes. Default: 512 KiB, which is a
     /// window of 64 KiB.
     pub in_flight_first_bytes: usize,
-    /// Bytes in flight per second of the smoothed round trip, at most, or a 64th of what was proven
-    /// if that is more: a short round trip needs a small window. Default: 4,000,000.
+    /// Bytes in flight per second of the shortest round trip of the connection, at most, or a 64th of
+    /// what was proven if that is more: a short round trip needs a small window. A longer round trip
+    /// than the shortest is mostly the window's own wait in front of the peer. Default: 4,000,000.
     pub in_flight_rate: usize,
     /// The window stops growing while acknowledgements take longer. Default: 1 s; a large window does
     /// not belong in front of a slow reader.

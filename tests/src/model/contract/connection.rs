@@ -296,7 +296,7 @@ impl Contract {
         let smoothed = self.stats.rtt_smoothed.map_or(rtt, |before| (before * 7 + rtt) / 8);
         self.stats.rtt_smoothed = Some(smoothed);
         self.stats.acknowledged += messages;
-        self.window.acknowledge(fence.bytes, rtt, Some(smoothed), &self.config);
+        self.window.acknowledge(fence.bytes, rtt, &self.config);
         // Who has heard of it must have been told.
         self.write(fence.seq, expected);
         self.outbox.prove(fence.seq);

@@ -47,6 +47,8 @@ pub(super) struct WindowModel {
     credit: u64,
     pub(super) sent: u64,
     pub(super) acknowledged: u64,
+    /// The shortest round trip on the live connection.
+    least_rtt: Option<Duration>,
     ceiling: u64,
     /// The peer answers no Ping, or the host sends none.
     pub(super) unprovable: bool,
@@ -86,38 +88,39 @@ impl Pulse {
 impl WindowModel {
     pub(super) fn new(config: &Config) -> Self {
         let credit = config.in_flight_first_bytes as u64;
-        WindowModel { credit, sent: 0, acknowledged: 0, ceiling: u64::MAX, unprovable: false }
+        WindowModel {
+            credit,
+            sent: 0,
+            acknowledged: 0,
+            least_rtt: None,
+            ceiling: u64::MAX,
+            unprovable: false,
+        }
     }
 
     pub(super) fn in_flight(&self) -> u64 {
         self.sent - self.acknowledged
     }
 
-    pub(super) fn limit(&self, smoothed: Option<Duration>, config: &Config) -> u64 {
+    pub(super) fn limit(&self, config: &Config) -> u64 {
         if self.unprovable || !config.can_ping {
             return u64::MAX;
         }
         let proven = self.acknowledged.max(self.credit);
-        let by_rate = smoothed.map_or(u64::MAX, |rtt| {
-            let rate = rtt.as_micros() * config.in_flight_rate as u128 / 1_000_000;
-            u64::try_from(rate).unwrap_or(u64::MAX).max(proven / 64)
-        });
+        let rtt = self.least_rtt.unwrap_or_default().as_micros();
+        let by_rate = u64::try_from(rtt * config.in_flight_rate as u128 / 1_000_000);
+        let by_rate = by_rate.unwrap_or(u64::MAX).max(proven / 64);
         let share = (proven / u64::from(config.in_flight_share)).min(by_rate).min(self.ceiling);
         share.clamp(config.in_flight_min_bytes as u64, config.in_flight_max_bytes as u64)
     }
 
-    pub(super) fn acknowledge(
-        &mut self,
-        bytes: u64,
-        rtt: Duration,
-        smoothed: Option<Duration>,
-        config: &Config,
-    ) {
+    pub(super) fn acknowledge(&mut self, bytes: u64, rtt: Duration, config: &Config) {
         self.ceiling = if rtt > config.in_flight_max_delay {
-            self.ceiling.min(self.limit(smoothed, config))
+            self.ceiling.min(self.limit(config))
         } else {
             self.ceiling.saturating_mul(2)
         };
+        self.least_rtt = Some(self.least_rtt.map_or(rtt, |least| least.min(rtt)));
         self.acknowledged = bytes;
     }
 
@@ -125,7 +128,8 @@ impl WindowModel {
         if self.sent > 0 {
             self.credit = self.credit / 2 + self.acknowledged / 2;
         }
-        (self.sent, self.acknowledged, self.ceiling) = (0, 0, u64::MAX);
+        (self.sent, self.acknowledged) = (0, 0);
+        (self.least_rtt, self.ceiling) = (None, u64::MAX);
     }
 }
 
@@ -281,7 +285,7 @@ pub(super) fn heartbeat(config: &Config) -> Option<Duration> {
 
 impl Contract {
     pub(super) fn limit(&self) -> u64 {
-        self.window.limit(self.stats.rtt_smoothed, &self.config)
+        self.window.limit(&self.config)
     }
 
     /// Whether messages call for a fence behind them.
