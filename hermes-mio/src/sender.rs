@@ -53,7 +53,8 @@ pub enum EnqueueError {
     /// The queue is full. Send again later, or wait for room with `send_wait`.
     #[error("the queue to the client is full; it empties as the outbox does")]
     Full(Outgoing),
-    /// The message is larger than the whole outbox.
+    /// The message is larger than the whole outbox, or may be with the
+    /// [identity](hermes_proto::Config::message_id_member) that it may get.
     #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
     TooLarge(Outgoing),
     /// The value can't be written as JSON; there is no message.

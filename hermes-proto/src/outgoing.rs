@@ -156,7 +156,8 @@ pub enum SendError {
          outbox_max_bytes"
     )]
     Full(Outgoing),
-    /// The message is larger than the whole outbox.
+    /// The message is larger than the whole outbox, or is with the
+    /// [identity](crate::Config::message_id_member) that it would get.
     #[error("a message of {} bytes is larger than outbox_max_bytes", .0.len())]
     TooLarge(Outgoing),
     /// The message is [volatile](Outgoing::volatile), and can't be sent at once.

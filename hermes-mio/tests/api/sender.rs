@@ -104,6 +104,31 @@ fn the_queue_is_bounded_in_bytes_too() {
     assert!(matches!(sender.send_wait(&text(101)), Err(EnqueueError::TooLarge(_))));
 }
 
+/// A message that the queue takes fits into the outbox with its identity.
+#[test]
+fn the_queue_leaves_room_for_identities() {
+    let member = Some("id".to_owned());
+    let mut client = client(Config {
+        message_id_member: member,
+        outbox_max_bytes: 100,
+        ..config("ws://127.0.0.1:1/")
+    });
+    let most = 100 - client.protocol().config().message_id_bytes();
+    let sender = client.sender();
+    // Braces, a name and quotes around it.
+    let object = |bytes: usize| json!({"a": "x".repeat(bytes - 8)});
+    assert!(matches!(sender.send(&object(most + 1)), Err(EnqueueError::TooLarge(_))));
+    sender.send(&object(most)).unwrap();
+    client.poll(Some(Duration::ZERO)).unwrap();
+    assert_eq!((client.protocol().outbox_len(), client.queued()), (1, 0));
+    // The longest identity is of the largest message id, of 20 digits.
+    assert_eq!(client.protocol().outbox_bytes(), 100 - 19);
+    // It waits in the queue: nothing is refused.
+    sender.send(&object(most)).unwrap();
+    client.poll(Some(Duration::ZERO)).unwrap();
+    assert_eq!((client.protocol().outbox_len(), client.queued()), (1, 1));
+}
+
 #[test]
 fn what_can_not_be_written_does_not_enter_the_queue() {
     struct Odd;

@@ -40,6 +40,11 @@ fn exit_codes_and_words() {
         ),
         (&["connect", "ws://a/", "--receipts", "all"], "receipts"),
         (&["connect", "ws://a/", "--jitter", "some"], "jitter"),
+        (
+            &["connect", "ws://a/", "--message-id", ""],
+            "`message_id_member` must be a name of 1 to 64",
+        ),
+        (&["connect", "ws://a/", "--set", "message_id_member=\"a\\\"b\""], "`message_id_member`"),
         (&["connect", "ws://a/", "--resume", "later"], "resume"),
         (&["connect", "ws://a/", "--ttl", "soon"], "message_ttl_ms"),
         (&["connect", "ws://a/", "--fallback", "ftp://b/"], "`fallback_urls`"),

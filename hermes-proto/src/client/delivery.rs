@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::arena::Pending;
 use super::fence::{Fence, Fences};
 use super::heartbeat;
+use super::identity::Identity;
 use super::machine::{Context, Output, Shutdown};
 use super::outbox::{Admission, AdmitError, Limits, Outbox, QueuedMessage};
 use super::stats::Counters;
@@ -24,6 +25,8 @@ use crate::{
 pub(super) struct Messages {
     pub(super) outbox: LazyBox<Outbox>,
     pub(super) last_message_id: u64,
+    /// First part of the messages' [identities](Identity): a name of this machine that no other has.
+    pub(super) incarnation: u64,
     pub(super) marks: Watermarks,
     pub(super) flight: Flight,
     pub(super) window: Window,
@@ -108,6 +111,8 @@ pub(super) trait Candidate {
     fn len(&self) -> usize;
     fn is_volatile(&self) -> bool;
     fn ttl(&self) -> Option<Duration>;
+    /// Text of a text message.
+    fn text<'a>(&'a self, outbox: &'a Outbox) -> Option<&'a [u8]>;
     /// Puts it into the outbox's arena.
     fn store(self, outbox: &mut Outbox) -> QueuedMessage;
 }
@@ -123,6 +128,10 @@ impl Candidate for &Outgoing {
 
     fn ttl(&self) -> Option<Duration> {
         Outgoing::ttl(self)
+    }
+
+    fn text<'a>(&'a self, _: &'a Outbox) -> Option<&'a [u8]> {
+        self.frame().as_text().map(str::as_bytes)
     }
 
     fn store(self, outbox: &mut Outbox) -> QueuedMessage {
@@ -147,6 +156,10 @@ impl Candidate for QueuedMessage {
         None
     }
 
+    fn text<'a>(&'a self, outbox: &'a Outbox) -> Option<&'a [u8]> {
+        outbox.text(*self)
+    }
+
     #[inline]
     fn store(self, _: &mut Outbox) -> QueuedMessage {
         self
@@ -155,10 +168,11 @@ impl Candidate for QueuedMessage {
 
 /// From the application into the outbox.
 impl Messages {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, incarnation: u64) -> Self {
         Messages {
             outbox: LazyBox::default(),
             last_message_id: 0,
+            incarnation,
             marks: Watermarks::default(),
             flight: Flight::default(),
             window: Window::new(config),
@@ -188,15 +202,25 @@ impl Messages {
         refusal.hand_back(Outgoing::of(self.outbox.discard(message)))
     }
 
+    /// The identity that a message gets if it is accepted next. A refused message has none, since the
+    /// next one has its id.
+    #[inline]
+    pub(super) fn identity(&self, message: &impl Candidate, config: &Config) -> Option<Identity> {
+        let member = config.message_id_member.as_deref()?;
+        let json = message.text(&self.outbox)?;
+        Identity::new(member, self.incarnation, MessageId(self.last_message_id + 1), json)
+    }
+
     /// Whether, and how, a message can be accepted. `sendable`: a connection takes messages.
     #[inline]
     pub(super) fn admit(
         &self,
         message: &impl Candidate,
+        identity: Option<&Identity>,
         sendable: bool,
         cx: &Context<'_>,
     ) -> Result<Admission, SendRefusal> {
-        let bytes = message.len();
+        let bytes = message.len() + identity.map_or(0, Identity::len);
         let admission = self.outbox.admit(bytes, cx.config)?;
         if message.is_volatile() {
             let limits = self.limits(cx);
@@ -224,6 +248,7 @@ impl Messages {
     pub(super) fn accept(
         &mut self,
         message: impl Candidate,
+        identity: Option<&Identity>,
         admission: Admission,
         cx: &Context<'_>,
         stats: &mut Counters,
@@ -233,7 +258,10 @@ impl Messages {
         self.last_message_id += 1;
         let id = MessageId(self.last_message_id);
         let ttl = message.ttl();
-        let queued = message.store(&mut self.outbox);
+        let mut queued = message.store(&mut self.outbox);
+        if let (Some(identity), Some(member)) = (identity, &cx.config.message_id_member) {
+            queued = self.outbox.identify(queued, identity, member);
+        }
         match admission {
             Admission::Take => {}
             Admission::MakeRoom => self.make_room(queued.len(), cx, stats, out),

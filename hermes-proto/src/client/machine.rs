@@ -7,7 +7,7 @@ use core::mem;
 use core::time::Duration;
 
 use chacha20::ChaCha12Rng;
-use chacha20::rand_core::SeedableRng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
 
 use super::arena::Pending;
@@ -15,6 +15,7 @@ use super::connection::{Connection, Due, End, Ended, OpenConnection, Phase};
 use super::delivery::{Candidate, Messages, SendRefusal};
 use super::gateways::Gateways;
 use super::headers::Headers;
+use super::identity::Identity;
 use super::outbox::Admission;
 use super::retry::{Next, Retry};
 use super::session::{Peer, SessionState};
@@ -171,7 +172,7 @@ impl Machine {
         let (url, fallbacks) = config.validate()?;
         let Start { seed, unix_ms, session } = start;
         let session = SessionState::new(session.as_ref(), &url);
-        let messages = Messages::new(&config);
+        let messages = Messages::new(&config, stream(seed, 0).next_u64());
         let mut machine = Machine {
             config,
             start: StartSecret { seed, unix_ms },
@@ -334,10 +335,15 @@ impl Machine {
 
     /// The randomness for connection `conn`: the same for the same seed, whatever came before.
     pub(crate) fn rng(&self, conn: ConnId, purpose: Purpose) -> ChaCha12Rng {
-        let mut rng = ChaCha12Rng::from_seed(self.start.seed);
-        rng.set_stream(conn.0.wrapping_mul(2) + purpose as u64);
-        rng
+        stream(self.start.seed, conn.0.wrapping_mul(2) + purpose as u64)
     }
+}
+
+/// A stream of the seed's randomness. Those of connections begin at 2; stream 0 has the incarnation.
+fn stream(seed: [u8; 32], number: u64) -> ChaCha12Rng {
+    let mut rng = ChaCha12Rng::from_seed(seed);
+    rng.set_stream(number);
+    rng
 }
 
 /// What the application wants.
@@ -498,10 +504,12 @@ impl Machine {
         message: impl Candidate,
         out: &mut impl Output,
     ) -> Result<MessageId, SendRefusal> {
-        let admission = self.admit(&message)?;
+        let identity = self.messages.identity(&message, &self.config);
+        let identity = identity.as_ref();
+        let admission = self.admit(&message, identity)?;
         self.advance_to(now);
         let cx = context!(self);
-        let id = self.messages.accept(message, admission, cx, &mut self.stats, out);
+        let id = self.messages.accept(message, identity, admission, cx, &mut self.stats, out);
         if let Some(conn) = self.connection.sendable() {
             self.messages.send_queued(conn, cx, &mut self.stats, out);
         }
@@ -514,12 +522,16 @@ impl Machine {
     }
 
     #[inline]
-    fn admit(&self, message: &impl Candidate) -> Result<Admission, SendRefusal> {
+    fn admit(
+        &self,
+        message: &impl Candidate,
+        identity: Option<&Identity>,
+    ) -> Result<Admission, SendRefusal> {
         if self.shutdown.is_some() && self.messages.queued_at_host == 0 {
             return Err(SendRefusal::ShuttingDown);
         }
         let sendable = self.connection.sendable().is_some();
-        self.messages.admit(message, sendable, context!(self))
+        self.messages.admit(message, identity, sendable, context!(self))
     }
 
     /// Sends what the window allows. (A function of its own: most received messages need none of

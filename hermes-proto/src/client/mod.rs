@@ -11,6 +11,7 @@ mod fence;
 mod gateways;
 mod headers;
 mod heartbeat;
+mod identity;
 mod machine;
 mod outbox;
 mod retry;
@@ -213,6 +214,12 @@ impl Client {
         self.machine.headers().iter()
     }
 
+    /// Name of this client, drawn from its seed: the first part of its messages'
+    /// [identities](Config::message_id_member), as 16 hexadecimal digits.
+    pub fn incarnation(&self) -> u64 {
+        self.machine.messages.incarnation
+    }
+
     /// The one live connection, if there is one.
     pub fn conn(&self) -> Option<ConnId> {
         self.machine.connection.conn()
@@ -245,9 +252,12 @@ impl Client {
         self.machine.messages.outbox.bytes()
     }
 
-    /// Whether a message of `bytes` would be accepted, and none dropped for it.
+    /// Whether a message of `bytes`, and its [identity](Config::message_id_member) if it may get one,
+    /// would be accepted, and none dropped for it.
     pub fn has_room(&self, bytes: usize) -> bool {
-        let admission = self.machine.messages.outbox.admit(bytes, &self.machine.config);
+        let Machine { messages, config, .. } = &self.machine;
+        let bytes = bytes.saturating_add(config.message_id_bytes());
+        let admission = messages.outbox.admit(bytes, config);
         matches!(admission, Ok(Admission::Take))
     }
 

@@ -8,6 +8,7 @@ use core::hash::{Hash, Hasher};
 use serde::Serialize;
 
 use super::arena::{MessageArena, MessageSlot, Pending};
+use super::identity::Identity;
 use crate::frame::{FrameRef, Kind};
 use crate::util::lazy_box::ConstDefault;
 use crate::{Config, Frame, MessageId, Outgoing, OverflowPolicy, Timestamp};
@@ -204,6 +205,24 @@ impl Outbox {
         let slot = self.arena.copy(payload);
         let (volatile, is_compressible) = (message.is_volatile(), !message.is_uncompressed());
         QueuedMessage { slot, kind, volatile, is_compressible }
+    }
+
+    /// Inserts the identity of the message that was committed or copied last.
+    #[cold]
+    pub(super) fn identify(
+        &mut self,
+        message: QueuedMessage,
+        identity: &Identity,
+        member: &str,
+    ) -> QueuedMessage {
+        let text = identity.text(member);
+        let slot = self.arena.insert(message.slot, identity.at(), text.as_bytes());
+        QueuedMessage { slot, ..message }
+    }
+
+    /// Text of a text message.
+    pub(super) fn text(&self, message: QueuedMessage) -> Option<&[u8]> {
+        (message.kind == Kind::Text).then(|| self.arena.get(message.slot))
     }
 
     #[inline]

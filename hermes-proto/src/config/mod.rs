@@ -168,6 +168,15 @@ pub struct Config {
     pub delivery: Delivery,
     /// Which stages of messages' lives are told as events. Default: [`Receipts::None`].
     pub receipts: Receipts,
+    /// Name of a member that makes each message recognizable: a JSON object that lacks it at its top
+    /// level gets it when the outbox accepts it, with the value `"<incarnation>-<message id>"`, in which
+    /// the [incarnation](crate::Client::incarnation) is another one in each process. A repetition has the
+    /// same value, so a gateway that drops what it has seen hands each message on
+    /// [exactly once](crate#exactly-once). An object that has the member keeps its own value; other
+    /// values than objects, and binary messages, get none. The outbox counts the bytes of the result.
+    /// A name of 1 to 64 bytes without quotes, backslashes and control characters. Default: `None`,
+    /// messages are sent as they are.
+    pub message_id_member: Option<String>,
     /// The [time to live](crate::Outgoing::with_ttl) of messages that have none of their own.
     /// Default: `None`, for ever.
     #[serde(rename = "message_ttl_ms", with = "millis_or_off")]
@@ -292,6 +301,7 @@ impl Default for Config {
             can_ping: true,
             delivery: Delivery::AtLeastOnce,
             receipts: Receipts::None,
+            message_id_member: None,
             message_ttl: None,
             resume: ResumeMode::Optimistic,
             resume_timeout: Duration::from_secs(10),
@@ -325,6 +335,13 @@ impl Config {
     /// The default settings for the gateway at `url`.
     pub fn new(url: impl AsRef<str>) -> Self {
         Config { url: url.as_ref().into(), ..Config::default() }
+    }
+
+    /// Bytes that [`message_id_member`](Self::message_id_member) adds to a message, at most; 0 if it
+    /// is off.
+    pub fn message_id_bytes(&self) -> usize {
+        // A comma, two pairs of quotes, a colon, 16 digits, a hyphen, and 20 digits at most.
+        self.message_id_member.as_ref().map_or(0, |member| member.len() + 43)
     }
 }
 
@@ -444,6 +461,10 @@ mod tests {
         assert_eq!(deflate.validate().is_ok(), cfg!(feature = "deflate"));
         assert_eq!(wrong(|c| c.fallback_urls.push("ftp://a/".into())), "fallback_urls");
         assert_eq!(wrong(|c| c.in_flight_max_bytes = 1), "in_flight_max_bytes");
+        for name in ["", "a\"b", "a\\b", "a\n", "\u{7f}", &"n".repeat(65)] {
+            let config = Config { message_id_member: Some(name.into()), ..Config::default() };
+            assert_eq!(config.validate().unwrap_err().field, "message_id_member", "{name:?}");
+        }
         assert_eq!(wrong(|c| c.in_flight_share = 0), "in_flight_share");
         let deaf = Config { can_ping: false, ..Config::default() };
         assert!(deaf.validate().is_ok(), "at-least-once, as far as can be");

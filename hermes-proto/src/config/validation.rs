@@ -98,8 +98,20 @@ impl Config {
                     .to_string();
             return Err(ConfigError { field: "receipts", problem });
         }
+        self.validate_message_id_member()?;
         self.validate_headers()?;
         Ok((url, fallbacks))
+    }
+
+    fn validate_message_id_member(&self) -> Result<(), ConfigError> {
+        if self.message_id_member.as_deref().is_none_or(is_member_name) {
+            return Ok(());
+        }
+        let problem = format!(
+            "must be a name of 1 to {MAX_MEMBER_BYTES} bytes without quotes, backslashes and control \
+             characters, such as \"id\", or null"
+        );
+        Err(ConfigError { field: "message_id_member", problem })
     }
 
     /// RFC 9110 §5.6.2 (names), §5.5 (values): whatever could forge another header is refused.
@@ -125,6 +137,15 @@ impl Config {
 
 /// As many as WHATWG's `fetch` follows. More are a loop.
 const MAX_REDIRECTS: u32 = 20;
+
+/// Longest name of the member with a message's identity: each message has it.
+const MAX_MEMBER_BYTES: usize = 64;
+
+/// Whether this can be the name of the member with a message's identity: it needs no escape in JSON.
+fn is_member_name(name: &str) -> bool {
+    let needs_escape = |c: char| matches!(c, '"' | '\\') || c.is_control();
+    (1..=MAX_MEMBER_BYTES).contains(&name.len()) && !name.contains(needs_escape)
+}
 
 /// Whether this can be one of the application's headers; else what is wrong with it.
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {

@@ -77,7 +77,7 @@ impl Envelope {
     }
 
     fn scan(&mut self, json: &str) -> Option<()> {
-        scan::members(json, |name, value| {
+        scan::members(json.as_bytes(), |name, value| {
             if let Some(field) = Field::named(name) {
                 self.put(field, value);
             }

@@ -5,6 +5,7 @@
 //! the whole object as it arrived.
 
 mod envelope;
+mod member;
 mod scan;
 
 use alloc::borrow::Cow;
@@ -14,6 +15,7 @@ use core::fmt;
 use serde::de::{Deserializer, Visitor};
 
 use self::envelope::{Envelope, Field};
+pub(crate) use self::member::ObjectEnd;
 #[cfg(feature = "std")]
 pub(crate) use self::scan::unescaped_len;
 use crate::session::PackedSession;

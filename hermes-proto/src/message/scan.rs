@@ -14,11 +14,11 @@ const DEPTH: u32 = 32;
 
 /// Shows the members of the object that `json` consists of, in their order. `None`: left to
 /// serde_json.
-pub(super) fn members<'a>(json: &'a str, member: impl FnMut(&'a [u8], Span)) -> Option<()> {
+pub(super) fn members<'a>(json: &'a [u8], member: impl FnMut(&'a [u8], Span)) -> Option<()> {
     if json.len() > Span::MAX_LEN {
         return None;
     }
-    let mut scanner = Scanner { json: json.as_bytes(), at: 0 };
+    let mut scanner = Scanner { json, at: 0 };
     scanner.space();
     scanner.object(DEPTH, member)?;
     scanner.space();

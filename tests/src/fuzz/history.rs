@@ -103,6 +103,7 @@ pub(super) fn begin(source: &mut ByteSource<'_>) -> (Setup, Recording) {
     let recording = source.pick(&[Recording::None, Recording::Whole, Recording::Redacted]);
     let seed = source.byte();
     config.max_redirects = source.pick(&[1, 0, 2]);
+    config.message_id_member = source.pick(&[None, Some("n"), Some("id")]).map(String::from);
     (Setup { config, seed, session }, recording)
 }
 

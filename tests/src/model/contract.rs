@@ -81,6 +81,8 @@ pub struct Contract {
     headers: Vec<(String, String)>,
 
     outbox: OutboxModel,
+    /// First part of the messages' identities.
+    incarnation: u64,
     window: WindowModel,
     /// Messages in doubt that are not sent again.
     lost_in_doubt: u64,
@@ -191,6 +193,7 @@ impl Contract {
             warned: false,
             headers: Vec::new(),
             outbox: OutboxModel::default(),
+            incarnation: client.incarnation(),
             window: WindowModel::new(&config),
             lost_in_doubt: 0,
             stats: Stats::default(),

@@ -297,10 +297,13 @@ impl ModelHost {
     ) -> Result<(), String> {
         self.tried += 1;
         let id = self.audit.as_ref().map_or(self.tried, MessageAudit::next_id);
-        let text = format!("{id:>bytes$}");
+        let text = match self.client.config().message_id_member {
+            None => format!("{id:>bytes$}"),
+            Some(_) => format!("{{\"n\":{id:>width$}}}", width = bytes.saturating_sub(6)),
+        };
         let mut message = match self.tried % 4 {
             0 => Outgoing::binary(text),
-            _ => Outgoing::from_json(text).expect("a number is JSON"),
+            _ => Outgoing::from_json(text).expect("a number is JSON, and an object of one"),
         };
         if let Some(ttl) = ttl {
             message = message.with_ttl(ttl);
@@ -443,11 +446,13 @@ impl Wire {
     }
 }
 
-/// The number in a message, which is its id.
+/// The number in a message, which is its id: the whole message, or the first member of an object.
 fn number(frame: &Frame) -> Option<u64> {
     let text = match frame {
         Frame::Binary(data) => str::from_utf8(data).ok()?,
         other => other.as_text()?,
     };
-    text.trim().parse().ok()
+    let text = text.strip_prefix("{\"n\":").unwrap_or(text).trim_start();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.get(..end)?.parse().ok()
 }

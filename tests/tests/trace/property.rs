@@ -28,7 +28,8 @@ const DURATIONS: [Duration; 14] = [
     Duration::MAX,
 ];
 
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 11] = [
+    "{\"a\":{\"id\":1}}",
     "null",
     "1e999",
     "-0.0",
@@ -65,6 +66,7 @@ fn config(rng: &mut Rng) -> Config {
     };
     config.jitter = *rng.pick(&[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated]);
     config.ask_credentials = rng.chance(20);
+    config.message_id_member = rng.chance(50).then(|| "id".into());
     // What is left out is its default, which may be needed for the others to be valid.
     let default = Config::default();
     for field in [

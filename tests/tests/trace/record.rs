@@ -453,6 +453,38 @@ fn messages_to_the_letter() {
     }
 }
 
+/// Stand-ins are as long as what they replace: identities stand at the same places, and are no secret.
+#[test]
+fn identities() {
+    for (redact, member) in [(false, "id"), (true, "id"), (true, "msg_key")] {
+        let config = Config { message_id_member: Some(member.into()), ..config() };
+        let mut client = Client::new(config.clone(), start()).unwrap();
+        let mut recorder = recorder_of(config, Level::Frames, redact);
+        let mut trace = String::new();
+        recorder.header(&mut trace);
+        let mut at = |millis: u64, input: Input<Frame>| {
+            let now = Timestamp::from_millis(millis);
+            let mut actions = Actions::new();
+            recorder.client_input(now, &input, &mut trace);
+            client.handle(now, input, &mut actions);
+            recorder.client_actions(now, &actions, &mut trace);
+            client.conn()
+        };
+        let conn = at(0, Input::Connect).unwrap();
+        at(1, Input::Opened { conn });
+        at(2, Input::Send(json(r#"{"type":"login","password":"s3cret-token"}"#)));
+        at(3, Input::Send(json(r#"{"msg_key":"s3cret-token","\u0069d":"own"}"#)));
+        at(4, Input::Flushed { conn, up_to: 9 });
+        assert!(replays(&trace) > 6, "{trace}");
+        assert_eq!(trace.contains("s3cret-token"), !redact, "{trace}");
+        let identity = |n| format!(r#"\"{member}\":\"{:016x}-{n}\"}}"#, client.incarnation());
+        assert!(trace.contains(&identity(1)), "{trace}");
+        assert!(!trace.contains(&identity(2)), "{trace}");
+        let header = trace.lines().next().unwrap();
+        assert!(header.contains(&format!(r#""message_id_member":"{member}""#)), "{header}");
+    }
+}
+
 /// An endpoint does nothing about it, but what is due by then.
 #[test]
 fn an_endpoint_may_be_told_of_a_closing() {

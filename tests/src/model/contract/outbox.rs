@@ -1,11 +1,12 @@
 //! Messages: accepted, sent over, flushed, acknowledged received, in doubt, dropped.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hermes_proto::{
     Delivery, DropReason, Event, Frame, MessageId, Outgoing, OverflowPolicy, Receipts, SendError,
     Stats, Timestamp,
 };
+use serde::de::IgnoredAny;
 
 use super::connection::{ConnectionModel, Phase};
 use super::{Contract, Expected, Verdict, ensure};
@@ -117,21 +118,41 @@ impl OutboxModel {
 
 /// From the application.
 impl Contract {
+    /// The next message's frame as it is kept and sent: an object that lacks the member for its
+    /// identity has it.
+    fn identified(&self, message: &Outgoing) -> Frame {
+        let frame = message.frame().clone();
+        let (Some(member), Frame::Text(text)) = (&self.config.message_id_member, &frame) else {
+            return frame;
+        };
+        let members = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text);
+        let (Ok(members), Some((body, rest))) = (members, text.rsplit_once('}')) else {
+            return frame;
+        };
+        if members.contains_key(member) {
+            return frame;
+        }
+        let comma = if members.is_empty() { "" } else { "," };
+        let (incarnation, id) = (self.incarnation, self.outbox.accepted + 1);
+        Frame::Text(format!("{body}{comma}\"{member}\":\"{incarnation:016x}-{id}\"}}{rest}").into())
+    }
+
     /// Why a message can't be accepted, if it can't.
     pub(super) fn refusal(&self, message: &Outgoing) -> Option<DropReason> {
         let window = self.config.unflushed_max_bytes;
+        let bytes = self.identified(message).len();
         let opens = |link: &ConnectionModel| matches!(link.phase, Phase::Open { gate: None, .. });
         let at_once = self.link().is_some_and(opens)
             && self.outbox.queued().next().is_none()
-            && self.outbox.fits(message.len(), window)
-            && self.may_fly(message.len());
-        let room = self.gives_way(message.len()).is_some();
+            && self.outbox.fits(bytes, window)
+            && self.may_fly(bytes);
+        let room = self.gives_way(bytes).is_some();
         match self.config.overflow {
             _ if self.shutdown.is_some() && self.outbox.queued_at_host == 0 => {
                 Some(DropReason::ShuttingDown)
             }
-            _ if message.len() > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
-            OverflowPolicy::Refuse if self.gives_way(message.len()) != Some(0) => {
+            _ if bytes > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
+            OverflowPolicy::Refuse if self.gives_way(bytes) != Some(0) => {
                 Some(DropReason::OutboxFull)
             }
             OverflowPolicy::DropOldest if !room => Some(DropReason::OutboxFull),
@@ -169,6 +190,7 @@ impl Contract {
 
     /// Takes a message, and owes the ends of those that give way.
     pub(super) fn accept(&mut self, message: &Outgoing, expected: &mut Expected) -> MessageId {
+        let new = self.identified(message);
         self.stats.accepted += 1;
         self.outbox.accepted += 1;
         if self.shutdown.is_some() {
@@ -176,15 +198,15 @@ impl Contract {
         }
         let id = MessageId(self.outbox.accepted);
         self.outbox.new = Some(id);
-        let gone = self.gives_way(message.len()).unwrap_or_default();
+        let gone = self.gives_way(new.len()).unwrap_or_default();
         let mut drop = |id, frame| {
             let (id, reason) = (Some(id), DropReason::OutboxFull);
             expected.events.push_back(Event::Dropped { id, frame, reason });
         };
         if self.config.overflow == OverflowPolicy::DropNewest
-            && self.gives_way(message.len()) != Some(0)
+            && self.gives_way(new.len()) != Some(0)
         {
-            drop(id, message.frame().clone());
+            drop(id, new);
             return id;
         }
         for _ in 0..gone {
@@ -197,7 +219,7 @@ impl Contract {
         let ttl = message.ttl().or(self.config.message_ttl);
         self.outbox.entries.push_back(Entry {
             id,
-            frame: message.frame().clone(),
+            frame: new,
             expires: ttl.map(|ttl| self.now + ttl),
             volatile: message.is_volatile(),
             custody: Custody::Ours,

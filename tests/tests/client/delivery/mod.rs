@@ -2,6 +2,7 @@
 
 mod at_least_once;
 mod fence;
+mod identity;
 mod json;
 mod outbox;
 mod overflow;

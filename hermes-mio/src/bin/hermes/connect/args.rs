@@ -55,6 +55,12 @@ pub(crate) struct Args {
     /// Written: the operating system took them. Acknowledged: the gateway's endpoint read them.
     #[arg(long, value_name = "GRADE", help_heading = "Delivery")]
     pub(super) receipts: Option<String>,
+    /// Name of a member that messages get if they lack it: their identity, the same at each repetition
+    ///
+    /// A gateway that drops what it has seen, such as `hermes gateway --dedupe MEMBER`, then hands each
+    /// message on exactly once.
+    #[arg(long, value_name = "MEMBER", help_heading = "Delivery")]
+    pub(super) message_id: Option<String>,
     /// Milliseconds after which an unsent message is dropped
     #[arg(long, value_name = "MS", help_heading = "Delivery")]
     pub(super) ttl: Option<String>,

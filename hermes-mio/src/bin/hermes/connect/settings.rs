@@ -35,6 +35,9 @@ pub(super) fn config(args: &Args) -> Result<Config, String> {
     if args.at_most_once {
         fields.insert("delivery".into(), "at-most-once".into());
     }
+    if let Some(member) = &args.message_id {
+        fields.insert("message_id_member".into(), member.clone().into());
+    }
     for (name, value) in [
         ("max_attempts", &args.max_attempts),
         ("max_redirects", &args.max_redirects),
