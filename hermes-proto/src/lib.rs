@@ -165,10 +165,6 @@
 //! policy. [`Outgoing::with_ttl`] gives a message a time to live; [`Outgoing::volatile`] sends it
 //! at once or not at all.
 //!
-//! **Exactly once.** If each message has an id of the application's own, a gateway can drop
-//! repetitions by it and hand each message on exactly once, as `hermes gateway --dedupe MEMBER`
-//! does.
-//!
 //! **Flow.** The client keeps a message until it has left. Each [`Action::Send`] has a number, and
 //! the host answers with [`Flushed`](Input::Flushed) once the operating system has every byte up to
 //! it. A message that was not taken whole when a connection ended was never received: it is sent
@@ -217,6 +213,25 @@
 //! more, may always be in flight. At-least-once repeats that much, at-most-once may lose that much,
 //! by name. Without Pings, or answers to them, nothing can be proven, and there is no window and no
 //! such bound.
+//!
+//! # Exactly once
+//!
+//! A client alone can't do it: the message that it sends again may have arrived. Together with its
+//! peer it can:
+//!
+//! 1. Delivery is at-least-once, the default, and each message has an identity that a repetition
+//!    shares: with [`message_id_member`](Config::message_id_member) set to `"id"`, a JSON object that
+//!    lacks the member `id` gets `"id":"<incarnation>-<message id>"` when the outbox accepts it. An
+//!    object that has the member keeps its own value.
+//! 2. The peer drops a message whose value it has seen, as `hermes gateway --dedupe id` does, or as a
+//!    database does with a unique key, in the transaction that has the message's effect.
+//!
+//! The peer needs no long memory: a client repeats what was in flight when a connection ended, at
+//! most [`in_flight_max_bytes`](Config::in_flight_max_bytes) or a single message, so the values of each
+//! client's newest MiB are enough. The [incarnation](Client::incarnation) is drawn from the seed: no two
+//! processes share one. Messages of [`outbox`](Client::outbox) and of a
+//! [`Dropped`](Event::Dropped) event have their identities, and keep them if the application sends them
+//! again, in another process too. A message that `send` refused has none.
 //!
 //! # Liveness
 //!
