@@ -4,8 +4,8 @@
 //! [`receive`] or [`send`] does it, and before anything is measured each has to show that it did
 //! ([`seen`], [`send::check`]). [`contest`] measures: time, in rounds that take turns, since on a
 //! machine with other things to do only neighbours in time can be compared; and instructions,
-//! which Valgrind counts and which repeat. [`scale`] has contests between sizes, [`loopback`] has
-//! sockets, on certain [`cores`].
+//! which Valgrind counts and which repeat. [`scale`] has contests between sizes, [`loopback`] and
+//! [`upload`] have sockets, on certain [`cores`].
 
 pub mod contest;
 pub mod cores;
@@ -16,3 +16,4 @@ pub mod receive;
 pub mod scale;
 pub mod seen;
 pub mod send;
+pub mod upload;

@@ -1,0 +1,5 @@
+//! Uploads over loopback, with and without the window.
+
+fn main() {
+    hermes_bench::upload::main();
+}
