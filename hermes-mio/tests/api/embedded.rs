@@ -105,7 +105,7 @@ impl Application {
 #[test]
 fn a_driver_shares_the_loop() {
     let peer = Peer::echo();
-    let mut application = Application::new([config(peer.url())]);
+    let mut application = Application::new([at_most_once(peer.url())]);
     assert_eq!(application.driver.timeout(), None, "nothing to do, nothing to wait for");
     application.client(0).connect();
     assert_eq!(application.driver.timeout(), Some(Duration::ZERO));

@@ -169,7 +169,7 @@ fn news_of_a_network_end_a_wait() {
 #[test]
 fn a_volatile_message_leaves_at_once_or_not_at_all() {
     let gateway = gateway();
-    let mut client = client(config(gateway.url()));
+    let mut client = client(at_most_once(gateway.url()));
     let position = |x| Outgoing::new(&json!({"type": "status-update", "x": x})).unwrap().volatile();
     assert_eq!(client.send_message(position(1)), Err(SendError::NotNow(position(1))));
     // A sender learns of it later, as an event.

@@ -71,7 +71,7 @@ fn the_loop_does_not_wait_for_the_disk_and_its_end_does() {
         read_close(&mut socket);
     });
     let (store, disk) = SlowStore::new();
-    let mut client = Client::new(Options::new(config(peer.url())).store(store)).unwrap();
+    let mut client = Client::new(Options::new(at_most_once(peer.url())).store(store)).unwrap();
     client.connect();
     let init = |event: &Event| matches!(event, Event::SessionInit(_)).then_some(());
     wait_for(&mut client, init);

@@ -25,6 +25,14 @@ fn start(change: impl FnOnce(&mut Config)) -> (Gateway, Client) {
     (gateway, client)
 }
 
+/// The same, where what was written leaves an outbox of so many messages, and is proven at the end.
+fn start_at_most_once(outbox_max_messages: usize) -> (Gateway, Client) {
+    start(|config| {
+        config.outbox_max_messages = outbox_max_messages;
+        config.delivery = Delivery::AtMostOnce;
+    })
+}
+
 fn chat(n: u64) -> serde_json::Value {
     json!({"type": "chat", "n": n})
 }
@@ -40,7 +48,7 @@ fn numbers(gateway: &Gateway) -> Vec<u64> {
 
 #[test]
 fn what_was_sent_is_confirmed() {
-    let (gateway, mut client) = start(|_| {});
+    let (gateway, mut client) = start(|config| config.delivery = Delivery::AtMostOnce);
     for n in 0..3 {
         client.send(&chat(n)).unwrap();
     }
@@ -112,7 +120,7 @@ fn what_can_not_be_sent_stays() {
 /// A hundred messages through a queue of eight and an outbox of two, and all of them count.
 #[test]
 fn what_senders_brought_goes_first() {
-    let (gateway, mut client) = start(|config| config.outbox_max_messages = 2);
+    let (gateway, mut client) = start_at_most_once(2);
     let sender = client.sender();
     let thread = thread::spawn(move || {
         for n in 0..100 {
@@ -230,7 +238,7 @@ fn a_loss_before_the_end_counts() {
         outbox_max_messages: 2,
         outbox_max_bytes: 64 << 20,
         max_attempts: None,
-        ..config(peer.url())
+        ..at_most_once(peer.url())
     };
     let mut client = client(config);
     client.connect();
@@ -253,7 +261,7 @@ fn a_loss_before_the_end_counts() {
 fn connect_takes_it_back() {
     // While senders' messages are waited for, and after.
     for queued in [true, false] {
-        let (gateway, mut client) = start(|config| config.outbox_max_messages = 1);
+        let (gateway, mut client) = start_at_most_once(1);
         gateway.inject(Target::Live, Fault::NoPong);
         client.send(&chat(0)).unwrap();
         let sender = client.sender();
@@ -279,7 +287,7 @@ fn connect_takes_it_back() {
 #[test]
 fn disconnect_cuts_it_short() {
     for queued in [true, false] {
-        let (gateway, mut client) = start(|config| config.outbox_max_messages = 1);
+        let (gateway, mut client) = start_at_most_once(1);
         gateway.inject(Target::Live, Fault::NoPong);
         client.send(&chat(0)).unwrap();
         if queued {

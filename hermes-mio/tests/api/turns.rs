@@ -167,7 +167,7 @@ fn sending_again_what_was_dropped_does_not_keep_the_loop() {
     let mut client = client(Config {
         outbox_max_messages: 2,
         overflow: OverflowPolicy::DropOldest,
-        ..config(peer.url())
+        ..at_most_once(peer.url())
     });
     for n in 0..3 {
         client.send(&json!({ "n": n })).unwrap();

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hermes_mio::Client;
-use hermes_mio::proto::{Config, Event};
+use hermes_mio::proto::{Config, Delivery, Event};
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Message, WebSocket};
 
@@ -162,6 +162,11 @@ pub(crate) fn config(url: impl AsRef<str>) -> Config {
         backoff_cap: Duration::from_millis(50),
         ..Config::new(url)
     }
+}
+
+/// For a story in which no Ping follows a message, and a message that was written is done.
+pub(crate) fn at_most_once(url: impl AsRef<str>) -> Config {
+    Config { delivery: Delivery::AtMostOnce, ..config(url) }
 }
 
 pub(crate) fn client(config: Config) -> Client {

@@ -153,5 +153,8 @@ fn a_fin_loses_the_endpoints_bytes_in_transit() {
     sim.run_for(10 * SECOND);
     assert_eq!(sim.gateway().received().len(), 0);
     let names: Vec<&str> = sim.events(node).iter().map(|(_, event)| event.name()).collect();
-    assert!(names.ends_with(&["chat-message", "messages-in-doubt", "ws-disconnected"]), "{names:?}");
+    assert!(
+        names.ends_with(&["chat-message", "messages-in-doubt", "ws-disconnected"]),
+        "{names:?}"
+    );
 }
