@@ -78,7 +78,7 @@ fn a_log_holds_no_secrets() {
     let settings = Config {
         headers: vec![("Authorization".into(), "Bearer HEADER-SECRET".into())],
         outbox_max_messages: 1,
-        ..config(url)
+        ..at_most_once(url)
     };
     // Fresh credentials, of which one is no good: a line end would forge another header.
     let mut values = ["Bearer FRESH-SECRET", "BAD-SECRET\r\nX: y"].into_iter();

@@ -235,11 +235,8 @@ impl Messages {
     /// How much may be sent, and not be written or acknowledged.
     #[inline]
     fn limits(&self, cx: &Context<'_>) -> Limits {
-        let in_flight = if cx.config.can_ping && !self.is_unprovable {
-            self.window.limit(cx.config)
-        } else {
-            u64::MAX
-        };
+        let in_flight =
+            if cx.config.can_ping && !self.is_unprovable { self.window.limit() } else { u64::MAX };
         Limits { unflushed: cx.config.unflushed_max_bytes, in_flight }
     }
 
@@ -597,7 +594,7 @@ impl Messages {
     ) {
         let resend = self.keeps_written(cx);
         let flight = core::mem::take(&mut self.flight);
-        self.window.on_end();
+        self.window.on_end(cx.config);
         let doubt = flight.written - flight.acknowledged;
         if doubt > 0 {
             let Watermarks { written, resolved } = self.marks;

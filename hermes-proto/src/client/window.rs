@@ -23,6 +23,9 @@ pub(super) struct Window {
     least_rtt: Option<Nanos>,
     /// The window grows no further: acknowledgements take too long.
     ceiling: u64,
+    /// Bytes that may be in flight. It changes with an acknowledgement, and is asked for with each
+    /// message.
+    limit: u64,
 }
 
 /// A small share of *proven* that is in flight however short the round trip is, as a divisor: a
@@ -32,7 +35,10 @@ const SHORT_TRIP_SHARE: u64 = 64;
 impl Window {
     pub(super) fn new(config: &Config) -> Self {
         let credit = config.in_flight_first_bytes as u64;
-        Window { credit, sent: 0, acknowledged: 0, least_rtt: None, ceiling: u64::MAX }
+        let (sent, acknowledged, least_rtt, ceiling) = (0, 0, None, u64::MAX);
+        let mut window = Window { credit, sent, acknowledged, least_rtt, ceiling, limit: 0 };
+        window.limit = window.find_limit(config);
+        window
     }
 
     /// A message is sent.
@@ -44,22 +50,24 @@ impl Window {
     /// A fence with `sent` bytes before it was answered, `rtt` after it had left.
     pub(super) fn on_acknowledged(&mut self, sent: u64, rtt: Duration, config: &Config) {
         self.ceiling = if rtt > config.in_flight_max_delay {
-            self.ceiling.min(self.limit(config))
+            self.ceiling.min(self.limit)
         } else {
             self.ceiling.saturating_mul(2)
         };
         let least = self.least_rtt.map_or(rtt, |least| least.duration().min(rtt));
         self.least_rtt = Some(Nanos::new(least));
         self.acknowledged = self.acknowledged.max(sent);
+        self.limit = self.find_limit(config);
     }
 
     /// The connection ended.
-    pub(super) fn on_end(&mut self) {
+    pub(super) fn on_end(&mut self, config: &Config) {
         if self.sent > 0 {
             self.credit = self.credit / 2 + self.acknowledged / 2;
         }
         (self.sent, self.acknowledged) = (0, 0);
         (self.least_rtt, self.ceiling) = (None, u64::MAX);
+        self.limit = self.find_limit(config);
     }
 
     /// Bytes of messages that were sent on this connection.
@@ -79,7 +87,12 @@ impl Window {
     }
 
     /// Bytes that may be in flight.
-    pub(super) fn limit(&self, config: &Config) -> u64 {
+    #[inline]
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    fn find_limit(&self, config: &Config) -> u64 {
         let (min, max) = (config.in_flight_min_bytes as u64, config.in_flight_max_bytes as u64);
         let proven = self.acknowledged.max(self.credit);
         let trust = proven / u64::from(config.in_flight_share);
@@ -97,12 +110,13 @@ impl Window {
             (self.credit, self.acknowledged) = (0, 0);
             (self.least_rtt, self.ceiling) = (None, u64::MAX);
         } else {
-            let most = config.in_flight_max_bytes as u64
-                * SHORT_TRIP_SHARE.max(config.in_flight_share.into());
+            let share = SHORT_TRIP_SHARE.max(config.in_flight_share.into());
+            let most = (config.in_flight_max_bytes as u64).saturating_mul(share);
             self.credit = self.credit.min(most);
             self.acknowledged = self.acknowledged.min(most);
         }
         self.sent = self.acknowledged + in_flight;
+        self.limit = self.find_limit(config);
     }
 }
 
@@ -128,20 +142,20 @@ mod tests {
     fn the_window_is_a_share_of_what_was_proven() {
         let config = Config::default();
         let mut window = window(RTT, &config);
-        assert_eq!(window.limit(&config), (512 << 10) / 8);
+        assert_eq!(window.limit(), (512 << 10) / 8);
         acknowledge(&mut window, 800 << 10, RTT, &config);
-        assert_eq!((window.limit(&config), window.in_flight()), (100 << 10, 0));
+        assert_eq!((window.limit(), window.in_flight()), (100 << 10, 0));
         acknowledge(&mut window, 100 << 20, RTT, &config);
-        assert_eq!(window.limit(&config), 1 << 20);
+        assert_eq!(window.limit(), 1 << 20);
         // Connections that carry nothing cost half of the trust each, down to the least window.
         for _ in 0..40 {
             window.on_sent(1);
-            window.on_end();
+            window.on_end(&config);
         }
-        assert_eq!(window.limit(&config), 2 << 10);
+        assert_eq!(window.limit(), 2 << 10);
         // A connection on which nothing was sent proves nothing either way.
         let before = window.clone();
-        window.on_end();
+        window.on_end(&config);
         assert_eq!(window, before);
     }
 
@@ -150,21 +164,21 @@ mod tests {
         let config = Config::default();
         let short = Duration::from_millis(1);
         let mut window = window(short, &config);
-        assert_eq!(window.limit(&config), (512 << 10) / SHORT_TRIP_SHARE);
+        assert_eq!(window.limit(), (512 << 10) / SHORT_TRIP_SHARE);
         acknowledge(&mut window, 10 << 20, short, &config);
-        assert_eq!(window.limit(&config), (10 << 20) / SHORT_TRIP_SHARE);
+        assert_eq!(window.limit(), (10 << 20) / SHORT_TRIP_SHARE);
         // The window in front of a fence makes its round trip longer, and that makes no window.
         acknowledge(&mut window, 1, RTT, &config);
-        assert_eq!(window.limit(&config), (10 << 20) / SHORT_TRIP_SHARE);
-        window.on_end();
+        assert_eq!(window.limit(), (10 << 20) / SHORT_TRIP_SHARE);
+        window.on_end(&config);
         acknowledge(&mut window, 10 << 20, RTT, &config);
-        assert_eq!(window.limit(&config), 400_000);
+        assert_eq!(window.limit(), 400_000);
     }
 
     #[test]
     fn nothing_is_known_of_the_first_round_trip() {
         let config = Config::default();
-        assert_eq!(Window::new(&config).limit(&config), (512 << 10) / SHORT_TRIP_SHARE);
+        assert_eq!(Window::new(&config).limit(), (512 << 10) / SHORT_TRIP_SHARE);
     }
 
     #[test]
@@ -175,9 +189,9 @@ mod tests {
         for _ in 0..20 {
             acknowledge(&mut window, 64 << 10, slow, &config);
         }
-        assert_eq!(window.limit(&config), (512 << 10) / 8);
+        assert_eq!(window.limit(), (512 << 10) / 8);
         // Swift ones let it grow again.
         acknowledge(&mut window, 1, RTT, &config);
-        assert_eq!(window.limit(&config), 128 << 10);
+        assert_eq!(window.limit(), 128 << 10);
     }
 }

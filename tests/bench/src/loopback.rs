@@ -2,14 +2,14 @@
 //!
 //! Threads are the gateway, on tungstenite's socket: to one message they answer with a flood, to
 //! any other with the same. The contenders take turns on the main thread, each on a connection of
-//! its own, and what the gateway costs concerns both alike. Each has its [core](crate::cores).
+//! its own, and what the gateway costs concerns all alike. Each has its [core](crate::cores).
 
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
-use hermes_mio::{Client, Config, Event};
+use hermes_mio::{Client, Config, Delivery, Event};
 use mio::{Events, Interest, Poll, Token};
 use rustix::time::{ClockId, clock_gettime};
 use tungstenite::Message;
@@ -20,13 +20,15 @@ use crate::receive::{floor, hermes, message::Flat};
 use crate::seen::Count;
 use crate::send::{self, Chat, Sender as _};
 
+/// A loop by hand, and clients.
+const CONTENDERS: usize = 3;
 /// The number of the message that asks for a flood.
 const PLEASE: usize = 0;
 /// Loads in a flood.
 const LOADS: u64 = 10;
-/// Turns in which both have a flood.
+/// Turns in which each has a flood.
 const FLOODS: usize = 60;
-/// Turns in which both make round trips, and how many each.
+/// Turns in which each makes round trips, and how many each.
 const TURNS: usize = 400;
 const TRIPS: usize = 25;
 
@@ -42,9 +44,11 @@ pub fn main() {
     for (core, place) in [(here, "the client's core"), (there, "a core of its own")] {
         let gateway = gateway(core);
         bind_to(here);
-        let mut contenders: [(&str, Box<dyn Contender>); 2] = [
+        let hermes = |delivery| Box::new(Hermes::connect(gateway, delivery));
+        let mut contenders: [(&str, Box<dyn Contender>); CONTENDERS] = [
             ("bare mio + floor2", Box::new(Bare::connect(gateway))),
-            ("hermes-mio", Box::new(Hermes::connect(gateway))),
+            ("hermes-mio, at-most-once", hermes(Delivery::AtMostOnce)),
+            ("hermes-mio", hermes(Delivery::AtLeastOnce)),
         ];
         let (please, chat) = (Chat::new(PLEASE), Chat::new(PLEASE + 1));
         let messages = LOADS * Mix::M1.load().messages;
@@ -64,7 +68,7 @@ pub fn main() {
             continue;
         }
         let seen = contenders.each_mut().map(|(_, contender)| flood(&mut **contender));
-        assert_eq!(seen[0], seen[1], "both see the same");
+        assert_eq!(seen, [seen[0]; CONTENDERS], "all see the same");
 
         println!("\nThe gateway on {place}\n");
         println!("| | CPU a message | ns | trip, p50 | µs | p99 | µs |");
@@ -85,15 +89,14 @@ pub fn main() {
             (0..TRIPS).map(measure).collect()
         });
         // Of neighbours in time, since a core is at times half as fast as at others.
-        let cost: Vec<f64> =
-            costs[1].iter().zip(&costs[0]).map(|(ours, bare)| ours / bare).collect();
-        let cost = [1.0, quantile(&cost, 0.5)];
         for (index, (name, _)) in contenders.iter().enumerate() {
+            let cost: Vec<f64> =
+                costs[index].iter().zip(&costs[0]).map(|(ours, bare)| ours / bare).collect();
             let [p50, p99] = [0.5, 0.99].map(|part| quantile(&trips[index], part));
             let [bare50, bare99] = [0.5, 0.99].map(|part| quantile(&trips[0], part));
             println!(
                 "| {name} | {:.2} | {:.0} | {:.2} | {p50:.1} | {:.2} | {p99:.1} |",
-                cost[index],
+                quantile(&cost, 0.5),
                 quantile(&costs[index], 0.5),
                 p50 / bare50,
                 p99 / bare99
@@ -102,17 +105,18 @@ pub fn main() {
     }
 }
 
-/// What was measured of each, in turns so short that what else the machine does concerns both, and
+/// What was measured of each, in turns so short that what else the machine does concerns all, and
 /// each as often first as last.
 fn by_turns(
-    contenders: &mut [(&str, Box<dyn Contender>); 2],
+    contenders: &mut [(&str, Box<dyn Contender>); CONTENDERS],
     turns: usize,
     measure: impl Fn(&mut dyn Contender) -> Vec<f64>,
-) -> [Vec<f64>; 2] {
-    let mut values = [Vec::new(), Vec::new()];
+) -> [Vec<f64>; CONTENDERS] {
+    let mut values = [const { Vec::new() }; CONTENDERS];
     // The first two turns are none: memory is asked for, connections find their pace.
     for turn in 0..turns + 2 {
-        for index in [turn % 2, (turn + 1) % 2] {
+        for nth in 0..CONTENDERS {
+            let index = (turn + nth) % CONTENDERS;
             let more = measure(&mut *contenders[index].1);
             values[index].extend(if turn < 2 { Vec::new() } else { more });
         }
@@ -255,8 +259,9 @@ impl Contender for Bare {
 struct Hermes(Client);
 
 impl Hermes {
-    fn connect(gateway: SocketAddr) -> Self {
-        let mut client = Client::new(Config::new(format!("ws://{gateway}/"))).expect("a client");
+    fn connect(gateway: SocketAddr, delivery: Delivery) -> Self {
+        let config = Config { delivery, ..Config::new(format!("ws://{gateway}/")) };
+        let mut client = Client::new(config).expect("a client");
         client.connect();
         while !matches!(client.poll(None), Ok(Some(Event::Connected { .. }))) {}
         Hermes(client)

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use hermes_proto::{Actions, Config, ConnId, Endpoint, Input, Timestamp, Transmit};
+use hermes_proto::{Actions, ConnId, Endpoint, Input, Timestamp, Transmit};
 
 use crate::contest::{Contender, Contest};
 use crate::load::{Load, Mix};
-use crate::send::hermes::open_with;
+use crate::send::hermes::{open_with, unanswered};
 
 /// Messages in a round.
 const MESSAGES: u64 = 2_000;
@@ -88,7 +88,7 @@ struct Connection {
 impl Connection {
     /// One with so many messages in its outbox.
     fn waiting(messages: usize) -> Self {
-        let mut config = Config::new("ws://gateway.example/ws");
+        let mut config = unanswered();
         config.outbox_max_messages = config.outbox_max_messages.max(2 * messages);
         let (endpoint, conn) = open_with(config);
         let (now, actions) = (Timestamp::ZERO, Actions::new());

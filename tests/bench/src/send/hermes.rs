@@ -1,6 +1,8 @@
 //! hermes-proto, the whole protocol on, as a host drives it.
 
-use hermes_proto::{Action, Actions, Config, ConnId, Endpoint, Input, Start, Timestamp, Transmit};
+use hermes_proto::{
+    Action, Actions, Config, ConnId, Delivery, Endpoint, Input, Start, Timestamp, Transmit,
+};
 use tungstenite::handshake::derive_accept_key;
 
 use super::{Chat, Sender};
@@ -36,6 +38,16 @@ pub fn open_with(config: Config) -> (Endpoint, ConnId) {
     (endpoint, conn)
 }
 
+/// Settings for a peer that answers no Ping: no fence follows a message, and the window stays open.
+pub fn unanswered() -> Config {
+    Config {
+        delivery: Delivery::AtMostOnce,
+        in_flight_min_bytes: usize::MAX,
+        in_flight_max_bytes: usize::MAX,
+        ..Config::new("ws://gateway.example/ws")
+    }
+}
+
 pub(super) struct Hermes {
     endpoint: Endpoint,
     actions: Actions<Transmit>,
@@ -43,7 +55,7 @@ pub(super) struct Hermes {
 
 impl Sender for Hermes {
     fn new() -> Self {
-        Hermes { endpoint: open().0, actions: Actions::new() }
+        Hermes { endpoint: open_with(unanswered()).0, actions: Actions::new() }
     }
 
     fn send(&mut self, messages: &[Chat], mut wire: impl FnMut(&[u8])) {
