@@ -207,8 +207,13 @@ impl Messages {
     #[inline]
     pub(super) fn identity(&self, message: &impl Candidate, config: &Config) -> Option<Identity> {
         let member = config.message_id_member.as_deref()?;
-        let json = message.text(&self.outbox)?;
-        Identity::new(member, self.incarnation, MessageId(self.last_message_id + 1), json)
+        self.new_identity(member, message)
+    }
+
+    #[cold]
+    fn new_identity(&self, member: &str, message: &impl Candidate) -> Option<Identity> {
+        let (json, id) = (message.text(&self.outbox)?, MessageId(self.last_message_id + 1));
+        Identity::new(member, self.incarnation, id, json)
     }
 
     /// Whether, and how, a message can be accepted. `sendable`: a connection takes messages.
