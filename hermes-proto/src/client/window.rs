@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use crate::Config;
-use crate::time::Nanos;
 
 /// Bytes in flight on the live connection, and the trust that bounds them.
 ///
@@ -13,19 +12,21 @@ use crate::time::Nanos;
 /// leaves in doubt a bounded share of what was delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Window {
-    /// Halving average of the bytes that earlier connections acknowledged.
-    credit: u64,
     /// Bytes of messages that were sent on this connection, and of those acknowledged.
     sent: u64,
     acknowledged: u64,
-    /// The shortest round trip of a fence on this connection. A longer one is mostly the time that
-    /// the window itself waits in front of the peer: it asks for no larger window.
-    least_rtt: Option<Nanos>,
+    // Each client has these: they are small, and saturate.
+    /// Halving average of the bytes that earlier connections acknowledged.
+    credit: u32,
+    /// The shortest round trip of a fence on this connection, in microseconds; `u32::MAX` before the
+    /// first. A longer one is mostly the time that the window itself waits in front of the peer: it
+    /// asks for no larger window.
+    least_rtt: u32,
     /// The window grows no further: acknowledgements take too long.
-    ceiling: u64,
+    ceiling: u32,
     /// Bytes that may be in flight. It changes with an acknowledgement, and is asked for with each
     /// message.
-    limit: u64,
+    limit: u32,
 }
 
 /// A small share of *proven* that is in flight however short the round trip is, as a divisor: a
@@ -34,9 +35,9 @@ const SHORT_TRIP_SHARE: u64 = 64;
 
 impl Window {
     pub(super) fn new(config: &Config) -> Self {
-        let credit = config.in_flight_first_bytes as u64;
-        let (sent, acknowledged, least_rtt, ceiling) = (0, 0, None, u64::MAX);
-        let mut window = Window { credit, sent, acknowledged, least_rtt, ceiling, limit: 0 };
+        let credit = saturate(config.in_flight_first_bytes as u64);
+        let (sent, acknowledged, least_rtt, ceiling) = (0, 0, u32::MAX, u32::MAX);
+        let mut window = Window { sent, acknowledged, credit, least_rtt, ceiling, limit: 0 };
         window.limit = window.find_limit(config);
         window
     }
@@ -54,8 +55,8 @@ impl Window {
         } else {
             self.ceiling.saturating_mul(2)
         };
-        let least = self.least_rtt.map_or(rtt, |least| least.duration().min(rtt));
-        self.least_rtt = Some(Nanos::new(least));
+        let rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
+        self.least_rtt = self.least_rtt.min(rtt);
         self.acknowledged = self.acknowledged.max(sent);
         self.limit = self.find_limit(config);
     }
@@ -63,10 +64,10 @@ impl Window {
     /// The connection ended.
     pub(super) fn on_end(&mut self, config: &Config) {
         if self.sent > 0 {
-            self.credit = self.credit / 2 + self.acknowledged / 2;
+            self.credit = saturate(u64::from(self.credit) / 2 + self.acknowledged / 2);
         }
         (self.sent, self.acknowledged) = (0, 0);
-        (self.least_rtt, self.ceiling) = (None, u64::MAX);
+        (self.least_rtt, self.ceiling) = (u32::MAX, u32::MAX);
         self.limit = self.find_limit(config);
     }
 
@@ -89,17 +90,17 @@ impl Window {
     /// Bytes that may be in flight.
     #[inline]
     pub(super) fn limit(&self) -> u64 {
-        self.limit
+        self.limit.into()
     }
 
-    fn find_limit(&self, config: &Config) -> u64 {
+    fn find_limit(&self, config: &Config) -> u32 {
         let (min, max) = (config.in_flight_min_bytes as u64, config.in_flight_max_bytes as u64);
-        let proven = self.acknowledged.max(self.credit);
+        let proven = self.acknowledged.max(self.credit.into());
         let trust = proven / u64::from(config.in_flight_share);
-        let rtt = self.least_rtt.map_or(Duration::ZERO, Nanos::duration).as_micros();
-        let rtt = u64::try_from(rtt).unwrap_or(u64::MAX);
+        let rtt = if self.least_rtt == u32::MAX { 0 } else { u64::from(self.least_rtt) };
         let by_rate = rtt.saturating_mul(config.in_flight_rate as u64) / 1_000_000;
-        trust.min(by_rate.max(proven / SHORT_TRIP_SHARE)).min(self.ceiling).clamp(min, max)
+        let wanted = trust.min(by_rate.max(proven / SHORT_TRIP_SHARE)).min(self.ceiling.into());
+        saturate(wanted.clamp(min, max))
     }
 
     /// For the canonical form: only what decides over the limit, and only if it can change.
@@ -108,16 +109,20 @@ impl Window {
         let in_flight = self.in_flight();
         if config.in_flight_min_bytes == config.in_flight_max_bytes {
             (self.credit, self.acknowledged) = (0, 0);
-            (self.least_rtt, self.ceiling) = (None, u64::MAX);
+            (self.least_rtt, self.ceiling) = (u32::MAX, u32::MAX);
         } else {
             let share = SHORT_TRIP_SHARE.max(config.in_flight_share.into());
             let most = (config.in_flight_max_bytes as u64).saturating_mul(share);
-            self.credit = self.credit.min(most);
+            self.credit = self.credit.min(saturate(most));
             self.acknowledged = self.acknowledged.min(most);
         }
         self.sent = self.acknowledged + in_flight;
         self.limit = self.find_limit(config);
     }
+}
+
+fn saturate(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

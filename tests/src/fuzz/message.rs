@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use hermes_proto::testkit::event;
-use hermes_proto::{Event, Text};
+use hermes_proto::{Actions, Client, Config, Event, Outgoing, Text};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::sent_as_json;
+use crate::{ms, quiet, sent_as_json, start};
 
 /// Sends a text and what it says, and routes it.
 pub fn run(input: &[u8]) {
@@ -20,6 +20,7 @@ pub fn run(input: &[u8]) {
     let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
     let event = event(text);
     assert_eq!(event.is_some(), is_json, "{text}");
+    check_identity(text, is_json);
     let Some(event) = event else { return };
     // No object has no fields. Nor has one for serde_json whose names are not Unicode.
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
@@ -44,6 +45,30 @@ pub fn run(input: &[u8]) {
     }
 }
 
+/// The text as it is sent with an identity: an object without the member has one more, and all else is
+/// as it was.
+fn check_identity(text: &str, is_json: bool) {
+    let config = Config { message_id_member: Some("id".into()), ..quiet() };
+    let mut client = Client::new(config, start()).expect("a good configuration");
+    let sent = client.send_message(ms(0), Outgoing::text(text), &mut Actions::new());
+    sent.expect("there is room");
+    let (_, frame) = client.outbox().next().expect("it waits");
+    let sent = frame.as_text().expect("a text");
+    let members = |json| serde_json::from_str::<BTreeMap<String, &RawValue>>(json);
+    let is_object = is_json && text.trim_start().starts_with('{');
+    match (members(text), members(sent)) {
+        (Ok(before), Ok(mut after)) if !before.contains_key("id") => {
+            let own = after.remove("id").map(RawValue::get);
+            assert!(own.is_some_and(|id| id.starts_with('"') && id.ends_with("-1\"")), "{sent}");
+            let values = |(name, value): (String, &RawValue)| (name, value.get().to_owned());
+            assert!(before.into_iter().map(values).eq(after.into_iter().map(values)), "{sent}");
+        }
+        // Its names are not Unicode for serde_json.
+        (Err(_), _) if is_object => assert!(sent.len() >= text.len()),
+        _ => assert_eq!(sent, text),
+    }
+}
+
 /// Texts to begin with.
 pub fn seeds() -> Vec<Vec<u8>> {
     let seeds = [
@@ -56,6 +81,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         r#"{"type":"player-left","id":"1","name":""}"#,
         r#" {"\u0074ype":"ch\u0061t","text":1,"text":"2","x":1e999} "#,
         r#"{"type":"later"}"#,
+        r#"{"\u0069d":1,"a":{"id":2}} "#,
         r#"{"type":["chat"]}"#,
         r#"[{"type":"chat"}]"#,
         r#"{"type":"chat",}"#,

@@ -42,6 +42,8 @@ pub fn config(server: &Server) -> Config {
         heartbeat_interval: None,
         // 1012 and 1013 ask for time that a test does not have.
         close_delays: BTreeMap::new(),
+        // An order goes at once, whatever is under way.
+        in_flight_min_bytes: Config::default().in_flight_max_bytes,
         ..Config::new(server.url())
     }
 }
