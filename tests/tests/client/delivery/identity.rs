@@ -16,7 +16,7 @@ fn with_identity() -> Config {
 
 /// The identity of message `n` of the client with [`start`]'s seed.
 fn id(n: u64) -> String {
-    let client = Client::new(quiet(), start()).unwrap();
+    let client = Client::new(quiet(), start()).expect("a good configuration");
     format!("{:016x}-{n}", client.incarnation())
 }
 
@@ -29,10 +29,10 @@ const OBJECT: &str = r#"{"a":1}"#;
 
 /// Text of the message that is sent as the first of a client.
 fn sent(text: &str) -> String {
-    let mut client = Client::new(with_identity(), start()).unwrap();
-    client.send_message(ms(0), Outgoing::text(text), &mut Actions::new()).unwrap();
-    let (_, frame) = client.outbox().next().unwrap();
-    frame.as_text().unwrap().to_owned()
+    let mut client = Client::new(with_identity(), start()).expect("a good configuration");
+    client.send_message(ms(0), Outgoing::text(text), &mut Actions::new()).expect("there is room");
+    let (_, frame) = client.outbox().next().expect("it waits");
+    frame.as_text().expect("a text").to_owned()
 }
 
 #[test]
