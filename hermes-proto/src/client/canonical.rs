@@ -72,23 +72,15 @@ fn shift_time(machine: &mut Machine) {
         open.resume_deadline.iter_mut().for_each(ahead);
         open.last_probe.iter_mut().for_each(|at| behind(at, config.min_connect_interval));
         if let Some(heartbeat) = &mut open.heartbeat {
-            let most = config.heartbeat_interval.unwrap_or_default();
+            // As long as it decides over a connection on which bytes wait.
+            let silence = config.heartbeat_interval.unwrap_or_default() + config.heartbeat_timeout;
+            let most = silence.max(config.stall_timeout);
             behind(&mut heartbeat.last_activity, most);
+            behind(&mut heartbeat.last_progress, most);
+            heartbeat.waiting_since.iter_mut().for_each(|at| behind(at, most));
             ahead(&mut heartbeat.next);
             if let Asked::Until(until) = &mut heartbeat.asked {
                 ahead(until);
-            }
-            // As long as it decides over a connection on which bytes wait.
-            let most = most.max(config.stall_timeout);
-            match &mut heartbeat.waiting_since {
-                Some(since) => {
-                    behind(since, most);
-                    behind(&mut heartbeat.last_progress, most);
-                }
-                None => behind(
-                    &mut heartbeat.last_progress,
-                    config.heartbeat_interval.unwrap_or_default(),
-                ),
             }
         }
     };
@@ -108,14 +100,26 @@ fn shift_time(machine: &mut Machine) {
     };
     let flight = &mut machine.messages.flight;
     // It counts only if it is later than the Ping that is not answered.
-    match flight.fences.oldest().map(|fence| fence.since) {
-        Some(since) if !flight.was_answered && flight.unread_at > since => {
+    let oldest = flight.fences.oldest().filter(|_| !flight.was_answered).map(|fence| fence.since);
+    match oldest {
+        Some(mut since) if flight.unread_at > since => {
+            behind(&mut since, asked_for);
             behind(&mut flight.unread_at, asked_for);
+            if flight.unread_at <= since {
+                flight.unread_at = Timestamp::ZERO;
+            }
         }
         _ => flight.unread_at = Timestamp::ZERO,
     }
-    for fence in flight.fences.iter_mut() {
-        behind(&mut fence.since, asked_for);
+    // The newest one's time decides over the next Ping, and the oldest one's over a peer that has
+    // answered none.
+    let (was_answered, newest) = (flight.was_answered, flight.fences.newest().map(|fence| fence.seq));
+    for (index, fence) in flight.fences.iter_mut().enumerate() {
+        if Some(fence.seq) == newest || index == 0 && !was_answered {
+            behind(&mut fence.since, asked_for);
+        } else {
+            fence.since = NOW;
+        }
     }
     if let Some(outbox) = machine.messages.outbox.get_mut() {
         outbox.shift_time(ahead);

@@ -398,11 +398,13 @@ impl Messages {
             }
         }
         // Without a fence under way, what is not acknowledged has no fence behind it.
-        if self.flight.sent > self.flight.acknowledged
+        let is_unfenced = self.flight.sent > self.flight.acknowledged
             && self.flight.fences.is_empty()
             && (wants_fences(cx)
-                || cx.config.can_ping && self.outbox.is_blocked(self.window.in_flight(), &limits))
-        {
+                || cx.config.can_ping && self.outbox.is_blocked(self.window.in_flight(), &limits));
+        // A peer that was mute and answers has a window again.
+        let unfenced = self.window.sent() - self.fenced_bytes();
+        if is_unfenced || unfenced > 0 && unfenced >= limits.in_flight / 2 {
             self.send_fence(conn, false, cx.now, out);
         }
     }

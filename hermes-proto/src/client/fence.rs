@@ -32,7 +32,7 @@ impl Fence {
 pub(super) struct Fences(VecDeque<Fence>);
 
 /// Fences under way at most. Beyond them the newest is replaced: it proves as much.
-const MAX_FENCES: usize = 16;
+const MAX_FENCES: usize = 4;
 
 impl Fences {
     pub(super) fn push(&mut self, fence: Fence) {

@@ -226,7 +226,7 @@ fn a_link_that_is_cut_doubles_little_and_loses_nothing() {
         (0.4, 200_000, 5.0),
         (20.0, 200_000, 12.0),
     ] {
-        let messages = 5_000;
+        let messages = 20_000;
         let scenario = Scenario { messages, ..Scenario::new(round_trip, Some(cut_every)) };
         let measured = measure(&scenario);
         let what = format!("{round_trip} ms, {cut_every} B: {measured}");

@@ -323,7 +323,7 @@ impl Contract {
         }
         if let Some(link) = self.link_mut() {
             (link.fenced, link.fenced_bytes) = (sent, bytes);
-            if link.fences.len() == 16 {
+            if link.fences.len() == 4 {
                 link.fences.pop();
             }
             link.fences.push(Fence { seq, since: now, own, sent, bytes, last });
