@@ -4,12 +4,14 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use super::connection::{OpenConnection, Phase};
+use super::fence::Fences;
 use super::heartbeat::Asked;
 use super::machine::Machine;
 use super::stats::Counters;
+use super::window::Window;
 use crate::config::Jitter;
 use crate::time::Nanos;
-use crate::{ConnId, MessageId, Timestamp};
+use crate::{Config, ConnId, MessageId, Timestamp};
 
 /// Present time of every canonical form: far enough from the epoch for all times of interest.
 const NOW: Timestamp = Timestamp::from_micros(1 << 50);
@@ -113,7 +115,8 @@ fn shift_time(machine: &mut Machine) {
     }
     // The newest one's time decides over the next Ping, and the oldest one's over a peer that has
     // answered none.
-    let (was_answered, newest) = (flight.was_answered, flight.fences.newest().map(|fence| fence.seq));
+    let (was_answered, newest) =
+        (flight.was_answered, flight.fences.newest().map(|fence| fence.seq));
     for (index, fence) in flight.fences.iter_mut().enumerate() {
         if Some(fence.seq) == newest || index == 0 && !was_answered {
             behind(&mut fence.since, asked_for);
@@ -180,11 +183,7 @@ fn reset_counters(machine: &mut Machine) {
     let mut seqs = BTreeSet::from_iter(messages.outbox.seqs());
     seqs.extend([flight.seq, flight.flushed]);
     let mut counts = BTreeSet::from([flight.sent, flight.written]);
-    let acknowledged = messages.window.acknowledged();
-    messages.window.canonicalize(&machine.config);
-    let bytes = |bytes: &mut u64| {
-        *bytes = bytes.saturating_sub(acknowledged) + messages.window.acknowledged();
-    };
+    shift_bytes(&mut messages.window, &mut flight.fences, &machine.config);
     for fence in flight.fences.iter() {
         ids.insert(fence.last_sent.0);
         seqs.insert(fence.seq);
@@ -196,7 +195,6 @@ fn reset_counters(machine: &mut Machine) {
     let counts = RankMap::of(counts.into_iter().map(|count| count.saturating_sub(done)));
     let count = |number: &mut u64| *number = counts.rank(number.saturating_sub(done));
     for fence in flight.fences.iter_mut() {
-        bytes(&mut fence.sent_bytes);
         ids.apply_id(&mut fence.last_sent);
         seqs.apply(&mut fence.seq);
         count(&mut fence.sent);
@@ -213,4 +211,17 @@ fn reset_counters(machine: &mut Machine) {
     if let Some(outbox) = messages.outbox.get_mut() {
         outbox.renumber(|id| ids.apply_id(id), |seq| seqs.apply(seq));
     }
+}
+
+/// More bytes than any window between two fences decide as much as one more than it does.
+fn shift_bytes(window: &mut Window, fences: &mut Fences, config: &Config) {
+    let most = (config.in_flight_max_bytes as u64).saturating_add(1);
+    let (mut before, sent) = (window.acknowledged(), window.sent());
+    window.canonicalize(config);
+    let mut at = window.acknowledged();
+    for fence in fences.iter_mut() {
+        at += fence.sent_bytes.saturating_sub(before).min(most);
+        before = core::mem::replace(&mut fence.sent_bytes, at);
+    }
+    window.set_sent(at + sent.saturating_sub(before).min(most));
 }

@@ -525,7 +525,9 @@ impl Messages {
     /// must not hold messages back for it. Returns whether that shows for the first time.
     pub(super) fn judge_answers(&mut self, cx: &Context<'_>) -> bool {
         let flight = &self.flight;
-        if flight.is_mute || flight.was_answered {
+        // A Ping that has not left asks nobody.
+        let is_asking = flight.fences.newest().is_some_and(|fence| fence.seq <= flight.flushed);
+        if flight.is_mute || flight.was_answered || !is_asking {
             return false;
         }
         let Some(oldest) = flight.fences.oldest().filter(|fence| fence.seq <= flight.flushed)

@@ -106,7 +106,6 @@ impl Window {
     /// For the canonical form: only what decides over the limit, and only if it can change.
     #[cfg(feature = "testkit")]
     pub(super) fn canonicalize(&mut self, config: &Config) {
-        let in_flight = self.in_flight();
         if config.in_flight_min_bytes == config.in_flight_max_bytes {
             (self.credit, self.acknowledged) = (0, 0);
             (self.least_rtt, self.ceiling) = (u32::MAX, u32::MAX);
@@ -116,8 +115,13 @@ impl Window {
             self.credit = self.credit.min(saturate(most));
             self.acknowledged = self.acknowledged.min(most);
         }
-        self.sent = self.acknowledged + in_flight;
         self.limit = self.find_limit(config);
+    }
+
+    /// For the canonical form.
+    #[cfg(feature = "testkit")]
+    pub(super) fn set_sent(&mut self, sent: u64) {
+        self.sent = sent;
     }
 }
 
