@@ -338,10 +338,9 @@ fn no_history_breaks_the_contract() {
     let silent = |config| Config { heartbeat_interval: None, ..config };
     let at_least_once =
         || Config { delivery: Delivery::AtLeastOnce, receipts: Receipts::Acknowledged, ..config() };
-    let hosts: [(_, _, _, &[Topic]); 18] = [
+    let hosts: [(_, _, _, &[Topic]); 17] = [
         ("ends", silent(config()), None, &[Topic::Ends]),
         ("network", silent(config()), None, &[Topic::Network]),
-        ("heartbeat", config(), None, &[]),
         ("messages", silent(config()), None, &[Topic::Messages, Topic::Clear]),
         (
             "messages, at least once",

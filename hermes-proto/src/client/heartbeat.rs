@@ -70,6 +70,7 @@ impl Heartbeat {
 
     /// Whether the connection was silent, and a Ping asks for a sign of life. A fence behind messages
     /// asks as well, on a connection that is busy.
+    #[cfg(feature = "ws")]
     pub(super) fn is_awaiting_reply(&self) -> bool {
         self.asked != Asked::No && self.is_own_ping
     }
