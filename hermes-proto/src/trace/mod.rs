@@ -13,7 +13,7 @@
 //! A [`Recorder`] writes one while a machine runs. A [`Replayer`] runs one. A [`Checker`] runs one
 //! and compares the machine's actions with the recorded ones. Since a machine is deterministic, a
 //! recording of its inputs determines everything else, with one exception: the bytes of a compressed
-//! message ([`Config::deflate`]) depend on the version of the compressor too.
+//! message ([`Config::deflate`](crate::Config::deflate)) depend on the version of the compressor too.
 //!
 //! Times are milliseconds since the start of the trace, with fractions. An absent `conn` is the
 //! latest connection. The inputs of level `frames`:
