@@ -1,6 +1,6 @@
 //! Files that were named on the command line.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -10,8 +10,9 @@ pub(crate) fn open(file: &Path) -> Result<File, Failure> {
     check(file).and_then(|()| File::open(file)).map_err(|error| problem(file, &error))
 }
 
+#[cfg(feature = "tls")]
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    check(file).and_then(|()| fs::read(file)).map_err(|error| problem(file, &error))
+    check(file).and_then(|()| std::fs::read(file)).map_err(|error| problem(file, &error))
 }
 
 /// Systems open a directory and fail later, or call it a lack of permission.

@@ -5,7 +5,6 @@
 
 mod connect;
 mod demo;
-#[cfg(feature = "tls")]
 mod files;
 mod gateway;
 mod lines;
