@@ -78,18 +78,24 @@
 //! let mut sent = Vec::new();
 //! for action in actions.drain(..) {
 //!     match action {
-//!         Action::Send { seq, payload: Frame::Text(text), .. } => sent.push((seq, text)),
+//!         Action::Send { seq, payload, .. } => sent.push((seq, payload)),
 //!         Action::Emit(Event::Connected { .. }) => println!("connected"),
 //!         Action::ArmTimer(deadline) => println!("wake me at {deadline:?}"),
 //!         other => panic!("{other:?}"),
 //!     }
 //! }
-//! assert_eq!(sent[0].1, r#"{"text":"hi","type":"chat"}"#);
+//! // The message, and the Ping behind it, a fence.
+//! let [(1, Frame::Text(text)), (2, Frame::Ping(data))] = &sent[..] else { panic!("{sent:?}") };
+//! assert_eq!(text, r#"{"text":"hi","type":"chat"}"#);
 //!
-//! // The operating system has every byte: the message leaves the outbox.
+//! // The operating system has every byte, and the Pong proves that the gateway has: the message
+//! // leaves the outbox.
+//! client.handle(at(41), Input::Flushed { conn, up_to: 2 }, &mut actions);
 //! assert_eq!(client.outbox_len(), 1);
-//! client.handle(at(41), Input::Flushed { conn, up_to: sent[0].0 }, &mut actions);
+//! let payload = Frame::Pong(data.clone());
+//! client.handle(at(80), Input::Received { conn, payload }, &mut actions);
 //! assert_eq!(client.outbox_len(), 0);
+//! actions.clear();
 //!
 //! // A message arrives.
 //! let payload = Frame::Text(r#"{"type":"chat","text":"hello!","sender":"ada"}"#.into());
