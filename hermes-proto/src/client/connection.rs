@@ -143,6 +143,11 @@ impl Connection {
         }
     }
 
+    /// The heartbeat of the connection that frames come from.
+    pub(super) fn receiving_heartbeat(&mut self) -> Option<&mut Heartbeat> {
+        self.receiving_mut()?.heartbeat.as_mut()
+    }
+
     /// Whether the host is making the transport: it has the credentials, and nothing is open.
     #[cfg(feature = "ws")]
     pub(super) fn is_dialing(&self) -> bool {

@@ -525,15 +525,11 @@ impl Messages {
     /// must not hold messages back for it. Returns whether that shows for the first time.
     pub(super) fn judge_answers(&mut self, cx: &Context<'_>) -> bool {
         let flight = &self.flight;
-        // A Ping that has not left asks nobody.
-        let is_asking = flight.fences.newest().is_some_and(|fence| fence.seq <= flight.flushed);
-        if flight.is_mute || flight.was_answered || !is_asking {
+        // A Ping that has not left asks nobody; if the newest has, all have.
+        if flight.is_mute || flight.was_answered || self.unanswered_since().is_none() {
             return false;
         }
-        let Some(oldest) = flight.fences.oldest().filter(|fence| fence.seq <= flight.flushed)
-        else {
-            return false;
-        };
+        let Some(oldest) = flight.fences.oldest() else { return false };
         let interval = cx.config.heartbeat_interval.unwrap_or(Duration::MAX);
         let in_flight = oldest.sent_bytes - self.window.acknowledged();
         let allowed = interval.saturating_add(heartbeat::patience(true, in_flight, cx.config));

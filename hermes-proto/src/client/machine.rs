@@ -601,11 +601,9 @@ impl Machine {
         let Some(conn) = self.connection.receiving_mut().map(|open| open.conn) else { return };
         let (cx, is_shutdown) = (context!(self), self.shutdown.is_some());
         if self.messages.on_pong(conn, data, is_shutdown, cx, &mut self.stats, out) {
-            // What the peer has has left.
+            // An acknowledged frame has left.
             let is_waiting = self.messages.is_waiting();
-            if let Some(heartbeat) =
-                self.connection.receiving_mut().and_then(|open| open.heartbeat.as_mut())
-            {
+            if let Some(heartbeat) = self.connection.receiving_heartbeat() {
                 heartbeat.on_progress(self.now, is_waiting);
             }
             self.pump(out);
@@ -682,9 +680,7 @@ impl Machine {
     }
 
     fn on_unread(&mut self) {
-        if let Some(heartbeat) =
-            self.connection.receiving_mut().and_then(|open| open.heartbeat.as_mut())
-        {
+        if let Some(heartbeat) = self.connection.receiving_heartbeat() {
             heartbeat.on_activity(self.now, &self.config);
             self.messages.on_unread(self.now);
         }
