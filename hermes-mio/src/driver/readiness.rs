@@ -1,6 +1,6 @@
-//! How much a turn knows about the sockets.
+//! Readiness of the sockets, as a turn knows it.
 
-/// How much the driver was told about its sockets before it runs.
+/// Readiness events that the driver was given before a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {
     /// Everything, a moment ago.

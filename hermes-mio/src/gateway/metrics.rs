@@ -1,4 +1,4 @@
-//! Counts and received messages; what the log is told.
+//! Counts, received messages, and the records of both for the log.
 
 use std::collections::VecDeque;
 use std::mem;

@@ -1,4 +1,4 @@
-//! What a gateway received and what happened to it, as records.
+//! Records of a gateway: messages received, and events of its life.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -55,7 +55,7 @@ pub enum Record {
     Message(Received),
     /// Records were dropped here, since the [log](super::Log)'s reader fell behind.
     RecordsDropped {
-        /// How many.
+        /// Number of records that were dropped.
         records: u64,
     },
     /// A connection ended.

@@ -42,7 +42,7 @@ struct Answer {
     verdict: Result<usize, Reason>,
 }
 
-/// How far the clock of [`ScriptedRetryAfter::Date`] is behind: one year.
+/// Error of the clock in [`ScriptedRetryAfter::Date`]: one year behind.
 const CLOCK_ERROR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The longest request that is read, in bytes; a longer one is answered with 431.

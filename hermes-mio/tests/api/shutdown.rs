@@ -25,7 +25,7 @@ fn start(change: impl FnOnce(&mut Config)) -> (Gateway, Client) {
     (gateway, client)
 }
 
-/// The same, where what was written leaves an outbox of so many messages, and is proven at the end.
+/// The same at most once: a written message leaves the outbox, and is acknowledged at the end.
 fn start_at_most_once(outbox_max_messages: usize) -> (Gateway, Client) {
     start(|config| {
         config.outbox_max_messages = outbox_max_messages;

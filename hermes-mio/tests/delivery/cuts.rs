@@ -64,9 +64,9 @@ struct Case<'a> {
     gateway: &'a [&'a str],
 }
 
-/// What became of the lines, by the gateway's log, the client's events and its exit code.
+/// Fate of the lines, by the gateway's log, the client's events and its exit code.
 struct Figures {
-    /// How often each arrived.
+    /// Arrivals of each line.
     seen: Vec<u64>,
     /// Named by an event: in doubt and not sent again, or dropped.
     named: BTreeSet<u64>,

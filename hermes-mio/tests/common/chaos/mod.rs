@@ -42,7 +42,7 @@ pub(crate) enum Fault {
     Stall,
     /// Nothing passes for longer than the client has patience. Then all goes on, or ends.
     Hole,
-    /// Nothing passes ever again, and nobody is told.
+    /// Bytes stop for good, without FIN or RST.
     Freeze,
     /// A byte at a time for a while.
     Trickle,

@@ -31,7 +31,7 @@ impl Proxy {
                 Err(error) if error.kind() != ErrorKind::Interrupted => panic!("{error}"),
                 _ => {}
             }
-            // Readiness is told once, and everything is tried at each turn: nothing is missed.
+            // mio reports readiness once, so each turn tries every socket.
             let now = Instant::now();
             self.accept(now);
             self.arm();
