@@ -124,9 +124,13 @@ fn a_gateway_that_is_killed_gets_everything_once_it_is_back() {
         "backoff_cap_ms=100",
         "--max-attempts",
         "null",
+        "--receipts",
+        "acknowledged",
     ]);
     client.say(&chat(0));
     gateway.until(|line| line["gateway"] == "message");
+    // Else it would be in doubt, and sent again.
+    client.event("messages-acknowledged");
     gateway.kill();
     client.event("ws-disconnected");
     for n in 1..50 {
