@@ -6,11 +6,11 @@ use core::time::Duration;
 use serde::Serialize;
 
 use super::arena::Pending;
-use super::fence::{Fence, Fences};
-use super::heartbeat;
+pub(super) use super::candidate::{Candidate, SendRefusal};
+use super::flight::Flight;
 use super::identity::Identity;
 use super::machine::{Context, Output, Shutdown};
-use super::outbox::{Admission, AdmitError, Limits, Outbox, QueuedMessage};
+use super::outbox::{Admission, Limits, Outbox, QueuedMessage};
 use super::stats::Counters;
 use super::window::Window;
 use crate::config::{Delivery, Receipts};
@@ -44,126 +44,6 @@ pub(super) struct Watermarks {
     pub(super) written: MessageId,
     /// The last message with an outcome: acknowledged, or with at-most-once in doubt.
     pub(super) resolved: MessageId,
-}
-
-/// What the live connection was given, and what is known of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Flight {
-    /// Frames sent: messages, `session-resume` and Pings.
-    pub(super) seq: u64,
-    /// Frames flushed.
-    pub(super) flushed: u64,
-    /// Messages sent, and of those written, and of those acknowledged.
-    pub(super) sent: u64,
-    pub(super) written: u64,
-    pub(super) acknowledged: u64,
-    /// The last message sent.
-    pub(super) last_sent: MessageId,
-    pub(super) fences: Fences,
-    /// The peer answers no Ping as it should: deliveries can't be proven on this connection.
-    pub(super) is_mute: bool,
-    /// A Pong was as it should be.
-    pub(super) was_answered: bool,
-    /// When the host last had bytes that it had not read: a Pong may be among them.
-    pub(super) unread_at: Timestamp,
-}
-
-/// Why a message is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SendRefusal {
-    Full,
-    TooLarge,
-    NotNow,
-    ShuttingDown,
-}
-
-impl SendRefusal {
-    pub(super) fn hand_back(self, message: Outgoing) -> SendError {
-        match self {
-            SendRefusal::Full => SendError::Full(message),
-            SendRefusal::TooLarge => SendError::TooLarge(message),
-            SendRefusal::NotNow => SendError::NotNow(message),
-            SendRefusal::ShuttingDown => SendError::ShuttingDown(message),
-        }
-    }
-
-    fn reason(self) -> DropReason {
-        match self {
-            SendRefusal::Full => DropReason::OutboxFull,
-            SendRefusal::TooLarge => DropReason::TooLarge,
-            SendRefusal::NotNow => DropReason::NotNow,
-            SendRefusal::ShuttingDown => DropReason::ShuttingDown,
-        }
-    }
-}
-
-impl From<AdmitError> for SendRefusal {
-    fn from(error: AdmitError) -> Self {
-        match error {
-            AdmitError::Full => SendRefusal::Full,
-            AdmitError::TooLarge => SendRefusal::TooLarge,
-        }
-    }
-}
-
-/// A message that is about to be accepted, or not.
-pub(super) trait Candidate {
-    fn len(&self) -> usize;
-    fn is_volatile(&self) -> bool;
-    fn ttl(&self) -> Option<Duration>;
-    /// Text of a text message.
-    fn text<'a>(&'a self, outbox: &'a Outbox) -> Option<&'a [u8]>;
-    /// Puts it into the outbox's arena.
-    fn store(self, outbox: &mut Outbox) -> QueuedMessage;
-}
-
-impl Candidate for &Outgoing {
-    fn len(&self) -> usize {
-        Outgoing::len(self)
-    }
-
-    fn is_volatile(&self) -> bool {
-        Outgoing::is_volatile(self)
-    }
-
-    fn ttl(&self) -> Option<Duration> {
-        Outgoing::ttl(self)
-    }
-
-    fn text<'a>(&'a self, _: &'a Outbox) -> Option<&'a [u8]> {
-        self.frame().as_text().map(str::as_bytes)
-    }
-
-    fn store(self, outbox: &mut Outbox) -> QueuedMessage {
-        outbox.copy(self)
-    }
-}
-
-/// A message that was written into the arena as JSON.
-impl Candidate for QueuedMessage {
-    #[inline]
-    fn len(&self) -> usize {
-        QueuedMessage::len(*self)
-    }
-
-    #[inline]
-    fn is_volatile(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn ttl(&self) -> Option<Duration> {
-        None
-    }
-
-    fn text<'a>(&'a self, outbox: &'a Outbox) -> Option<&'a [u8]> {
-        outbox.text(*self)
-    }
-
-    #[inline]
-    fn store(self, _: &mut Outbox) -> QueuedMessage {
-        self
-    }
 }
 
 /// From the application into the outbox.
@@ -364,9 +244,8 @@ impl Messages {
 
     /// Sends a frame that is no message, and does not compress: it has the session's token in it.
     pub(super) fn send_resume(&mut self, conn: ConnId, frame: &Frame, out: &mut impl Output) {
-        self.flight.seq += 1;
         let frame = FrameRef { is_compressible: false, ..FrameRef::of(frame) };
-        out.send(conn, self.flight.seq, frame);
+        out.send(conn, self.flight.next_seq(), frame);
     }
 
     /// Sends queued messages as far as the window allows, with fences behind them.
@@ -386,12 +265,10 @@ impl Messages {
             let Some((id, frame)) = outbox.send_next(flight.seq + 1, in_flight, &limits) else {
                 break;
             };
-            flight.seq += 1;
-            flight.sent += 1;
-            flight.last_sent = id;
+            flight.on_message_sent(id);
             let bytes = frame.payload.len();
             stats.bytes_sent += bytes as u64;
-            out.send(conn, flight.seq, frame);
+            out.send(conn, flight.next_seq(), frame);
             self.window.on_sent(bytes);
             if self.window.sent() - self.fenced_bytes() >= limits.in_flight / 2 {
                 self.send_fence(conn, false, cx.now, out);
@@ -418,13 +295,8 @@ impl Messages {
         now: Timestamp,
         out: &mut impl Output,
     ) {
-        let flight = &mut self.flight;
-        flight.seq += 1;
-        let (seq, sent, last_sent) = (flight.seq, flight.sent, flight.last_sent);
-        let sent_bytes = self.window.sent();
-        let fence = Fence { seq, since: now, is_heartbeat, sent, sent_bytes, last_sent };
-        out.send(conn, seq, FrameRef::new(Kind::Ping, &fence.payload(conn)));
-        flight.fences.push(fence);
+        let payload = self.flight.next_fence(conn, is_heartbeat, self.window.sent(), now);
+        out.send(conn, self.flight.seq, FrameRef::new(Kind::Ping, &payload));
     }
 
     /// Bytes of messages that have a fence behind them, or are acknowledged.
@@ -435,8 +307,7 @@ impl Messages {
 
     /// Sends a Ping of the heartbeat's, if none waits to leave: that one asks as well.
     pub(super) fn send_ping(&mut self, conn: ConnId, now: Timestamp, out: &mut impl Output) {
-        let flight = &self.flight;
-        if flight.fences.newest().is_none_or(|fence| fence.seq <= flight.flushed) {
+        if !self.flight.has_waiting_ping() {
             self.send_fence(conn, true, now, out);
         }
     }
@@ -444,14 +315,12 @@ impl Messages {
     /// Whether frames wait to leave.
     #[inline]
     pub(super) fn is_waiting(&self) -> bool {
-        self.flight.flushed < self.flight.seq
+        self.flight.is_waiting()
     }
 
     /// When the newest unanswered Ping left, if it has.
     pub(super) fn unanswered_since(&self) -> Option<Timestamp> {
-        let flight = &self.flight;
-        let newest = flight.fences.newest().filter(|fence| fence.seq <= flight.flushed);
-        newest.map(|fence| fence.since)
+        self.flight.unanswered_since()
     }
 
     /// The operating system has every byte up to frame `up_to`. Returns what is allowed for the
@@ -463,18 +332,9 @@ impl Messages {
         stats: &mut Counters,
         out: &mut impl Output,
     ) -> Option<Duration> {
-        let flight = &mut self.flight;
-        let (before, flushed) = (flight.flushed, flight.flushed.max(up_to.min(flight.seq)));
-        flight.flushed = flushed;
         let acknowledged = self.window.acknowledged();
-        let mut allowed = None;
-        for fence in flight.fences.leaving(before, flushed) {
-            fence.since = cx.now;
-            let in_flight = fence.sent_bytes - acknowledged;
-            let patience = heartbeat::patience(fence.is_heartbeat, in_flight, cx.config);
-            allowed.get_or_insert(patience);
-        }
-        self.mark_written(flushed, cx, stats, out);
+        let allowed = self.flight.on_flushed(up_to, acknowledged, cx.now, cx.config);
+        self.mark_written(self.flight.flushed, cx, stats, out);
         allowed
     }
 
@@ -489,19 +349,13 @@ impl Messages {
         stats: &mut Counters,
         out: &mut impl Output,
     ) -> bool {
-        let flight = &mut self.flight;
-        let Some(fence) = flight.fences.answer(conn, data) else { return false };
+        let Some((fence, messages)) = self.flight.on_pong(conn, data) else { return false };
         let rtt = cx.now - fence.since;
         stats.round_trip(rtt);
         self.window.on_acknowledged(fence.sent_bytes, rtt, cx.config);
-        flight.was_answered = true;
-        flight.flushed = flight.flushed.max(fence.seq);
-        let messages = fence.sent - flight.acknowledged;
-        flight.acknowledged = fence.sent;
         // What the peer has was written, whether or not the host has reported it.
         self.mark_written(fence.seq, cx, stats, out);
         self.is_unprovable = false;
-        self.flight.is_mute = false;
         if let Some(outbox) = self.outbox.get_mut() {
             outbox.acknowledge(fence.seq);
         }
@@ -524,20 +378,9 @@ impl Messages {
     /// A peer that has never answered a Ping, while bytes arrive, proves no delivery: the window
     /// must not hold messages back for it. Returns whether that shows for the first time.
     pub(super) fn judge_answers(&mut self, cx: &Context<'_>) -> bool {
-        let flight = &self.flight;
-        // A Ping that has not left asks nobody; if the newest has, all have.
-        if flight.is_mute || flight.was_answered || self.unanswered_since().is_none() {
+        if !self.flight.judge_answers(self.window.acknowledged(), cx.now, cx.config) {
             return false;
         }
-        let Some(oldest) = flight.fences.oldest() else { return false };
-        let interval = cx.config.heartbeat_interval.unwrap_or(Duration::MAX);
-        let in_flight = oldest.sent_bytes - self.window.acknowledged();
-        let allowed = interval.saturating_add(heartbeat::patience(true, in_flight, cx.config));
-        let readable_since = flight.unread_at.max(oldest.since);
-        if readable_since + allowed > cx.now {
-            return false;
-        }
-        self.flight.is_mute = true;
         if let Some(outbox) = self.outbox.get_mut() {
             outbox.release_written();
         }
@@ -600,7 +443,7 @@ impl Messages {
         let resend = self.keeps_written(cx);
         let flight = core::mem::take(&mut self.flight);
         self.window.on_end(cx.config);
-        let doubt = flight.written - flight.acknowledged;
+        let doubt = flight.unacknowledged();
         if doubt > 0 {
             let Watermarks { written, resolved } = self.marks;
             let lost_too = lost.iter().filter(|(id, _)| *id <= written).count() as u64;
@@ -626,11 +469,6 @@ impl Messages {
             in_doubt: kept + stats.cold.lost_in_doubt - begin.lost_in_doubt,
             unsent: unsent as u64 + self.queued_at_host,
         }
-    }
-
-    /// Messages that were written to the live connection and are not acknowledged.
-    pub(super) fn unacknowledged(&self) -> u64 {
-        self.flight.written - self.flight.acknowledged
     }
 
     /// Whether no message is left to send, here or at the host.

@@ -3,11 +3,13 @@
 
 mod arena;
 mod backoff;
+mod candidate;
 #[cfg(feature = "testkit")]
 mod canonical;
 mod connection;
 mod delivery;
 mod fence;
+mod flight;
 mod gateways;
 mod headers;
 mod heartbeat;
@@ -298,7 +300,7 @@ fn stats_of(machine: &Machine) -> Stats {
         accepted: messages.last_message_id,
         outbox_messages: messages.outbox.len(),
         outbox_bytes: messages.outbox.bytes(),
-        unacknowledged: messages.unacknowledged(),
+        unacknowledged: messages.flight.unacknowledged(),
         ..stats.stats()
     }
 }
