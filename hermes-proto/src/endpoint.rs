@@ -153,7 +153,7 @@ impl Endpoint {
 
     /// Does what an input asks for, without due work. Returns whether the connection is likely to be
     /// idle after it.
-    #[inline]
+    #[inline(always)]
     fn apply(&mut self, now: Timestamp, input: Input<&[u8]>, out: &mut Actions<Transmit>) -> bool {
         match input {
             Input::Opened { conn } => {

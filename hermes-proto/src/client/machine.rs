@@ -259,23 +259,27 @@ impl Machine {
     /// connection.
     #[inline]
     pub(crate) fn finish(&mut self, runs_due_work: bool, out: &mut impl Output) {
-        if runs_due_work {
-            self.run_due_work(out);
+        let deadline = if runs_due_work {
+            self.run_due_work(out)
         } else {
             self.messages.expire(context!(self), &mut self.stats, out);
             if self.intent == Intent::Drain {
                 self.end_drain(out);
             }
-        }
-        self.timer.arm(self.next_deadline(), out);
+            self.next_deadline()
+        };
+        self.timer.arm(deadline, out);
     }
 
+    /// Returns the next deadline.
     #[inline]
-    fn run_due_work(&mut self, out: &mut impl Output) {
-        // Each turn moves the deadline into the future, since no duration is zero.
-        while self.intent == Intent::Drain || self.is_due(self.next_deadline()) {
-            if !self.run_one_due(out) {
-                return;
+    fn run_due_work(&mut self, out: &mut impl Output) -> Option<Timestamp> {
+        loop {
+            let deadline = self.next_deadline();
+            // Each turn moves the deadline into the future, since no duration is zero.
+            let may_be_due = self.intent == Intent::Drain || self.is_due(deadline);
+            if !may_be_due || !self.run_one_due(out) {
+                return deadline;
             }
         }
     }
