@@ -251,7 +251,7 @@ impl Endpoint {
             client.shared_config(),
             client.url(),
             client.headers(),
-            client.machine.rng(conn, Purpose::WebSocket),
+            client.machine.start.rng(conn, Purpose::WebSocket),
         ));
         client.machine.on_transport_open();
         ws.note_output(0, conn, out);

@@ -64,10 +64,7 @@ fn shift_time(machine: &mut Machine) {
     shift_retry(machine);
     machine.now = NOW;
     machine.timer.due_mut().into_iter().for_each(ahead);
-    if let Some(shutdown) = &mut machine.shutdown {
-        ahead(&mut shutdown.until);
-        (shutdown.acknowledged, shutdown.lost_in_doubt) = (0, 0);
-    }
+    machine.intent.canonicalize(ahead);
     let config = &machine.config;
     let shift_open = |open: &mut OpenConnection| {
         behind(&mut open.since, config.stable_after);

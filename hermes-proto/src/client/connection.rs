@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
+use super::context::Context;
 use super::heartbeat::{Heartbeat, Verdict};
-use super::machine::Context;
 #[cfg(feature = "ws")]
 use crate::Config;
 use crate::config::ResumeMode;

@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::arena::Pending;
 pub(super) use super::candidate::{Candidate, SendRefusal};
+use super::context::Context;
 use super::flight::Flight;
 use super::identity::Identity;
-use super::machine::{Context, Output, Shutdown};
+use super::intent::Shutdown;
 use super::outbox::{Admission, Limits, Outbox, QueuedMessage};
+use super::output::Output;
 use super::stats::Counters;
 use super::window::Window;
 use crate::config::{Delivery, Receipts};

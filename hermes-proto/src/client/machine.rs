@@ -4,38 +4,37 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::mem;
-use core::time::Duration;
 
-use chacha20::ChaCha12Rng;
-use chacha20::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
 
 use super::arena::Pending;
 use super::connection::{Connection, Due, End, Ended, OpenConnection, Phase};
+use super::context::{context, peer};
 use super::delivery::{Candidate, Messages, SendRefusal};
 use super::gateways::Gateways;
 use super::headers::Headers;
 use super::identity::Identity;
+use super::intent::Intent;
 use super::outbox::Admission;
+use super::output::Output;
 use super::retry::{Next, Retry};
-use super::session::{Peer, SessionState};
+use super::session::SessionState;
+use super::start::{Purpose, Start, StartSecret};
 use super::stats::Counters;
 use super::timers::{Timer, earliest};
-use super::{Start, StartSecret};
 use crate::config::check_header;
-use crate::frame::FrameRef;
 use crate::message::Route;
 use crate::reason::{Stage, code};
 use crate::{
-    Action, Actions, CloseReason, Config, ConfigError, ConnId, Credentials, Event, Frame, Input,
-    MessageId, Outgoing, SendError, Text, Timestamp, Url,
+    Action, CloseReason, Config, ConfigError, ConnId, Credentials, Event, Frame, Input, MessageId,
+    Outgoing, SendError, Text, Timestamp, Url,
 };
 
 /// Everything that a client is.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Machine {
     pub(super) config: Arc<Config>,
-    pub(super) start: StartSecret,
+    pub(crate) start: StartSecret,
     /// The latest time seen.
     pub(super) now: Timestamp,
     pub(super) timer: Timer,
@@ -47,122 +46,6 @@ pub(crate) struct Machine {
     pub(super) session: SessionState,
     pub(super) messages: Messages,
     pub(super) stats: Counters,
-    pub(super) shutdown: Option<Box<Shutdown>>,
-}
-
-/// What the application wants. No phase: it may change in any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Intent {
-    /// No connection.
-    Stop,
-    /// A connection.
-    Run,
-    /// A connection until everything has arrived.
-    Drain,
-}
-
-/// A shutdown that is not reported yet.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Shutdown {
-    /// When it is over, whatever is left.
-    pub(super) until: Timestamp,
-    /// Counters when it began: messages acknowledged, and in doubt without being sent again.
-    pub(super) acknowledged: u64,
-    pub(super) lost_in_doubt: u64,
-}
-
-/// What every machine may look at: the settings and the time.
-pub(super) struct Context<'a> {
-    pub(super) config: &'a Config,
-    pub(super) now: Timestamp,
-    /// The application waits for everything to arrive.
-    pub(super) is_draining: bool,
-    epoch_unix_ms: u64,
-}
-
-impl Context<'_> {
-    /// The wall clock.
-    pub(super) fn unix_ms(&self) -> u64 {
-        self.epoch_unix_ms.saturating_add(self.now.as_millis())
-    }
-
-    pub(super) fn timeout_for(&self, stage: Stage) -> Duration {
-        timeout_for(stage, self.config)
-    }
-}
-
-/// How long a stage may take.
-pub(super) fn timeout_for(stage: Stage, config: &Config) -> Duration {
-    match stage {
-        Stage::Credentials => config.credentials_timeout,
-        Stage::Connect | Stage::Resolve | Stage::Proxy | Stage::Tls => config.connect_timeout,
-        Stage::Upgrade => config.upgrade_timeout,
-        Stage::Resume => config.resume_timeout,
-        Stage::Close => config.close_timeout,
-        Stage::Heartbeat => config.heartbeat_timeout,
-    }
-}
-
-/// The context of a machine of which other parts are borrowed for change.
-macro_rules! context {
-    ($machine:expr) => {
-        &Context {
-            config: &$machine.config,
-            now: $machine.now,
-            is_draining: $machine.intent == Intent::Drain,
-            epoch_unix_ms: $machine.start.unix_ms,
-        }
-    };
-}
-
-/// The gateway of the attempt under way, or of the next.
-macro_rules! peer {
-    ($machine:expr) => {
-        &Peer::new($machine.retry.gateways.current(), $machine.connection.hop_is_private)
-    };
-}
-
-/// Where actions go: to the host, but for two that a layer below takes.
-pub(crate) trait Output {
-    /// What the host sends.
-    type Payload;
-
-    fn actions(&mut self) -> &mut Actions<Self::Payload>;
-
-    /// [`Action::Send`].
-    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>);
-
-    /// [`Action::Close`].
-    fn close(&mut self, conn: ConnId, code: Option<u16>);
-
-    fn push(&mut self, action: Action<Self::Payload>) {
-        self.actions().push_back(action);
-    }
-}
-
-/// No layer below.
-impl Output for Actions {
-    type Payload = Frame;
-
-    fn actions(&mut self) -> &mut Actions {
-        self
-    }
-
-    fn send(&mut self, conn: ConnId, seq: u64, frame: FrameRef<'_>) {
-        self.push_back(Action::Send { conn, seq, payload: frame.to_frame() });
-    }
-
-    fn close(&mut self, conn: ConnId, code: Option<u16>) {
-        self.push_back(Action::Close { conn, code });
-    }
-}
-
-/// What randomness is for; each purpose has a stream of its own.
-#[derive(Clone, Copy)]
-pub(crate) enum Purpose {
-    Jitter = 0,
-    #[cfg(feature = "ws")]
-    WebSocket = 1,
 }
 
 /// The order of things.
@@ -172,20 +55,20 @@ impl Machine {
         let (url, fallbacks) = config.validate()?;
         let Start { seed, unix_ms, session } = start;
         let session = SessionState::new(session.as_ref(), &url);
-        let messages = Messages::new(&config, stream(seed, 0).next_u64());
+        let start = StartSecret::new(seed, unix_ms);
+        let messages = Messages::new(&config, start.incarnation());
         let mut machine = Machine {
             config,
-            start: StartSecret { seed, unix_ms },
+            start,
             now: Timestamp::ZERO,
             timer: Timer::default(),
-            intent: Intent::Stop,
+            intent: Intent::new(),
             offline_since: None,
             connection: Connection::new(),
             retry: Retry::new(Gateways::new(url, fallbacks)),
             session,
             messages,
             stats: Counters::default(),
-            shutdown: None,
         };
         machine.select_session_origin();
         Ok(machine)
@@ -263,7 +146,7 @@ impl Machine {
             self.run_due_work(out)
         } else {
             self.messages.expire(context!(self), &mut self.stats, out);
-            if self.intent == Intent::Drain {
+            if self.intent.is_draining() {
                 self.end_drain(out);
             }
             self.next_deadline()
@@ -277,7 +160,7 @@ impl Machine {
         loop {
             let deadline = self.next_deadline();
             // Each turn moves the deadline into the future, since no duration is zero.
-            let may_be_due = self.intent == Intent::Drain || self.is_due(deadline);
+            let may_be_due = self.intent.is_draining() || self.is_due(deadline);
             if !may_be_due || !self.run_one_due(out) {
                 return deadline;
             }
@@ -287,7 +170,7 @@ impl Machine {
     /// Does one thing that is due, if there is one.
     #[cold]
     fn run_one_due(&mut self, out: &mut impl Output) -> bool {
-        if self.is_out_of_time() {
+        if self.intent.is_out_of_time(self.now) {
             self.end_shutdown(out);
             return true;
         }
@@ -324,9 +207,8 @@ impl Machine {
 
     #[inline]
     fn next_deadline(&self) -> Option<Timestamp> {
-        let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.until);
         let connection = self.connection.deadline(self.is_online());
-        earliest(earliest(connection, self.messages.expiry()), shutdown)
+        earliest(earliest(connection, self.messages.expiry()), self.intent.deadline())
     }
 
     fn is_due(&self, deadline: Option<Timestamp>) -> bool {
@@ -336,25 +218,12 @@ impl Machine {
     fn is_online(&self) -> bool {
         self.offline_since.is_none()
     }
-
-    /// The randomness for connection `conn`: the same for the same seed, whatever came before.
-    pub(crate) fn rng(&self, conn: ConnId, purpose: Purpose) -> ChaCha12Rng {
-        stream(self.start.seed, conn.0.wrapping_mul(2) + purpose as u64)
-    }
-}
-
-/// A stream of the seed's randomness. Those of connections begin at 2; stream 0 has the incarnation.
-fn stream(seed: [u8; 32], number: u64) -> ChaCha12Rng {
-    let mut rng = ChaCha12Rng::from_seed(seed);
-    rng.set_stream(number);
-    rng
 }
 
 /// What the application wants.
 impl Machine {
     fn on_connect(&mut self, out: &mut impl Output) {
-        let was_wanted = mem::replace(&mut self.intent, Intent::Run) != Intent::Stop;
-        self.shutdown = None;
+        let was_wanted = self.intent.run();
         let earliest = self.retry.earliest_attempt(context!(self));
         match &mut self.connection.phase {
             Phase::Idle => self.begin_anew(self.now, out),
@@ -381,7 +250,7 @@ impl Machine {
     }
 
     fn on_disconnect(&mut self, out: &mut impl Output) {
-        self.intent = Intent::Stop;
+        self.intent.stop();
         match &mut self.connection.phase {
             Phase::Connecting { .. } => {
                 self.end_connection(End::GivenUp(CloseReason::Requested), out);
@@ -398,29 +267,21 @@ impl Machine {
     }
 
     fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Output) {
-        let (acknowledged, lost_in_doubt) = match &self.shutdown {
-            Some(shutdown) => (shutdown.acknowledged, shutdown.lost_in_doubt),
-            None => (self.stats.acknowledged, self.stats.cold.lost_in_doubt),
-        };
-        self.shutdown = Some(Box::new(Shutdown { until, acknowledged, lost_in_doubt }));
+        self.intent.begin_shutdown(until, &self.stats);
         match &self.connection.phase {
             Phase::Idle | Phase::Failed(_) => self.finish_shutdown(out),
             // A `disconnect` is under way.
-            Phase::Closing(..) if self.intent == Intent::Stop => {}
+            Phase::Closing(..) if self.intent.is_stopped() => {}
             _ => {
-                self.intent = Intent::Drain;
+                self.intent.drain();
                 self.pump(out);
             }
         }
     }
 
-    fn is_out_of_time(&self) -> bool {
-        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.until <= self.now)
-    }
-
     /// The time for a shutdown is over: gives up the connection.
     fn end_shutdown(&mut self, out: &mut impl Output) {
-        self.intent = Intent::Stop;
+        self.intent.stop();
         if self.connection.conn().is_some() {
             self.end_connection(End::GivenUp(CloseReason::Requested), out);
         } else {
@@ -431,7 +292,7 @@ impl Machine {
     /// Disconnects if the application waits for everything to arrive, and it has. Returns whether it
     /// did.
     fn end_drain(&mut self, out: &mut impl Output) -> bool {
-        let is_drained = self.intent == Intent::Drain
+        let is_drained = self.intent.is_draining()
             && self.messages.is_empty()
             && match &self.connection.phase {
                 Phase::Open(_) => self.messages.is_settled(context!(self)),
@@ -446,7 +307,7 @@ impl Machine {
 
     /// The client is at rest: reports the shutdown that led to it.
     fn finish_shutdown(&mut self, out: &mut impl Output) {
-        let Some(shutdown) = self.shutdown.take() else { return };
+        let Some(shutdown) = self.intent.end_shutdown() else { return };
         // What is over is no message that can be sent later.
         self.messages.expire(context!(self), &mut self.stats, out);
         let event = self.messages.shut_down(&shutdown, &self.stats);
@@ -518,7 +379,7 @@ impl Machine {
             self.messages.send_queued(conn, cx, &mut self.stats, out);
         }
         self.note_waiting();
-        if self.shutdown.is_some() {
+        if self.intent.is_shutting_down() {
             self.messages.queued_at_host -= 1;
         }
         self.finish(false, out);
@@ -531,7 +392,7 @@ impl Machine {
         message: &impl Candidate,
         identity: Option<&Identity>,
     ) -> Result<Admission, SendRefusal> {
-        if self.shutdown.is_some() && self.messages.queued_at_host == 0 {
+        if self.intent.is_shutting_down() && self.messages.queued_at_host == 0 {
             return Err(SendRefusal::ShuttingDown);
         }
         let sendable = self.connection.sendable().is_some();
@@ -603,7 +464,7 @@ impl Machine {
 
     pub(crate) fn on_pong(&mut self, data: &[u8], out: &mut impl Output) {
         let Some(conn) = self.connection.receiving_mut().map(|open| open.conn) else { return };
-        let (cx, is_shutdown) = (context!(self), self.shutdown.is_some());
+        let (cx, is_shutdown) = (context!(self), self.intent.is_shutting_down());
         if self.messages.on_pong(conn, data, is_shutdown, cx, &mut self.stats, out) {
             // An acknowledged frame has left.
             let is_waiting = self.messages.is_waiting();
@@ -784,7 +645,7 @@ impl Machine {
         if let Phase::Waiting { until, counts_as_retry } = self.connection.phase
             && until <= self.now
             && self.is_online()
-            && !self.is_out_of_time()
+            && !self.intent.is_out_of_time(self.now)
         {
             self.retry.begin(self.now, counts_as_retry);
             self.open(out);
@@ -874,11 +735,7 @@ impl Machine {
     /// Whether the end of a connection leaves anything to do for another one. Messages that nobody
     /// sends again are no reason for it.
     fn wants_connection(&self) -> bool {
-        match self.intent {
-            Intent::Stop => false,
-            Intent::Run => true,
-            Intent::Drain => !self.messages.is_empty(),
-        }
+        self.intent.wants_connection(!self.messages.is_empty())
     }
 
     fn next_step(
@@ -897,7 +754,7 @@ impl Machine {
         } else if reopen || is_redirected {
             Next::Open
         } else {
-            let rng = self.rng(conn, Purpose::Jitter);
+            let rng = self.start.rng(conn, Purpose::Jitter);
             self.retry.next_attempt(reason, was_stable, is_online, rng, context!(self))
         }
     }
@@ -927,7 +784,7 @@ impl Machine {
     fn enter_idle(&mut self, phase: Phase, out: &mut impl Output) {
         self.end_attempt();
         self.connection.phase = phase;
-        self.intent = Intent::Stop;
+        self.intent.stop();
         self.select_session_origin();
         self.finish_shutdown(out);
     }

@@ -7,6 +7,7 @@ mod candidate;
 #[cfg(feature = "testkit")]
 mod canonical;
 mod connection;
+mod context;
 mod delivery;
 mod fence;
 mod flight;
@@ -14,10 +15,13 @@ mod gateways;
 mod headers;
 mod heartbeat;
 mod identity;
+mod intent;
 mod machine;
 mod outbox;
+mod output;
 mod retry;
 mod session;
+mod start;
 mod stats;
 mod status;
 mod timers;
@@ -34,9 +38,14 @@ use serde::Serialize;
 pub(crate) use self::arena::Pending;
 use self::machine::Machine;
 #[cfg(feature = "ws")]
-pub(crate) use self::machine::{Output, Purpose, runs_due_work};
+pub(crate) use self::machine::runs_due_work;
 use self::outbox::Admission;
+#[cfg(feature = "ws")]
+pub(crate) use self::output::Output;
 use self::session::SessionState;
+#[cfg(feature = "ws")]
+pub(crate) use self::start::Purpose;
+pub use self::start::Start;
 pub use self::stats::{DropCounts, EndCounts, Stats};
 pub use self::status::State;
 use crate::session::PackedSession;
@@ -45,35 +54,6 @@ use crate::{
     Timestamp, Url,
 };
 
-/// What enters a client once, from the world outside.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Start {
-    /// All randomness there will be: masks, keys, jitter. Draw it from the operating system
-    /// (RFC 6455 §10.3); fix it in a test. Two clients must not share one.
-    pub seed: [u8; 32],
-    /// The wall clock at the epoch of the [`Timestamp`]s, in milliseconds since 1970, for
-    /// [`Session::saved_at`].
-    pub unix_ms: u64,
-    /// The session that was saved last, to be resumed.
-    pub session: Option<Session>,
-}
-
-impl Start {
-    /// A start without a session.
-    pub fn new(seed: [u8; 32], unix_ms: u64) -> Self {
-        Start { seed, unix_ms, session: None }
-    }
-}
-
-impl fmt::Debug for Start {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Start")
-            .field("unix_ms", &self.unix_ms)
-            .field("session", &self.session)
-            .finish_non_exhaustive()
-    }
-}
-
 /// A Hermes client on top of a WebSocket that the host brings: frames in, frames out.
 ///
 /// A host with only a byte stream uses an [`Endpoint`](crate::Endpoint). The
@@ -81,19 +61,6 @@ impl fmt::Debug for Start {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Client {
     pub(crate) machine: Machine,
-}
-
-/// Seed and clock, withheld from `Debug`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct StartSecret {
-    seed: [u8; 32],
-    unix_ms: u64,
-}
-
-impl fmt::Debug for StartSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Start({} ms)", self.unix_ms)
-    }
 }
 
 /// Commands.
@@ -315,7 +282,6 @@ impl fmt::Debug for Client {
             .field("now", &machine.now)
             .field("timer", &machine.timer)
             .field("intent", &machine.intent)
-            .field("shutdown", &machine.shutdown)
             .field("offline_since", &machine.offline_since)
             .field("connection", &machine.connection)
             .field("retry", &machine.retry)

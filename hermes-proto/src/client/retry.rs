@@ -6,8 +6,8 @@ use core::time::Duration;
 use chacha20::ChaCha12Rng;
 
 use super::backoff;
+use super::context::Context;
 use super::gateways::Gateways;
-use super::machine::Context;
 use crate::reason::{RedirectRefused, RetryAfter, Stage};
 use crate::time::Nanos;
 use crate::{CloseReason, FailReason, Timestamp, Url};

@@ -5,7 +5,8 @@ use alloc::string::{String, ToString};
 
 use serde::Serialize;
 
-use super::machine::{Context, Output};
+use super::context::Context;
+use super::output::Output;
 use crate::config::PlaintextPolicy;
 use crate::session::PackedSession;
 use crate::{Action, Event, Frame, Outgoing, Session, SessionDropReason, SessionInit, Url};

@@ -5,7 +5,8 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::connection::Phase;
-use super::machine::{Machine, timeout_for};
+use super::context::timeout_for;
+use super::machine::Machine;
 use super::retry::retry_after;
 use crate::reason::Stage;
 use crate::{CloseReason, ConnId, FailReason, Timestamp};
@@ -104,8 +105,8 @@ pub(super) fn state(machine: &Machine) -> State {
 /// The state, the next deadline and the reason for them, as a line for people.
 pub(super) fn why(machine: &Machine, now: Timestamp) -> String {
     let mut line = why_state(machine, now);
-    if let Some(shutdown) = &machine.shutdown {
-        line.push_str(&format!("; shutting down within {}", Seconds(shutdown.until - now)));
+    if let Some(until) = machine.intent.deadline() {
+        line.push_str(&format!("; shutting down within {}", Seconds(until - now)));
     }
     let stats = super::stats_of(machine);
     for (count, what) in [

@@ -1,6 +1,6 @@
 //! The host's one timer.
 
-use super::machine::Output;
+use super::output::Output;
 use crate::{Action, Timestamp};
 
 /// What the host's timer is set to.
