@@ -12,7 +12,8 @@
 //! host.at(20).opened(1).expect([connected(1), arm(25_020)]);
 //! host.at(30).send(r#"{"type":"chat"}"#).expect([send(1, 1, r#"{"type":"chat"}"#)]);
 //! host.at(31).flushed(1, 1).expect([]);
-//! host.at(40).closed(1, lost()).expect([disconnected(1, 1006, lost(), 1_040), arm(1_040)]);
+//! let ended = disconnected(1, 1006, lost(), 1_040);
+//! host.at(40).closed(1, lost()).expect([in_doubt(1, 1, false), ended, arm(1_040)]);
 //! ```
 //!
 //! - [`Host`] makes the calls and compares the actions.
