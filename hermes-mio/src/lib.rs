@@ -249,6 +249,7 @@ mod log;
 mod member;
 mod net;
 mod options;
+mod outbox;
 mod private_file;
 mod sender;
 mod session_store;
@@ -272,6 +273,9 @@ pub use net::proxy::Proxy;
 #[cfg(feature = "tls")]
 pub use net::tls::Tls;
 pub use options::{FleetOptions, Options};
+#[cfg(feature = "outbox")]
+pub use outbox::{FileOutbox, OutboxSummary, Survives};
+pub use outbox::{LoadLimits, MemoryOutbox, OutboxChange, OutboxError, OutboxStore};
 pub use private_file::{PrivateFile, Replacement};
 pub use sender::{EnqueueError, Sender};
 pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};

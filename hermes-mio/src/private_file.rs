@@ -83,12 +83,7 @@ impl PrivateFile {
     /// If it is no regular file, or its directory can't be made or written to.
     pub fn replace(&self) -> io::Result<Replacement> {
         let exists = self.check()?.is_some();
-        let directory = self.directory();
-        for made in create_directories(directory)? {
-            sync_directory(parent(&made))?;
-        }
-        // Mode 0600, under a name that can't be guessed, and removed again if it is not finished.
-        let content = match tempfile::Builder::new().prefix(".hermes-").tempfile_in(directory) {
+        let content = match temporary_beside(&self.path) {
             Ok(file) => Content::Temporary(file),
             Err(error) if exists && forbids_renames(&error) => Content::Memory(Vec::new()),
             Err(error) => return Err(error),
@@ -130,15 +125,7 @@ impl PrivateFile {
 
     /// Refuses whatever is there and is no regular file. `None` if nothing is there.
     fn check(&self) -> io::Result<Option<Metadata>> {
-        match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
-            Ok(metadata) => {
-                let problem = format!("it is {}, not a regular file", kind(&metadata));
-                Err(io::Error::new(ErrorKind::InvalidInput, problem))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        check_regular(fs::metadata(&self.path))
     }
 
     fn write_in_place(&self, content: &[u8]) -> io::Result<File> {
@@ -221,6 +208,42 @@ fn forbids_renames(error: &io::Error) -> bool {
     )
 }
 
+/// Refuses whatever is at `path` and is no regular file, a symbolic link included. `None` if nothing
+/// is there.
+#[cfg(feature = "outbox")]
+pub(crate) fn check_unlinked(path: &Path) -> io::Result<Option<Metadata>> {
+    check_regular(fs::symlink_metadata(path))
+}
+
+fn check_regular(found: io::Result<Metadata>) -> io::Result<Option<Metadata>> {
+    match found {
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
+        Ok(metadata) => {
+            let problem = format!("it is {}, not a regular file", kind(&metadata));
+            Err(io::Error::new(ErrorKind::InvalidInput, problem))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A name for a file that is set aside: `NAME.corrupt`, or `NAME.corrupt-1`, and so on. Nothing has
+/// it.
+pub(crate) fn aside_name(path: &Path) -> PathBuf {
+    let name = |suffix: String| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let mut aside = name(".corrupt".to_owned());
+    let mut number = 0;
+    while fs::symlink_metadata(&aside).is_ok() {
+        number += 1;
+        aside = name(format!(".corrupt-{number}"));
+    }
+    aside
+}
+
 fn kind(metadata: &Metadata) -> &'static str {
     #[cfg(unix)]
     {
@@ -234,14 +257,45 @@ fn kind(metadata: &Metadata) -> &'static str {
             return "a device";
         }
     }
-    if metadata.is_dir() { "a directory" } else { "something else" }
+    if metadata.is_dir() {
+        "a directory"
+    } else if metadata.is_symlink() {
+        "a symbolic link"
+    } else {
+        "something else"
+    }
 }
 
-fn parent(path: &Path) -> &Path {
+/// A file in the same directory, which is made if it is missing: mode 0600, under a name that can't be
+/// guessed, and removed again if it is not renamed.
+pub(crate) fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let directory = parent(path);
+    make_directories(directory)?;
+    tempfile::Builder::new().prefix(".hermes-").tempfile_in(directory)
+}
+
+/// Sets the mode of a file that will be created.
+#[cfg(feature = "outbox")]
+pub(crate) fn only_for_owner(options: &mut fs::OpenOptions) {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
+}
+
+/// Makes the directories that are missing, for the owner alone, and to stay.
+pub(crate) fn make_directories(directory: &Path) -> io::Result<()> {
+    for made in create_directories(directory)? {
+        sync_directory(parent(&made))?;
+    }
+    Ok(())
 }
 
 /// Makes the directories that are missing, for the owner alone. Returns those it made, the uppermost
@@ -259,7 +313,7 @@ fn create_directories(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Makes new names in a directory last. Only on Unix can a directory be opened, and need be.
-fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hermes_proto::Session;
 
-use crate::PrivateFile;
+use crate::private_file::{self, PrivateFile};
 
 /// A place to keep a session, so that the next run can resume it.
 ///
@@ -183,17 +183,7 @@ impl FileStore {
     /// Moves the file out of the way, and over no other. An empty file that has to stay, such as one
     /// that was mounted for the first session, holds nothing to be moved: `None`.
     fn set_aside(&self, text: &[u8]) -> io::Result<Option<PathBuf>> {
-        let name = |suffix: String| {
-            let mut name = self.path().as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let mut aside = name(".corrupt".to_owned());
-        let mut number = 0;
-        while fs::symlink_metadata(&aside).is_ok() {
-            number += 1;
-            aside = name(format!(".corrupt-{number}"));
-        }
+        let aside = private_file::aside_name(self.path());
         if text.is_empty() {
             return Ok(fs::rename(self.path(), &aside).is_ok().then_some(aside));
         }

@@ -372,6 +372,7 @@ mod outgoing;
 mod protocol_error;
 pub mod reason;
 mod session;
+mod stored;
 #[cfg(feature = "testkit")]
 #[allow(clippy::indexing_slicing)] // A node that was never added is the test's mistake.
 pub mod testkit;
@@ -404,6 +405,7 @@ pub use message::{
 pub use outgoing::{Outgoing, SendError};
 pub use reason::CloseReason;
 pub use session::Session;
+pub use stored::{StoredMessage, StoredOutbox};
 pub use text::Text;
 pub use time::Timestamp;
 pub use url::{Url, UrlError};

@@ -1,0 +1,5 @@
+//! The outbox that survives: stores, clients with them, and what crashes leave.
+#![allow(clippy::unwrap_used)] // A test that can't go on stops.
+
+#[cfg(all(unix, feature = "outbox"))]
+mod file;
