@@ -144,7 +144,7 @@ fn shift_retry(machine: &mut Machine) {
     let behind = behind(machine.now);
     let (config, retry) = (&machine.config, &mut machine.retry);
     let outage = config.max_elapsed.map_or(Duration::ZERO, |most| most + Duration::from_secs(1));
-    if let Some(offline_since) = &mut machine.offline_since {
+    if let Some(offline_since) = &mut retry.offline_since {
         // Time without a network does not count, so the outage ends where that began.
         let spent = (*offline_since - retry.since).min(outage).as_micros();
         let spent = u64::try_from(spent).unwrap_or(0);

@@ -17,7 +17,7 @@ use super::identity::Identity;
 use super::intent::Intent;
 use super::outbox::Admission;
 use super::output::Output;
-use super::retry::{Next, Retry};
+use super::retry::{EndOfConnection, Next, Retry};
 use super::session::SessionState;
 use super::start::{Purpose, Start, StartSecret};
 use super::stats::Counters;
@@ -39,8 +39,6 @@ pub(crate) struct Machine {
     pub(super) now: Timestamp,
     pub(super) timer: Timer,
     pub(super) intent: Intent,
-    /// Since when there is no network, if the host said so.
-    pub(super) offline_since: Option<Timestamp>,
     pub(super) connection: Connection,
     pub(super) retry: Retry,
     pub(super) session: SessionState,
@@ -63,7 +61,6 @@ impl Machine {
             now: Timestamp::ZERO,
             timer: Timer::default(),
             intent: Intent::new(),
-            offline_since: None,
             connection: Connection::new(),
             retry: Retry::new(Gateways::new(url, fallbacks)),
             session,
@@ -182,7 +179,7 @@ impl Machine {
             self.pump(out);
             return true;
         }
-        let is_due = self.is_due(self.connection.deadline(self.is_online()));
+        let is_due = self.is_due(self.connection.deadline(self.retry.is_online()));
         if is_due {
             self.on_connection_deadline(out);
         }
@@ -207,16 +204,12 @@ impl Machine {
 
     #[inline]
     fn next_deadline(&self) -> Option<Timestamp> {
-        let connection = self.connection.deadline(self.is_online());
+        let connection = self.connection.deadline(self.retry.is_online());
         earliest(earliest(connection, self.messages.expiry()), self.intent.deadline())
     }
 
     fn is_due(&self, deadline: Option<Timestamp>) -> bool {
         deadline.is_some_and(|due| due <= self.now)
-    }
-
-    fn is_online(&self) -> bool {
-        self.offline_since.is_none()
     }
 }
 
@@ -479,12 +472,9 @@ impl Machine {
 /// What the host reports.
 impl Machine {
     fn on_network(&mut self, online: bool, out: &mut impl Output) {
+        self.retry.on_network(online, self.now);
         if !online {
-            self.offline_since.get_or_insert(self.now);
             return;
-        }
-        if let Some(since) = self.offline_since.take() {
-            self.retry.pause(self.now - since, self.now);
         }
         let cx = context!(self);
         match &mut self.connection.phase {
@@ -644,7 +634,7 @@ impl Machine {
     fn open_if_due(&mut self, out: &mut impl Output) {
         if let Phase::Waiting { until, counts_as_retry } = self.connection.phase
             && until <= self.now
-            && self.is_online()
+            && self.retry.is_online()
             && !self.intent.is_out_of_time(self.now)
         {
             self.retry.begin(self.now, counts_as_retry);
@@ -690,41 +680,33 @@ impl Machine {
         self.stats.cold.ended.count(&reason);
         // Asked before another gateway has its turn.
         let was_issuer = self.session.belongs_to(self.url());
-        let redirect = match open {
-            Some(_) => None,
-            None => self.retry.redirect(&mut reason, context!(self)),
-        };
         let lost = self.messages.rewind();
-        if was_stable {
-            self.retry.reset(self.now);
-        }
-        let redirect = redirect.filter(|_| self.wants_connection() && self.is_online());
-        self.retry.note_end(&reason, context!(self));
-        let next = self.next_step(conn, &reason, was_stable, reopen, redirect.is_some());
-        match redirect {
-            Some(to) => self.retry.gateways.redirect_to(to),
-            None => self.end_attempt(),
-        }
-        let retry_at = match next {
-            Next::Open => Some(self.now),
-            Next::Wait(until) | Next::WaitForNetwork(until) => Some(until),
-            Next::Stop | Next::GiveUp(_) => None,
+        let end = EndOfConnection {
+            reason: &mut reason,
+            was_open: open.is_some(),
+            was_stable,
+            reopen,
+            is_wanted: self.wants_connection(),
         };
+        let rng = self.start.rng(conn, Purpose::Jitter);
+        let (next, is_redirected) = self.retry.after(end, rng, context!(self));
+        if !is_redirected {
+            self.connection.credentials = None;
+        }
         let is_requested = reason == CloseReason::Requested;
         if open.is_some() {
             self.messages.end_flight(lost, context!(self), &mut self.stats, out);
         }
-        out.push(Action::Emit(Event::Disconnected { conn, code, reason, retry_at }));
+        out.push(Action::Emit(Event::Disconnected {
+            conn,
+            code,
+            reason,
+            retry_at: next.attempt_at(self.now),
+        }));
         if let Some(open) = open {
-            let cx = context!(self);
-            if was_stable {
-                self.session.resume_failures = 0;
-                if was_issuer {
-                    self.session.touch_session(cx, out);
-                }
-            } else if !is_requested && open.resume_pending && self.is_online() {
-                self.session.count_resume_failure(cx, out);
-            }
+            // An end that the application or the network caused says nothing of the session.
+            let is_unproven = open.resume_pending && !is_requested && self.retry.is_online();
+            self.session.on_end(was_stable, was_issuer, is_unproven, context!(self), out);
         }
         if reopen {
             self.select_session_origin();
@@ -736,27 +718,6 @@ impl Machine {
     /// sends again are no reason for it.
     fn wants_connection(&self) -> bool {
         self.intent.wants_connection(!self.messages.is_empty())
-    }
-
-    fn next_step(
-        &mut self,
-        conn: ConnId,
-        reason: &CloseReason,
-        was_stable: bool,
-        reopen: bool,
-        is_redirected: bool,
-    ) -> Next {
-        let is_online = self.is_online();
-        if !self.wants_connection() {
-            Next::Stop
-        } else if reopen && !is_online {
-            Next::WaitForNetwork(self.now)
-        } else if reopen || is_redirected {
-            Next::Open
-        } else {
-            let rng = self.start.rng(conn, Purpose::Jitter);
-            self.retry.next_attempt(reason, was_stable, is_online, rng, context!(self))
-        }
     }
 
     fn go_on(&mut self, next: Next, out: &mut impl Output) {

@@ -282,7 +282,6 @@ impl fmt::Debug for Client {
             .field("now", &machine.now)
             .field("timer", &machine.timer)
             .field("intent", &machine.intent)
-            .field("offline_since", &machine.offline_since)
             .field("connection", &machine.connection)
             .field("retry", &machine.retry)
             .field("session", kept)

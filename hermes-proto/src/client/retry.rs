@@ -25,6 +25,8 @@ pub(super) struct Retry {
     /// When the latest attempt began.
     pub(super) last_attempt: Timestamp,
     pub(super) last_end: Option<Box<LastEnd>>,
+    /// Since when there is no network, if the host said so.
+    pub(super) offline_since: Option<Timestamp>,
 }
 
 /// How a connection ended.
@@ -50,6 +52,29 @@ pub(super) enum Next {
     GiveUp(FailReason),
 }
 
+/// The end of a connection, as far as it decides over the next one.
+pub(super) struct EndOfConnection<'a> {
+    /// It is told why a redirect is not followed.
+    pub(super) reason: &'a mut CloseReason,
+    pub(super) was_open: bool,
+    pub(super) was_stable: bool,
+    /// The application asked for the next one before this one had ended.
+    pub(super) reopen: bool,
+    /// The application wants another one.
+    pub(super) is_wanted: bool,
+}
+
+impl Next {
+    /// When the next attempt begins, if there is one.
+    pub(super) fn attempt_at(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Next::Open => Some(now),
+            Next::Wait(until) | Next::WaitForNetwork(until) => Some(until),
+            Next::Stop | Next::GiveUp(_) => None,
+        }
+    }
+}
+
 impl Retry {
     pub(super) fn new(gateways: Gateways) -> Self {
         Retry {
@@ -59,6 +84,7 @@ impl Retry {
             last_delay: Nanos::default(),
             last_attempt: Timestamp::ZERO,
             last_end: None,
+            offline_since: None,
         }
     }
 
@@ -70,9 +96,17 @@ impl Retry {
         self.gateways.clear_refused();
     }
 
-    /// Time without a network has passed, which does not count.
-    pub(super) fn pause(&mut self, paused: Duration, now: Timestamp) {
-        self.since = now.min(self.since + paused);
+    pub(super) fn is_online(&self) -> bool {
+        self.offline_since.is_none()
+    }
+
+    /// The host reports whether there is a network. Time without one does not count.
+    pub(super) fn on_network(&mut self, online: bool, now: Timestamp) {
+        if !online {
+            self.offline_since.get_or_insert(now);
+        } else if let Some(offline_since) = self.offline_since.take() {
+            self.since = now.min(self.since + (now - offline_since));
+        }
     }
 
     /// An attempt begins.
@@ -91,22 +125,54 @@ impl Retry {
         self.earliest_attempt(cx).max(self.gateways.wish().unwrap_or(cx.now))
     }
 
+    /// Decides what comes after the end of a connection. Returns whether that follows a redirect,
+    /// which belongs to the attempt that ended.
+    pub(super) fn after(
+        &mut self,
+        end: EndOfConnection<'_>,
+        rng: ChaCha12Rng,
+        cx: &Context<'_>,
+    ) -> (Next, bool) {
+        let EndOfConnection { reason, was_open, was_stable, reopen, is_wanted } = end;
+        let redirect = if was_open { None } else { self.redirect(reason, cx) };
+        if was_stable {
+            self.reset(cx.now);
+        }
+        let redirect = redirect.filter(|_| is_wanted && self.is_online());
+        self.note_end(reason, cx);
+        let next = if !is_wanted {
+            Next::Stop
+        } else if reopen && !self.is_online() {
+            Next::WaitForNetwork(cx.now)
+        } else if reopen || redirect.is_some() {
+            Next::Open
+        } else {
+            self.next_attempt(reason, was_stable, rng, cx)
+        };
+        let is_redirected = redirect.is_some();
+        match redirect {
+            Some(to) => self.gateways.redirect_to(to),
+            None => self.gateways.clear_redirect(),
+        }
+        (next, is_redirected)
+    }
+
     /// Takes note of how a connection ended.
-    pub(super) fn note_end(&mut self, reason: &CloseReason, cx: &Context<'_>) {
+    fn note_end(&mut self, reason: &CloseReason, cx: &Context<'_>) {
         let asked = asked_wait(reason, cx);
         self.gateways.note_wish(asked.map(|asked| cx.now + asked));
         self.last_end = Some(Box::new(LastEnd { reason: reason.clone(), asked, at: cx.now }));
     }
 
     /// What comes after a connection that ended by itself, if the application wants one.
-    pub(super) fn next_attempt(
+    fn next_attempt(
         &mut self,
         reason: &CloseReason,
         was_stable: bool,
-        is_online: bool,
         rng: ChaCha12Rng,
         cx: &Context<'_>,
     ) -> Next {
+        let is_online = self.is_online();
         if is_fatal(reason, cx) {
             if self.gateways.mark_refused() {
                 return Next::GiveUp(FailReason::Fatal);
@@ -147,7 +213,7 @@ impl Retry {
 
     /// The URL that the end of an attempt redirects to, if it is followed. Else the reason says why
     /// not.
-    pub(super) fn redirect(&self, reason: &mut CloseReason, cx: &Context<'_>) -> Option<Url> {
+    fn redirect(&self, reason: &mut CloseReason, cx: &Context<'_>) -> Option<Url> {
         let CloseReason::Http { redirect: Some(redirect), .. } = reason else { return None };
         let most = cx.config.max_redirects;
         redirect.refused = if most == 0 {

@@ -121,8 +121,28 @@ impl SessionState {
         out.push(Action::PersistSession(Some(session)));
     }
 
+    /// An open connection ended. `was_issuer`: its gateway issued the session; `is_unproven`: its
+    /// gateway was offered the session and did not answer.
+    pub(super) fn on_end(
+        &mut self,
+        was_stable: bool,
+        was_issuer: bool,
+        is_unproven: bool,
+        cx: &Context<'_>,
+        out: &mut impl Output,
+    ) {
+        if was_stable {
+            self.resume_failures = 0;
+            if was_issuer {
+                self.touch_session(cx, out);
+            }
+        } else if is_unproven {
+            self.count_resume_failure(cx, out);
+        }
+    }
+
     /// A connection that was offered the session ended unstable, and not by our own wish.
-    pub(super) fn count_resume_failure(&mut self, cx: &Context<'_>, out: &mut impl Output) {
+    fn count_resume_failure(&mut self, cx: &Context<'_>, out: &mut impl Output) {
         self.resume_failures += 1;
         let most = cx.config.max_resume_failures;
         if self.kept.is_some() && most.is_some_and(|most| self.resume_failures >= most) {
@@ -132,7 +152,7 @@ impl SessionState {
 
     /// A session was in use until the end of a stable connection: its age counts from here. It is
     /// saved again only after a tenth of its greatest age, to spare the disk.
-    pub(super) fn touch_session(&mut self, cx: &Context<'_>, out: &mut impl Output) {
+    fn touch_session(&mut self, cx: &Context<'_>, out: &mut impl Output) {
         let Some(most) = cx.config.session_max_age else { return };
         let unix_ms = cx.unix_ms();
         let Some(kept) = self.kept.as_mut() else { return };

@@ -91,7 +91,7 @@ pub(super) fn state(machine: &Machine) -> State {
             deadline: closing.deadline,
         },
         Phase::Waiting { until, counts_as_retry } => State::Waiting {
-            until: Some(*until).filter(|_| machine.offline_since.is_none()),
+            until: Some(*until).filter(|_| machine.retry.offline_since.is_none()),
             attempt: attempts + u32::from(*counts_as_retry),
             after: last_end.map(|end| end.reason.clone()),
             asked: last_end.and_then(|end| end.asked),
