@@ -2,6 +2,8 @@
 
 mod backend;
 mod convert;
+#[cfg(test)]
+mod crash_tests;
 mod database;
 mod lock;
 mod record;
