@@ -1,31 +1,38 @@
-//! Messages as a host's store keeps them.
+//! What the host's outbox store keeps.
 
 use alloc::vec::Vec;
 
-use crate::{Frame, MessageId};
+use crate::{MessageId, Outgoing};
 
-/// A message as a host's store keeps it, from its acceptance until it is acknowledged or dropped.
+/// A message in the host's outbox store, in the form in which it is sent: with its
+/// [identity](crate::Config::message_id_member), if it has one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StoredMessage {
-    /// Its name.
+    /// Its name, which it keeps in the next process.
     pub id: MessageId,
-    /// The text or binary message, with its [identity](crate::Config::message_id_member) if it gets
-    /// one.
-    pub frame: Frame,
-    /// Whether it is sent [uncompressed](crate::Outgoing::uncompressed).
-    pub uncompressed: bool,
-    /// When it is [dropped](crate::Outgoing::with_ttl) unless it was sent, by the wall clock: in
-    /// milliseconds since 1970.
+    /// The message. Its time to live is in `expires_unix_ms`, and it is never volatile.
+    pub message: Outgoing,
+    /// When its time to live ends by the wall clock, in milliseconds since 1970; `None` is never.
     pub expires_unix_ms: Option<u64>,
 }
 
-/// The messages of a client that a host's store has, or the first of them.
+/// What the host's outbox store kept from earlier processes, for
+/// [`Start::outbox`](crate::Start::outbox).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StoredOutbox {
-    /// The id of the client's next message: behind all that it ever stored.
+    /// The name of the next message: greater than that of every message that was ever stored.
     pub next_id: MessageId,
-    /// In the order of their ids.
+    /// The oldest messages, in ascending order of their names. No more than the outbox's bounds are
+    /// taken; the others count as more that the store has.
     pub messages: Vec<StoredMessage>,
-    /// Whether the store has more messages, behind these.
+    /// Whether the store has more messages, behind these. The client asks for them when there is
+    /// room ([`Action::LoadMessages`](crate::Action::LoadMessages)).
     pub has_more: bool,
+}
+
+/// A store that never had a message.
+impl Default for StoredOutbox {
+    fn default() -> Self {
+        StoredOutbox { next_id: MessageId(1), messages: Vec::new(), has_more: false }
+    }
 }

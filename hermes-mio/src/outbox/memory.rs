@@ -64,7 +64,7 @@ impl OutboxStore for MemoryOutbox {
         let mut left = messages.range(MessageId(after.0.saturating_add(1))..).peekable();
         let (mut loaded, mut bytes) = (Vec::new(), 0_usize);
         while let Some((_, message)) = left.peek() {
-            bytes = bytes.saturating_add(message.frame.len());
+            bytes = bytes.saturating_add(message.message.len());
             let fits = loaded.len() < limits.messages && bytes <= limits.bytes;
             if !fits && !loaded.is_empty() {
                 break;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use hermes_mio::proto::{Frame, MessageId, StoredMessage, StoredOutbox};
+use hermes_mio::proto::{MessageId, Outgoing, StoredMessage, StoredOutbox};
 use hermes_mio::{FileOutbox, LoadLimits, OutboxChange, OutboxError, OutboxStore, Survives};
 
 const NO_LIMIT: LoadLimits = LoadLimits { messages: usize::MAX, bytes: usize::MAX };
@@ -38,10 +38,10 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn message(n: u64) -> StoredMessage {
+    let text = Outgoing::text(format!(r#"{{"n":{n}}}"#));
     StoredMessage {
         id: MessageId(n),
-        frame: Frame::Text(format!(r#"{{"n":{n}}}"#).into()),
-        uncompressed: n.is_multiple_of(2),
+        message: if n.is_multiple_of(2) { text.uncompressed() } else { text },
         expires_unix_ms: n.is_multiple_of(3).then_some(n),
     }
 }
@@ -76,7 +76,7 @@ fn what_was_committed_is_there_in_the_next_run() {
             loaded,
             StoredOutbox { next_id: MessageId(1), messages: Vec::new(), has_more: false }
         );
-        let binary = StoredMessage { frame: Frame::Binary(vec![0, 255].into()), ..message(9) };
+        let binary = StoredMessage { message: Outgoing::binary(vec![0, 255]), ..message(9) };
         let binary = OutboxChange::Store { client: Arc::from("one"), message: binary };
         outbox.commit(&[store("one", 7), store("two", 1), store("one", 8), binary]).unwrap();
         outbox.commit(&[forget("one", 1, 7), store("one", 10)]).unwrap();
@@ -87,7 +87,7 @@ fn what_was_committed_is_there_in_the_next_run() {
         assert!(warnings.is_empty(), "{warnings:?}");
         assert_eq!((ids(&loaded), loaded.next_id), (vec![8, 9, 10], MessageId(11)));
         assert_eq!(loaded.messages[0], message(8));
-        assert_eq!(loaded.messages[1].frame, Frame::Binary(vec![0, 255].into()));
+        assert_eq!(loaded.messages[1].message, Outgoing::binary(vec![0, 255]));
         assert_eq!(ids(&load(&mut outbox, "two").0), [1]);
         // The ids go on though nothing is left.
         outbox.commit(&[forget("one", 1, 10), forget("three", 1, 4)]).unwrap();

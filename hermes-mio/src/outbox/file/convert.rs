@@ -1,6 +1,6 @@
 //! Messages of the core as records of the file, and back.
 
-use hermes_proto::{Frame, StoredMessage};
+use hermes_proto::{Frame, Outgoing, StoredMessage};
 
 use super::OutboxSummary;
 use super::database::{Edit, Problem};
@@ -10,7 +10,7 @@ use crate::outbox::OutboxChange;
 pub(super) fn edit(change: &OutboxChange, stored_unix_ms: u64) -> Edit<'_> {
     match change {
         OutboxChange::Store { client, message } => {
-            let (binary, payload) = match &message.frame {
+            let (binary, payload) = match message.message.frame() {
                 Frame::Binary(data) => (true, &data[..]),
                 Frame::Text(text) => (false, text.as_bytes()),
                 _ => (false, &[][..]),
@@ -18,7 +18,7 @@ pub(super) fn edit(change: &OutboxChange, stored_unix_ms: u64) -> Edit<'_> {
             Edit::Insert(Message {
                 client,
                 id: message.id,
-                kind: Kind { binary, uncompressed: message.uncompressed },
+                kind: Kind { binary, uncompressed: message.message.is_uncompressed() },
                 expires_unix_ms: message.expires_unix_ms,
                 stored_unix_ms,
                 payload,
@@ -29,19 +29,15 @@ pub(super) fn edit(change: &OutboxChange, stored_unix_ms: u64) -> Edit<'_> {
 }
 
 pub(super) fn restored(message: &Message<'_>) -> Result<StoredMessage, Problem> {
-    let frame = if message.kind.binary {
-        Frame::Binary(message.payload.to_vec().into())
+    let outgoing = if message.kind.binary {
+        Outgoing::binary(message.payload.to_vec())
     } else {
         let text = str::from_utf8(message.payload);
-        let text = text.map_err(|_| Problem::Damaged("a text is not UTF-8".to_owned()))?;
-        Frame::Text(text.into())
+        Outgoing::text(text.map_err(|_| Problem::Damaged("a text is not UTF-8".to_owned()))?)
     };
-    Ok(StoredMessage {
-        id: message.id,
-        frame,
-        uncompressed: message.kind.uncompressed,
-        expires_unix_ms: message.expires_unix_ms,
-    })
+    let outgoing = if message.kind.uncompressed { outgoing.uncompressed() } else { outgoing };
+    let expires_unix_ms = message.expires_unix_ms;
+    Ok(StoredMessage { id: message.id, message: outgoing, expires_unix_ms })
 }
 
 pub(super) fn summarize(clients: &mut Vec<OutboxSummary>, record: &Record<'_>) {
