@@ -156,7 +156,7 @@
 //! client.send(&serde_json::json!({"type": "chat", "text": "the last word"}))?;
 //! client.shutdown(Duration::from_secs(30));
 //! while let Some(event) = client.poll(None)? {
-//!     if let Event::ShutDown { acknowledged, in_doubt, unsent } = event {
+//!     if let Event::ShutDown { acknowledged, in_doubt, unsent, .. } = event {
 //!         // Unsent messages stay in the outbox, and are sent after another `connect`.
 //!         println!("{acknowledged} arrived, {in_doubt} perhaps, {unsent} did not");
 //! #       assert_eq!((acknowledged, in_doubt, unsent), (1, 0, 0));

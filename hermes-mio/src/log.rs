@@ -24,7 +24,7 @@ pub(crate) fn event(now: Timestamp, event: &Event) {
             tracing::warn!(from = from.0, to = to.0, resend, "messages may have arrived or not");
         }
         Event::SessionDropped { reason } => tracing::warn!(%reason, "the session was dropped"),
-        Event::ShutDown { acknowledged, in_doubt, unsent } => {
+        Event::ShutDown { acknowledged, in_doubt, unsent, .. } => {
             tracing::info!(acknowledged, in_doubt, unsent, "shut down");
         }
         Event::SessionInit(_) => tracing::debug!("the gateway issued or acknowledged a session"),

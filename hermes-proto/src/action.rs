@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use crate::{ConnId, Event, Frame, Session, Timestamp, Url};
+use crate::{ConnId, Event, Frame, MessageId, Session, StoredMessage, Timestamp, Url};
 
 /// A request of a machine to its host. The host performs actions in the order in which they come.
 ///
@@ -46,6 +46,24 @@ pub enum Action<P = Frame> {
     /// Save this session in place of any older one; `None` clears. The host reports a failure to
     /// the application.
     PersistSession(Option<Session>),
+    /// Keep this message in the outbox store, and report it [stored](crate::Input::Stored) once it
+    /// survives the process. In ascending order of names; a message that is there already is
+    /// replaced. Only with [`Config::durable`](crate::Config::durable), as the next two.
+    StoreMessage(StoredMessage),
+    /// Remove these messages from the outbox store. Some may not be there, and an earlier
+    /// [`StoreMessage`](Action::StoreMessage) of them may not be done.
+    ForgetMessages {
+        /// The first message.
+        from: MessageId,
+        /// The last message, included.
+        to: MessageId,
+    },
+    /// Read the next messages from the outbox store, and report them
+    /// [loaded](crate::Input::Loaded).
+    LoadMessages {
+        /// The last message that was loaded: those behind it are next.
+        after: MessageId,
+    },
     /// End the connection.
     Close {
         /// The connection.

@@ -69,6 +69,16 @@ pub enum Event {
         /// Its fault.
         error: Text,
     },
+    /// `messages-durable`: the [outbox store](crate#durability) has these messages: they survive the
+    /// process. The range covers all names up to its end, except those of an earlier range and
+    /// messages that were acknowledged or dropped before. Only if
+    /// [`receipts`](crate::Config::receipts) asks for `Written` or `Acknowledged`.
+    Durable {
+        /// The first message.
+        from: MessageId,
+        /// The last message.
+        to: MessageId,
+    },
     /// `messages-written`: the operating system has taken every byte of these messages, for the
     /// first time. The range covers all names up to its end, except dropped messages. Only if
     /// [`receipts`](crate::Config::receipts) asks for it.
@@ -121,6 +131,10 @@ pub enum Event {
         in_doubt: u64,
         /// Messages that were not written. They are still in the [outbox](crate::Client::outbox).
         unsent: u64,
+        /// Of those in doubt and unsent: durable. The [outbox store](crate#durability) has them, and
+        /// the next process sends them. Messages that the store has and the client never loaded are
+        /// not counted here.
+        durable: u64,
     },
     /// `warning`: a fault for people to look at, which stops nothing.
     Warning {
@@ -145,6 +159,7 @@ impl Event {
             Event::Unhandled(_) => "unhandled",
             Event::Malformed { .. } => "malformed",
             Event::SessionDropped { .. } => "session-dropped",
+            Event::Durable { .. } => "messages-durable",
             Event::Written { .. } => "messages-written",
             Event::Acknowledged { .. } => "messages-acknowledged",
             Event::InDoubt { .. } => "messages-in-doubt",

@@ -1,10 +1,11 @@
 //! Inputs of a machine, and the names that inputs and actions share.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use crate::reason::Stage;
-use crate::{CloseReason, Credentials, Frame, Outgoing};
+use crate::{CloseReason, Credentials, Frame, Outgoing, StoredMessage, Text};
 
 /// The name of a connection, unique for the life of its client.
 ///
@@ -26,7 +27,8 @@ impl fmt::Display for ConnId {
 }
 
 /// The name of a message that the outbox accepted: 1, 2, 3 … in the order of acceptance, unique
-/// for the life of its client.
+/// for the life of its client. With an [outbox store](crate#durability) a message that is durable
+/// keeps its name, and no later process gives that to another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
@@ -64,6 +66,27 @@ pub enum Input<P = Frame> {
     ClearSession,
     /// The application drops all messages that were not sent on a connection.
     ClearOutbox,
+    /// The outbox store has each [`StoreMessage`](crate::Action::StoreMessage) up to here, durably: it
+    /// survives the process.
+    Stored {
+        /// The name of the last one.
+        up_to: MessageId,
+    },
+    /// The outbox store failed: it has no [`StoreMessage`](crate::Action::StoreMessage) behind the
+    /// last [`Stored`](Input::Stored). After [`store_retry`](crate::Config::store_retry) it is asked
+    /// again for all messages that are not durable.
+    StoreFailed {
+        /// The reason, for people.
+        text: Text,
+    },
+    /// The answer to [`Action::LoadMessages`](crate::Action::LoadMessages).
+    Loaded {
+        /// Messages of the store, the oldest behind the one asked for first. The client takes as many
+        /// as there is room for.
+        messages: Vec<StoredMessage>,
+        /// Whether the store has more behind them.
+        has_more: bool,
+    },
     /// The system's report about the network. Without one a client assumes that it is online.
     NetworkChanged {
         /// Whether there is a network.

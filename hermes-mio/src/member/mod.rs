@@ -150,7 +150,7 @@ impl Member {
         let mut warnings = Vec::new();
         let mut store = store.map(StoredSession::new);
         let session = store.as_mut().and_then(|store| store.load(&mut warnings));
-        let start = Start { seed, unix_ms: shared.notifier.clock.unix_ms(), session };
+        let start = Start { session, ..Start::new(seed, shared.notifier.clock.unix_ms()) };
         let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;
         connector.check(&config)?;
         if let Some(tap) = &mut tap {

@@ -203,7 +203,7 @@ pub(crate) fn disconnected(event: &Event) -> Option<(u16, hermes_mio::proto::Clo
 /// A shutdown's report: acknowledged, in doubt, unsent.
 pub(crate) fn shut_down(event: &Event) -> Option<(u64, u64, u64)> {
     match event {
-        Event::ShutDown { acknowledged, in_doubt, unsent } => {
+        Event::ShutDown { acknowledged, in_doubt, unsent, .. } => {
             Some((*acknowledged, *in_doubt, *unsent))
         }
         _ => None,

@@ -39,7 +39,7 @@ impl ClientReport {
                 let MessageId(n) = id.expect("the outbox took all of them");
                 assert!(self.dropped.insert(n), "{n} is dropped twice");
             }
-            Event::ShutDown { acknowledged, in_doubt, unsent } => {
+            Event::ShutDown { acknowledged, in_doubt, unsent, .. } => {
                 self.shut_down = Some((acknowledged, in_doubt, unsent));
             }
             // Of a link that was never heard of again, the gateway made another player.

@@ -470,6 +470,7 @@ impl Messages {
             acknowledged: stats.acknowledged - begin.acknowledged,
             in_doubt: kept + stats.cold.lost_in_doubt - begin.lost_in_doubt,
             unsent: unsent as u64 + self.queued_at_host,
+            durable: 0,
         }
     }
 

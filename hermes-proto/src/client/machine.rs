@@ -51,7 +51,7 @@ impl Machine {
     pub(super) fn new(config: Arc<Config>, start: Start) -> Result<Self, ConfigError> {
         let config = config.with_rounded_durations();
         let (url, fallbacks) = config.validate()?;
-        let Start { seed, unix_ms, session } = start;
+        let Start { seed, unix_ms, session, .. } = start;
         let session = SessionState::new(session.as_ref(), &url);
         let start = StartSecret::new(seed, unix_ms);
         let messages = Messages::new(&config, start.incarnation());
@@ -111,6 +111,7 @@ impl Machine {
             Input::Queued { messages } => self.messages.queued_at_host = messages,
             Input::ClearSession => self.session.clear(out),
             Input::ClearOutbox => self.messages.clear(&mut self.stats, out),
+            Input::Stored { .. } | Input::StoreFailed { .. } | Input::Loaded { .. } => {}
             Input::NetworkChanged { online } => self.on_network(online, out),
             Input::Credentials { credentials, .. } => self.on_credentials(credentials, out),
             Input::Postponed { .. } => self.connection.on_postponed(context!(self)),

@@ -5,7 +5,7 @@ use core::fmt;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
-use crate::{ConnId, Session};
+use crate::{ConnId, Session, StoredOutbox};
 
 /// What enters a client once, from the world outside.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -18,12 +18,15 @@ pub struct Start {
     pub unix_ms: u64,
     /// The session that was saved last, to be resumed.
     pub session: Option<Session>,
+    /// What the [outbox store](crate#durability) kept from earlier processes, with
+    /// [`Config::durable`](crate::Config::durable). `None` is an empty store.
+    pub outbox: Option<StoredOutbox>,
 }
 
 impl Start {
-    /// A start without a session.
+    /// A start without a session, and with an empty outbox.
     pub fn new(seed: [u8; 32], unix_ms: u64) -> Self {
-        Start { seed, unix_ms, session: None }
+        Start { seed, unix_ms, session: None, outbox: None }
     }
 }
 
@@ -32,6 +35,7 @@ impl fmt::Debug for Start {
         f.debug_struct("Start")
             .field("unix_ms", &self.unix_ms)
             .field("session", &self.session)
+            .field("outbox", &self.outbox)
             .finish_non_exhaustive()
     }
 }

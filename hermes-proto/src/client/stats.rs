@@ -23,7 +23,12 @@ pub struct Stats {
 
     /// Messages of the application that the outbox took.
     pub accepted: u64,
-    /// Of those: taken whole by the operating system.
+    /// Messages of earlier processes that the [outbox store](crate#durability) brought back. They are
+    /// not among those accepted, and are counted in the lines below as those are.
+    pub restored: u64,
+    /// Messages that became durable in the outbox: the store has them.
+    pub durable: u64,
+    /// Messages taken whole by the operating system.
     pub written: u64,
     /// Of those: proven to be received by the peer's WebSocket endpoint.
     pub acknowledged: u64,
@@ -50,6 +55,9 @@ pub struct Stats {
     pub outbox_messages: usize,
     /// Bytes of messages in the outbox now.
     pub outbox_bytes: usize,
+    /// Messages in the outbox that are not durable now, with [`Config::durable`](crate::Config::durable):
+    /// without volatile ones, which never are.
+    pub not_durable: u64,
     /// Messages written to the live connection and not acknowledged, now.
     pub unacknowledged: u64,
     /// The round trip of the latest answered Ping; `None` before the first.

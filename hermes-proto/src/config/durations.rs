@@ -74,6 +74,7 @@ impl Config {
             &mut self.fence_timeout,
             &mut self.stall_timeout,
             &mut self.in_flight_max_delay,
+            &mut self.store_retry,
         ];
         let optional = [
             &mut self.max_elapsed,

@@ -182,6 +182,16 @@ pub struct Config {
     #[serde(rename = "message_ttl_ms", with = "millis_or_off")]
     pub message_ttl: Option<Duration>,
 
+    /// Whether the host has an [outbox store](crate#durability): accepted messages, but for
+    /// [volatile](crate::Outgoing::volatile) ones, survive the process once they are
+    /// [durable](crate::Event::Durable). Needs [`Delivery::AtLeastOnce`] and
+    /// [`can_ping`](Self::can_ping). Default: no.
+    pub durable: bool,
+    /// After a failure of the outbox store, the time until it is asked again. At least 1 ms.
+    /// Default: 1 s.
+    #[serde(rename = "store_retry_ms", with = "millis")]
+    pub store_retry: Duration,
+
     /// What goes out while a `session-resume` is not answered. Default: [`ResumeMode::Optimistic`].
     pub resume: ResumeMode,
     /// With [`ResumeMode::Wait`]: how long the gateway may take to answer a `session-resume`; then the
@@ -303,6 +313,8 @@ impl Default for Config {
             receipts: Receipts::None,
             message_id_member: None,
             message_ttl: None,
+            durable: false,
+            store_retry: Duration::from_secs(1),
             resume: ResumeMode::Optimistic,
             resume_timeout: Duration::from_secs(10),
             session_max_age: Some(Duration::from_secs(30 * 24 * 3_600)),
@@ -466,6 +478,10 @@ mod tests {
             assert_eq!(config.validate().unwrap_err().field, "message_id_member", "{name:?}");
         }
         assert_eq!(wrong(|c| c.in_flight_share = 0), "in_flight_share");
+        assert_eq!(wrong(|c| c.store_retry = Duration::ZERO), "store_retry_ms");
+        assert_eq!(wrong(|c| (c.durable, c.can_ping) = (true, false)), "durable");
+        assert_eq!(wrong(|c| (c.durable, c.delivery) = (true, Delivery::AtMostOnce)), "durable");
+        assert!(Config { durable: true, ..Config::default() }.validate().is_ok());
         let deaf = Config { can_ping: false, ..Config::default() };
         assert!(deaf.validate().is_ok(), "at-least-once, as far as can be");
         assert_eq!(

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Config, Receipts};
+use super::{Config, Delivery, Receipts};
 use crate::Url;
 
 /// A setting that can't be.
@@ -51,6 +51,7 @@ impl Config {
             ("stall_timeout_ms", Some(self.stall_timeout)),
             ("suspend_threshold_ms", Some(self.suspend_threshold)),
             ("resume_timeout_ms", Some(self.resume_timeout)),
+            ("store_retry_ms", Some(self.store_retry)),
         ] {
             if duration.is_some_and(|duration| duration < Duration::from_millis(1)) {
                 return Err(ConfigError { field, problem: "must be at least 1".to_string() });
@@ -97,6 +98,13 @@ impl Config {
                            Ping proves that a message was received"
                     .to_string();
             return Err(ConfigError { field: "receipts", problem });
+        }
+        if self.durable && (self.delivery != Delivery::AtLeastOnce || !self.can_ping) {
+            let problem =
+                "needs delivery \"at-least-once\" and can_ping: a message is kept until a \
+                           Ping's answer proves that it was received"
+                    .to_string();
+            return Err(ConfigError { field: "durable", problem });
         }
         self.validate_message_id_member()?;
         self.validate_headers()?;

@@ -74,7 +74,7 @@ impl Sim {
         config: Config,
         session: Option<Session>,
     ) -> Result<NodeId, ConfigError> {
-        let start = Start { seed: self.network.rng.seed(), unix_ms: UNIX_MS, session };
+        let start = Start { session, ..Start::new(self.network.rng.seed(), UNIX_MS) };
         self.hosts.push(Host::new(config, start)?);
         self.network.conditions.push(Conditions::default());
         Ok(NodeId(self.hosts.len() - 1))
@@ -386,6 +386,10 @@ impl Sim {
             }
             Action::Emit(event) => host.events.push((now, event)),
             Action::PersistSession(session) => host.saved = session,
+            // This host has no outbox store.
+            Action::StoreMessage(_)
+            | Action::ForgetMessages { .. }
+            | Action::LoadMessages { .. } => {}
             Action::Close { conn, .. } => {
                 let is_open = |link: &u64| {
                     self.network.link(*link).is_some_and(|link| link.conn == conn && link.has_host)

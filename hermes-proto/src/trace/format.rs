@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::stored::{MessageRecord, records};
 use crate::{
     Action, CloseReason, ConnId, Event, Frame, Input, MessageId, Outgoing, Session, Text, Timestamp,
 };
@@ -42,6 +43,9 @@ pub(super) fn map_payload<P, Q>(input: Input<P>, map: impl FnOnce(P) -> Q) -> In
         Input::Shutdown { within } => Input::Shutdown { within },
         Input::ClearSession => Input::ClearSession,
         Input::ClearOutbox => Input::ClearOutbox,
+        Input::Stored { up_to } => Input::Stored { up_to },
+        Input::StoreFailed { text } => Input::StoreFailed { text },
+        Input::Loaded { messages, has_more } => Input::Loaded { messages, has_more },
         Input::NetworkChanged { online } => Input::NetworkChanged { online },
         Input::Credentials { conn, credentials } => Input::Credentials { conn, credentials },
         Input::TimerFired => Input::TimerFired,
@@ -78,6 +82,12 @@ impl JsonLine {
         // All values are this crate's own types with string keys, which always serialize.
         let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_string());
         self.raw_field(name, &json)
+    }
+
+    /// The members of `value`, which is written as an object.
+    fn members<T: Serialize>(self, value: &T) -> Self {
+        let Ok(Value::Object(members)) = serde_json::to_value(value) else { return self };
+        members.iter().fold(self, |line, (name, value)| line.field(name, value))
     }
 
     /// `json` is valid JSON.
@@ -170,6 +180,11 @@ fn input_line(at: Timestamp, input: &Input<Payload>) -> JsonLine {
         Input::Reached { stage, .. } => line.field("stage", stage),
         Input::Hop { private, .. } => line.field("private", private),
         Input::NetworkChanged { online } => line.field("online", online),
+        Input::Stored { up_to } => line.field("up_to", &up_to.0),
+        Input::StoreFailed { text } => line.field("text", text),
+        Input::Loaded { messages, has_more } => {
+            line.field("messages", &records(messages)).field("has_more", has_more)
+        }
         Input::Credentials { credentials, .. } => {
             let line = line.field("headers", &credentials.headers);
             match &credentials.token {
@@ -205,6 +220,9 @@ fn input_name(input: &Input<Payload>) -> &'static str {
         Input::Shutdown { .. } => "shutdown",
         Input::ClearSession => "clear-session",
         Input::ClearOutbox => "clear-outbox",
+        Input::Stored { .. } => "stored",
+        Input::StoreFailed { .. } => "store-failed",
+        Input::Loaded { .. } => "loaded",
         Input::NetworkChanged { .. } => "network",
         Input::Credentials { .. } => "credentials",
         Input::Queued { .. } => "queued",
@@ -273,6 +291,13 @@ pub(super) fn write_action<P>(
             let session = session.clone().map(|session| without_origin(session, origin));
             JsonLine::action(at, "persist").field("session", &session)
         }
+        Action::StoreMessage(message) => {
+            JsonLine::action(at, "store").members(&MessageRecord::from(message))
+        }
+        Action::ForgetMessages { from, to } => {
+            JsonLine::action(at, "forget").field("from", &from.0).field("to", &to.0)
+        }
+        Action::LoadMessages { after } => JsonLine::action(at, "load").field("after", &after.0),
         Action::Close { conn, code } => {
             JsonLine::action(at, "close").conn(*conn).field("code", code)
         }
@@ -339,12 +364,15 @@ fn own_detail(event: &Event) -> String {
             .field("retry_at", &retry_at.map(Millis)),
         Event::Failed { attempts, why } => detail.field("attempts", attempts).field("why", why),
         Event::SessionDropped { reason } => detail.field("reason", reason),
-        Event::Written { from, to } | Event::Acknowledged { from, to } => range(detail, from, to),
+        Event::Durable { from, to }
+        | Event::Written { from, to }
+        | Event::Acknowledged { from, to } => range(detail, from, to),
         Event::InDoubt { from, to, resend } => range(detail, from, to).field("resend", resend),
-        Event::ShutDown { acknowledged, in_doubt, unsent } => detail
+        Event::ShutDown { acknowledged, in_doubt, unsent, durable } => detail
             .field("acknowledged", acknowledged)
             .field("in_doubt", in_doubt)
-            .field("unsent", unsent),
+            .field("unsent", unsent)
+            .field("durable", durable),
         Event::Malformed { frame, error } => detail.field("error", error).payload(frame),
         Event::Dropped { id, frame, reason } => detail
             .field("id", &id.map(|id| id.0))

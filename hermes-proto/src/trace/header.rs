@@ -5,7 +5,8 @@ use alloc::string::String;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Config, Session, Start};
+use super::stored;
+use crate::{Config, Session, Start, StoredOutbox};
 
 /// A trace's first line. Every field has a default, and so has the line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Header {
     pub unix_ms: u64,
     /// The session that the machine starts with. Default: none.
     pub session: Option<Session>,
+    /// The stored outbox that the machine starts with. Default: none.
+    #[serde(with = "stored", skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<StoredOutbox>,
 }
 
 impl Default for Header {
@@ -42,12 +46,14 @@ impl Default for Header {
 impl Header {
     /// The header of a machine that was made with `config` and `start`.
     pub fn new(level: Level, config: Config, start: Start) -> Self {
-        let Start { seed, unix_ms, session } = start;
-        Header { trace: 1, level, auto: false, until_ms: None, config, seed, unix_ms, session }
+        let Start { seed, unix_ms, session, outbox } = start;
+        let (auto, until_ms) = (false, None);
+        Header { trace: 1, level, auto, until_ms, config, seed, unix_ms, session, outbox }
     }
 
     pub(super) fn start(&self) -> Start {
-        Start { seed: self.seed, unix_ms: self.unix_ms, session: self.session.clone() }
+        let (session, outbox) = (self.session.clone(), self.outbox.clone());
+        Start { seed: self.seed, unix_ms: self.unix_ms, session, outbox }
     }
 }
 

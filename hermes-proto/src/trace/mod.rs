@@ -24,6 +24,9 @@
 //! | `send` | `message`, or `text` or base64 `data` if it is not JSON on one line; `ttl_ms`, `volatile`, `uncompressed` |
 //! | `shutdown` | `within_ms` |
 //! | `network` | `online` |
+//! | `stored` | `up_to` |
+//! | `store-failed` | `text` |
+//! | `loaded` | `messages`: each with `id`, `text` or base64 `data`, `uncompressed`, `expires_unix_ms`; `has_more` |
 //! | `credentials` | `conn`, `headers`: names and values, `token` |
 //! | `postponed`, `opened` | `conn` |
 //! | `text` | `conn`, `data`: the text |
@@ -34,7 +37,8 @@
 //! At level `bytes`, `received` (`data`: base64) replaces the frames, and `transmitted` (`count`)
 //! replaces `flushed`. The actions, under `out`, are `ask-credentials` and `open` (`url`), `send`
 //! (`seq`, and `text` or base64 `data`) or at level `bytes` `transmit` (base64 `data`), `timer`
-//! (`due`), `event` (`event`, `detail`), `persist` (`session`), and `close` (`code`).
+//! (`due`), `event` (`event`, `detail`), `persist` (`session`), `store` (the members of a stored
+//! message), `forget` (`from`, `to`), `load` (`after`), and `close` (`code`).
 //!
 //! ```
 //! let mut replayer = hermes_proto::trace::Replayer::new();
@@ -57,6 +61,7 @@ mod parse;
 mod recorder;
 mod redact;
 mod replayer;
+mod stored;
 
 pub use self::checker::{CheckError, Checker};
 pub use self::format::event_line;

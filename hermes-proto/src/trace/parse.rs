@@ -14,8 +14,9 @@ use serde_json::value::RawValue;
 
 use super::format::{Payload, TraceInput};
 use super::header::Level;
+use super::stored;
 use crate::reason::{Stage, code};
-use crate::{CloseReason, ConnId, Credentials, Frame, Input, Outgoing, Text, Timestamp};
+use crate::{CloseReason, ConnId, Credentials, Frame, Input, MessageId, Outgoing, Text, Timestamp};
 
 /// A line of a trace behind its header.
 pub(super) enum Parsed {
@@ -70,7 +71,11 @@ struct InputLine<'a> {
     #[serde(rename = "violation")]
     _violation: Option<IgnoredAny>,
     stage: Option<Stage>,
-    messages: Option<u64>,
+    /// A number (`queued`), or stored messages (`loaded`).
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
+    #[serde(default)]
+    has_more: bool,
     private: Option<bool>,
 }
 
@@ -117,7 +122,7 @@ pub(super) fn parse(json: &str, level: Level, latest_conn: ConnId) -> Result<Par
 type Parse<T> = Result<T, String>;
 
 impl InputLine<'_> {
-    /// A command of the application, news of the network, or the timer.
+    /// A command of the application, news of the network or of the outbox store, or the timer.
     fn command(&self) -> Option<Parse<Input<Payload>>> {
         Some(Ok(match self.name.as_str() {
             "connect" => Input::Connect,
@@ -132,7 +137,23 @@ impl InputLine<'_> {
             }
             "queued" => {
                 let messages = self.needs(self.messages, "messages");
+                let messages = messages.and_then(|json| {
+                    serde_json::from_str(json.get()).map_err(|error| json_problem(&error))
+                });
                 return Some(messages.map(|messages| Input::Queued { messages }));
+            }
+            "stored" => {
+                let up_to = self.needs(self.up_to, "up_to");
+                return Some(up_to.map(|up_to| Input::Stored { up_to: MessageId(up_to) }));
+            }
+            "store-failed" => {
+                Input::StoreFailed { text: self.text.as_deref().unwrap_or_default().into() }
+            }
+            "loaded" => {
+                let messages = self.needs(self.messages, "messages");
+                let messages = messages.and_then(|json| stored::parse(json.get()));
+                let has_more = self.has_more;
+                return Some(messages.map(|messages| Input::Loaded { messages, has_more }));
             }
             "network" => {
                 let online = self.needs(self.online, "online");

@@ -149,7 +149,7 @@ pub fn in_doubt(from: u64, to: u64, resend: bool) -> Action {
 
 /// `shut-down`.
 pub fn shut_down(acknowledged: u64, in_doubt: u64, unsent: u64) -> Action {
-    Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent })
+    Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent, durable: 0 })
 }
 
 /// `message-dropped`, of a message that the outbox had taken or would have taken, had there been

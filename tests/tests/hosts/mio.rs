@@ -37,7 +37,7 @@ fn a_client_sends_the_lines_of_its_input_prints_the_echo_and_ends_with_the_input
                 lines = None;
             }
         }
-        Event::ShutDown { acknowledged, in_doubt, unsent } => {
+        Event::ShutDown { acknowledged, in_doubt, unsent, .. } => {
             shut_down = Some((*acknowledged, *in_doubt, *unsent));
         }
         _ => {}
@@ -86,7 +86,7 @@ fn datagrams_reach_the_gateway_through_the_applications_own_loop() {
     embedded_example::run(Config::new(gateway.url()), datagrams, |event| match event {
         // The datagrams waited in the socket, before there was a connection.
         Event::SessionInit(_) => _ = peer.send(&[]).unwrap(),
-        Event::ShutDown { acknowledged, in_doubt, unsent } => {
+        Event::ShutDown { acknowledged, in_doubt, unsent, .. } => {
             shut_down = Some((*acknowledged, *in_doubt, *unsent));
         }
         _ => {}

@@ -117,7 +117,7 @@ fn finishing_sends_everything_first(library: &'static Library) {
     assert_eq!(acknowledged, 101);
     let asked = CloseReason::Requested;
     assert!(matches!(event, Event::Disconnected { reason, .. } if reason == asked));
-    let report = Event::ShutDown { acknowledged: 101 - before, in_doubt: 0, unsent: 0 };
+    let report = Event::ShutDown { acknowledged: 101 - before, in_doubt: 0, unsent: 0, durable: 0 };
     assert_eq!(harness.next_event(), report);
     harness.expect_rest();
 }

@@ -21,7 +21,7 @@ use self::stream::StreamRedactor;
 use super::format::Payload;
 use super::header::Header;
 use crate::reason::Redirect;
-use crate::{CloseReason, Frame, Input, Url};
+use crate::{CloseReason, Frame, Input, StoredMessage, Url};
 
 /// Replaces the secrets in a machine's inputs.
 pub(super) struct Redactor {
@@ -43,6 +43,9 @@ impl Redactor {
         if let Some(session) = &mut header.session {
             session.token = stand_in(&session.token);
         }
+        if let Some(outbox) = &mut header.outbox {
+            outbox.messages.iter_mut().for_each(redact_stored);
+        }
         Redactor { stream: StreamRedactor::default() }
     }
 
@@ -51,6 +54,10 @@ impl Redactor {
             Input::Send(message) => {
                 let redacted = redact_frame(message.frame().clone());
                 Input::Send(message.with_frame(redacted))
+            }
+            Input::Loaded { mut messages, has_more } => {
+                messages.iter_mut().for_each(redact_stored);
+                Input::Loaded { messages, has_more }
             }
             Input::Credentials { conn, mut credentials } => {
                 for (_, value) in &mut credentials.headers {
@@ -151,6 +158,12 @@ fn redact_reason(mut reason: CloseReason) -> CloseReason {
         _ => {}
     }
     reason
+}
+
+/// A stored message has the secrets of one that is sent.
+fn redact_stored(stored: &mut StoredMessage) {
+    let redacted = redact_frame(stored.message.frame().clone());
+    stored.message = stored.message.clone().with_frame(redacted);
 }
 
 /// Replaces the secrets in a text, and a binary message as a whole. Pings and Pongs have none.

@@ -363,7 +363,7 @@ impl Contract {
         let in_doubt = kept + self.lost_in_doubt - lost_before;
         let acknowledged = self.stats.acknowledged - begin.acknowledged;
         let unsent = unsent as u64 + self.outbox.queued_at_host;
-        Event::ShutDown { acknowledged, in_doubt, unsent }
+        Event::ShutDown { acknowledged, in_doubt, unsent, durable: 0 }
     }
 
     /// A message that was written before, and is dropped, stays in doubt.

@@ -55,7 +55,7 @@ fn in_doubt(from: u64, to: u64, resend: bool) -> Action<Transmit> {
 }
 
 fn shut_down(acknowledged: u64, in_doubt: u64, unsent: u64) -> Action<Transmit> {
-    Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent })
+    Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent, durable: 0 })
 }
 
 fn shutdown(harness: &mut Harness, within: u64) -> Asks {

@@ -56,7 +56,7 @@ impl Story {
         for action in self.host.take() {
             match action {
                 Action::Send { payload: Frame::Ping(data), .. } => self.ping = data.to_vec(),
-                Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent }) => {
+                Action::Emit(Event::ShutDown { acknowledged, in_doubt, unsent, .. }) => {
                     self.reports.push([acknowledged, in_doubt, unsent]);
                 }
                 _ => {}
