@@ -79,13 +79,14 @@ impl Disk {
         self.since.push(write);
     }
 
-    /// Each write since the last sync is kept, dropped or torn, by chance.
+    /// Each write since the last sync is kept, dropped or torn, by chance; or all of them are kept.
     fn after_power_failure(&mut self) -> Vec<u8> {
         let mut content = self.synced.clone();
+        let keeps_all = self.rng.u8(..4) == 0;
         for write in &self.since {
-            match self.rng.u8(..3) {
-                0 => {}
-                1 => write.apply(&mut content),
+            match if keeps_all { 0 } else { self.rng.u8(..3) } {
+                0 => write.apply(&mut content),
+                1 => {}
                 _ => write.torn(&mut self.rng).iter().for_each(|part| part.apply(&mut content)),
             }
         }
