@@ -34,8 +34,8 @@ pub(crate) async fn run(mut client: Client, mut commands: Receiver<Input>, event
                     }
                     // Sizes are the WebSocket's to check, and so are Pongs.
                     let limits = WebSocketConfig::default()
-                        .max_message_size(Some(client.config().max_message_bytes))
-                        .max_frame_size(Some(client.config().max_frame_bytes));
+                        .max_message_size(usize::try_from(client.config().max_message_bytes).ok())
+                        .max_frame_size(usize::try_from(client.config().max_frame_bytes).ok());
                     let messages;
                     (out, messages) = unbounded_channel();
                     tokio::spawn(connection(conn, request, limits, messages, inputs.clone()));

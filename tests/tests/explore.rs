@@ -41,7 +41,7 @@ fn config() -> Config {
         session_max_age: None,
         max_resume_failures: Some(most),
         plaintext_session: PlaintextPolicy::Allow,
-        outbox_max_messages: most as usize,
+        outbox_max_messages: most.into(),
         unflushed_max_bytes: 1,
         // A window of one message that does not change: what was proven is no part of a state, and
         // few bytes are in flight.

@@ -202,8 +202,7 @@ impl Member {
     pub fn sender(&self) -> Sender {
         let attachments = self.attachments.get_or_init(Box::default);
         let queue = attachments.queue.get_or_init(|| {
-            let config = self.protocol().config();
-            let max_bytes = config.outbox_max_bytes.saturating_sub(config.message_id_bytes());
+            let max_bytes = self.protocol().config().largest_message();
             let waker = self.notifier.client_waker(self.id.index());
             let queue = Queue::new(waker, attachments.sender_capacity, max_bytes);
             if self.intake != Intake::Open {

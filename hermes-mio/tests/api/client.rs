@@ -452,7 +452,7 @@ fn a_recording_replays_to_the_same_actions() {
         client.connect();
         client.network_changed(true);
         client.send(&json!({"type": "chat", "n": 0})).unwrap();
-        let large = "x".repeat(config("ws://a/").outbox_max_bytes);
+        let large = "x".repeat(config("ws://a/").largest_message());
         assert!(client.send(&large).is_err());
         let (_, reason) = wait_for(&mut client, disconnected);
         assert!(matches!(reason, CloseReason::Credentials { .. }), "{reason:?}");

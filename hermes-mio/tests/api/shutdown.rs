@@ -26,7 +26,7 @@ fn start(change: impl FnOnce(&mut Config)) -> (Gateway, Client) {
 }
 
 /// The same at most once: a written message leaves the outbox, and is acknowledged at the end.
-fn start_at_most_once(outbox_max_messages: usize) -> (Gateway, Client) {
+fn start_at_most_once(outbox_max_messages: u64) -> (Gateway, Client) {
     start(|config| {
         config.outbox_max_messages = outbox_max_messages;
         config.delivery = Delivery::AtMostOnce;

@@ -42,7 +42,7 @@ impl Run {
             heartbeat_interval: Some(Duration::from_millis(100)),
             heartbeat_timeout: Duration::from_millis(300),
             max_resume_failures: None,
-            outbox_max_messages: WINDOW as usize,
+            outbox_max_messages: WINDOW,
             delivery: self.delivery,
             receipts: Receipts::Acknowledged,
             resume: match self.delivery {

@@ -51,8 +51,8 @@ pub(crate) fn bounded(url: String) -> Config {
         upgrade_timeout: LONG,
         close_timeout: LONG,
         backoff_base: BACKOFF,
-        max_message_bytes: LARGEST,
-        max_frame_bytes: LARGEST,
+        max_message_bytes: LARGEST as u64,
+        max_frame_bytes: LARGEST as u64,
         ..config(url)
     }
 }

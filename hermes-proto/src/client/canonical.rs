@@ -212,7 +212,7 @@ fn reset_counters(machine: &mut Machine) {
 
 /// More bytes than any window between two fences decide as much as one more than it does.
 fn shift_bytes(window: &mut Window, fences: &mut Fences, config: &Config) {
-    let most = (config.in_flight_max_bytes as u64).saturating_add(1);
+    let most = config.in_flight_max_bytes.saturating_add(1);
     let (mut before, sent) = (window.acknowledged(), window.sent());
     window.canonicalize(config);
     let mut at = window.acknowledged();

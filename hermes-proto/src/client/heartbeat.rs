@@ -221,7 +221,7 @@ pub(super) fn patience(is_heartbeat: bool, in_flight: u64, config: &Config) -> D
     } else {
         config.fence_timeout.min(interval(config).saturating_add(config.heartbeat_timeout))
     };
-    let reading = in_flight.saturating_mul(1_000) / (config.min_send_rate as u64).max(1);
+    let reading = in_flight.saturating_mul(1_000) / config.min_send_rate.max(1);
     base.saturating_add(Duration::from_millis(reading))
 }
 

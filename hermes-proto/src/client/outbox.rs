@@ -102,7 +102,7 @@ pub(crate) enum Admission {
 /// larger.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    pub(super) unflushed: usize,
+    pub(super) unflushed: u64,
     pub(super) in_flight: u64,
 }
 
@@ -135,7 +135,7 @@ impl Outbox {
 
     /// Whether, and how, a message of `bytes` can be taken now.
     pub(crate) fn admit(&self, bytes: usize, config: &Config) -> Result<Admission, AdmitError> {
-        if bytes > config.outbox_max_bytes {
+        if bytes as u64 > config.outbox_max_bytes {
             return Err(AdmitError::TooLarge);
         }
         if self.has_room(self.entries.len(), self.bytes, bytes, config) {
@@ -153,8 +153,8 @@ impl Outbox {
     }
 
     fn has_room(&self, messages: usize, held: usize, bytes: usize, config: &Config) -> bool {
-        messages < config.outbox_max_messages
-            && held.saturating_add(bytes) <= config.outbox_max_bytes
+        (messages as u64) < config.outbox_max_messages
+            && (held as u64).saturating_add(bytes as u64) <= config.outbox_max_bytes
     }
 
     /// Whether an open connection would send a message of `bytes` at once.
@@ -178,7 +178,7 @@ impl Outbox {
     /// Whether `bytes` more may be sent: within both limits, or as a single message.
     #[inline]
     fn fits(&self, bytes: usize, in_flight: u64, limits: &Limits) -> bool {
-        (self.sent == self.written || self.unflushed_bytes + bytes <= limits.unflushed)
+        (self.sent == self.written || (self.unflushed_bytes + bytes) as u64 <= limits.unflushed)
             && (in_flight == 0 || in_flight + bytes as u64 <= limits.in_flight)
     }
 

@@ -35,7 +35,7 @@ const SHORT_TRIP_SHARE: u64 = 64;
 
 impl Window {
     pub(super) fn new(config: &Config) -> Self {
-        let credit = saturate(config.in_flight_first_bytes as u64);
+        let credit = saturate(config.in_flight_first_bytes);
         let (sent, acknowledged, least_rtt, ceiling) = (0, 0, u32::MAX, u32::MAX);
         let mut window = Window { sent, acknowledged, credit, least_rtt, ceiling, limit: 0 };
         window.limit = window.find_limit(config);
@@ -94,11 +94,11 @@ impl Window {
     }
 
     fn find_limit(&self, config: &Config) -> u32 {
-        let (min, max) = (config.in_flight_min_bytes as u64, config.in_flight_max_bytes as u64);
+        let (min, max) = (config.in_flight_min_bytes, config.in_flight_max_bytes);
         let proven = self.acknowledged.max(self.credit.into());
         let trust = proven / u64::from(config.in_flight_share);
         let rtt = if self.least_rtt == u32::MAX { 0 } else { u64::from(self.least_rtt) };
-        let by_rate = rtt.saturating_mul(config.in_flight_rate as u64) / 1_000_000;
+        let by_rate = rtt.saturating_mul(config.in_flight_rate) / 1_000_000;
         let wanted = trust.min(by_rate.max(proven / SHORT_TRIP_SHARE)).min(self.ceiling.into());
         saturate(wanted.clamp(min, max))
     }
@@ -111,7 +111,7 @@ impl Window {
             (self.least_rtt, self.ceiling) = (u32::MAX, u32::MAX);
         } else {
             let share = SHORT_TRIP_SHARE.max(config.in_flight_share.into());
-            let most = (config.in_flight_max_bytes as u64).saturating_mul(share);
+            let most = config.in_flight_max_bytes.saturating_mul(share);
             self.credit = self.credit.min(saturate(most));
             self.acknowledged = self.acknowledged.min(most);
         }

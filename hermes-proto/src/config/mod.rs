@@ -37,6 +37,9 @@ pub const DEFAULT_URL: &str = "ws://143.198.27.163/api/world/ws";
 /// assert_eq!(config.backoff_base.as_millis(), 1_000);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
+///
+/// Limits and sizes are 64 bits wide wherever the client runs, so the same settings do the same
+/// everywhere; a limit that is larger than the memory is none.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -147,7 +150,7 @@ pub struct Config {
     /// Bytes per second that a peer reads at least: a Ping behind bytes in flight has the more time.
     /// At least 1. Default: 64 KiB/s; the buffers on the way hold megabytes, for which a slow reader
     /// takes its time.
-    pub min_send_rate: usize,
+    pub min_send_rate: u64,
     /// How long bytes may wait to leave while none does, though others arrive. Default: 2 minutes; a
     /// peer that sends and never reads serves nobody.
     #[serde(rename = "stall_timeout_ms", with = "millis")]
@@ -210,27 +213,27 @@ pub struct Config {
 
     /// Messages the outbox holds, sent but not taken by the operating system included. At least 1.
     /// Default: 10,000.
-    pub outbox_max_messages: usize,
+    pub outbox_max_messages: u64,
     /// Bytes of messages the outbox holds. Default: 16 MiB. No message can be larger.
-    pub outbox_max_bytes: usize,
+    pub outbox_max_bytes: u64,
     /// What happens to a message that finds the outbox full. Default: [`OverflowPolicy::Refuse`].
     pub overflow: OverflowPolicy,
     /// Bytes of messages that may be in flight, sent and not acknowledged, however little a
     /// connection has proven; a single larger message goes alone. At least 1. Default: 2 KiB.
-    pub in_flight_min_bytes: usize,
+    pub in_flight_min_bytes: u64,
     /// Bytes that may be in flight, however much a connection has proven. At least
     /// `in_flight_min_bytes`. Default: 1 MiB.
-    pub in_flight_max_bytes: usize,
+    pub in_flight_max_bytes: u64,
     /// The [window](crate#the-window) is this part of what connections have proven to carry, as a
     /// divisor. At least 1. Default: 8, an eighth.
     pub in_flight_share: u32,
     /// What the first connection is taken to have proven, in bytes. Default: 512 KiB, which is a
     /// window of 64 KiB.
-    pub in_flight_first_bytes: usize,
+    pub in_flight_first_bytes: u64,
     /// Bytes in flight per second of the shortest round trip of the connection, at most, or a 64th of
     /// what was proven if that is more: a short round trip needs a small window. A longer round trip
     /// than the shortest is mostly the window's own wait in front of the peer. Default: 4,000,000.
-    pub in_flight_rate: usize,
+    pub in_flight_rate: u64,
     /// The window stops growing while acknowledgements take longer. Default: 1 s; a large window does
     /// not belong in front of a slow reader.
     #[serde(rename = "in_flight_max_delay_ms", with = "millis")]
@@ -238,7 +241,7 @@ pub struct Config {
     /// Bytes of messages handed to the connection and not yet taken by the operating system;
     /// a single larger message goes alone. Default: 64 KiB, enough to keep a socket busy; the rest
     /// waits in the outbox, where it can be counted.
-    pub unflushed_max_bytes: usize,
+    pub unflushed_max_bytes: u64,
 
     /// Whether to offer the gateway permessage-deflate (RFC 7692), that is to compress messages both
     /// ways. An [`Endpoint`](crate::Endpoint) does it; a host with a WebSocket of its own sees to
@@ -248,7 +251,7 @@ pub struct Config {
     pub deflate: bool,
     /// Shorter messages are sent as they are. Default: 64; below, a frame's own bytes are what
     /// there is to save.
-    pub deflate_min_bytes: usize,
+    pub deflate_min_bytes: u64,
     /// Whether our messages are compressed each by itself, so that the gateway need not keep the
     /// ones before (RFC 7692 §7.1.1.2). JSON messages of some hundred bytes then lose a quarter
     /// of their length, not two thirds. Default: no, unless the gateway asks for it.
@@ -268,11 +271,11 @@ pub struct Config {
 
     /// The largest message taken from the gateway, all fragments together, compressed and as it
     /// was before; a larger one closes the connection with 1009. Default: 16 MiB.
-    pub max_message_bytes: usize,
+    pub max_message_bytes: u64,
     /// The largest single frame taken from the gateway. Default: 16 MiB.
-    pub max_frame_bytes: usize,
+    pub max_frame_bytes: u64,
     /// The largest header taken as the answer to the upgrade request. Default: 16 KiB.
-    pub max_header_bytes: usize,
+    pub max_header_bytes: u64,
 }
 
 impl Default for Config {
@@ -354,6 +357,13 @@ impl Config {
     pub fn message_id_bytes(&self) -> usize {
         // A comma, two pairs of quotes, a colon, 16 digits, a hyphen, and 20 digits at most.
         self.message_id_member.as_ref().map_or(0, |member| member.len() + 43)
+    }
+
+    /// Bytes of the largest message that an empty outbox takes for certain:
+    /// [`outbox_max_bytes`](Self::outbox_max_bytes) less [`message_id_bytes`](Self::message_id_bytes).
+    pub fn largest_message(&self) -> usize {
+        let max = self.outbox_max_bytes.saturating_sub(self.message_id_bytes() as u64);
+        usize::try_from(max).unwrap_or(usize::MAX)
     }
 }
 

@@ -67,7 +67,7 @@ impl Config {
             ("min_send_rate", self.min_send_rate, 1),
             ("in_flight_min_bytes", self.in_flight_min_bytes, 1),
             ("in_flight_max_bytes", self.in_flight_max_bytes, self.in_flight_min_bytes),
-            ("in_flight_share", self.in_flight_share as usize, 1),
+            ("in_flight_share", u64::from(self.in_flight_share), 1),
             ("max_message_bytes", self.max_message_bytes, 125),
             ("max_frame_bytes", self.max_frame_bytes, 125),
             ("max_header_bytes", self.max_header_bytes, 256),

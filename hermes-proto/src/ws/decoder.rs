@@ -64,7 +64,7 @@ struct FrameInProgress {
     /// RSV1 of a message's first frame (RFC 7692 §6).
     is_compressed: bool,
     /// Payload bytes to come.
-    remaining: usize,
+    remaining: u64,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -138,9 +138,9 @@ impl Decoder {
                     None => return Ok(None),
                 },
             };
-            let (piece, rest) = input.split_at(frame.remaining.min(input.len()));
+            let (piece, rest) = input.split_at(clamp(frame.remaining).min(input.len()));
             *input = rest;
-            frame.remaining -= piece.len();
+            frame.remaining -= piece.len() as u64;
             let is_complete = frame.remaining == 0;
 
             if frame.opcode.is_control() {
@@ -182,18 +182,16 @@ impl Decoder {
                 Some(_) if starts_message => return Err(Violation::ExpectedContinuation),
                 _ => {}
             }
-            if payload_len > config.max_frame_bytes as u64 {
+            if payload_len > config.max_frame_bytes {
                 return Err(Violation::FrameTooLarge { bytes: payload_len });
             }
             let before = self.message_len() + self.utf8_tail.len();
             let bytes = payload_len.saturating_add(before as u64);
-            if bytes > config.max_message_bytes as u64 {
+            if bytes > config.max_message_bytes {
                 return Err(Violation::MessageTooLarge { bytes });
             }
         }
-        // At most `max_frame_bytes`, which is a `usize`.
-        let remaining = usize::try_from(payload_len).unwrap_or(usize::MAX);
-        Ok(FrameInProgress { opcode, is_final, is_compressed, remaining })
+        Ok(FrameInProgress { opcode, is_final, is_compressed, remaining: payload_len })
     }
 
     /// A piece of a data frame, of which `frame.remaining` bytes are still to come.
@@ -206,7 +204,7 @@ impl Decoder {
         config: &Config,
     ) -> Result<Option<Decoded>, Violation> {
         let ends_message = frame.is_final && frame.remaining == 0;
-        let limit = config.max_message_bytes;
+        let limit = clamp(config.max_message_bytes);
         if self.message.is_none() {
             // A whole message in one piece needs no buffer.
             if ends_message {
@@ -246,7 +244,7 @@ impl Decoder {
 
     /// The buffer for a message of several pieces, whose first one has `piece` bytes.
     fn begin_message(&mut self, frame: &FrameInProgress, piece: usize) -> Message {
-        let capacity = piece + frame.remaining.min(MAX_RESERVE);
+        let capacity = piece + clamp(frame.remaining).min(MAX_RESERVE);
         match frame.opcode {
             opcode if frame.is_compressed => {
                 Message::Compressed { opcode, data: BytesMut::with_capacity(capacity) }
@@ -307,7 +305,7 @@ fn whole_control(input: &mut &[u8], config: &Config) -> Result<Option<Decoded>, 
     let Some(header) = FrameHeader::parse(input)? else { return Ok(None) };
     let frame = Decoder::new(None).begin(&header, config)?;
     let rest = input.get(header.len..).unwrap_or_default();
-    match rest.split_at_checked(frame.remaining) {
+    match rest.split_at_checked(clamp(frame.remaining)) {
         Some((data, rest)) if frame.opcode.is_control() => {
             *input = rest;
             control(frame.opcode, Bytes::copy_from_slice(data)).map(Some)
@@ -323,6 +321,11 @@ fn control(opcode: Opcode, data: Bytes) -> Result<Decoded, Violation> {
         Opcode::Ping => Ok(Decoded::Frame(Frame::Ping(data))),
         _ => Ok(Decoded::Frame(Frame::Pong(data))),
     }
+}
+
+/// As many bytes as memory can have.
+fn clamp(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// A complete message, copied out of `data`.

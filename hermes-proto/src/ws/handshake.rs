@@ -117,7 +117,7 @@ impl Handshake {
                 }
                 continue;
             }
-            if self.head.len() >= config.max_header_bytes {
+            if self.head.len() as u64 >= config.max_header_bytes {
                 return Err(failed(UpgradeError::HeaderTooLarge));
             }
         }

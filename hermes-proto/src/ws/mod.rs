@@ -212,7 +212,9 @@ impl Connection {
             Kind::Pong => return self.push_control(Opcode::Pong, payload),
         };
         match &mut self.deflater {
-            Some(deflater) if is_compressible && payload.len() >= self.config.deflate_min_bytes => {
+            Some(deflater)
+                if is_compressible && payload.len() as u64 >= self.config.deflate_min_bytes =>
+            {
                 self.write_buffer.push_compressed(opcode, payload, deflater);
             }
             _ => self.write_buffer.push_frame(opcode, payload),

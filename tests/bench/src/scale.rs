@@ -89,7 +89,7 @@ impl Connection {
     /// One with so many messages in its outbox.
     fn waiting(messages: usize) -> Self {
         let mut config = unanswered();
-        config.outbox_max_messages = config.outbox_max_messages.max(2 * messages);
+        config.outbox_max_messages = config.outbox_max_messages.max(2 * messages as u64);
         let (endpoint, conn) = open_with(config);
         let (now, actions) = (Timestamp::ZERO, Actions::new());
         let mut connection = Connection { endpoint, conn, now, actions, frame: 0 };

@@ -68,7 +68,7 @@ type Change = fn(&mut Config);
 /// What they are measured against comes first.
 const SETTINGS: [(&str, Change); 3] = [
     ("at-least-once, no window", |config| {
-        (config.in_flight_min_bytes, config.in_flight_max_bytes) = (usize::MAX, usize::MAX);
+        (config.in_flight_min_bytes, config.in_flight_max_bytes) = (u64::MAX, u64::MAX);
     }),
     ("at-least-once", |_| {}),
     ("at-most-once", |config| config.delivery = Delivery::AtMostOnce),
@@ -92,8 +92,8 @@ impl Upload {
         let messages = BACKLOG / length;
         let mut config = Config {
             delivery: Delivery::AtLeastOnce,
-            outbox_max_messages: 2 * messages,
-            outbox_max_bytes: 4 * BACKLOG,
+            outbox_max_messages: 2 * messages as u64,
+            outbox_max_bytes: 4 * BACKLOG as u64,
             ..Config::new(format!("ws://{gateway}/"))
         };
         change(&mut config);

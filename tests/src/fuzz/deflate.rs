@@ -105,7 +105,7 @@ const ALONE: &str = "permessage-deflate; server_no_context_takeover";
 
 thread_local! {
     static CONNECTIONS: [Connection; 2] = [ALONE, PLAIN].map(|extensions| {
-        agreed(Config { max_message_bytes: LIMIT, ..config() }, extensions)
+        agreed(Config { max_message_bytes: LIMIT as u64, ..config() }, extensions)
     });
 }
 

@@ -292,7 +292,7 @@ fn theirs(request: Request, bytes: &[u8]) -> End {
 fn begin(asks: bool) -> (Connection, Request) {
     let subprotocols = SUBPROTOCOLS.iter().filter(|_| asks).map(|&name| name.to_owned()).collect();
     let config =
-        Config { max_header_bytes: MAX_HEADER, max_redirects: 1, subprotocols, ..config() };
+        Config { max_header_bytes: MAX_HEADER as u64, max_redirects: 1, subprotocols, ..config() };
     let mut conn = Connection::new(config, SEED).expect("the settings are fine");
     let text = std::str::from_utf8(conn.transmit()).expect("a request is ASCII");
     let mut request = Request::builder().uri(URL);

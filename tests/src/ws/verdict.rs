@@ -123,8 +123,8 @@ pub fn compare(pieces: &[&[u8]]) -> Result<Verdict, String> {
 fn ours(pieces: &[&[u8]]) -> (Outcome, Vec<Sent>) {
     thread_local! {
         static OPENED: Connection = opened(Config {
-            max_frame_bytes: MAX_FRAME,
-            max_message_bytes: MAX_MESSAGE,
+            max_frame_bytes: MAX_FRAME as u64,
+            max_message_bytes: MAX_MESSAGE as u64,
             ..config()
         });
     }

@@ -210,7 +210,7 @@ fn configs() -> impl Strategy<Value = Config> {
         (off_or(ms(1..=3_000)), ms(1..=2_000), ms(1..=3_000)),
     );
     let bounds = (
-        (1..=5_usize, 1..=60_usize, 0..=40_usize),
+        (1..=5_u64, 1..=60_u64, 0..=40_u64),
         proptest::sample::select(vec![
             OverflowPolicy::Refuse,
             OverflowPolicy::DropOldest,

@@ -231,7 +231,8 @@ fn the_window() {
 #[test]
 fn the_window_to_the_byte() {
     for window in 0..=20 {
-        let mut harness = Harness::connected(Config { unflushed_max_bytes: window, ..quiet() });
+        let unflushed_max_bytes = window as u64;
+        let mut harness = Harness::connected(Config { unflushed_max_bytes, ..quiet() });
         (1..6).for_each(|n| drop(harness.send(&format!("\"{n}{n}\""))));
         assert_eq!(harness.frames().len(), (window / 4).clamp(1, 5), "a window of {window}");
     }
@@ -309,7 +310,7 @@ fn messages_leave_before_our_close() {
 fn what_waits_for_the_transport_is_bounded() {
     let window = 1_000;
     let mut harness = Harness::connected(Config {
-        unflushed_max_bytes: window,
+        unflushed_max_bytes: window as u64,
         heartbeat_interval: None,
         ..config()
     });

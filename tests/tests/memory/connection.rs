@@ -17,7 +17,7 @@ pub(crate) fn receive_all(conn: &mut Connection, mut bytes: &[u8]) {
 
 #[test]
 fn a_header_that_is_refused_allocates_nothing() {
-    let limited = Config { max_frame_bytes: usize::MAX, max_message_bytes: 1 << 20, ..config() };
+    let limited = Config { max_frame_bytes: u64::MAX, max_message_bytes: 1 << 20, ..config() };
     for config in [config(), limited] {
         for length in [16 << 20 | 1, 1 << 32, 1 << 62, i64::MAX as u64, u64::MAX] {
             for first in [FIN | TEXT, FIN | BINARY, TEXT, BINARY, FIN | PING] {
@@ -51,7 +51,7 @@ fn a_message_takes_its_own_size() {
     for opcode in [TEXT, BINARY] {
         let bytes = frame(FIN | opcode, vec![b'x'; SIZE]);
         for piece in [1_000, 64 << 10, SIZE + 9, usize::MAX] {
-            let mut conn = opened(Config { max_message_bytes: SIZE, ..config() });
+            let mut conn = opened(Config { max_message_bytes: SIZE as u64, ..config() });
             let ((), peak, left) =
                 measure(|| bytes.chunks(piece).for_each(|piece| receive_all(&mut conn, piece)));
             assert!(peak <= SIZE + LITTLE, "{peak} in pieces of {piece}");
@@ -66,7 +66,7 @@ fn a_message_takes_its_own_size() {
 fn fragments_take_no_more_than_the_limit_allows() {
     const LIMIT: usize = 1 << 20;
     for (opcode, size) in [(TEXT, 1), (BINARY, 1), (TEXT, 1_000), (BINARY, 1_000)] {
-        let mut conn = opened(Config { max_message_bytes: LIMIT, ..config() });
+        let mut conn = opened(Config { max_message_bytes: LIMIT as u64, ..config() });
         receive_all(&mut conn, &frame(opcode, ""));
         let fragment = frame(CONTINUATION, vec![b'x'; size]);
         let (closed, peak, left) =

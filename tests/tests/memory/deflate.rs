@@ -20,7 +20,7 @@ fn a_bomb_takes_little_more_than_the_limit() {
     assert!(bomb.len() < 300 << 10, "{}", bomb.len());
     for limit in [1 << 10, 1_000_000, 1 << 20, (1 << 20) + 1_000, 16 << 20, (16 << 20) + 1_000] {
         let violation = Violation::MessageTooLarge { bytes: limit as u64 + 1 };
-        let config = Config { max_message_bytes: limit, ..deflate::config() };
+        let config = Config { max_message_bytes: limit as u64, ..deflate::config() };
         let violation = match limit < bomb.len() {
             true => Violation::MessageTooLarge { bytes: bomb.len() as u64 },
             false => violation,
@@ -149,8 +149,8 @@ fn besieged_and_compressed() -> [Config; 3] {
 #[test]
 fn compressed_messages_as_large_as_can_be() {
     for config in besieged_and_compressed() {
-        let most = config.max_message_bytes;
-        for size in [1, 7, 1_000, config.max_frame_bytes] {
+        let most = config.max_message_bytes as usize;
+        for size in [1, 7, 1_000, config.max_frame_bytes as usize] {
             let payload = Gateway::new(PLAIN).deflate(&Rng::new(1).bytes(most - 100));
             let fragments: Vec<Vec<u8>> =
                 payload.chunks(size).map(|piece| frame(CONTINUATION, piece)).collect();
@@ -178,7 +178,7 @@ fn compressed_messages_as_large_as_can_be() {
 #[test]
 fn floods_of_compressed_messages() {
     for config in besieged_and_compressed() {
-        let most = config.max_message_bytes;
+        let most = config.max_message_bytes as usize;
         let sizes = [0, 1, 1_000, most / 2, most, most + 1, 100 * most];
         let units = sizes.map(|size| Gateway::new(PLAIN).deflate(&vec![b' '; size]));
         for unit in units.into_iter().chain([Vec::new(), vec![0xFF; 100]]) {
@@ -204,11 +204,12 @@ fn windows_and_outboxes_that_nobody_empties() {
             let mut gateway = Gateway::new(PLAIN);
             let messages: Vec<Vec<u8>> = (0..200)
                 .map(|_| {
-                    let length = rng.below(config.max_message_bytes / 2);
+                    let length = rng.below(config.max_message_bytes as usize / 2);
                     deflated_binary(gateway.deflate(&rng.bytes(length)))
                 })
                 .collect();
-            let sizes: Vec<usize> = (0..200).map(|_| rng.below(config.outbox_max_bytes)).collect();
+            let most = config.outbox_max_bytes as usize;
+            let sizes: Vec<usize> = (0..200).map(|_| rng.below(most)).collect();
             hold(&config, 0, |victim| {
                 establish(victim);
                 for (message, size) in messages.iter().zip(&sizes) {
@@ -226,7 +227,7 @@ fn windows_and_outboxes_that_nobody_empties() {
 #[test]
 fn the_defaults_under_siege() {
     let config = Config { deflate: true, ..hermes_tests::config() };
-    let most = config.max_message_bytes;
+    let most = config.max_message_bytes as usize;
     let payload = Gateway::new(PLAIN).deflate(&Rng::new(3).bytes(most - (most >> 10)));
     let fragments: Vec<u8> =
         payload.chunks(1_000).flat_map(|piece| frame(CONTINUATION, piece)).collect();

@@ -331,8 +331,14 @@ impl Ledger {
         saved: Option<&Session>,
     ) -> Result<(), String> {
         self.begun(now, client.stats().attempts)?;
-        ensure!(client.outbox_len() <= self.config.outbox_max_messages, "the outbox is too full");
-        ensure!(client.outbox_bytes() <= self.config.outbox_max_bytes, "the outbox is too large");
+        ensure!(
+            client.outbox_len() as u64 <= self.config.outbox_max_messages,
+            "the outbox is too full"
+        );
+        ensure!(
+            client.outbox_bytes() as u64 <= self.config.outbox_max_bytes,
+            "the outbox is too large"
+        );
         let token = |session: Option<&Session>| session.map(|session| session.token.clone());
         ensure!(
             token(saved) == token(client.session().as_ref()),

@@ -20,7 +20,7 @@ impl Pair {
         let mut config = Config {
             delivery,
             outbox_max_messages: 1 << 20,
-            outbox_max_bytes: 64 * MIB,
+            outbox_max_bytes: 64 << 20,
             ..Config::new(URL)
         };
         if let Some((interval, timeout)) = heartbeat {

@@ -270,14 +270,14 @@ fn a_broken_rule_cuts_nothing_off() {
     assert_eq!(sent(&all), [Sent::text("hello"), Sent::Close(Some(1002))]);
 }
 
-fn limited(max_frame_bytes: usize, max_message_bytes: usize) -> Config {
+fn limited(max_frame_bytes: u64, max_message_bytes: u64) -> Config {
     Config { max_frame_bytes, max_message_bytes, ..config() }
 }
 
 #[test]
 fn frames_have_a_limit() {
     for limit in [125, 126, 200, 0xFFFF, 0x1_0000] {
-        let conn = opened(limited(limit, 1 << 20));
+        let conn = opened(limited(limit as u64, 1 << 20));
         let most = "x".repeat(limit);
         Case::new("exactly", text(&most), vec![got(&most)]).check(&conn);
         Case::new("exactly", binary(&most), vec![got_binary(most.as_bytes())]).check(&conn);
@@ -297,7 +297,7 @@ fn frames_have_a_limit() {
 #[test]
 fn messages_have_a_limit() {
     for limit in [125, 126, 300, 0x1_0000] {
-        let conn = opened(limited(1 << 20, limit));
+        let conn = opened(limited(1 << 20, limit as u64));
         let most = "x".repeat(limit);
         Case::new("exactly", text(&most), vec![got(&most)]).check(&conn);
 
@@ -349,7 +349,7 @@ fn a_length_beyond_all_limits_is_refused_by_its_header() {
         let conn = opened(config());
         let violation = Violation::FrameTooLarge { bytes };
         Case::violation("whole", header(FIN | TEXT, bytes), violation).check(&conn);
-        let conn = opened(limited(usize::MAX, 1_000));
+        let conn = opened(limited(u64::MAX, 1_000));
         let violation = Violation::MessageTooLarge { bytes };
         Case::violation("whole", header(FIN | BINARY, bytes), violation).check(&conn);
         let violation = Violation::MessageTooLarge { bytes: bytes + 1 };

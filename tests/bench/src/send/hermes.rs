@@ -42,8 +42,8 @@ pub fn open_with(config: Config) -> (Endpoint, ConnId) {
 pub fn unanswered() -> Config {
     Config {
         delivery: Delivery::AtMostOnce,
-        in_flight_min_bytes: usize::MAX,
-        in_flight_max_bytes: usize::MAX,
+        in_flight_min_bytes: u64::MAX,
+        in_flight_max_bytes: u64::MAX,
         ..Config::new("ws://gateway.example/ws")
     }
 }

@@ -114,7 +114,8 @@ impl Contract {
         let said = (client.outbox_len(), client.outbox_bytes());
         ensure!(said == (len, bytes), "the outbox says {said:?}, and has {:?}", (len, bytes));
         let most = (self.config.outbox_max_messages, self.config.outbox_max_bytes);
-        ensure!(len <= most.0 && bytes <= most.1, "the outbox has {said:?}, of {most:?} at most");
+        let fits = len as u64 <= most.0 && bytes as u64 <= most.1;
+        ensure!(fits, "the outbox has {said:?}, of {most:?} at most");
         let mut stats = self.stats;
         (stats.outbox_messages, stats.outbox_bytes) = (len, bytes);
         stats.unacknowledged = self.link().map_or(0, |link| link.written - link.acknowledged);

@@ -87,7 +87,7 @@ impl Pulse {
 
 impl WindowModel {
     pub(super) fn new(config: &Config) -> Self {
-        let credit = config.in_flight_first_bytes as u64;
+        let credit = config.in_flight_first_bytes;
         WindowModel {
             credit,
             sent: 0,
@@ -111,7 +111,7 @@ impl WindowModel {
         let by_rate = u64::try_from(rtt * config.in_flight_rate as u128 / 1_000_000);
         let by_rate = by_rate.unwrap_or(u64::MAX).max(proven / 64);
         let share = (proven / u64::from(config.in_flight_share)).min(by_rate).min(self.ceiling);
-        share.clamp(config.in_flight_min_bytes as u64, config.in_flight_max_bytes as u64)
+        share.clamp(config.in_flight_min_bytes, config.in_flight_max_bytes)
     }
 
     pub(super) fn acknowledge(&mut self, bytes: u64, rtt: Duration, config: &Config) {
@@ -275,7 +275,7 @@ fn patience(own: bool, bytes: u64, config: &Config) -> Duration {
     } else {
         config.fence_timeout.min(interval.saturating_add(config.heartbeat_timeout))
     };
-    base.saturating_add(Duration::from_millis(bytes * 1_000 / config.min_send_rate as u64))
+    base.saturating_add(Duration::from_millis(bytes * 1_000 / config.min_send_rate))
 }
 
 /// How often silence is looked for, if at all.

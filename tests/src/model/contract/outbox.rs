@@ -105,9 +105,9 @@ impl OutboxModel {
     }
 
     /// Whether the window has room for so many bytes more.
-    fn fits(&self, bytes: usize, window: usize) -> bool {
+    fn fits(&self, bytes: usize, window: u64) -> bool {
         let (len, unflushed) = self.unflushed();
-        len == 0 || unflushed + bytes <= window
+        len == 0 || (unflushed + bytes) as u64 <= window
     }
 
     /// The peer has every frame up to `seq`.
@@ -151,7 +151,7 @@ impl Contract {
             _ if self.shutdown.is_some() && self.outbox.queued_at_host == 0 => {
                 Some(DropReason::ShuttingDown)
             }
-            _ if bytes > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
+            _ if bytes as u64 > self.config.outbox_max_bytes => Some(DropReason::TooLarge),
             OverflowPolicy::Refuse if self.gives_way(bytes) != Some(0) => {
                 Some(DropReason::OutboxFull)
             }
@@ -182,9 +182,9 @@ impl Contract {
         (0..=waiting).find(|gone| {
             let stay = (0..self.outbox.len()).filter(|at| !(sent..sent + gone).contains(at));
             let (len, bytes) = stay.fold((1, bytes), |(len, bytes), at| {
-                (len + 1, bytes + self.outbox.entries[at].frame.len())
+                (len + 1u64, bytes + self.outbox.entries[at].frame.len())
             });
-            len <= self.config.outbox_max_messages && bytes <= self.config.outbox_max_bytes
+            len <= self.config.outbox_max_messages && bytes as u64 <= self.config.outbox_max_bytes
         })
     }
 

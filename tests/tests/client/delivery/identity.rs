@@ -133,7 +133,7 @@ fn a_session_resume_has_none() {
 #[test]
 fn the_bounds_count_it() {
     let most = object(1).len();
-    let config = |bytes| Config { outbox_max_bytes: bytes, ..with_identity() };
+    let config = |bytes: usize| Config { outbox_max_bytes: bytes as u64, ..with_identity() };
     let mut host = Host::new(config(most));
     assert_eq!(host.client().config().message_id_bytes(), "id".len() + 43);
     host.at(0).send(OBJECT).expect([]);

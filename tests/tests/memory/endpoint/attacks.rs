@@ -9,7 +9,7 @@ fn answers_without_end() {
             let endless = [b"HTTP/1.1 101 Yes\r\n".to_vec(), flood(&config, line.as_bytes())];
             let endless = endless.concat();
             // Just within the limit, and then whole.
-            let lines = line.repeat((config.max_header_bytes - 30) / line.len());
+            let lines = line.repeat((config.max_header_bytes as usize - 30) / line.len());
             let whole = format!("HTTP/1.1 101 Yes\r\n{lines}\r\n\r\n");
             hold(&config, 0, |victim| {
                 victim.dial(Credentials::default());
@@ -32,11 +32,11 @@ fn answers_without_end() {
 fn messages_as_large_as_can_be() {
     for config in besieged() {
         for opcode in [TEXT, BINARY] {
-            for size in [1, 7, 100, 1_000, config.max_frame_bytes] {
+            for size in [1, 7, 100, 1_000, config.max_frame_bytes as usize] {
                 // A Ping and an empty fragment between, as if there were time for that.
                 let between = [ping([0; 125]), frame(CONTINUATION, "")].concat();
                 let fragment = [frame(CONTINUATION, vec![b'x'; size]), between].concat();
-                let count = config.max_message_bytes / size;
+                let count = config.max_message_bytes as usize / size;
                 let message = [frame(opcode, ""), fragment.repeat(count)].concat();
                 let last = frame(FIN | CONTINUATION, "");
                 let endless = flood(&config, &fragment);
@@ -96,7 +96,8 @@ fn floods_of_sessions() {
         text(format!(r#"{{"type":"session-init","token":"{token}","clientId":"{id}"}}"#))
     };
     for config in besieged() {
-        let config = Config { max_message_bytes: MIB, max_frame_bytes: MIB, ..config };
+        let most = MIB as u64;
+        let config = Config { max_message_bytes: most, max_frame_bytes: most, ..config };
         let sizes = [1, LIMIT - 2, LIMIT, 100_000, MIB / 2 - 100];
         let plain = sizes.map(|size| init(&"t".repeat(size), &"c".repeat(size)));
         let escaped =
@@ -146,7 +147,7 @@ fn floods_after_the_close() {
 #[test]
 fn outboxes_that_nobody_empties() {
     for base in besieged() {
-        let sizes = [0, 1, 100, 1_000, base.outbox_max_bytes];
+        let sizes = [0, 1, 100, 1_000, base.outbox_max_bytes as usize];
         let policies =
             [OverflowPolicy::Refuse, OverflowPolicy::DropOldest, OverflowPolicy::DropNewest];
         for (size, overflow) in sizes.into_iter().flat_map(|size| policies.map(|how| (size, how))) {

@@ -28,15 +28,13 @@ const MIB: usize = 1 << 20;
 
 /// The formula. `read` is the largest input, `door` the bytes of URLs, headers and credentials.
 fn bound(config: &Config, read: usize, door: usize) -> usize {
-    3 * config.max_message_bytes
+    let limits = 3 * config.max_message_bytes
         + 5 * config.outbox_max_bytes
         + 512 * config.outbox_max_messages
         + 6 * config.unflushed_max_bytes
         + 18 * config.max_header_bytes
-        + 192 * read
-        + 5 * door
-        + 640 * KIB
-        + if config.deflate { config.max_message_bytes + MIB } else { 0 }
+        + if config.deflate { config.max_message_bytes + (1 << 20) } else { 0 };
+    limits as usize + 192 * read + 5 * door + 640 * KIB
 }
 
 /// The number in the documentation is what the formula says.
@@ -119,12 +117,12 @@ impl Victim {
 /// Settings under which little is much: three that differ in what is large.
 pub(crate) fn besieged() -> [Config; 3] {
     let small = Config {
-        max_message_bytes: 8 * KIB,
-        max_frame_bytes: 8 * KIB,
-        max_header_bytes: KIB,
+        max_message_bytes: 8 << 10,
+        max_frame_bytes: 8 << 10,
+        max_header_bytes: 1 << 10,
         outbox_max_messages: 33,
-        outbox_max_bytes: 4 * KIB,
-        unflushed_max_bytes: KIB,
+        outbox_max_bytes: 4 << 10,
+        unflushed_max_bytes: 1 << 10,
         max_attempts: None,
         ..config()
     };

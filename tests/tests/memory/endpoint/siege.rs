@@ -18,10 +18,10 @@ fn the_defaults_under_siege() {
         let receive = |victim: &mut Victim, payload: &[u8]| {
             victim.input(Input::Received { conn, payload });
         };
-        victim.send(Outgoing::binary(vec![0; config.outbox_max_bytes]));
+        victim.send(Outgoing::binary(vec![0; config.outbox_max_bytes as usize]));
         receive(&mut victim, &little);
         receive(&mut victim, &frame(TEXT, ""));
-        for _ in 0..config.max_message_bytes / reads.len() {
+        for _ in 0..config.max_message_bytes as usize / reads.len() {
             receive(&mut victim, &reads);
         }
     });
@@ -34,7 +34,7 @@ fn the_defaults_under_siege() {
 fn anything_goes() {
     for (seed, config) in (0..30).zip(besieged().into_iter().cycle()) {
         let mut rng = Rng::new(seed);
-        let most = config.max_frame_bytes;
+        let most = config.max_frame_bytes as usize;
         let frames: Vec<Vec<u8>> = [TEXT, BINARY, CONTINUATION, FIN | TEXT, FIN | CONTINUATION]
             .into_iter()
             .flat_map(|first| [0, 1, 100, most].map(|size| frame(first, vec![b'7'; size])))
@@ -49,7 +49,7 @@ fn anything_goes() {
                     3 => victim.input(Input::ClearOutbox),
                     4..10 if victim.endpoint.client().conn().is_none() => victim.establish(),
                     10..16 => {
-                        let size = *rng.pick(&[0, 1, 100, config.outbox_max_bytes]);
+                        let size = *rng.pick(&[0, 1, 100, config.outbox_max_bytes as usize]);
                         let sent = victim.send(Outgoing::binary(vec![0; size]));
                         std::hint::black_box(sent);
                     }

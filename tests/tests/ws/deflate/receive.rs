@@ -208,7 +208,7 @@ fn noise_never_panics() {
             payload
         };
         let limit = *rng.pick(&[125, 1_000, 16 << 20]);
-        let mut conn = agreed(Config { max_message_bytes: limit, ..config() }, PLAIN);
+        let mut conn = agreed(Config { max_message_bytes: limit as u64, ..config() }, PLAIN);
         match &feed(&mut conn, &deflated_binary(&payload))[..] {
             [Event::Frame(Frame::Binary(data))] if data.len() <= limit => inflated += 1,
             [Event::Closing(_)] => {}
@@ -247,7 +247,7 @@ fn texts_are_utf_8() {
 #[test]
 fn the_limit() {
     const LIMIT: usize = 20_000;
-    let conn = agreed(Config { max_message_bytes: LIMIT, ..config() }, PLAIN);
+    let conn = agreed(Config { max_message_bytes: LIMIT as u64, ..config() }, PLAIN);
     let letters = "x".repeat(LIMIT);
     Case::new("just as much", deflated_text(deflate(&letters)), vec![got(&letters)]).check(&conn);
     for more in [1, 2, 1_000, 10_000_000] {

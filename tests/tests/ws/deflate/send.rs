@@ -121,7 +121,7 @@ fn debug_says_how_much_is_kept() {
 #[test]
 fn what_is_short_is_not_compressed() {
     for min in [0, 1, 64, 1_000] {
-        let mut conn = agreed(Config { deflate_min_bytes: min, ..config() }, PLAIN);
+        let mut conn = agreed(Config { deflate_min_bytes: min as u64, ..config() }, PLAIN);
         let mut gateway = Gateway::new(PLAIN);
         for length in [0, 1, 20, 63, 64, 65, 999, 1_000, 1_001] {
             let (_, deflated) = send(&mut conn, &mut gateway, &"x".repeat(length));

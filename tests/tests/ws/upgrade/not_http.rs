@@ -76,7 +76,7 @@ fn padded(size: usize) -> Vec<u8> {
 #[test]
 fn the_header_has_a_limit() {
     for limit in [256, 300, 1_000] {
-        let conn = upgrading(Config { max_header_bytes: limit, ..config() });
+        let conn = upgrading(Config { max_header_bytes: limit as u64, ..config() });
         assert_eq!(padded(limit).len(), limit);
         check(&conn, padded(limit), vec![Event::Open]);
         check(&conn, padded(limit + 1), failed(UpgradeError::HeaderTooLarge));

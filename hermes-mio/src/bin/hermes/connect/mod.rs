@@ -26,8 +26,7 @@ pub(crate) use self::args::Args;
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     log_to_stderr(args.verbose);
     let config = settings::config(args).unwrap_or_else(|problem| usage(&problem));
-    let max_bytes = config.outbox_max_bytes.saturating_sub(config.message_id_bytes());
-    let format = Format { volatile: args.volatile, max_bytes };
+    let format = Format { volatile: args.volatile, max_bytes: config.largest_message() };
     let recording_failed = Arc::new(AtomicBool::new(false));
     let mut client = match Client::new(options(args, config, &recording_failed)?) {
         // An impossible setting is wrong usage, wherever it is found.
