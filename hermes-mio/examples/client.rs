@@ -40,7 +40,7 @@ fn send_lines(input: impl BufRead, sender: &Sender) {
     for line in input.lines() {
         // Waits for room: the input is read no faster than the outbox takes it.
         let sent = || Ok(sender.send_message_wait(Outgoing::from_json(line?)?)?);
-        if let Err::<(), Box<dyn Error>>(error) = sent() {
+        if let Err::<_, Box<dyn Error>>(error) = sent() {
             eprintln!("not sent: {error}");
         }
     }

@@ -7,7 +7,9 @@ use hermes_proto::{Event, MessageId, Outgoing, SendError, Timestamp};
 use serde::Serialize;
 
 use crate::waited::{Interrupts, Waited};
-use crate::{Error, Fleet, FleetOptions, Member, MemberId, MemberMut, Options, Sender, Timings};
+use crate::{
+    Error, Fleet, FleetOptions, Member, MemberId, MemberMut, Options, Sender, Ticket, Timings,
+};
 
 /// A client with a loop of its own: [`poll`](Self::poll) runs it, and returns its events.
 ///
@@ -67,6 +69,30 @@ impl Client {
     /// As [`send`](Self::send).
     pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
         self.member_mut().send_message(message)
+    }
+
+    /// As [`send_message`](Self::send_message); the [ticket](Ticket) tells of the message's way.
+    ///
+    /// ```no_run
+    /// # fn run(client: &mut hermes_mio::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use hermes_mio::{Outgoing, Progress};
+    ///
+    /// let ticket = client.send_tracked(Outgoing::from_json(r#"{"type":"chat","text":"hi"}"#)?)?;
+    /// // Progress is no event, unless `receipts` asks for it.
+    /// while ticket.progress() != Progress::Acknowledged {
+    ///     client.poll(Some(Duration::from_millis(10)))?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_tracked(&mut self, message: Outgoing) -> Result<Ticket, SendError> {
+        self.member_mut().send_tracked(message)
     }
 
     /// Forgets the session, also in the store.

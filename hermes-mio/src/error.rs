@@ -40,4 +40,13 @@ pub enum Error {
     /// The operating system gave no event queue, or the queue failed.
     #[error("the event loop failed: {0}")]
     Poll(io::Error),
+    /// The operating system gave no thread.
+    #[cfg(feature = "async")]
+    #[error("the system gave no thread: {0}")]
+    Thread(io::Error),
+    /// The thread of an [`AsyncFleet`](crate::AsyncFleet) has ended: its event queue failed, which was
+    /// logged.
+    #[cfg(feature = "async")]
+    #[error("the fleet's thread has ended")]
+    Ended,
 }

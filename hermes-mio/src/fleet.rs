@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use hermes_proto::Event;
 use mio::{Events, Poll, Token, Waker};
 
+#[cfg(feature = "async")]
+use crate::driver::notify::Notifier;
 use crate::driver::readiness::Readiness;
 use crate::driver::timerfd::TimerFd;
 use crate::waited::{Interrupts, Waited};
@@ -150,6 +152,34 @@ impl Fleet {
         self.driver.take_event()
     }
 
+    /// As [`take_event`](Self::take_event) as long as there is time before the next turn, for an event
+    /// that goes on waiting elsewhere.
+    #[cfg(feature = "async")]
+    pub(crate) fn hold_event_in_time(&mut self) -> Option<(MemberId, Event)> {
+        if self.driver.has_event_in_time() { self.driver.hold_event() } else { None }
+    }
+
+    /// The application took held events.
+    #[cfg(feature = "async")]
+    pub(crate) fn release_events(&mut self, id: MemberId, events: usize) {
+        self.driver.release_events(id, events);
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn has_events(&self) -> bool {
+        self.driver.has_events()
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn is_member_at_rest(&self, id: MemberId) -> bool {
+        self.driver.is_member_at_rest(id)
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn notifier(&self) -> Arc<Notifier> {
+        self.driver.notifier()
+    }
+
     /// Turns until an event can be taken, or there is another end.
     #[inline]
     pub(crate) fn run(
@@ -255,5 +285,41 @@ mod tests {
         }
         assert_eq!(names, [&["ws-disconnected"; 4][..], &["ws-failed"]].concat());
         assert!(begin.elapsed() >= 3 * waits);
+    }
+
+    /// The loop sleeps while the task that holds a client's events takes none, and reads on once it
+    /// does.
+    #[cfg(feature = "async")]
+    #[test]
+    fn held_events_hold_up_reading_and_the_loop_sleeps() {
+        const FLOOD: usize = 20_000;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let peer = std::thread::spawn(move || {
+            let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+            for _ in 0..FLOOD {
+                socket.send(tungstenite::Message::text(r#"{"type":"tick"}"#)).unwrap();
+            }
+            while socket.read().is_ok() {}
+        });
+        let mut fleet = Fleet::new(FleetOptions::default()).unwrap();
+        let id = fleet.add(Config::new(url)).unwrap();
+        fleet.get_mut(id).unwrap().connect();
+        let (mut seen, mut held) = (0, 0);
+        while seen < FLOOD {
+            fleet.run(Some(Duration::from_secs(20)), Interrupts::Ignored).unwrap();
+            let before = held;
+            while let Some((_, event)) = fleet.hold_event_in_time() {
+                seen += usize::from(event.name() == "unhandled");
+                held += 1;
+            }
+            assert!(held > before, "{seen} events, and none follows");
+            if held >= 256 && !fleet.has_events() {
+                assert_ne!(fleet.driver.timeout(), Some(Duration::ZERO), "it spins");
+                fleet.release_events(id, std::mem::take(&mut held));
+            }
+        }
+        drop(fleet);
+        peer.join().unwrap();
     }
 }

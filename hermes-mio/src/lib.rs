@@ -133,6 +133,54 @@
 //! the loop. If the gateway is slower than the sender, the sender gets its message
 //! [back](EnqueueError::Full) or [waits](Sender::send_wait).
 //!
+//! # In async programs
+//!
+#![cfg_attr(
+    feature = "async",
+    doc = "An [`AsyncClient`] is a stream of events for tasks of any runtime, or of none: tokio, smol, or"
+)]
+#![cfg_attr(
+    not(feature = "async"),
+    doc = "An `AsyncClient` (feature `async`) is a stream of events for tasks of any runtime, or of none: tokio, smol, or"
+)]
+//! an executor of a page. Its socket is driven on a thread (`hermes-fleet`), which any number of
+//! clients share.
+//!
+#![cfg_attr(all(feature = "async", feature = "gateway"), doc = "```")]
+#![cfg_attr(not(all(feature = "async", feature = "gateway")), doc = "```ignore")]
+//! use std::time::Duration;
+//!
+//! use hermes_mio::{AsyncClient, Config, Event};
+//! use serde_json::json;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let gateway = hermes_mio::gateway::Gateway::start(hermes_mio::gateway::GatewayOptions {
+//! #     echo: true, ..Default::default()
+//! # })?;
+//! # let url = gateway.url();
+//! # smol::block_on(async {
+//! let mut client = AsyncClient::new(Config::new(url))?;
+//! client.connect();
+//! let ticket = client.send(&json!({"type": "chat", "text": "hi"})).await?; // waits for room
+//! ticket.acknowledged().await?; // the gateway has it
+//! while let Some(event) = client.next().await {
+//!     if let Event::Chat(chat) = event {
+//!         println!("{}", chat.text().unwrap_or_default());
+//!         break;
+//!     }
+//! }
+//! let report = client.shutdown(Duration::from_secs(30)).await?;
+//! # assert_eq!((report.in_doubt, report.unsent), (0, 0));
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # Tickets
+//!
+//! A [`Ticket`] is the receipt of one message. It says how far the message has come, from the senders'
+//! queue to the proof that the gateway has it, or why it will not arrive; and it can be awaited.
+//!
 //! # Shutting down
 //!
 //! [`shutdown`](Client::shutdown) sends everything that is left, including the senders' queue, waits
@@ -233,11 +281,14 @@
 //! - `tls` (default): `wss://`, with [rustls](https://docs.rs/rustls). Without it such a URL is a
 //!   [`CloseReason::Tls`].
 //! - `deflate`: compressed messages (RFC 7692), switched on by [`Config::deflate`].
+//! - `async`: clients for async programs, on a thread of their own.
 //! - `gateway`: a gateway for development and tests.
 //! - `cli`: the `hermes` command.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "async")]
+mod async_fleet;
 mod client;
 mod credentials;
 mod driver;
@@ -254,6 +305,7 @@ mod private_file;
 mod sender;
 mod session_store;
 mod tap;
+mod ticket;
 mod timings;
 mod waited;
 
@@ -264,6 +316,8 @@ pub use hermes_proto::{
     SendError, State,
 };
 
+#[cfg(feature = "async")]
+pub use async_fleet::{AsyncClient, AsyncFleet, AsyncSender, Report};
 pub use client::Client;
 pub use driver::{Driver, MemberId, MemberMut, ReadBuffer};
 pub use error::Error;
@@ -280,5 +334,6 @@ pub use private_file::{PrivateFile, Replacement};
 pub use sender::{EnqueueError, Sender};
 pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};
 pub use tap::{Recording, RecordingFile, Tap};
+pub use ticket::{Progress, Ticket, Undelivered};
 pub use timings::Timings;
 pub use waited::Waited;

@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "async")]
+use std::task::{Context, Poll, Waker};
 
 use hermes_proto::{Outgoing, SendError};
 use serde::Serialize;
 
 use crate::driver::notify::ClientWaker;
+use crate::ticket::{Progress, Ticket, Undelivered};
 
 /// A handle that sends from any thread. It is cheap to clone, and may outlive the client.
 ///
@@ -82,12 +85,13 @@ impl EnqueueError {
 }
 
 impl Sender {
-    /// Sends a message as JSON, if there is room. Never blocks.
+    /// Sends a message as JSON, if there is room. Never blocks. The [ticket](Ticket) tells of the
+    /// message's way, and may be dropped.
     ///
     /// # Errors
     ///
     /// If there is no room, or the message can't be sent. The error has the message.
-    pub fn send<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), EnqueueError> {
+    pub fn send<T: Serialize + ?Sized>(&self, message: &T) -> Result<Ticket, EnqueueError> {
         self.send_message(written(message)?)
     }
 
@@ -96,7 +100,7 @@ impl Sender {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn send_message(&self, message: Outgoing) -> Result<(), EnqueueError> {
+    pub fn send_message(&self, message: Outgoing) -> Result<Ticket, EnqueueError> {
         self.queue.push(message, Blocking::Never)
     }
 
@@ -107,7 +111,7 @@ impl Sender {
     /// # Errors
     ///
     /// As [`send`](Self::send), except [`EnqueueError::Full`].
-    pub fn send_wait<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), EnqueueError> {
+    pub fn send_wait<T: Serialize + ?Sized>(&self, message: &T) -> Result<Ticket, EnqueueError> {
         self.send_message_wait(written(message)?)
     }
 
@@ -116,8 +120,18 @@ impl Sender {
     /// # Errors
     ///
     /// As [`send_wait`](Self::send_wait).
-    pub fn send_message_wait(&self, message: Outgoing) -> Result<(), EnqueueError> {
+    pub fn send_message_wait(&self, message: Outgoing) -> Result<Ticket, EnqueueError> {
         self.queue.push(message, Blocking::UntilRoom)
+    }
+
+    /// Sends the message, which is taken out of `message`, once there is room.
+    #[cfg(feature = "async")]
+    pub(crate) fn poll_send(
+        &self,
+        message: &mut Option<Outgoing>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Ticket, EnqueueError>> {
+        self.queue.poll_push(message, cx)
     }
 
     /// Makes [`Client::wait`](crate::Client::wait) or [`Fleet::wait`](crate::Fleet::wait) return
@@ -152,9 +166,18 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct State {
-    messages: VecDeque<Outgoing>,
+    messages: VecDeque<Queued>,
     bytes: usize,
     gate: Gate,
+    /// Of the tasks that wait for room.
+    #[cfg(feature = "async")]
+    wakers: Vec<Waker>,
+}
+
+/// A message in the queue.
+pub(crate) struct Queued {
+    pub(crate) message: Outgoing,
+    pub(crate) ticket: Ticket,
 }
 
 /// Whether the queue accepts messages.
@@ -166,6 +189,15 @@ pub(crate) enum Gate {
     Shut,
     /// The client was removed or dropped.
     Gone,
+}
+
+/// Whether the queue takes a message.
+enum Admission {
+    Room,
+    /// There will be room.
+    Full,
+    /// With this error.
+    Refused(fn(Outgoing) -> EnqueueError),
 }
 
 /// Whether to wait for room.
@@ -197,18 +229,16 @@ impl Queue {
 
     /// The length of the oldest message.
     pub(crate) fn front_bytes(&self) -> Option<usize> {
-        self.lock().messages.front().map(|message| message.len())
+        self.lock().messages.front().map(|queued| queued.message.len())
     }
 
     /// Takes the oldest message.
-    pub(crate) fn pop(&self) -> Option<Outgoing> {
+    pub(crate) fn pop(&self) -> Option<Queued> {
         let mut state = self.lock();
-        let message = state.messages.pop_front()?;
-        state.bytes -= message.len();
-        drop(state);
-        // Notifies every waiter: room for one message may not be room for another.
-        self.room.notify_all();
-        Some(message)
+        let queued = state.messages.pop_front()?;
+        state.bytes -= queued.message.len();
+        self.notify(state);
+        Some(queued)
     }
 
     /// Takes all messages, the oldest first.
@@ -216,16 +246,31 @@ impl Queue {
         let mut state = self.lock();
         state.bytes = 0;
         let messages = std::mem::take(&mut state.messages);
-        drop(state);
-        self.room.notify_all();
-        messages.into()
+        self.notify(state);
+        let without_ticket = |queued: Queued| {
+            queued.ticket.advance(Progress::Ended(Undelivered::Gone));
+            queued.message
+        };
+        messages.into_iter().map(without_ticket).collect()
     }
 
     /// Opens or closes the queue.
     pub(crate) fn set_gate(&self, gate: Gate) {
-        self.lock().gate = gate;
-        // Each of the threads that wait for room must see it.
+        let mut state = self.lock();
+        state.gate = gate;
+        self.notify(state);
+    }
+
+    /// Wakes all that wait for room: room for one message may not be room for another, and each must
+    /// see a closed gate.
+    #[cfg_attr(not(feature = "async"), expect(unused_mut, reason = "only tasks are taken out"))]
+    fn notify(&self, mut state: MutexGuard<'_, State>) {
+        #[cfg(feature = "async")]
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
         self.room.notify_all();
+        #[cfg(feature = "async")]
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Never poisoned: nothing panics while it holds the lock.
@@ -236,39 +281,73 @@ impl Queue {
 
 /// The senders' side.
 impl Queue {
-    fn push(&self, message: Outgoing, blocking: Blocking) -> Result<(), EnqueueError> {
-        if message.len() > self.max_bytes {
-            return Err(EnqueueError::TooLarge(message));
-        }
+    fn push(&self, message: Outgoing, blocking: Blocking) -> Result<Ticket, EnqueueError> {
         let mut state = self.lock();
         loop {
-            match state.gate {
-                Gate::Open => {}
-                Gate::Shut => return Err(EnqueueError::ShuttingDown(message)),
-                Gate::Gone => return Err(EnqueueError::Gone(message)),
+            match self.admit(&state, message.len()) {
+                Admission::Room => return Ok(self.enqueue(state, message)),
+                Admission::Refused(refusal) => return Err(refusal(message)),
+                Admission::Full if blocking == Blocking::Never => {
+                    return Err(EnqueueError::Full(message));
+                }
+                Admission::Full => {
+                    state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
             }
-            if state.messages.len() < self.max_messages
-                && state.bytes.saturating_add(message.len()) <= self.max_bytes
-            {
-                break;
-            }
-            if blocking == Blocking::Never {
-                return Err(EnqueueError::Full(message));
-            }
-            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Takes the message out of `message` once there is room for it.
+    #[cfg(feature = "async")]
+    fn poll_push(
+        &self,
+        message: &mut Option<Outgoing>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Ticket, EnqueueError>> {
+        let mut state = self.lock();
+        let bytes = message.as_ref().map_or(0, Outgoing::len);
+        let admission = self.admit(&state, bytes);
+        if matches!(admission, Admission::Full) {
+            if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.wakers.push(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        let Some(message) = message.take() else { return Poll::Pending };
+        Poll::Ready(match admission {
+            Admission::Refused(refusal) => Err(refusal(message)),
+            _ => Ok(self.enqueue(state, message)),
+        })
+    }
+
+    fn admit(&self, state: &State, bytes: usize) -> Admission {
+        if bytes > self.max_bytes {
+            return Admission::Refused(EnqueueError::TooLarge);
+        }
+        match state.gate {
+            Gate::Open => {}
+            Gate::Shut => return Admission::Refused(EnqueueError::ShuttingDown),
+            Gate::Gone => return Admission::Refused(EnqueueError::Gone),
+        }
+        let has_room = state.messages.len() < self.max_messages
+            && state.bytes.saturating_add(bytes) <= self.max_bytes;
+        if has_room { Admission::Room } else { Admission::Full }
+    }
+
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, message: Outgoing) -> Ticket {
         let was_empty = state.messages.is_empty();
+        let ticket = Ticket::new();
         state.bytes += message.len();
-        state.messages.push_back(message);
+        state.messages.push_back(Queued { message, ticket: ticket.clone() });
         drop(state);
         // A queue that was not empty has woken the driver already.
         if was_empty {
             self.waker.wake();
         }
-        Ok(())
+        ticket
     }
 }
 
-fn written<T: Serialize + ?Sized>(message: &T) -> Result<Outgoing, EnqueueError> {
+pub(crate) fn written<T: Serialize + ?Sized>(message: &T) -> Result<Outgoing, EnqueueError> {
     Outgoing::new(message).map_err(EnqueueError::Unwritable)
 }

@@ -19,7 +19,7 @@ pub(crate) struct Events {
     queue: Actions<Transmit>,
     /// Runs of consecutive events of one client: the client, and how many are left.
     runs: VecDeque<(MemberId, usize)>,
-    /// Number of events in the queue, by the client's index.
+    /// Number of events in the queue, and held, by the client's index.
     waiting: Vec<u32>,
 }
 
@@ -47,14 +47,35 @@ impl Events {
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(MemberId, Event)> {
+        let (member, event) = self.take()?;
+        if let Some(waiting) = self.waiting.get_mut(member.index()) {
+            *waiting = waiting.saturating_sub(1);
+        }
+        Some((member, event))
+    }
+
+    /// As [`pop`](Self::pop), but the event counts as waiting until it is
+    /// [released](Self::release): it waits elsewhere.
+    #[cfg(feature = "async")]
+    pub(crate) fn hold(&mut self) -> Option<(MemberId, Event)> {
+        self.take()
+    }
+
+    /// The application took this number of a client's held events.
+    #[cfg(feature = "async")]
+    pub(crate) fn release(&mut self, member: MemberId, events: usize) {
+        if let Some(waiting) = self.waiting.get_mut(member.index()) {
+            *waiting = waiting.saturating_sub(u32::try_from(events).unwrap_or(u32::MAX));
+        }
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<(MemberId, Event)> {
         let (member, left) = self.runs.front_mut()?;
         let member = *member;
         *left -= 1;
         if *left == 0 {
             self.runs.pop_front();
-        }
-        if let Some(waiting) = self.waiting.get_mut(member.index()) {
-            *waiting = waiting.saturating_sub(1);
         }
         match self.queue.pop_front() {
             Some(Action::Emit(event)) => Some((member, event)),
@@ -62,6 +83,7 @@ impl Events {
         }
     }
 
+    /// The number of events in the queue.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }

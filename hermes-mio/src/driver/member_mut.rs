@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Driver;
 use super::shared::Shared;
+use crate::Ticket;
 use crate::member::Member;
 
 /// One of a driver's clients, for commands.
@@ -68,6 +69,15 @@ impl MemberMut<'_> {
     /// As [`send`](Self::send).
     pub fn send_message(&mut self, message: Outgoing) -> Result<MessageId, SendError> {
         self.with(|member, shared| member.send_message(shared, message))
+    }
+
+    /// As [`send_message`](Self::send_message); the [ticket](Ticket) tells of the message's way.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_tracked(&mut self, message: Outgoing) -> Result<Ticket, SendError> {
+        self.with(|member, shared| member.send_tracked(shared, message))
     }
 
     /// Forgets the session, also in the store.

@@ -319,6 +319,39 @@ impl Driver {
         self.shared.events.pop()
     }
 
+    /// As [`take_event`](Self::take_event), for an event that goes on waiting elsewhere: nothing is
+    /// read for a client of which too many wait.
+    #[cfg(feature = "async")]
+    pub(crate) fn hold_event(&mut self) -> Option<(MemberId, Event)> {
+        self.shared.events.hold()
+    }
+
+    /// The application took held events.
+    #[cfg(feature = "async")]
+    pub(crate) fn release_events(&mut self, id: MemberId, events: usize) {
+        if self.get(id).is_some() {
+            self.shared.events.release(id, events);
+            self.reschedule(id.index());
+        }
+    }
+
+    /// Whether a client is neither connected nor going to connect.
+    #[cfg(feature = "async")]
+    pub(crate) fn is_member_at_rest(&self, id: MemberId) -> bool {
+        self.get(id).is_none_or(|member| member.sched.is_at_rest)
+    }
+
+    /// Whether events wait in the queue.
+    #[cfg(feature = "async")]
+    pub(crate) fn has_events(&self) -> bool {
+        !self.shared.events.is_empty()
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn notifier(&self) -> Arc<Notifier> {
+        Arc::clone(&self.shared.notifier)
+    }
+
     /// Whether [`Sender::wake`](crate::Sender::wake) was called since the last call.
     pub(crate) fn take_interrupt(&self) -> bool {
         self.shared.notifier.take_interrupt()
@@ -444,7 +477,9 @@ impl Driver {
             due => due,
         };
         self.timers.set(member.id().index, due);
-        if member.has_work() {
+        // Held events are released by a call that comes here; those of the queue keep the loop going.
+        let is_held = self.shared.events.is_empty() && self.shared.is_full(member.id());
+        if member.has_work(!is_held) {
             self.activate(index);
         }
     }

@@ -14,6 +14,7 @@ use crate::net::connector::Hop;
 use crate::net::handshake::Connecting;
 #[cfg(unix)]
 use crate::net::transport::Transport;
+use crate::sender::Queued;
 use crate::timings::{Step, Stopwatch};
 use crate::{StoreError, Tap, log};
 
@@ -46,6 +47,24 @@ impl Member {
         Ok(id)
     }
 
+    /// As [`step`](Self::step) with a message from a sender, which has gone on: a refusal is an event.
+    /// Returns whether the outbox accepted the message.
+    pub(super) fn accept_queued(&mut self, shared: &mut Shared, message: Queued) -> bool {
+        let Queued { message, ticket } = message;
+        let id = MessageId(self.protocol().accepted_up_to().0 + 1);
+        // If nobody can ask, nothing needs to be known.
+        if ticket.is_shared()
+            && let Some(more) = self.attachments.get_mut()
+        {
+            more.tickets.begin(id, ticket);
+        }
+        self.step(shared, Input::Send(message));
+        if let Some(more) = self.attachments.get_mut() {
+            more.tickets.accepted(id, self.endpoint.client());
+        }
+        self.protocol().accepted_up_to() >= id
+    }
+
     /// Performs all actions. An attempt that fails at once is reported to the machine only after
     /// them, so actions stay in order and nothing recurses; the machine answers a failure with a
     /// wait, so the loop ends.
@@ -54,8 +73,13 @@ impl Member {
             if let Some(tap) = self.attachments.get_mut().and_then(|more| more.tap.as_mut()) {
                 tap.actions(shared.now, &self.endpoint, &shared.actions);
             }
-            let Some((conn, reason)) = self.perform(shared) else { return };
+            let Some((conn, reason)) = self.perform(shared) else { break };
             self.handle(shared, Input::Closed { conn, reason });
+        }
+        if let Some(more) = self.attachments.get_mut()
+            && !more.tickets.is_empty()
+        {
+            more.tickets.update(self.endpoint.client());
         }
     }
 
@@ -252,6 +276,11 @@ impl Member {
                 self.stopwatch.done(Step::Resume, now);
             }
             Event::ShutDown { .. } => self.intake = Intake::Shut,
+            Event::InDoubt { .. } | Event::Dropped { .. } => {
+                if let Some(more) = self.attachments.get_mut() {
+                    more.tickets.observe(event);
+                }
+            }
             _ => {}
         }
         log::event(now, event);

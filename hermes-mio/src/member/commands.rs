@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Intake, Member};
 use crate::driver::shared::Shared;
 use crate::sender::Gate;
+use crate::ticket::Ticket;
 
 impl Member {
     pub(crate) fn connect(&mut self, shared: &mut Shared) {
@@ -65,6 +66,24 @@ impl Member {
         let id = self.accept(shared, message)?;
         self.write_early(shared);
         Ok(id)
+    }
+
+    pub(crate) fn send_tracked(
+        &mut self,
+        shared: &mut Shared,
+        message: Outgoing,
+    ) -> Result<Ticket, SendError> {
+        let ticket = Ticket::new();
+        let id = MessageId(self.protocol().accepted_up_to().0 + 1);
+        self.attachments.get_or_init(Box::default);
+        if let Some(more) = self.attachments.get_mut() {
+            more.tickets.begin(id, ticket.clone());
+        }
+        let sent = self.send_message(shared, message);
+        if let Some(more) = self.attachments.get_mut() {
+            more.tickets.accepted(id, self.endpoint.client());
+        }
+        sent.map(|_| ticket)
     }
 
     pub(crate) fn clear_session(&mut self, shared: &mut Shared) {

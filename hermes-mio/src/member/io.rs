@@ -223,16 +223,11 @@ impl Member {
             if !self.has_room_for_sender() {
                 break;
             }
-            let Some(message) = self.queue().and_then(|queue| queue.pop()) else { break };
-            if message.is_volatile() {
-                // A refusal becomes an event: the sender has gone on.
-                self.step(shared, Input::Send(message));
-                dropped = true;
-            } else if let Err(error) = self.accept(shared, message) {
-                debug_assert!(false, "there is room: {error}");
-                tracing::error!("a message from a sender was refused: {error}");
-                dropped = true;
-            }
+            let Some(queued) = self.queue().and_then(|queue| queue.pop()) else { break };
+            let is_volatile = queued.message.is_volatile();
+            let is_accepted = self.accept_queued(shared, queued);
+            debug_assert!(is_accepted || is_volatile, "there is room");
+            dropped |= is_volatile || !is_accepted;
         }
         // The machine has counted those that it accepted.
         if dropped && self.intake == Intake::Draining {

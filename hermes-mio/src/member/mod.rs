@@ -4,6 +4,7 @@ mod actions;
 mod commands;
 mod io;
 mod session;
+mod tickets;
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -13,6 +14,7 @@ use hermes_proto::reason::Stage;
 use hermes_proto::{ConfigError, ConnId, Endpoint, Outgoing, Start, State, Timestamp};
 
 use self::session::StoredSession;
+use self::tickets::Tickets;
 use crate::credentials::CredentialSource;
 use crate::driver::member_id::MemberId;
 use crate::driver::notify::Notifier;
@@ -46,6 +48,7 @@ struct Attachments {
     sender_capacity: usize,
     /// Made with the first [`Sender`].
     queue: OnceCell<Arc<Queue>>,
+    tickets: Tickets,
 }
 
 /// The fate of senders' messages.
@@ -107,6 +110,7 @@ impl Attachments {
             credential_source,
             sender_capacity,
             queue,
+            tickets: Tickets::default(),
         }))
     }
 }
@@ -119,6 +123,7 @@ impl Default for Attachments {
             credential_source: None,
             sender_capacity: SENDER_CAPACITY,
             queue: OnceCell::new(),
+            tickets: Tickets::default(),
         }
     }
 }
@@ -262,13 +267,14 @@ impl Member {
 
 /// Questions of the driver's schedule.
 impl Member {
-    /// Whether there is work at once.
-    pub(crate) fn has_work(&self) -> bool {
+    /// Whether there is work at once. `reads`: whether what is readable would be read.
+    pub(crate) fn has_work(&self, reads: bool) -> bool {
         let connection = match &self.connection {
             Connection::Down | Connection::Queued(_) | Connection::Resolving { .. } => false,
             Connection::Connecting { ready, .. } => *ready,
             Connection::Up(stream) => {
-                stream.readable || stream.can_write() && !self.endpoint.transmit().is_empty()
+                reads && stream.readable
+                    || stream.can_write() && !self.endpoint.transmit().is_empty()
             }
         };
         connection || self.has_room_for_sender() || self.unreported_stage().is_some()

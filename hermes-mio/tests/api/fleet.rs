@@ -347,8 +347,9 @@ fn senders_of_many() {
         .map(|id| {
             let (sender, id) = (fleet.get(*id).unwrap().sender(), format!("{id:?}"));
             std::thread::spawn(move || {
-                (0..50)
-                    .for_each(|_| sender.send_wait(&json!({"type": "chat", "text": id})).unwrap());
+                (0..50).for_each(|_| {
+                    drop(sender.send_wait(&json!({"type": "chat", "text": id})).unwrap())
+                });
             })
         })
         .collect();

@@ -221,6 +221,24 @@ impl Client {
         self.machine.messages.outbox.bytes()
     }
 
+    /// The last message that was accepted. [`MessageId`] 0, which is no message's name, before the
+    /// first.
+    pub fn accepted_up_to(&self) -> MessageId {
+        MessageId(self.machine.messages.last_message_id)
+    }
+
+    /// The last message that was written, on any connection. Those before it were written too, or
+    /// dropped.
+    pub fn written_up_to(&self) -> MessageId {
+        self.machine.messages.marks.written
+    }
+
+    /// The last message that was acknowledged, or that an [`InDoubt`](crate::Event::InDoubt) event
+    /// told to be sent no more. The same holds for those before it, but for those that were dropped.
+    pub fn resolved_up_to(&self) -> MessageId {
+        self.machine.messages.marks.resolved
+    }
+
     /// Whether a message of `bytes`, and its [identity](Config::message_id_member) if it may get one,
     /// would be accepted, and none dropped for it.
     pub fn has_room(&self, bytes: usize) -> bool {

@@ -82,5 +82,5 @@ impl Input {
 fn send(sender: &Sender, line: String, volatile: bool) -> Result<(), String> {
     let message = Outgoing::from_json(line).map_err(|error| error.to_string())?;
     let message = if volatile { message.volatile() } else { message };
-    sender.send_message_wait(message).map_err(|error| error.to_string())
+    sender.send_message_wait(message).map(drop).map_err(|error| error.to_string())
 }
