@@ -64,6 +64,16 @@ impl TextBuf {
         self.chunk.text.len()
     }
 
+    /// Makes the text's own memory larger, if it is smaller than `size` and not large enough for
+    /// `bytes` of text.
+    pub(crate) fn grow(&mut self, bytes: usize, size: usize) {
+        if self.chunk.text.inner().capacity() < bytes {
+            let mut grown = Chunk::new(size.max(2 * self.len()));
+            grown.text.push_str(&self.chunk.text);
+            self.chunk = grown;
+        }
+    }
+
     /// `text`, as a slice of the chunk; `ahead` as for [`make_room`](Self::make_room).
     #[inline]
     pub(crate) fn share(&mut self, text: &str, ahead: usize) -> Text {

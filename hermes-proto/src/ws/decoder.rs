@@ -14,9 +14,12 @@ use crate::reason::{Violation, code};
 use crate::util::text_buf::TextBuf;
 use crate::{Config, Frame, Text};
 
-/// The most memory that a frame's header alone reserves. A longer payload's buffer grows as it
-/// comes, so that with a limit of gigabytes ten bytes do not reserve gigabytes.
-const MAX_RESERVE: usize = 16 << 20;
+/// The most memory that a frame's header alone reserves. A longer payload reserves as it comes, so
+/// that ten bytes which announce megabytes do not reserve them.
+const MAX_RESERVE: usize = TextBuf::LARGEST;
+
+/// How many times what has come a longer payload reserves, at most.
+const GROWTH: usize = 16;
 
 /// A complete message or control frame.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ pub(super) struct LazyDecoder(Option<Box<Decoder>>);
 /// The common case, a whole text in one piece, goes straight from the piece into a shared chunk:
 /// validated once, copied once. So does a text of a single frame that the end of a read cuts, piece
 /// by piece. Everything else is assembled in a buffer of its own, sized from the frame's header,
-/// once that passed the limits. A compressed message is assembled in its compressed form, and
+/// once that passed the limits, and from what has come. A compressed message is assembled in its compressed form, and
 /// inflated when it is complete.
 #[derive(Clone, PartialEq, Eq)]
 struct Decoder {
@@ -216,11 +219,19 @@ impl Decoder {
             }
             self.message = Some(self.begin_message(frame, piece.len()));
         }
+        let come = self.message_len() + piece.len();
+        let size = size_for(come.saturating_add(clamp(frame.remaining)), come);
         // In place: a message of many pieces would otherwise be moved for each.
         match &mut self.message {
             Some(Message::Shared) => self.utf8_tail.push(piece, &mut self.chunk)?,
-            Some(Message::Text(text)) => self.utf8_tail.push(piece, text)?,
+            Some(Message::Text(text)) => {
+                text.grow(come, size);
+                self.utf8_tail.push(piece, text)?;
+            }
             Some(Message::Binary(data) | Message::Compressed { data, .. }) => {
+                if data.capacity() < come {
+                    data.reserve(size - data.len());
+                }
                 data.extend_from_slice(piece);
             }
             None => {}
@@ -244,13 +255,14 @@ impl Decoder {
 
     /// The buffer for a message of several pieces, whose first one has `piece` bytes.
     fn begin_message(&mut self, frame: &FrameInProgress, piece: usize) -> Message {
-        let capacity = piece + clamp(frame.remaining).min(MAX_RESERVE);
+        let announced = piece.saturating_add(clamp(frame.remaining));
+        let capacity = size_for(announced, piece);
         match frame.opcode {
             opcode if frame.is_compressed => {
                 Message::Compressed { opcode, data: BytesMut::with_capacity(capacity) }
             }
             Opcode::Binary => Message::Binary(BytesMut::with_capacity(capacity)),
-            _ if frame.is_final && capacity <= TextBuf::LARGEST => {
+            _ if frame.is_final && announced <= TextBuf::LARGEST => {
                 self.chunk.make_room(capacity, 0);
                 Message::Shared
             }
@@ -321,6 +333,16 @@ fn control(opcode: Opcode, data: Bytes) -> Result<Decoded, Violation> {
         Opcode::Ping => Ok(Decoded::Frame(Frame::Ping(data))),
         _ => Ok(Decoded::Frame(Frame::Pong(data))),
     }
+}
+
+/// The size of a buffer for `announced` bytes, of which `come` have come: a power of [`GROWTH`] less
+/// than all of them, so that the last step, which copies the most, copies one part in so many.
+fn size_for(announced: usize, come: usize) -> usize {
+    let mut size = announced;
+    while size > MAX_RESERVE && size / GROWTH >= come {
+        size /= GROWTH;
+    }
+    size
 }
 
 /// As many bytes as memory can have.

@@ -45,18 +45,51 @@ fn a_continuation_that_is_refused_allocates_nothing() {
     }
 }
 
+/// And a large one a sixteenth more, while its buffer grows.
 #[test]
 fn a_message_takes_its_own_size() {
-    const SIZE: usize = 1 << 20;
+    for (size, more) in [(SHARED, 0), (SHARED + 1, 1), (1 << 20, 1), ((16 << 20) - 1, 1)] {
+        let most = size + more * size / 16 + LITTLE;
+        for opcode in [TEXT, BINARY] {
+            let bytes = frame(FIN | opcode, vec![b'x'; size]);
+            for piece in [1_000, 64 << 10, size + 9, usize::MAX] {
+                let mut conn = opened(Config { max_message_bytes: size as u64, ..config() });
+                let ((), peak, left) =
+                    measure(|| bytes.chunks(piece).for_each(|piece| receive_all(&mut conn, piece)));
+                assert!(peak <= most, "{peak} for {size} in pieces of {piece}");
+                // A chunk may be kept for the next text; not a message.
+                assert!(left <= size + LITTLE, "{left} left after pieces of {piece}");
+            }
+        }
+    }
+}
+
+/// The largest chunk that texts share.
+const SHARED: usize = 128 << 10;
+
+/// A peer that announces much, and sends little: ten bytes do not reserve 16 MiB.
+#[test]
+fn what_is_announced_takes_what_has_come() {
     for opcode in [TEXT, BINARY] {
-        let bytes = frame(FIN | opcode, vec![b'x'; SIZE]);
-        for piece in [1_000, 64 << 10, SIZE + 9, usize::MAX] {
-            let mut conn = opened(Config { max_message_bytes: SIZE as u64, ..config() });
-            let ((), peak, left) =
-                measure(|| bytes.chunks(piece).for_each(|piece| receive_all(&mut conn, piece)));
-            assert!(peak <= SIZE + LITTLE, "{peak} in pieces of {piece}");
-            // A chunk may be kept for the next text; not a message.
-            assert!(left <= SIZE + LITTLE, "{left} left after pieces of {piece}");
+        for announced in [SHARED as u64, 1 << 20, 16 << 20, 1 << 40] {
+            let limits =
+                Config { max_frame_bytes: 1 << 40, max_message_bytes: 1 << 40, ..config() };
+            for begin in [FIN | opcode, opcode] {
+                let mut conn = opened(limits.clone());
+                let ((), mut peak, _) = measure(|| {
+                    receive_all(&mut conn, &header(begin, announced));
+                    receive_all(&mut conn, b"x");
+                });
+                let mut come = 1;
+                while come < 300_000.min(announced as usize - 1_000) {
+                    assert!(
+                        peak <= 17 * come + SHARED + 2 * LITTLE,
+                        "{peak} for {come} of {announced}"
+                    );
+                    let ((), more, _) = measure(|| receive_all(&mut conn, &[b'x'; 1_000]));
+                    (peak, come) = (more, come + 1_000);
+                }
+            }
         }
     }
 }
