@@ -70,18 +70,6 @@ fn shift_time(machine: &mut Machine) {
         behind(&mut open.since, config.stable_after);
         open.resume_deadline.iter_mut().for_each(ahead);
         open.last_probe.iter_mut().for_each(|at| behind(at, config.min_connect_interval));
-        if let Some(heartbeat) = &mut open.heartbeat {
-            // As long as it decides over a connection on which bytes wait.
-            let silence = config.heartbeat_interval.unwrap_or_default() + config.heartbeat_timeout;
-            let most = silence.max(config.stall_timeout);
-            behind(&mut heartbeat.last_activity, most);
-            behind(&mut heartbeat.last_progress, most);
-            heartbeat.waiting_since.iter_mut().for_each(|at| behind(at, most));
-            ahead(&mut heartbeat.next);
-            if let Asked::Until(until) = &mut heartbeat.asked {
-                ahead(until);
-            }
-        }
     };
     match &mut machine.connection.phase {
         Phase::Connecting { deadline, .. } => ahead(deadline),
@@ -98,6 +86,18 @@ fn shift_time(machine: &mut Machine) {
         _ => Duration::ZERO,
     };
     let flight = &mut machine.messages.flight;
+    if let Some(heartbeat) = &mut flight.heartbeat {
+        // As long as it decides over a connection on which bytes wait.
+        let silence = config.heartbeat_interval.unwrap_or_default() + config.heartbeat_timeout;
+        let most = silence.max(config.stall_timeout);
+        behind(&mut heartbeat.last_activity, most);
+        behind(&mut heartbeat.last_progress, most);
+        heartbeat.waiting_since.iter_mut().for_each(|at| behind(at, most));
+        ahead(&mut heartbeat.next);
+        if let Asked::Until(until) = &mut heartbeat.asked {
+            ahead(until);
+        }
+    }
     // It counts only if it is later than the Ping that is not answered.
     let oldest = flight.fences.oldest().filter(|_| !flight.was_answered).map(|fence| fence.since);
     match oldest {

@@ -3,9 +3,6 @@
 use alloc::boxed::Box;
 
 use super::context::Context;
-use super::heartbeat::{Heartbeat, Verdict};
-#[cfg(feature = "ws")]
-use crate::Config;
 use crate::config::ResumeMode;
 use crate::reason::{Stage, code};
 use crate::{CloseReason, ConnId, Credentials, FailReason, Timestamp};
@@ -52,7 +49,6 @@ pub(super) struct OpenConnection {
     pub(super) resume_deadline: Option<Timestamp>,
     /// Bytes arrived.
     pub(super) saw_bytes: bool,
-    pub(super) heartbeat: Option<Heartbeat>,
     /// When news of a network last caused a Ping.
     pub(super) last_probe: Option<Timestamp>,
 }
@@ -99,10 +95,6 @@ pub(super) enum Due {
     Attempt,
     /// This stage took too long.
     TimedOut(Stage),
-    /// A Ping, if none waits to leave.
-    Ping,
-    /// Another Ping: the host was suspended, and the one before does not count.
-    AnotherPing,
 }
 
 impl Connection {
@@ -141,11 +133,6 @@ impl Connection {
             Phase::Open(open) | Phase::Closing(open, _) => Some(open),
             _ => None,
         }
-    }
-
-    /// The heartbeat of the connection that frames come from.
-    pub(super) fn receiving_heartbeat(&mut self) -> Option<&mut Heartbeat> {
-        self.receiving_mut()?.heartbeat.as_mut()
     }
 
     /// Whether the host is making the transport: it has the credentials, and nothing is open.
@@ -279,7 +266,7 @@ impl Connection {
     #[inline]
     pub(super) fn deadline(&self, is_online: bool) -> Option<Timestamp> {
         match &self.phase {
-            Phase::Open(open) => open.deadline(),
+            Phase::Open(open) => open.resume_deadline,
             Phase::Connecting { deadline, .. } => Some(*deadline),
             Phase::Closing(_, closing) => Some(closing.deadline),
             Phase::Waiting { until, .. } => Some(*until).filter(|_| is_online),
@@ -287,12 +274,8 @@ impl Connection {
         }
     }
 
-    /// The deadline has come. `unanswered_since`: when the newest unanswered Ping left.
-    pub(super) fn on_deadline(
-        &mut self,
-        unanswered_since: Option<Timestamp>,
-        cx: &Context<'_>,
-    ) -> Due {
+    /// The deadline has come.
+    pub(super) fn on_deadline(&mut self, cx: &Context<'_>) -> Due {
         match &mut self.phase {
             Phase::Connecting { stage, deadline, .. } => {
                 if cx.now - *deadline < cx.config.suspend_threshold {
@@ -304,7 +287,7 @@ impl Connection {
             }
             Phase::Closing(..) => Due::TimedOut(Stage::Close),
             Phase::Waiting { .. } => Due::Attempt,
-            Phase::Open(open) => open.on_deadline(unanswered_since, cx),
+            Phase::Open(open) => open.on_deadline(cx),
             Phase::Idle | Phase::Failed(_) => Due::Nothing,
         }
     }
@@ -318,7 +301,6 @@ impl OpenConnection {
             resume_pending: false,
             resume_deadline: None,
             saw_bytes: false,
-            heartbeat: Heartbeat::new(cx.now, cx.config),
             last_probe: None,
         }
     }
@@ -331,28 +313,14 @@ impl OpenConnection {
         }
     }
 
-    /// Bytes arrived. Returns whether the connection was silent until then.
+    /// Bytes arrived. Returns whether they are the first ones.
     #[cfg(feature = "ws")]
-    pub(super) fn on_activity(&mut self, now: Timestamp, config: &Config) -> bool {
-        let saw_bytes = core::mem::replace(&mut self.saw_bytes, true);
-        let awaited = self.awaits_reply();
-        if let Some(heartbeat) = &mut self.heartbeat {
-            heartbeat.on_activity(now, config);
-        }
-        awaited || !saw_bytes
-    }
-
-    /// Whether a heartbeat's Ping was sent, and no byte arrived since.
-    #[cfg(feature = "ws")]
-    pub(super) fn awaits_reply(&self) -> bool {
-        self.heartbeat.as_ref().is_some_and(Heartbeat::is_awaiting_reply)
+    pub(super) fn on_bytes(&mut self) -> bool {
+        !core::mem::replace(&mut self.saw_bytes, true)
     }
 
     /// News of a network: whether to ask if the connection still works.
     pub(super) fn probe(&mut self, cx: &Context<'_>) -> bool {
-        if self.heartbeat.is_none() {
-            return false;
-        }
         if self.last_probe.is_some_and(|at| cx.now - at < cx.config.min_connect_interval) {
             return false;
         }
@@ -365,31 +333,14 @@ impl OpenConnection {
         self.resume_deadline.is_none() && cx.now - self.since >= cx.config.stable_after
     }
 
-    #[inline]
-    fn deadline(&self) -> Option<Timestamp> {
-        super::timers::earliest(
-            self.resume_deadline,
-            self.heartbeat.as_ref().map(Heartbeat::deadline),
-        )
-    }
-
-    fn on_deadline(&mut self, unanswered_since: Option<Timestamp>, cx: &Context<'_>) -> Due {
-        if let Some(until) = self.resume_deadline.as_mut().filter(|until| **until <= cx.now) {
-            if cx.now - *until < cx.config.suspend_threshold {
-                return Due::TimedOut(Stage::Resume);
-            }
-            *until = cx.now + cx.config.resume_timeout;
+    fn on_deadline(&mut self, cx: &Context<'_>) -> Due {
+        let Some(until) = &mut self.resume_deadline else { return Due::Nothing };
+        if cx.now - *until < cx.config.suspend_threshold {
+            return Due::TimedOut(Stage::Resume);
         }
-        let Some(heartbeat) = &mut self.heartbeat else { return Due::Nothing };
-        if heartbeat.deadline() > cx.now {
-            return Due::Nothing;
-        }
-        match heartbeat.check(cx.now, unanswered_since, cx.config) {
-            Verdict::Alive => Due::Nothing,
-            Verdict::SendPing => Due::Ping,
-            Verdict::ResendPing => Due::AnotherPing,
-            Verdict::Dead => Due::TimedOut(Stage::Heartbeat),
-        }
+        // The host was suspended; restart the timeout.
+        *until = cx.now + cx.config.resume_timeout;
+        Due::Nothing
     }
 }
 

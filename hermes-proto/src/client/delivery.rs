@@ -1,7 +1,6 @@
 //! Messages: from the application to the outbox, to a connection, and to their acknowledgement.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use serde::Serialize;
 
@@ -240,8 +239,26 @@ impl Messages {
 /// From the outbox to the live connection.
 impl Messages {
     /// A connection opened: nothing was sent on it.
-    pub(super) fn begin_flight(&mut self) {
-        self.flight = Flight::default();
+    pub(super) fn begin_flight(&mut self, cx: &Context<'_>) {
+        self.flight = Flight::new(cx.now, cx.config);
+    }
+
+    /// Sends what the window allows, if a connection takes messages. (A function of its own: most
+    /// received messages need none of it.)
+    #[inline(never)]
+    pub(super) fn pump(
+        &mut self,
+        sendable: Option<ConnId>,
+        cx: &Context<'_>,
+        stats: &mut Counters,
+        out: &mut impl Output,
+    ) {
+        // An expired message is not sent, however late this call is.
+        self.expire(cx, stats, out);
+        if let Some(conn) = sendable {
+            self.send_queued(conn, cx, stats, out);
+        }
+        self.flight.note_waiting(cx.now);
     }
 
     /// Sends a frame that is no message, and does not compress: it has the session's token in it.
@@ -308,36 +325,24 @@ impl Messages {
     }
 
     /// Sends a Ping of the heartbeat's, if none waits to leave: that one asks as well.
-    pub(super) fn send_ping(&mut self, conn: ConnId, now: Timestamp, out: &mut impl Output) {
+    pub(super) fn send_ping(&mut self, conn: ConnId, cx: &Context<'_>, out: &mut impl Output) {
         if !self.flight.has_waiting_ping() {
-            self.send_fence(conn, true, now, out);
+            self.send_fence(conn, true, cx.now, out);
         }
+        self.flight.on_ping_sent(cx.now, cx.config);
     }
 
-    /// Whether frames wait to leave.
-    #[inline]
-    pub(super) fn is_waiting(&self) -> bool {
-        self.flight.is_waiting()
-    }
-
-    /// When the newest unanswered Ping left, if it has.
-    pub(super) fn unanswered_since(&self) -> Option<Timestamp> {
-        self.flight.unanswered_since()
-    }
-
-    /// The operating system has every byte up to frame `up_to`. Returns what is allowed for the
-    /// answer to a Ping that left.
+    /// The operating system has every byte up to frame `up_to`.
     pub(super) fn on_flushed(
         &mut self,
         up_to: u64,
         cx: &Context<'_>,
         stats: &mut Counters,
         out: &mut impl Output,
-    ) -> Option<Duration> {
+    ) {
         let acknowledged = self.window.acknowledged();
-        let allowed = self.flight.on_flushed(up_to, acknowledged, cx.now, cx.config);
+        self.flight.on_flushed(up_to, acknowledged, cx.now, cx.config);
         self.mark_written(self.flight.flushed, cx, stats, out);
-        allowed
     }
 
     /// A Pong arrived: a fence's, or an unsolicited one (RFC 6455 §5.5.3). Returns whether it
@@ -351,7 +356,7 @@ impl Messages {
         stats: &mut Counters,
         out: &mut impl Output,
     ) -> bool {
-        let Some((fence, messages)) = self.flight.on_pong(conn, data) else { return false };
+        let Some((fence, messages)) = self.flight.on_pong(conn, data, cx.now) else { return false };
         let rtt = cx.now - fence.since;
         stats.round_trip(rtt);
         self.window.on_acknowledged(fence.sent_bytes, rtt, cx.config);
@@ -372,27 +377,37 @@ impl Messages {
         true
     }
 
-    /// The host has bytes that it did not read: a Pong among them is not missing.
-    pub(super) fn on_unread(&mut self, now: Timestamp) {
-        self.flight.unread_at = now;
-    }
-
     /// A peer that has never answered a Ping, while bytes arrive, proves no delivery: the window
-    /// must not hold messages back for it. Returns whether that shows for the first time.
-    pub(super) fn judge_answers(&mut self, cx: &Context<'_>) -> bool {
+    /// must not hold messages back for it. Warns of it once.
+    pub(super) fn judge_answers(&mut self, cx: &Context<'_>, out: &mut impl Output) {
         if !self.flight.judge_answers(self.window.acknowledged(), cx.now, cx.config) {
-            return false;
+            return;
         }
         if let Some(outbox) = self.outbox.get_mut() {
             outbox.release_written();
         }
-        !core::mem::replace(&mut self.is_unprovable, true)
+        self.warn_of_no_proof(
+            "the gateway answers no Ping as it should (RFC 6455 §5.5.3): deliveries can't be proven, \
+             and from here on are at-most-once",
+            out,
+        );
     }
 
-    /// Whether to warn of a host that can't prove deliveries, which the application wants: once.
-    pub(super) fn warns_of_host(&mut self, cx: &Context<'_>) -> bool {
-        let lacks_pings = cx.config.delivery == Delivery::AtLeastOnce && !cx.config.can_ping;
-        lacks_pings && !core::mem::replace(&mut self.is_unprovable, true)
+    /// Warns once of a host that can't prove deliveries, which the application wants.
+    pub(super) fn judge_host(&mut self, cx: &Context<'_>, out: &mut impl Output) {
+        if cx.config.delivery == Delivery::AtLeastOnce && !cx.config.can_ping {
+            self.warn_of_no_proof(
+                "can_ping is false: deliveries can't be proven, and are at-most-once; set delivery \
+                 to \"at-most-once\" to say that this is meant",
+                out,
+            );
+        }
+    }
+
+    fn warn_of_no_proof(&mut self, text: &'static str, out: &mut impl Output) {
+        if !core::mem::replace(&mut self.is_unprovable, true) {
+            out.push(Action::Emit(Event::Warning { text: text.into() }));
+        }
     }
 
     /// Whether written messages are kept until they are acknowledged.

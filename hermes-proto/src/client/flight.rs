@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::fence::{Fence, Fences};
-use super::heartbeat;
+use super::heartbeat::{self, Heartbeat, Verdict};
 use crate::{Config, ConnId, MessageId, Timestamp};
 
 /// What the live connection was given, and what is known of it.
@@ -26,9 +26,16 @@ pub(super) struct Flight {
     pub(super) was_answered: bool,
     /// When the host last had bytes that it had not read: a Pong may be among them.
     pub(super) unread_at: Timestamp,
+    /// None before the connection is open, nor in its closing handshake.
+    pub(super) heartbeat: Option<Heartbeat>,
 }
 
 impl Flight {
+    /// A connection opened.
+    pub(super) fn new(now: Timestamp, config: &Config) -> Self {
+        Flight { heartbeat: Heartbeat::new(now, config), ..Flight::default() }
+    }
+
     /// Number of the frame that is sent next.
     #[inline]
     pub(super) fn next_seq(&mut self) -> u64 {
@@ -65,27 +72,36 @@ impl Flight {
         self.flushed < self.seq
     }
 
+    /// Tells the heartbeat that frames wait to leave, if some do.
+    #[inline]
+    pub(super) fn note_waiting(&mut self, now: Timestamp) {
+        let is_waiting = self.is_waiting();
+        if let Some(heartbeat) = self.heartbeat.as_mut().filter(|_| is_waiting) {
+            heartbeat.on_waiting(now);
+        }
+    }
+
     /// Whether a Ping waits to leave.
     pub(super) fn has_waiting_ping(&self) -> bool {
         self.fences.newest().is_some_and(|fence| fence.seq > self.flushed)
     }
 
     /// When the newest unanswered Ping left, if it has.
-    pub(super) fn unanswered_since(&self) -> Option<Timestamp> {
+    fn unanswered_since(&self) -> Option<Timestamp> {
         let newest = self.fences.newest().filter(|fence| fence.seq <= self.flushed);
         newest.map(|fence| fence.since)
     }
 
     /// The operating system has every byte up to frame `up_to`. `acknowledged_bytes`: bytes of
-    /// messages that are acknowledged. Returns what is allowed for the answer to a Ping that left.
+    /// messages that are acknowledged.
     pub(super) fn on_flushed(
         &mut self,
         up_to: u64,
         acknowledged_bytes: u64,
         now: Timestamp,
         config: &Config,
-    ) -> Option<Duration> {
-        let before = self.flushed;
+    ) {
+        let (before, was_waiting) = (self.flushed, self.is_waiting());
         self.flushed = before.max(up_to.min(self.seq));
         let mut allowed = None;
         for fence in self.fences.leaving(before, self.flushed) {
@@ -94,18 +110,36 @@ impl Flight {
             let patience = heartbeat::patience(fence.is_heartbeat, in_flight, config);
             allowed.get_or_insert(patience);
         }
-        allowed
+        let is_waiting = self.is_waiting();
+        let Some(heartbeat) = &mut self.heartbeat else { return };
+        // A report that ends no frame has progress too: a part of one has left.
+        if was_waiting {
+            heartbeat.on_progress(now, is_waiting);
+        }
+        if let Some(patience) = allowed {
+            heartbeat.on_ping_left(now, patience);
+        }
     }
 
     /// A Pong arrived. Returns the fence that it answers, if any, and the number of messages that
     /// this acknowledges.
-    pub(super) fn on_pong(&mut self, conn: ConnId, data: &[u8]) -> Option<(Fence, u64)> {
+    pub(super) fn on_pong(
+        &mut self,
+        conn: ConnId,
+        data: &[u8],
+        now: Timestamp,
+    ) -> Option<(Fence, u64)> {
         let fence = self.fences.answer(conn, data)?;
         let messages = fence.sent - self.acknowledged;
         self.acknowledged = fence.sent;
         self.flushed = self.flushed.max(fence.seq);
         self.was_answered = true;
         self.is_mute = false;
+        // An acknowledged frame has left, whether or not the host has reported it.
+        let is_waiting = self.is_waiting();
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.on_progress(now, is_waiting);
+        }
         Some((fence, messages))
     }
 
@@ -127,6 +161,50 @@ impl Flight {
         let readable_since = self.unread_at.max(oldest.since);
         self.is_mute = readable_since + allowed <= now;
         self.is_mute
+    }
+
+    /// The connection brought bytes.
+    #[inline]
+    pub(super) fn on_activity(&mut self, now: Timestamp, config: &Config) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.on_activity(now, config);
+        }
+    }
+
+    /// The host has bytes that it did not read: a Pong among them is not missing.
+    pub(super) fn on_unread(&mut self, now: Timestamp, config: &Config) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.on_activity(now, config);
+            self.unread_at = now;
+        }
+    }
+
+    /// A heartbeat's Ping was sent, and waits to leave.
+    pub(super) fn on_ping_sent(&mut self, now: Timestamp, config: &Config) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.on_ping_sent(now, config);
+        }
+    }
+
+    /// When the heartbeat is to be checked.
+    #[inline]
+    pub(super) fn heartbeat_deadline(&self) -> Option<Timestamp> {
+        self.heartbeat.as_ref().map(Heartbeat::deadline)
+    }
+
+    /// Checks the heartbeat: its deadline has come.
+    pub(super) fn check_heartbeat(&mut self, now: Timestamp, config: &Config) -> Verdict {
+        let unanswered_since = self.unanswered_since();
+        match &mut self.heartbeat {
+            Some(heartbeat) => heartbeat.check(now, unanswered_since, config),
+            None => Verdict::Alive,
+        }
+    }
+
+    /// Whether a heartbeat's Ping was sent, and no byte arrived since.
+    #[cfg(feature = "ws")]
+    pub(super) fn awaits_reply(&self) -> bool {
+        self.heartbeat.as_ref().is_some_and(Heartbeat::is_awaiting_reply)
     }
 
     /// Messages that were written and are not acknowledged.

@@ -13,6 +13,7 @@ use super::context::{context, peer};
 use super::delivery::{Candidate, Messages, SendRefusal};
 use super::gateways::Gateways;
 use super::headers::Headers;
+use super::heartbeat::Verdict;
 use super::identity::Identity;
 use super::intent::Intent;
 use super::outbox::Admission;
@@ -119,11 +120,9 @@ impl Machine {
             Input::Hop { private, .. } => self.connection.on_hop(private),
             Input::Opened { .. } => self.on_opened(out),
             Input::Received { .. } => {}
-            Input::Unread { .. } => self.on_unread(),
+            Input::Unread { .. } => self.messages.flight.on_unread(self.now, &self.config),
             Input::Flushed { up_to, .. } => self.on_flushed(up_to, out),
-            Input::Closing { reason, .. } => {
-                self.connection.begin_closing(normalize_reason(reason), context!(self));
-            }
+            Input::Closing { reason, .. } => self.begin_closing(normalize_reason(reason)),
             Input::Closed { reason, .. } => {
                 self.end_connection(End::Reported(normalize_reason(reason)), out);
             }
@@ -180,32 +179,54 @@ impl Machine {
             self.pump(out);
             return true;
         }
-        let is_due = self.is_due(self.connection.deadline(self.retry.is_online()));
-        if is_due {
+        if self.is_due(self.connection.deadline(self.retry.is_online())) {
             self.on_connection_deadline(out);
+            return true;
+        }
+        let is_due = self.is_due(self.messages.flight.heartbeat_deadline());
+        if is_due {
+            self.on_heartbeat(out);
         }
         is_due
     }
 
     fn on_connection_deadline(&mut self, out: &mut impl Output) {
-        let unanswered_since = self.messages.unanswered_since();
-        match self.connection.on_deadline(unanswered_since, context!(self)) {
+        match self.connection.on_deadline(context!(self)) {
             Due::Nothing => {}
             Due::Attempt => self.open_if_due(out),
-            Due::TimedOut(stage) => {
-                self.end_connection(End::GivenUp(CloseReason::Timeout { stage }), out);
-            }
-            Due::Ping => {
-                self.judge_answers(out);
+            Due::TimedOut(stage) => self.time_out(stage, out),
+        }
+    }
+
+    fn on_heartbeat(&mut self, out: &mut impl Output) {
+        let verdict = self.messages.flight.check_heartbeat(self.now, &self.config);
+        match verdict {
+            Verdict::Alive => {}
+            Verdict::SendPing => {
+                self.messages.judge_answers(context!(self), out);
+                // A window that the peer's silence held shut is open.
+                self.pump(out);
                 self.ping(out);
             }
-            Due::AnotherPing => self.ping(out),
+            Verdict::ResendPing => self.ping(out),
+            Verdict::Dead => self.time_out(Stage::Heartbeat, out),
+        }
+    }
+
+    fn time_out(&mut self, stage: Stage, out: &mut impl Output) {
+        self.end_connection(End::GivenUp(CloseReason::Timeout { stage }), out);
+    }
+
+    fn ping(&mut self, out: &mut impl Output) {
+        if let Phase::Open(open) = &self.connection.phase {
+            self.messages.send_ping(open.conn, context!(self), out);
         }
     }
 
     #[inline]
     fn next_deadline(&self) -> Option<Timestamp> {
         let connection = self.connection.deadline(self.retry.is_online());
+        let connection = earliest(connection, self.messages.flight.heartbeat_deadline());
         earliest(earliest(connection, self.messages.expiry()), self.intent.deadline())
     }
 
@@ -251,13 +272,19 @@ impl Machine {
             }
             Phase::Open(open) => {
                 out.close(open.conn, Some(code::NORMAL));
-                self.connection.begin_closing(CloseReason::Requested, context!(self));
+                self.begin_closing(CloseReason::Requested);
             }
             Phase::Closing(_, closing) => closing.reopen = false,
             Phase::Idle | Phase::Waiting { .. } | Phase::Failed(_) => {
                 self.enter_idle(Phase::Idle, out);
             }
         }
+    }
+
+    /// A closing handshake has a deadline of its own: the heartbeat ends.
+    fn begin_closing(&mut self, why: CloseReason) {
+        self.connection.begin_closing(why, context!(self));
+        self.messages.flight.heartbeat = None;
     }
 
     fn on_shutdown(&mut self, until: Timestamp, out: &mut impl Output) {
@@ -372,7 +399,7 @@ impl Machine {
         if let Some(conn) = self.connection.sendable() {
             self.messages.send_queued(conn, cx, &mut self.stats, out);
         }
-        self.note_waiting();
+        self.messages.flight.note_waiting(cx.now);
         if self.intent.is_shutting_down() {
             self.messages.queued_at_host -= 1;
         }
@@ -393,78 +420,22 @@ impl Machine {
         self.messages.admit(message, identity, sendable, context!(self))
     }
 
-    /// Sends what the window allows. (A function of its own: most received messages need none of
-    /// it.)
-    #[inline(never)]
+    /// Sends what the window allows.
     fn pump(&mut self, out: &mut impl Output) {
-        let cx = context!(self);
-        // An expired message is not sent, however late this call is.
-        self.messages.expire(cx, &mut self.stats, out);
-        if let Some(conn) = self.connection.sendable() {
-            self.messages.send_queued(conn, cx, &mut self.stats, out);
-        }
-        self.note_waiting();
-    }
-
-    /// Tells the heartbeat that frames wait to leave.
-    #[inline]
-    fn note_waiting(&mut self) {
-        if let Phase::Open(OpenConnection { heartbeat: Some(heartbeat), .. }) =
-            &mut self.connection.phase
-            && self.messages.is_waiting()
-        {
-            heartbeat.on_waiting(self.now);
-        }
-    }
-
-    /// Sends a Ping, which waits to leave from here on.
-    fn ping(&mut self, out: &mut impl Output) {
-        let Phase::Open(open) = &mut self.connection.phase else { return };
-        self.messages.send_ping(open.conn, self.now, out);
-        if let Some(heartbeat) = &mut open.heartbeat {
-            heartbeat.on_ping_sent(self.now, &self.config);
-        }
-    }
-
-    /// Warns once of a peer that answers no Ping.
-    fn judge_answers(&mut self, out: &mut impl Output) {
-        if self.messages.judge_answers(context!(self)) {
-            let text = "the gateway answers no Ping as it should (RFC 6455 §5.5.3): deliveries can't \
-                        be proven, and from here on are at-most-once";
-            out.push(Action::Emit(Event::Warning { text: text.into() }));
-        }
-        self.pump(out);
+        self.messages.pump(self.connection.sendable(), context!(self), &mut self.stats, out);
     }
 
     fn on_flushed(&mut self, up_to: u64, out: &mut impl Output) {
-        if self.connection.receiving_mut().is_none() {
-            return;
+        if self.connection.receiving_mut().is_some() {
+            self.messages.on_flushed(up_to, context!(self), &mut self.stats, out);
+            self.pump(out);
         }
-        let was_waiting = self.messages.is_waiting();
-        let left = self.messages.on_flushed(up_to, context!(self), &mut self.stats, out);
-        let is_waiting = self.messages.is_waiting();
-        if let Phase::Open(OpenConnection { heartbeat: Some(heartbeat), .. }) =
-            &mut self.connection.phase
-        {
-            if was_waiting {
-                heartbeat.on_progress(self.now, is_waiting);
-            }
-            if let Some(patience) = left {
-                heartbeat.on_ping_left(self.now, patience);
-            }
-        }
-        self.pump(out);
     }
 
     pub(crate) fn on_pong(&mut self, data: &[u8], out: &mut impl Output) {
         let Some(conn) = self.connection.receiving_mut().map(|open| open.conn) else { return };
         let (cx, is_shutdown) = (context!(self), self.intent.is_shutting_down());
         if self.messages.on_pong(conn, data, is_shutdown, cx, &mut self.stats, out) {
-            // An acknowledged frame has left.
-            let is_waiting = self.messages.is_waiting();
-            if let Some(heartbeat) = self.connection.receiving_heartbeat() {
-                heartbeat.on_progress(self.now, is_waiting);
-            }
             self.pump(out);
         }
     }
@@ -487,9 +458,9 @@ impl Machine {
             }
             // The network may be another one, and the connection dead without a sign.
             Phase::Open(open) => {
-                let is_asked = open.probe(cx);
-                if is_asked {
-                    self.ping(out);
+                let has_heartbeat = self.messages.flight.heartbeat.is_some();
+                if has_heartbeat && open.probe(cx) {
+                    self.messages.send_ping(open.conn, cx, out);
                 }
             }
             _ => {}
@@ -519,7 +490,7 @@ impl Machine {
         let cx = context!(self);
         self.stats.opened += 1;
         self.stats.reset_round_trip();
-        self.messages.begin_flight();
+        self.messages.begin_flight(cx);
         let mut open = OpenConnection::new(conn, cx);
         if let Some(frame) = self.session.resume_frame(peer!(self), cx, out) {
             open.mark_resume_sent(cx);
@@ -528,26 +499,15 @@ impl Machine {
         self.connection.phase = Phase::Open(open);
         self.pump(out);
         out.push(Action::Emit(Event::Connected { conn, url: self.url().clone() }));
-        if self.messages.warns_of_host(context!(self)) {
-            let text = "can_ping is false: deliveries can't be proven, and are at-most-once; set \
-                        delivery to \"at-most-once\" to say that this is meant";
-            out.push(Action::Emit(Event::Warning { text: text.into() }));
-        }
-    }
-
-    fn on_unread(&mut self) {
-        if let Some(heartbeat) = self.connection.receiving_heartbeat() {
-            heartbeat.on_activity(self.now, &self.config);
-            self.messages.on_unread(self.now);
-        }
+        self.messages.judge_host(context!(self), out);
     }
 
     /// The live connection brought a frame.
     pub(crate) fn on_frame(&mut self, frame: Frame, out: &mut impl Output) {
-        let Some(open) = self.connection.receiving_mut() else { return };
-        if let Some(heartbeat) = &mut open.heartbeat {
-            heartbeat.on_activity(self.now, &self.config);
+        if self.connection.receiving_mut().is_none() {
+            return;
         }
+        self.messages.flight.on_activity(self.now, &self.config);
         match frame {
             Frame::Text(text) => self.on_text(text, out),
             Frame::Binary(ref data) => {
@@ -614,19 +574,17 @@ impl Machine {
     /// Bytes arrived on the live connection, though perhaps no whole frame. Returns whether it was
     /// silent: they are its first ones, or answer a heartbeat.
     pub(crate) fn on_activity(&mut self) -> bool {
-        match &mut self.connection.phase {
-            Phase::Open(open) => open.on_activity(self.now, &self.config),
-            _ => false,
-        }
+        let Phase::Open(open) = &mut self.connection.phase else { return false };
+        let flight = &mut self.messages.flight;
+        let is_awaited = flight.awaits_reply();
+        flight.on_activity(self.now, &self.config);
+        open.on_bytes() || is_awaited
     }
 
     /// Whether the connection writes next to nothing: a heartbeat waits for bytes, and no message
     /// was sent lately.
     pub(crate) fn is_idle(&self) -> bool {
-        match &self.connection.phase {
-            Phase::Open(open) => open.awaits_reply() && !self.messages.outbox.has_memory(),
-            _ => false,
-        }
+        self.messages.flight.awaits_reply() && !self.messages.outbox.has_memory()
     }
 }
 

@@ -173,8 +173,7 @@ fn why_state(machine: &Machine, now: Timestamp) -> String {
 
 /// Heartbeat and fence of an open connection.
 fn why_alive(machine: &Machine, now: Timestamp, line: &mut String) {
-    let Phase::Open(open) = &machine.connection.phase else { return };
-    if let Some(heartbeat) = &open.heartbeat {
+    if let Some(heartbeat) = &machine.messages.flight.heartbeat {
         line.push_str(&if let Some(at) = heartbeat.dead_at(&machine.config) {
             format!("; asked whether it is alive, dropped in {}", Seconds(at - now))
         } else {
