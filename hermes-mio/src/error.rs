@@ -4,6 +4,8 @@ use std::io;
 
 use hermes_proto::ConfigError;
 
+use crate::OutboxError;
+
 /// An error of making a client, or of its loop.
 ///
 /// Faults of the network or the gateway are none: they are an
@@ -15,6 +17,9 @@ pub enum Error {
     /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The outbox store can't be used: another process has it, for example.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
     /// The proxy's URL is invalid.
     #[error("proxy: {problem}")]
     Proxy {

@@ -13,7 +13,8 @@
 //!   │   ┌───────────────────────────────┐   │
 //!   │   │ Member  socket · TLS · proxy  │×n ├───────►┌───────────────┐
 //!   │   │ ┌───────────────────────────┐ │   │        │ SessionStore  │
-//!   │   │ │ hermes_proto::Endpoint    │ │   │        │ Tap           │
+//!   │   │ │ hermes_proto::Endpoint    │ │   │        │ OutboxStore   │
+//!   │   │ │                           │ │   │        │ Tap           │
 //!   │   │ └───────────────────────────┘ │   │        └───────────────┘
 //!   │   └───────────────────────────────┘   │
 //!   └───────────────────────────────────────┘
@@ -221,6 +222,43 @@
 //! The gateway issues a session, and a client that reconnects resumes it. [`Options::store`] keeps the
 //! session: a [`FileStore`] across runs, the default [`MemoryStore`] across reconnects.
 //!
+//! # Durability
+//!
+//! With [`Options::outbox`] messages survive the process: an [`OutboxStore`] keeps each from its
+//! acceptance until it is acknowledged or dropped, and the next run sends what is left, in order and
+//! before anything new.
+#![cfg_attr(
+    feature = "outbox",
+    doc = "
+```no_run
+use hermes_mio::{Client, Config, FileOutbox, Options};
+
+let options = Options::new(Config::new(\"ws://localhost:8080/\"))
+    .outbox(FileOutbox::new(\"/var/lib/nexus/outbox\"));
+let mut client = Client::new(options)?;
+# Ok::<(), Box<dyn std::error::Error>>(())
+```"
+)]
+//!
+//! - **The promise.** A message that was reported [durable](Event::Durable) (with
+//!   [`receipts`](Config::receipts)) arrives, or an event names it, whatever becomes of the process.
+//!   With `FileOutbox` (feature `outbox`) that holds for the machine too, or for the process alone, as
+//!   its policy `Survives` says.
+//! - **The cost.** A commit for all messages that come while the one before is under way, on a thread
+//!   of the store; no loop waits for a disk. A message may leave before it is durable, so its way to
+//!   the gateway takes no longer.
+//! - **No promise.** A message that was accepted and not reported durable may be lost in a crash. A
+//!   crash can repeat messages; with [`message_id_member`](Config::message_id_member) a gateway tells
+//!   them apart, across processes too: the identity is kept with the message, and each process gives
+//!   identities of its own. [Volatile](Outgoing::volatile) messages are never kept.
+//! - **A store that fails** stops nothing: a warning tells it, messages go on in memory,
+//!   [`why`](Client::why) and the statistics tell how many are not durable, and after
+//!   [`store_retry`](Config::store_retry) it is tried again. At the start it is an
+//!   [error](Error::Outbox), since the messages in it would be left behind.
+//!
+//! The clients of a [`Fleet`] have clones of one [`SharedOutbox`], each with a
+//! [name](Options::outbox_name) in it: one commit has the messages of all of them.
+//!
 //! # TLS
 //!
 //! A `wss://` URL is enough if the system trusts the gateway's certificate.
@@ -282,6 +320,7 @@
 //!   [`CloseReason::Tls`].
 //! - `deflate`: compressed messages (RFC 7692), switched on by [`Config::deflate`].
 //! - `async`: clients for async programs, on a thread of their own.
+//! - `outbox`: a store for the outbox in a file, `FileOutbox`.
 //! - `gateway`: a gateway for development and tests.
 //! - `cli`: the `hermes` command.
 
@@ -329,7 +368,7 @@ pub use net::tls::Tls;
 pub use options::{FleetOptions, Options};
 #[cfg(feature = "outbox")]
 pub use outbox::{FileOutbox, OutboxSummary, Survives};
-pub use outbox::{LoadLimits, MemoryOutbox, OutboxChange, OutboxError, OutboxStore};
+pub use outbox::{LoadLimits, MemoryOutbox, OutboxChange, OutboxError, OutboxStore, SharedOutbox};
 pub use private_file::{PrivateFile, Replacement};
 pub use sender::{EnqueueError, Sender};
 pub use session_store::{FileStore, MemoryStore, SessionStore, StoreError};

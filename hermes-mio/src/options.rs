@@ -13,7 +13,7 @@ use hermes_proto::{Config, ConfigError, Credentials, Jitter, Url};
 use crate::credentials::CredentialSource;
 use crate::net::connector::Connector;
 use crate::net::resolve::Resolver;
-use crate::{Proxy, SessionStore, Tap};
+use crate::{Proxy, SessionStore, SharedOutbox, Tap};
 
 /// The options of a client: the protocol's [settings](Config), and everything that belongs to
 /// sockets, files and threads.
@@ -31,6 +31,8 @@ pub struct Options {
     pub(crate) config: Arc<Config>,
     /// Without one the session lives as long as the client.
     pub(crate) store: Option<Box<dyn SessionStore + Send>>,
+    pub(crate) outbox: Option<SharedOutbox>,
+    pub(crate) outbox_name: String,
     pub(crate) sender_capacity: usize,
     pub(crate) tap: Option<Box<dyn Tap + Send>>,
     pub(crate) seed: Option<[u8; 32]>,
@@ -51,12 +53,17 @@ pub struct FleetOptions {
 /// Default of [`Options::sender_capacity`].
 pub(crate) const SENDER_CAPACITY: usize = 1_024;
 
+/// Default of [`Options::outbox_name`].
+const OUTBOX_NAME: &str = "default";
+
 impl Options {
     /// The defaults, with these settings.
     pub fn new(config: impl Into<Arc<Config>>) -> Self {
         Options {
             config: config.into(),
             store: None,
+            outbox: None,
+            outbox_name: OUTBOX_NAME.to_owned(),
             sender_capacity: SENDER_CAPACITY,
             tap: None,
             seed: None,
@@ -65,14 +72,16 @@ impl Options {
         }
     }
 
-    /// Options for another client, which shares the settings and the way to the gateway, and so its
-    /// memory. The store, the tap, the source of credentials and the seed belong to one client, and
-    /// are left out.
+    /// Options for another client, which shares the settings, the outbox store and the way to the
+    /// gateway, and so their memory. The store of the session, the name in the outbox store, the tap,
+    /// the source of credentials and the seed belong to one client, and are left out.
     #[must_use]
     pub fn for_sibling(&self) -> Self {
         Options {
             config: Arc::clone(&self.config),
             store: None,
+            outbox: self.outbox.clone(),
+            outbox_name: OUTBOX_NAME.to_owned(),
             sender_capacity: self.sender_capacity,
             tap: None,
             seed: None,
@@ -89,6 +98,30 @@ impl Options {
     #[must_use]
     pub fn store(self, store: impl SessionStore + Send + 'static) -> Self {
         Options { store: Some(Box::new(store)), ..self }
+    }
+
+    /// The store of the outbox: a `FileOutbox` (feature `outbox`), a
+    /// [`MemoryOutbox`](crate::MemoryOutbox), or a [`SharedOutbox`] that other clients have too.
+    /// Default: none, so that messages end with the client. See [durability](crate#durability).
+    ///
+    /// Switches [`durable`](Config::durable) on, which is invalid without a store. A store that can't
+    /// be used at the start is an [error](crate::Error::Outbox); one that fails later stops nothing.
+    ///
+    /// The first load takes no more than the outbox has room for
+    /// ([`outbox_max_messages`](Config::outbox_max_messages),
+    /// [`outbox_max_bytes`](Config::outbox_max_bytes)); the rest stays in the store, in order, and
+    /// until it is loaded new messages are refused as if the outbox were full.
+    #[must_use]
+    pub fn outbox(mut self, outbox: impl Into<SharedOutbox>) -> Self {
+        Arc::make_mut(&mut self.config).durable = true;
+        Options { outbox: Some(outbox.into()), ..self }
+    }
+
+    /// The client's name in the outbox store, under which the next run finds its messages again. 1 to
+    /// 128 bytes, and another one for each client of a [`SharedOutbox`]. Default: `default`.
+    #[must_use]
+    pub fn outbox_name(self, name: impl Into<String>) -> Self {
+        Options { outbox_name: name.into(), ..self }
     }
 
     /// The number of messages that may wait between the [senders](crate::Sender) and the outbox.
@@ -277,6 +310,8 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("config", &self.config)
+            .field("outbox", &self.outbox)
+            .field("outbox_name", &self.outbox_name)
             .field("sender_capacity", &self.sender_capacity)
             .field("credential_source", &self.credential_source)
             .field("connector", &self.connector)

@@ -7,6 +7,7 @@ pub(crate) mod member_id;
 mod member_mut;
 mod members;
 pub(crate) mod notify;
+pub(crate) mod outbox_turn;
 pub(crate) mod read_buffer;
 pub(crate) mod readiness;
 pub(crate) mod session_saver;
@@ -29,6 +30,7 @@ use self::connect_throttle::ConnectThrottle;
 use self::events::{Events, shrink};
 use self::members::Members;
 use self::notify::Notifier;
+use self::outbox_turn::OutboxTurn;
 use self::readiness::Readiness;
 use self::session_saver::SessionSaver;
 use self::shared::Shared;
@@ -109,6 +111,7 @@ impl Driver {
             shared: Shared {
                 registry,
                 saver: SessionSaver::new(Arc::clone(&notifier)),
+                outbox: OutboxTurn::default(),
                 notifier,
                 now: clock.now(),
                 events: Events::default(),
@@ -133,11 +136,12 @@ impl Driver {
     /// Adds a client, which is not connected, from a [`Config`] or [`Options`]. Clients that share an
     /// [`Arc`] of their settings take less memory.
     ///
-    /// The session is loaded from the store within this call.
+    /// The session is loaded from its store within this call, and the messages from theirs.
     ///
     /// # Errors
     ///
-    /// If a setting is invalid, no token is left, or the operating system gives no randomness.
+    /// If a setting is invalid, no token is left, the [outbox](Options::outbox) can't be used, or the
+    /// operating system gives no randomness.
     pub fn add(&mut self, options: impl Into<Options>) -> Result<MemberId, Error> {
         let mut options = options.into();
         let id = self.members.next_id().ok_or(Error::Full { clients: self.len() })?;
@@ -160,12 +164,14 @@ impl Driver {
     /// [queued](Member::take_queued); senders are refused from here on. Its connection is dropped
     /// without a closing handshake, and its [events](Self::next_event) that were not taken are gone.
     ///
-    /// Blocks until its session is saved.
+    /// Blocks until its session is saved, and the store of its outbox is up to date.
     pub fn remove(&mut self, id: MemberId) -> Option<Member> {
         let mut member = self.members.remove(id)?;
         member.set_gate(Gate::Gone);
         member.close(&self.shared);
         self.shared.saver.finish(id);
+        self.shared.outbox.submit();
+        member.finish_outbox();
         self.shared.events.forget(id);
         self.shared.lookups.forget(id);
         self.timers.set(id.index, None);
@@ -238,7 +244,8 @@ impl Driver {
     /// Whether there is work at once.
     pub(crate) fn has_work(&self) -> bool {
         let is_busy = !self.active.is_empty() || !self.shared.events.is_empty();
-        is_busy || self.shared.notifier.is_woken() || self.is_due()
+        let brings = !self.shared.outbox.is_empty() || self.shared.notifier.is_woken();
+        is_busy || brings || self.is_due()
     }
 
     /// Whether a timer was due when the clock was last read.
@@ -288,6 +295,7 @@ impl Driver {
         self.run_timers();
         self.run_active(buffer, readiness);
         self.run_throttle();
+        self.shared.outbox.submit();
         shrink(&mut self.shared.actions);
     }
 
@@ -358,7 +366,7 @@ impl Driver {
     }
 
     /// Whether waiting is in vain: no client is connected or connecting, none has work, and all
-    /// sessions are saved.
+    /// sessions and messages are saved.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.busy == 0 && self.timeout() != Some(Duration::ZERO) && self.shared.saver.is_idle()
     }
@@ -487,8 +495,10 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        self.shared.outbox.submit();
         for member in self.members.iter_mut() {
             member.close(&self.shared);
+            member.finish_outbox();
         }
     }
 }

@@ -9,6 +9,7 @@ use super::connect_throttle::ConnectThrottle;
 use super::events::Events;
 use super::member_id::MemberId;
 use super::notify::Notifier;
+use super::outbox_turn::OutboxTurn;
 use super::session_saver::SessionSaver;
 use crate::net::lookups::Lookups;
 use crate::net::transport::Registration;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) lookups: Lookups,
     pub(crate) throttle: ConnectThrottle,
     pub(crate) saver: SessionSaver,
+    pub(crate) outbox: OutboxTurn,
     /// The token of the member with index 0.
     pub(crate) first_token: usize,
     /// Bytes that may still be read in this turn.

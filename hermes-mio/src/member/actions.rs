@@ -117,6 +117,13 @@ impl Member {
                             store.set(session);
                         }
                     }
+                    action @ (Action::StoreMessage(_)
+                    | Action::ForgetMessages { .. }
+                    | Action::LoadMessages { .. }) => {
+                        if let Some(messages) = self.stored_messages() {
+                            messages.perform(&mut shared.outbox, action);
+                        }
+                    }
                     Action::Close { conn, code: _ } => {
                         if self.connection.conn() == Some(conn) {
                             if let Some(text) = self.unanswered() {

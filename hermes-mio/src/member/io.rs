@@ -42,6 +42,7 @@ impl Member {
             // to miss may wait there. And an attempt has timers of its own.
             self.connection.assume_ready();
         }
+        self.run_outbox(shared);
         self.run_credentials(shared);
         if is_due {
             self.restart_connect_timeout(shared);

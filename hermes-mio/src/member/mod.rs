@@ -3,6 +3,7 @@
 mod actions;
 mod commands;
 mod io;
+mod outbox;
 mod session;
 mod tickets;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use hermes_proto::reason::Stage;
 use hermes_proto::{ConfigError, ConnId, Endpoint, Outgoing, Start, State, Timestamp};
 
+use self::outbox::StoredMessages;
 use self::session::StoredSession;
 use self::tickets::Tickets;
 use crate::credentials::CredentialSource;
@@ -43,6 +45,7 @@ pub struct Member {
 /// Parts that many clients do without.
 struct Attachments {
     store: Option<StoredSession>,
+    messages: Option<StoredMessages>,
     tap: Option<Box<dyn Tap + Send>>,
     credential_source: Option<CredentialSource>,
     sender_capacity: usize,
@@ -95,17 +98,20 @@ impl Attachments {
     /// Of these; nothing if a client without them is the same.
     fn of(
         store: Option<StoredSession>,
+        messages: Option<StoredMessages>,
         tap: Option<Box<dyn Tap + Send>>,
         credential_source: Option<CredentialSource>,
         sender_capacity: usize,
     ) -> OnceCell<Box<Self>> {
-        let is_plain = store.is_none() && tap.is_none() && credential_source.is_none();
+        let has_stores = store.is_some() || messages.is_some();
+        let is_plain = !has_stores && tap.is_none() && credential_source.is_none();
         if is_plain && sender_capacity == SENDER_CAPACITY {
             return OnceCell::new();
         }
         let queue = OnceCell::new();
         OnceCell::from(Box::new(Attachments {
             store,
+            messages,
             tap,
             credential_source,
             sender_capacity,
@@ -119,6 +125,7 @@ impl Default for Attachments {
     fn default() -> Self {
         Attachments {
             store: None,
+            messages: None,
             tap: None,
             credential_source: None,
             sender_capacity: SENDER_CAPACITY,
@@ -138,6 +145,8 @@ impl Member {
         let Options {
             config,
             store,
+            outbox,
+            outbox_name,
             sender_capacity,
             mut tap,
             seed: _,
@@ -152,16 +161,29 @@ impl Member {
             let problem = "must be at least 1".to_owned();
             return Err(ConfigError { field: "sender_capacity", problem }.into());
         }
+        if config.durable && outbox.is_none() {
+            let problem = "needs a store: set it with Options::outbox".to_owned();
+            return Err(ConfigError { field: "durable", problem }.into());
+        }
+        config.check()?;
         let mut warnings = Vec::new();
         let mut store = store.map(StoredSession::new);
         let session = store.as_mut().and_then(|store| store.load(&mut warnings));
-        let start = Start { session, ..Start::new(seed, shared.notifier.clock.unix_ms()) };
+        let mut outbox_warnings = Vec::new();
+        let waker = || shared.notifier.client_waker(id.index());
+        let messages = outbox
+            .map(|outbox| StoredMessages::new(&outbox, &outbox_name, &config, waker()))
+            .transpose()?;
+        let stored = messages.as_ref().map(|messages| messages.load(&mut outbox_warnings));
+        let outbox = stored.transpose()?;
+        let unix_ms = shared.notifier.clock.unix_ms();
+        let start = Start { session, outbox, ..Start::new(seed, unix_ms) };
         let endpoint = Endpoint::new(Arc::clone(&config), start.clone())?;
         connector.check(&config)?;
         if let Some(tap) = &mut tap {
             tap.start(&config, &start);
         }
-        let attachments = Attachments::of(store, tap, credential_source, sender_capacity);
+        let attachments = Attachments::of(store, messages, tap, credential_source, sender_capacity);
         let mut member = Member {
             id,
             endpoint,
@@ -175,6 +197,7 @@ impl Member {
         };
         // No input caused them, so the tap does not see them.
         shared.actions.extend(warnings.iter().map(actions::warning));
+        shared.actions.extend(outbox_warnings.iter().map(actions::warning));
         member.perform(shared);
         Ok(member)
     }
@@ -267,6 +290,12 @@ impl Member {
 
 /// Questions of the driver's schedule.
 impl Member {
+    /// Whether the outbox store has not told the fate of all that it was asked for.
+    fn has_outstanding_messages(&self) -> bool {
+        let messages = self.attachments.get().and_then(|more| more.messages.as_ref());
+        messages.is_some_and(StoredMessages::is_outstanding)
+    }
+
     /// Whether there is work at once. `reads`: whether what is readable would be read.
     pub(crate) fn has_work(&self, reads: bool) -> bool {
         let connection = match &self.connection {
@@ -283,7 +312,9 @@ impl Member {
     pub(crate) fn activity(&self) -> Activity {
         let is_queued = matches!(self.connection, Connection::Queued(_));
         match self.protocol().state() {
-            State::Idle | State::Failed { .. } => Activity::AtRest,
+            State::Idle | State::Failed { .. } if !self.has_outstanding_messages() => {
+                Activity::AtRest
+            }
             State::Connecting { .. } if !is_queued => Activity::Connecting,
             State::Open { .. } if self.intake == Intake::Open => Activity::Open,
             _ => Activity::Busy,

@@ -62,10 +62,10 @@ impl OutboxStore for MemoryOutbox {
         let mut clients = self.lock();
         let Messages { next_id, messages } = clients.entry(client.to_owned()).or_default();
         let mut left = messages.range(MessageId(after.0.saturating_add(1))..).peekable();
-        let (mut loaded, mut bytes) = (Vec::new(), 0_usize);
+        let (mut loaded, mut bytes) = (Vec::new(), 0_u64);
         while let Some((_, message)) = left.peek() {
-            bytes = bytes.saturating_add(message.message.len());
-            let fits = loaded.len() < limits.messages && bytes <= limits.bytes;
+            bytes = bytes.saturating_add(message.message.len() as u64);
+            let fits = (loaded.len() as u64) < limits.messages && bytes <= limits.bytes;
             if !fits && !loaded.is_empty() {
                 break;
             }

@@ -3,6 +3,7 @@
 #[cfg(feature = "outbox")]
 mod file;
 mod memory;
+mod shared;
 
 use std::io;
 use std::path::PathBuf;
@@ -13,11 +14,13 @@ use hermes_proto::{MessageId, StoredMessage, StoredOutbox};
 #[cfg(feature = "outbox")]
 pub use self::file::{FileOutbox, OutboxSummary, Survives};
 pub use self::memory::MemoryOutbox;
+pub use self::shared::SharedOutbox;
+pub(crate) use self::shared::{OutboxChanges, OutboxHandle};
 
 /// A place to keep messages until they are acknowledged, so that they survive the process.
 ///
 /// One store keeps the messages of any number of clients, each under its
-/// name. [`load`](Self::load) is called when a client is made, on the
+/// [name](crate::Options::outbox_name). [`load`](Self::load) is called when a client is made, on the
 /// calling thread, and again when there is room for messages that did not fit before.
 /// [`commit`](Self::commit) is called on a thread of the store (`hermes-outbox`), and may block: what
 /// all clients have brought meanwhile waits for the next call. So the cost of a sync is shared, and no
@@ -25,7 +28,7 @@ pub use self::memory::MemoryOutbox;
 ///
 /// An error, or a panic, of `commit` becomes an [`Event::Warning`](hermes_proto::Event::Warning). The
 /// messages stay in memory, and the commit is tried again after
-/// a second.
+/// [`store_retry`](hermes_proto::Config::store_retry).
 pub trait OutboxStore: Send {
     /// The messages of a client behind `after`, in the order of their ids, and the id of its next
     /// message. At least one message, if there is one, and no more than the limits allow.
@@ -56,9 +59,9 @@ pub trait OutboxStore: Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadLimits {
     /// The number of messages.
-    pub messages: usize,
+    pub messages: u64,
     /// The bytes of all messages together.
-    pub bytes: usize,
+    pub bytes: u64,
 }
 
 /// A change to an [`OutboxStore`].

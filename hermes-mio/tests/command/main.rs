@@ -10,6 +10,7 @@ mod process;
 mod credentials;
 mod delivery;
 mod files;
+mod outbox;
 mod session;
 #[cfg(unix)]
 mod streams;

@@ -211,7 +211,7 @@ fn write_lines(mut input: ChildStdin) -> thread::JoinHandle<Option<Instant>> {
 }
 
 /// A client that does not end in time is killed, and then has no exit code.
-fn wait_or_kill(child: &mut Child) -> Option<i32> {
+pub(crate) fn wait_or_kill(child: &mut Child) -> Option<i32> {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
         if let Some(status) = child.try_wait().unwrap() {
@@ -224,6 +224,8 @@ fn wait_or_kill(child: &mut Child) -> Option<i32> {
     child.wait().unwrap().code()
 }
 
-fn read_lines(from: impl std::io::Read + Send + 'static) -> thread::JoinHandle<Vec<String>> {
+pub(crate) fn read_lines(
+    from: impl std::io::Read + Send + 'static,
+) -> thread::JoinHandle<Vec<String>> {
     thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).collect())
 }

@@ -25,6 +25,8 @@ pub(crate) struct Log {
     pub(crate) disconnected: u64,
     /// Which connection, and which message.
     pub(crate) messages: Vec<(u64, u64)>,
+    /// Which run of a client sent each of them, if it says so; 0 otherwise.
+    pub(crate) runs: Vec<u64>,
     /// Reports, and how many messages the latest one counts.
     pub(crate) snapshots: (u64, u64),
     pub(crate) ended: bool,
@@ -142,7 +144,9 @@ impl Log {
             let whole = [format!(r#"{n}\"}}"}}"#), format!(r#"-{n}\"}}"}}"#)];
             let is_whole = whole.iter().any(|end| rest.ends_with(end));
             assert!(rest.contains(r#"\"type\":\"tick\""#) && is_whole, "{line}");
+            let run = text.split_once(r#"\"run\":"#).map_or(0, |(_, run)| number(run).0);
             self.messages.push((conn, n));
+            self.runs.push(run);
             return;
         }
         let line: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -8,6 +8,7 @@ mod audit;
 mod chaos;
 mod cuts;
 mod gateway;
+mod killed;
 mod run;
 mod written;
 

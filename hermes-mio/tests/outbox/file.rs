@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hermes_mio::proto::{MessageId, Outgoing, StoredMessage, StoredOutbox};
 use hermes_mio::{FileOutbox, LoadLimits, OutboxChange, OutboxError, OutboxStore, Survives};
 
-const NO_LIMIT: LoadLimits = LoadLimits { messages: usize::MAX, bytes: usize::MAX };
+const NO_LIMIT: LoadLimits = LoadLimits { messages: u64::MAX, bytes: u64::MAX };
 
 struct Place {
     directory: tempfile::TempDir,
@@ -110,8 +110,8 @@ fn an_overfull_outbox_is_loaded_in_parts() {
         let loaded = outbox.load("c", MessageId(after), limits, &mut Vec::new()).unwrap();
         (ids(&loaded), loaded.has_more)
     };
-    assert_eq!(load(0, 4, usize::MAX), (vec![1, 2, 3, 4], true));
-    assert_eq!(load(4, 6, usize::MAX), (vec![5, 6, 7, 8, 9, 10], false));
+    assert_eq!(load(0, 4, u64::MAX), (vec![1, 2, 3, 4], true));
+    assert_eq!(load(4, 6, u64::MAX), (vec![5, 6, 7, 8, 9, 10], false));
     // Of 7 bytes each.
     assert_eq!(load(0, 9, 14), (vec![1, 2], true));
     // One at least.

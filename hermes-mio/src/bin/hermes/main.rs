@@ -8,6 +8,7 @@ mod demo;
 mod files;
 mod gateway;
 mod lines;
+mod outbox;
 mod output;
 mod replay;
 mod signals;
@@ -35,6 +36,7 @@ enum Command {
     Connect(Box<connect::Args>),
     Gateway(gateway::Args),
     Replay(replay::Args),
+    Outbox(outbox::Args),
 }
 
 /// Why a command failed: exit 1, with words for people.
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::run(&args),
         Command::Gateway(args) => gateway::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Outbox(args) => outbox::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

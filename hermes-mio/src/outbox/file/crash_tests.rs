@@ -204,7 +204,7 @@ fn a_power_failure_loses_nothing_that_was_committed_and_leaves_nothing_half_done
             fs::write(&path, &content).unwrap();
             let mut outbox = FileOutbox::new(&path).survives(Survives::Process);
             let mut warnings = Vec::new();
-            let limits = LoadLimits { messages: usize::MAX, bytes: usize::MAX };
+            let limits = LoadLimits { messages: u64::MAX, bytes: u64::MAX };
             let loaded = outbox.load("c", MessageId(0), limits, &mut warnings).unwrap();
             // The next images need no change of the mode.
             let damage = warnings.iter().find(|warning| warning.to_string().contains("damaged"));

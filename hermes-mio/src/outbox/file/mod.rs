@@ -37,7 +37,7 @@ use crate::private_file;
 /// when it is opened.
 ///
 /// It is for one process: a second one is [refused](OutboxError::InUse), by a lock on a file beside
-/// it, `NAME.lock`, which stays. Clients of one process share it.
+/// it, `NAME.lock`, which stays. Clients of one process share it as a [`SharedOutbox`](crate::SharedOutbox).
 ///
 /// Every page is checked when the file is opened. A damaged file is set aside as `NAME.corrupt` (or
 /// `NAME.corrupt-1`, and so on), with a warning, and the messages in it that can be read are taken
@@ -255,10 +255,10 @@ impl OutboxStore for FileOutbox {
         warnings: &mut Vec<OutboxError>,
     ) -> Result<StoredOutbox, OutboxError> {
         self.with_tables("read", warnings, |tables| {
-            let (mut messages, mut bytes) = (Vec::new(), 0_usize);
+            let (mut messages, mut bytes) = (Vec::new(), 0_u64);
             let has_all = tables.visit(client, after, |message| {
-                bytes = bytes.saturating_add(message.payload.len());
-                let fits = messages.len() < limits.messages && bytes <= limits.bytes;
+                bytes = bytes.saturating_add(message.payload.len() as u64);
+                let fits = (messages.len() as u64) < limits.messages && bytes <= limits.bytes;
                 // The core says that a message fits into no outbox.
                 if fits || messages.is_empty() {
                     messages.push(restored(&message)?);

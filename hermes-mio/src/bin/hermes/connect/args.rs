@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use hermes_mio::Survives;
+
 use super::network::parse_resolve;
 
 /// Connect to a gateway: its events to standard output, JSON lines from standard input to it
@@ -67,6 +69,26 @@ pub(crate) struct Args {
     /// Drop a line that can't be sent at once, for want of a connection or of room on it
     #[arg(long, help_heading = "Delivery")]
     pub(super) volatile: bool,
+
+    /// Keep messages in this file until they are acknowledged, so that the next run sends the rest
+    ///
+    /// With --receipts, `messages-durable` reports those that are kept. Volatile messages never are. A
+    /// message may arrive twice; with --message-id a gateway can tell. `hermes outbox FILE` shows what
+    /// is kept. The exit code is 1 if messages are left for the next run.
+    #[arg(long, value_name = "FILE", conflicts_with = "at_most_once", help_heading = "Delivery")]
+    pub(super) outbox: Option<PathBuf>,
+    /// The failure that kept messages survive: machine (the default), process
+    ///
+    /// Process: `kill -9` and the like. Machine: power failures too, at the cost of a sync for all
+    /// messages that come while the one before is under way.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_parser = parse_survives,
+        requires = "outbox",
+        help_heading = "Delivery"
+    )]
+    pub(super) outbox_survives: Option<Survives>,
 
     /// Keep the session in this file, and resume it
     #[arg(long, value_name = "FILE", help_heading = "Session")]
@@ -192,6 +214,14 @@ pub(crate) struct Args {
     /// standard error as the reason.
     #[arg(long, value_name = "COMMAND", help_heading = "Upgrade request")]
     pub(super) credentials: Option<String>,
+}
+
+fn parse_survives(text: &str) -> Result<Survives, String> {
+    match text {
+        "machine" => Ok(Survives::Machine),
+        "process" => Ok(Survives::Process),
+        _ => Err("it is machine or process".to_owned()),
+    }
 }
 
 fn parse_buffer_size(text: &str) -> Result<usize, String> {

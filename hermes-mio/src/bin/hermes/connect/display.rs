@@ -117,6 +117,11 @@ impl<'a> Display<'a> {
         if !self.is_ending {
             self.outcome.add_unsent(self.unsent() as u64);
         }
+        if self.args.outbox.is_some() {
+            let stats = self.client.protocol().stats();
+            let in_outbox = stats.outbox_messages as u64;
+            self.outcome.set_kept(in_outbox.saturating_sub(stats.not_durable));
+        }
         if self.is_verbose() && self.outcome.failure().is_none() {
             say!("hermes: the gateway has everything that was sent");
         }

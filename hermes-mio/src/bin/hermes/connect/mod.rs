@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hermes_mio::{Client, Error, FileStore, Options, Recording};
+use hermes_mio::{Client, Error, FileOutbox, FileStore, Options, Recording};
 use hermes_proto::Config;
 
 use self::display::Display;
@@ -64,6 +64,10 @@ fn options(
     let mut options = network::options(args, Options::new(config))?;
     if let Some(file) = &args.session {
         options = options.store(FileStore::new(file));
+    }
+    if let Some(file) = &args.outbox {
+        let outbox = FileOutbox::new(file);
+        options = options.outbox(outbox.survives(args.outbox_survives.unwrap_or_default()));
     }
     if let Some(command) = args.credentials.clone() {
         options =

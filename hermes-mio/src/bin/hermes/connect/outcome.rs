@@ -12,6 +12,8 @@ pub(super) struct Outcome {
     dropped: u64,
     unsent: u64,
     is_ending: bool,
+    /// Of those in doubt and unsent: kept for the next run.
+    kept: u64,
 }
 
 impl Outcome {
@@ -41,14 +43,23 @@ impl Outcome {
         self.unsent += messages;
     }
 
+    /// Messages that the outbox file keeps for the next run.
+    pub(super) fn set_kept(&mut self, messages: u64) {
+        self.kept = messages;
+    }
+
     /// Words for the last line of standard error; `None` if every message arrived.
     pub(super) fn failure(&self) -> Option<String> {
         let in_doubt = self.in_doubt + self.in_doubt_at_end;
         if in_doubt + self.dropped + self.unsent == 0 {
             return None;
         }
+        let kept = match self.kept {
+            0 => String::new(),
+            kept => format!("; kept for the next run: {kept}"),
+        };
         Some(format!(
-            "messages in doubt: {in_doubt}; dropped: {}; unsent: {}",
+            "messages in doubt: {in_doubt}; dropped: {}; unsent: {}{kept}",
             self.dropped, self.unsent
         ))
     }

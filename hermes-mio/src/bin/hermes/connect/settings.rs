@@ -35,6 +35,9 @@ pub(super) fn config(args: &Args) -> Result<Config, String> {
     if args.at_most_once {
         fields.insert("delivery".into(), "at-most-once".into());
     }
+    if args.outbox.is_some() {
+        fields.insert("durable".into(), true.into());
+    }
     if let Some(member) = &args.message_id {
         fields.insert("message_id_member".into(), member.clone().into());
     }
@@ -60,6 +63,9 @@ pub(super) fn config(args: &Args) -> Result<Config, String> {
         fields.insert(name.into(), json_or_string(value));
     }
     let config = parse(fields)?;
+    if config.durable && args.outbox.is_none() {
+        return Err("`durable` needs --outbox".to_owned());
+    }
     if config.ask_credentials && args.credentials.is_none() {
         return Err("`ask_credentials` needs --credentials".to_owned());
     }
