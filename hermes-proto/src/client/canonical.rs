@@ -124,6 +124,9 @@ fn shift_time(machine: &mut Machine) {
     if let Some(outbox) = machine.messages.outbox.get_mut() {
         outbox.shift_time(ahead);
     }
+    if let Some(store) = &mut machine.messages.store {
+        store.shift_time(ahead);
+    }
 }
 
 fn shift_session(machine: &mut Machine) {
@@ -177,6 +180,10 @@ fn reset_counters(machine: &mut Machine) {
     let mut ids = BTreeSet::from([marks.written.0, marks.resolved.0, flight.last_sent.0]);
     ids.extend(messages.outbox.iter().map(|(id, _)| id.0));
     ids.insert(messages.last_message_id);
+    if let Some(store) = &mut messages.store {
+        store.reset_counters();
+        ids.extend(store.ids_mut().map(|id| id.0));
+    }
     let mut seqs = BTreeSet::from_iter(messages.outbox.seqs());
     seqs.extend([flight.seq, flight.flushed]);
     let mut counts = BTreeSet::from([flight.sent, flight.written]);
@@ -205,6 +212,9 @@ fn reset_counters(machine: &mut Machine) {
     ids.apply_id(&mut marks.written);
     ids.apply_id(&mut marks.resolved);
     ids.apply(&mut messages.last_message_id);
+    if let Some(store) = &mut messages.store {
+        store.ids_mut().into_iter().for_each(|id| ids.apply_id(id));
+    }
     if let Some(outbox) = messages.outbox.get_mut() {
         outbox.renumber(|id| ids.apply_id(id), |seq| seqs.apply(seq));
     }

@@ -15,7 +15,12 @@ pub(super) struct Context<'a> {
     pub(super) epoch_unix_ms: u64,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// The context of a client that is made.
+    pub(super) fn at_start(config: &'a Config, epoch_unix_ms: u64) -> Self {
+        Context { config, now: Timestamp::ZERO, is_draining: false, epoch_unix_ms }
+    }
+
     /// The wall clock.
     pub(super) fn unix_ms(&self) -> u64 {
         self.epoch_unix_ms.saturating_add(self.now.as_millis())

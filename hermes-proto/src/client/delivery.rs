@@ -1,5 +1,6 @@
 //! Messages: from the application to the outbox, to a connection, and to their acknowledgement.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use serde::Serialize;
@@ -13,12 +14,15 @@ use super::intent::Shutdown;
 use super::outbox::{Admission, Limits, Outbox, QueuedMessage};
 use super::output::Output;
 use super::stats::Counters;
+use super::store::Store;
+use super::timers::earliest;
 use super::window::Window;
 use crate::config::{Delivery, Receipts};
 use crate::frame::{FrameRef, Kind};
 use crate::util::lazy_box::LazyBox;
 use crate::{
-    Action, Config, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError, Timestamp,
+    Action, Config, ConnId, DropReason, Event, Frame, MessageId, Outgoing, SendError,
+    StoredMessage, StoredOutbox, Text, Timestamp,
 };
 
 /// All messages that are not done, and how far all have come.
@@ -33,8 +37,10 @@ pub(super) struct Messages {
     pub(super) window: Window,
     /// No peer has answered a Ping as it should since one was found mute: the window is off.
     pub(super) is_unprovable: bool,
-    /// Messages that wait at the host, in front of the outbox.
-    pub(super) queued_at_host: u64,
+    /// Messages that wait at the host, in front of the outbox; it saturates.
+    pub(super) queued_at_host: u32,
+    /// The host's outbox store, if it has one.
+    pub(super) store: Option<Box<Store>>,
 }
 
 /// How far all messages have come. Messages up to a mark that did not get there were dropped, or
@@ -49,17 +55,38 @@ pub(super) struct Watermarks {
 
 /// From the application into the outbox.
 impl Messages {
-    pub(super) fn new(config: &Config, incarnation: u64) -> Self {
-        Messages {
+    pub(super) fn new(cx: &Context<'_>, incarnation: u64, stored: Option<StoredOutbox>) -> Self {
+        let mut messages = Messages {
             outbox: LazyBox::default(),
             last_message_id: 0,
             incarnation,
             marks: Watermarks::default(),
             flight: Flight::default(),
-            window: Window::new(config),
+            window: Window::new(cx.config),
             is_unprovable: false,
             queued_at_host: 0,
+            store: None,
+        };
+        if cx.config.durable {
+            messages.restore(stored.unwrap_or_default(), cx);
         }
+        messages
+    }
+
+    /// Takes what earlier processes left in the store.
+    #[cold]
+    fn restore(&mut self, stored: StoredOutbox, cx: &Context<'_>) {
+        let store = Store::new(stored, cx, &mut self.outbox);
+        self.outbox.release();
+        self.last_message_id = store.inherited.0;
+        // What became of the messages before them was told by the process that had them.
+        let before = match self.outbox.first_id() {
+            Some(id) => MessageId(id.0.saturating_sub(1)),
+            None if store.has_more() => MessageId(0),
+            None => store.inherited,
+        };
+        self.marks = Watermarks { written: before, resolved: before };
+        self.store = Some(Box::new(store));
     }
 
     /// Writes a message as JSON, to be committed. A step of its own, so that little code is compiled
@@ -108,6 +135,9 @@ impl Messages {
     ) -> Result<Admission, SendRefusal> {
         let bytes = message.len() + identity.map_or(0, Identity::len);
         let admission = self.outbox.admit(bytes, cx.config)?;
+        if self.has_more() {
+            return Err(SendRefusal::Full);
+        }
         if message.is_volatile() {
             let limits = self.limits(cx);
             if !(sendable && self.outbox.can_send_at_once(bytes, self.window.in_flight(), &limits))
@@ -157,7 +187,23 @@ impl Messages {
         self.expire(cx, stats, out);
         let expires = ttl.or(cx.config.message_ttl).map(|ttl| cx.now + ttl);
         self.outbox.push(id, expires, queued);
+        if let Some(store) = &mut self.store
+            && !queued.volatile
+        {
+            store.on_accepted(&self.outbox, cx, out);
+        }
         id
+    }
+
+    /// Whether messages wait in the store, which new ones would overtake.
+    #[inline]
+    fn has_more(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.has_more())
+    }
+
+    /// Whether a message of `bytes` would be accepted, and none dropped for it.
+    pub(super) fn has_room(&self, bytes: usize, config: &Config) -> bool {
+        !self.has_more() && matches!(self.outbox.admit(bytes, config), Ok(Admission::Take))
     }
 
     #[cold]
@@ -169,6 +215,7 @@ impl Messages {
         out: &mut impl Output,
     ) {
         while let Some((id, frame)) = self.outbox.make_room(bytes, cx.config) {
+            self.forget(id, id, out);
             self.drop_queued(id, frame, DropReason::OutboxFull, stats, out);
         }
     }
@@ -201,6 +248,12 @@ impl Messages {
     }
 
     pub(super) fn clear(&mut self, stats: &mut Counters, out: &mut impl Output) {
+        if let Some((from, to)) = self.outbox.queued_ids() {
+            self.forget(from, to, out);
+        }
+        if let Some(store) = &mut self.store {
+            store.clear(out);
+        }
         while let Some((id, frame)) = self.outbox.clear_next() {
             self.drop_queued(id, frame, DropReason::Cleared, stats, out);
         }
@@ -217,14 +270,22 @@ impl Messages {
     #[cold]
     fn expire_due(&mut self, cx: &Context<'_>, stats: &mut Counters, out: &mut impl Output) {
         while let Some((id, frame)) = self.outbox.expire(cx.now) {
+            self.forget(id, id, out);
             self.drop_queued(id, frame, DropReason::Expired, stats, out);
         }
     }
 
     /// When the next message expires.
     #[inline]
-    pub(super) fn expiry(&self) -> Option<Timestamp> {
+    fn expiry(&self) -> Option<Timestamp> {
         self.outbox.expiry()
+    }
+
+    /// When the next message expires, or the store is asked again.
+    #[inline]
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let retry_at = self.store.as_ref().and_then(|store| store.retry_at());
+        earliest(self.expiry(), retry_at)
     }
 
     /// Frees memory that a quiet client has no use for.
@@ -233,6 +294,72 @@ impl Messages {
             outbox.on_idle();
         }
         self.outbox.release();
+    }
+}
+
+/// To and from the host's store.
+impl Messages {
+    /// The store reported what it has.
+    pub(super) fn on_stored(&mut self, up_to: MessageId, cx: &Context<'_>, out: &mut impl Output) {
+        if let Some(store) = &mut self.store {
+            store.on_stored(up_to, &self.outbox, cx, out);
+        }
+    }
+
+    /// The store failed.
+    pub(super) fn on_store_failed(&mut self, text: &Text, cx: &Context<'_>, out: &mut impl Output) {
+        if let Some(store) = &mut self.store {
+            store.on_failed(text, cx, out);
+        }
+    }
+
+    /// The store's next messages are there.
+    pub(super) fn on_loaded(
+        &mut self,
+        messages: Vec<StoredMessage>,
+        has_more: bool,
+        cx: &Context<'_>,
+    ) {
+        if let Some(store) = &mut self.store {
+            store.on_loaded(messages, has_more, cx, &mut self.outbox);
+        }
+    }
+
+    /// Asks a store that failed again, if it is time.
+    pub(super) fn retry_store(&mut self, cx: &Context<'_>, out: &mut impl Output) {
+        if let Some(store) = &mut self.store {
+            store.retry(&self.outbox, cx, out);
+        }
+    }
+
+    /// Asks for more of the store's messages, if it has more and there is room.
+    #[inline]
+    pub(super) fn load_more(&mut self, config: &Config, out: &mut impl Output) {
+        if let Some(store) = &mut self.store {
+            store.load_more(&self.outbox, config, out);
+        }
+    }
+
+    /// These messages left the outbox for good.
+    fn forget(&self, from: MessageId, to: MessageId, out: &mut impl Output) {
+        if let Some(store) = &self.store {
+            store.forget(from, to, out);
+        }
+    }
+
+    /// The oldest message that the store may have to forget, before messages are done.
+    #[inline]
+    fn oldest_kept(&self) -> Option<MessageId> {
+        self.store.as_ref().and_then(|_| self.outbox.first_id())
+    }
+
+    /// Sent messages are done: those from `oldest` to the outbox's present oldest.
+    fn forget_done(&self, oldest: Option<MessageId>, out: &mut impl Output) {
+        if let Some(from) = oldest {
+            let next = self.outbox.first_id();
+            let to = next.map_or(self.flight.last_sent, |next| MessageId(next.0 - 1));
+            self.forget(from, to, out);
+        }
     }
 }
 
@@ -363,9 +490,11 @@ impl Messages {
         // What the peer has was written, whether or not the host has reported it.
         self.mark_written(fence.seq, cx, stats, out);
         self.is_unprovable = false;
+        let oldest = self.oldest_kept();
         if let Some(outbox) = self.outbox.get_mut() {
             outbox.acknowledge(fence.seq);
         }
+        self.forget_done(oldest, out);
         stats.acknowledged += messages;
         if fence.last_sent > self.marks.resolved {
             let from = after(self.marks.resolved);
@@ -383,9 +512,11 @@ impl Messages {
         if !self.flight.judge_answers(self.window.acknowledged(), cx.now, cx.config) {
             return;
         }
+        let oldest = self.oldest_kept();
         if let Some(outbox) = self.outbox.get_mut() {
             outbox.release_written();
         }
+        self.forget_done(oldest, out);
         self.warn_of_no_proof(
             "the gateway answers no Ping as it should (RFC 6455 §5.5.3): deliveries can't be proven, \
              and from here on are at-most-once",
@@ -422,9 +553,12 @@ impl Messages {
         stats: &mut Counters,
         out: &mut impl Output,
     ) {
-        let keep = self.keeps_written(cx);
+        let (keep, oldest) = (self.keeps_written(cx), self.oldest_kept());
         let Some(outbox) = self.outbox.get_mut() else { return };
         let done = outbox.mark_written(seq, keep, self.marks.written);
+        if !keep {
+            self.forget_done(oldest, out);
+        }
         self.flight.written += done.messages;
         stats.written += done.fresh;
         if done.messages > done.fresh {
@@ -481,17 +615,18 @@ impl Messages {
     pub(super) fn shut_down(&self, begin: &Shutdown, stats: &Counters) -> Event {
         let unsent = self.outbox.len_behind(self.marks.written);
         let kept = (self.outbox.len() - unsent) as u64;
+        let durable = self.store.as_ref().map_or(0, |store| store.count_durable(&self.outbox));
         Event::ShutDown {
             acknowledged: stats.acknowledged - begin.acknowledged,
             in_doubt: kept + stats.cold.lost_in_doubt - begin.lost_in_doubt,
-            unsent: unsent as u64 + self.queued_at_host,
-            durable: 0,
+            unsent: unsent as u64 + u64::from(self.queued_at_host),
+            durable,
         }
     }
 
     /// Whether no message is left to send, here or at the host.
     pub(super) fn is_empty(&self) -> bool {
-        self.outbox.len() == 0 && self.queued_at_host == 0
+        self.outbox.len() == 0 && self.queued_at_host == 0 && !self.has_more()
     }
 
     /// Whether all that was sent on the live connection has arrived, as far as that can be known.

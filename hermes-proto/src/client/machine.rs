@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::arena::Pending;
 use super::connection::{Connection, Due, End, Ended, OpenConnection, Phase};
-use super::context::{context, peer};
+use super::context::{Context, context, peer};
 use super::delivery::{Candidate, Messages, SendRefusal};
 use super::gateways::Gateways;
 use super::headers::Headers;
@@ -52,10 +52,15 @@ impl Machine {
     pub(super) fn new(config: Arc<Config>, start: Start) -> Result<Self, ConfigError> {
         let config = config.with_rounded_durations();
         let (url, fallbacks) = config.validate()?;
-        let Start { seed, unix_ms, session, .. } = start;
+        let Start { seed, unix_ms, session, outbox } = start;
+        if outbox.is_some() && !config.durable {
+            let problem = "must be true for a start with a stored outbox".to_string();
+            return Err(ConfigError { field: "durable", problem });
+        }
         let session = SessionState::new(session.as_ref(), &url);
         let start = StartSecret::new(seed, unix_ms);
-        let messages = Messages::new(&config, start.incarnation());
+        let cx = Context::at_start(&config, unix_ms);
+        let messages = Messages::new(&cx, start.incarnation(), outbox);
         let mut machine = Machine {
             config,
             start,
@@ -109,10 +114,21 @@ impl Machine {
             Input::Disconnect => self.on_disconnect(out),
             Input::Shutdown { within } => self.on_shutdown(self.now + within, out),
             Input::Send(message) => self.on_send(message, out),
-            Input::Queued { messages } => self.messages.queued_at_host = messages,
+            Input::Queued { messages } => {
+                self.messages.queued_at_host = u32::try_from(messages).unwrap_or(u32::MAX);
+            }
             Input::ClearSession => self.session.clear(out),
             Input::ClearOutbox => self.messages.clear(&mut self.stats, out),
-            Input::Stored { .. } | Input::StoreFailed { .. } | Input::Loaded { .. } => {}
+            Input::Stored { up_to } => {
+                self.messages.on_stored(up_to, context!(self), out);
+            }
+            Input::StoreFailed { text } => {
+                self.messages.on_store_failed(&text, context!(self), out);
+            }
+            Input::Loaded { messages, has_more } => {
+                self.messages.on_loaded(messages, has_more, context!(self));
+                self.pump(out);
+            }
             Input::NetworkChanged { online } => self.on_network(online, out),
             Input::Credentials { credentials, .. } => self.on_credentials(credentials, out),
             Input::Postponed { .. } => self.connection.on_postponed(context!(self)),
@@ -148,6 +164,7 @@ impl Machine {
             }
             self.next_deadline()
         };
+        self.messages.load_more(&self.config, out);
         self.timer.arm(deadline, out);
     }
 
@@ -174,9 +191,10 @@ impl Machine {
         if self.end_drain(out) {
             return true;
         }
-        if self.is_due(self.messages.expiry()) {
+        if self.is_due(self.messages.deadline()) {
             // A message behind the expired one may fit.
             self.pump(out);
+            self.messages.retry_store(context!(self), out);
             return true;
         }
         if self.is_due(self.connection.deadline(self.retry.is_online())) {
@@ -227,7 +245,7 @@ impl Machine {
     fn next_deadline(&self) -> Option<Timestamp> {
         let connection = self.connection.deadline(self.retry.is_online());
         let connection = earliest(connection, self.messages.flight.heartbeat_deadline());
-        earliest(earliest(connection, self.messages.expiry()), self.intent.deadline())
+        earliest(earliest(connection, self.messages.deadline()), self.intent.deadline())
     }
 
     fn is_due(&self, deadline: Option<Timestamp>) -> bool {

@@ -24,6 +24,7 @@ mod session;
 mod start;
 mod stats;
 mod status;
+mod store;
 mod timers;
 mod window;
 
@@ -39,7 +40,6 @@ pub(crate) use self::arena::Pending;
 use self::machine::Machine;
 #[cfg(feature = "ws")]
 pub(crate) use self::machine::runs_due_work;
-use self::outbox::Admission;
 #[cfg(feature = "ws")]
 pub(crate) use self::output::Output;
 use self::session::SessionState;
@@ -244,8 +244,7 @@ impl Client {
     pub fn has_room(&self, bytes: usize) -> bool {
         let Machine { messages, config, .. } = &self.machine;
         let bytes = bytes.saturating_add(config.message_id_bytes());
-        let admission = messages.outbox.admit(bytes, config);
-        matches!(admission, Ok(Admission::Take))
+        messages.has_room(bytes, config)
     }
 
     /// Counters since the client was made, and its present figures.
@@ -280,9 +279,13 @@ impl Client {
 
 fn stats_of(machine: &Machine) -> Stats {
     let Machine { connection, messages, stats, .. } = machine;
+    let store = messages.store.as_deref();
     Stats {
         attempts: connection.conn_count,
-        accepted: messages.last_message_id,
+        accepted: messages.last_message_id - store.map_or(0, |store| store.inherited.0),
+        restored: store.map_or(0, |store| store.restored),
+        durable: store.map_or(0, |store| store.confirmed),
+        not_durable: store.map_or(0, |store| store.not_durable(&messages.outbox)),
         outbox_messages: messages.outbox.len(),
         outbox_bytes: messages.outbox.bytes(),
         unacknowledged: messages.flight.unacknowledged(),

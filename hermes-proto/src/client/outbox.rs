@@ -51,7 +51,7 @@ impl ConstDefault for Outbox {
 
 /// A message and its place in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Entry {
+pub(super) struct Entry {
     id: MessageId,
     /// Number of its frame on the live connection, if it was sent on it.
     seq: u64,
@@ -126,6 +126,58 @@ impl Outbox {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, Frame)> {
         self.entries.iter().map(|entry| (entry.id, self.read(entry.message).to_frame()))
+    }
+
+    /// The oldest message.
+    pub(super) fn first_id(&self) -> Option<MessageId> {
+        self.entries.front().map(|entry| entry.id)
+    }
+
+    /// The newest message.
+    pub(super) fn last_id(&self) -> Option<MessageId> {
+        self.entries.back().map(|entry| entry.id)
+    }
+
+    /// The first and the last queued message.
+    pub(super) fn queued_ids(&self) -> Option<(MessageId, MessageId)> {
+        Some((self.entries.get(self.sent)?.id, self.last_id()?))
+    }
+
+    /// Messages behind `before`, up to `up_to`, that a store can keep: volatile ones are not worth it.
+    pub(super) fn keepable(
+        &self,
+        before: MessageId,
+        up_to: MessageId,
+    ) -> impl Iterator<Item = &Entry> {
+        let first = self.entries.partition_point(|entry| entry.id <= before);
+        let entries = self.entries.range(first..).take_while(move |entry| entry.id <= up_to);
+        entries.filter(|entry| !entry.message.volatile)
+    }
+
+    /// A message as it was accepted, and when it expires.
+    pub(super) fn outgoing(&self, entry: &Entry) -> (MessageId, Option<Timestamp>, Outgoing) {
+        let frame = self.read(entry.message);
+        let message = Outgoing::of(frame.to_frame());
+        let message = if frame.is_compressible { message } else { message.uncompressed() };
+        (entry.id, entry.expires, message)
+    }
+
+    /// Whether there is room for a message of an earlier process. A single message may be larger
+    /// than the bounds, which may have been others.
+    pub(super) fn can_load(&self, bytes: usize, config: &Config) -> bool {
+        self.entries.is_empty() || self.has_room(self.entries.len(), self.bytes, bytes, config)
+    }
+
+    /// Whether there is room for as many messages and bytes as there are.
+    pub(super) fn is_half_empty(&self, config: &Config) -> bool {
+        self.entries.len() <= config.outbox_max_messages / 2
+            && self.bytes <= config.outbox_max_bytes / 2
+    }
+
+    /// Takes a message of an earlier process, behind the newest.
+    pub(super) fn load(&mut self, id: MessageId, expires: Option<Timestamp>, message: &Outgoing) {
+        let message = QueuedMessage { volatile: false, ..self.copy(message) };
+        self.push(id, expires, message);
     }
 
     /// Number of messages after `written`, which were never written.

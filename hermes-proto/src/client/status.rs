@@ -112,10 +112,22 @@ pub(super) fn why(machine: &Machine, now: Timestamp) -> String {
     for (count, what) in [
         (stats.outbox_messages as u64, "in the outbox"),
         (stats.unacknowledged, "not acknowledged"),
-        (machine.messages.queued_at_host, "waiting in front of it"),
+        (stats.not_durable, "not durable"),
+        (machine.messages.queued_at_host.into(), "waiting in front of it"),
     ] {
         if count > 0 {
             line.push_str(&format!("; {} {what}", Count(count, "message")));
+        }
+    }
+    if let Some(store) = &machine.messages.store {
+        if let Some(at) = store.retry_at() {
+            line.push_str(&format!(
+                "; the outbox store failed, asked again in {}",
+                Seconds(at - now)
+            ));
+        }
+        if store.has_more() {
+            line.push_str("; more messages in the store");
         }
     }
     // A peer's texts may hold control characters.

@@ -213,7 +213,7 @@ fn as_json() {
     let empty = serde_json::to_string(&Stats::default()).expect("it is plain");
     assert_eq!(
         empty,
-        r#"{"attempts":0,"opened":0,"ended":{"requested":0,"peer":0,"lost":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"http":0,"credentials":0,"upgrade":0,"protocol":0,"timeout":0},"resumed":0,"accepted":0,"written":0,"acknowledged":0,"in_doubt":0,"rewritten":0,"dropped":{"outbox_full":0,"too_large":0,"expired":0,"not_now":0,"connection_lost":0,"cleared":0,"shutting_down":0},"bytes_sent":0,"received":0,"unhandled":0,"malformed":0,"bytes_received":0,"outbox_messages":0,"outbox_bytes":0,"unacknowledged":0,"rtt_last_ms":null,"rtt_smoothed_ms":null}"#
+        r#"{"attempts":0,"opened":0,"ended":{"requested":0,"peer":0,"lost":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"http":0,"credentials":0,"upgrade":0,"protocol":0,"timeout":0},"resumed":0,"accepted":0,"restored":0,"durable":0,"written":0,"acknowledged":0,"in_doubt":0,"rewritten":0,"dropped":{"outbox_full":0,"too_large":0,"expired":0,"not_now":0,"connection_lost":0,"cleared":0,"shutting_down":0},"bytes_sent":0,"received":0,"unhandled":0,"malformed":0,"bytes_received":0,"outbox_messages":0,"outbox_bytes":0,"not_durable":0,"unacknowledged":0,"rtt_last_ms":null,"rtt_smoothed_ms":null}"#
     );
 }
 
