@@ -170,8 +170,8 @@ impl Outbox {
 
     /// Whether there is room for as many messages and bytes as there are.
     pub(super) fn is_half_empty(&self, config: &Config) -> bool {
-        self.entries.len() <= config.outbox_max_messages / 2
-            && self.bytes <= config.outbox_max_bytes / 2
+        self.entries.len() as u64 <= config.outbox_max_messages / 2
+            && self.bytes as u64 <= config.outbox_max_bytes / 2
     }
 
     /// Takes a message of an earlier process, behind the newest.
