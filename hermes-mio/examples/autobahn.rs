@@ -9,7 +9,6 @@
 use std::error::Error;
 use std::time::Instant;
 
-use hermes_mio::proto::Frame;
 use hermes_mio::{Client, CloseReason, Config, Event, Outgoing};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -69,8 +68,8 @@ fn converse(
 /// A message as it arrived. Hermes takes the suite's messages for malformed or unhandled ones.
 fn message(event: Event) -> Option<Outgoing> {
     Some(match event {
-        Event::Malformed { frame: Frame::Text(text), .. } => Outgoing::text(text),
-        Event::Malformed { frame: Frame::Binary(data), .. } => Outgoing::binary(data),
+        Event::Malformed { text, .. } => Outgoing::text(text),
+        Event::Binary(message) => Outgoing::binary(message.data().clone()),
         Event::Unhandled(json) => Outgoing::text(json.json().clone()),
         _ => return None,
     })

@@ -349,6 +349,8 @@ mod timings;
 mod waited;
 
 pub use hermes_proto as proto;
+/// The version of the crate whose types are in the API of [`Driver`].
+pub use mio;
 // Types that every application names.
 pub use hermes_proto::{
     CloseReason, Config, Credentials, DEFAULT_URL, Delivery, Event, MessageId, Outgoing, Receipts,

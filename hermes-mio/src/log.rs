@@ -28,8 +28,8 @@ pub(crate) fn event(now: Timestamp, event: &Event) {
             tracing::info!(acknowledged, in_doubt, unsent, "shut down");
         }
         Event::SessionInit(_) => tracing::debug!("the gateway issued or acknowledged a session"),
-        Event::Malformed { frame, error } => {
-            tracing::debug!(bytes = frame.len(), %error, "the gateway sent what is no message");
+        Event::Malformed { text, error } => {
+            tracing::debug!(bytes = text.len(), %error, "the gateway sent what is no message");
         }
         other => tracing::trace!(event = other.name(), "received"),
     }

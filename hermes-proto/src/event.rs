@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Chat, CloseReason, ConnId, Frame, MessageId, PlayerJoined, PlayerLeft, PrNotification,
+    Binary, Chat, CloseReason, ConnId, Frame, MessageId, PlayerJoined, PlayerLeft, PrNotification,
     SessionInit, StatusUpdate, Text, Timestamp, Unhandled, Url,
 };
 
@@ -62,10 +62,12 @@ pub enum Event {
     PlayerLeft(PlayerLeft),
     /// `unhandled`: JSON without a known `type`.
     Unhandled(Unhandled),
-    /// `malformed`: a text that is not JSON, or a binary message. The connection goes on.
+    /// `binary`: a binary message. The connection goes on.
+    Binary(Binary),
+    /// `malformed`: a text that is not JSON. The connection goes on.
     Malformed {
         /// The message.
-        frame: Frame,
+        text: Text,
         /// Its fault.
         error: Text,
     },
@@ -157,6 +159,7 @@ impl Event {
             Event::PlayerJoined(_) => "player-joined",
             Event::PlayerLeft(_) => "player-left",
             Event::Unhandled(_) => "unhandled",
+            Event::Binary(_) => "binary",
             Event::Malformed { .. } => "malformed",
             Event::SessionDropped { .. } => "session-dropped",
             Event::Durable { .. } => "messages-durable",

@@ -14,7 +14,7 @@ use crate::Text;
 pub enum Frame {
     /// A text message. The Hermes gateway sends only these.
     Text(Text),
-    /// A binary message. A received one becomes an [`Event::Malformed`](crate::Event::Malformed);
+    /// A binary message. A received one becomes an [`Event::Binary`](crate::Event::Binary);
     /// an application sends one with [`Outgoing::binary`](crate::Outgoing::binary).
     Binary(Bytes),
     /// A Ping, with at most 125 bytes. Its receiver answers with a Pong. A host's own WebSocket

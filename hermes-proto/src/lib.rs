@@ -278,7 +278,7 @@
 //! | `session-init` arrives | the session is persisted, bound to the gateway's origin; the event says whether it was resumed |
 //! | a session is of no use | it is dropped after 30 days without use, or 5 failed attempts to resume it |
 //! | a session would travel in the clear | a warning, or no session at all ([`plaintext_session`](Config::plaintext_session)) |
-//! | a message arrives | an event of its type, or [`Unhandled`](Event::Unhandled); [`Malformed`](Event::Malformed) if it is not JSON, or binary. Each carries the whole message |
+//! | a message arrives | an event of its type, or [`Unhandled`](Event::Unhandled); [`Malformed`](Event::Malformed) if it is not JSON; [`Binary`](Event::Binary). Each carries the whole message |
 //!
 //! # Phases
 //!
@@ -369,6 +369,7 @@ mod json;
 mod message;
 
 mod outgoing;
+mod parse;
 mod protocol_error;
 pub mod reason;
 mod session;
@@ -388,6 +389,8 @@ pub mod ws;
 #[cfg(feature = "ws")]
 pub use action::Transmit;
 pub use action::{Action, Actions};
+/// The version of the crate whose `Bytes` is in the API.
+pub use bytes;
 pub use client::{Client, DropCounts, EndCounts, Start, State, Stats};
 pub use config::{
     Config, ConfigError, DEFAULT_URL, Delivery, Jitter, OverflowPolicy, PlaintextPolicy, Receipts,
@@ -400,9 +403,10 @@ pub use event::{DropReason, Event, FailReason, SessionDropReason};
 pub use frame::Frame;
 pub use input::{ConnId, Input, MessageId};
 pub use message::{
-    Chat, PlayerJoined, PlayerLeft, PrNotification, SessionInit, StatusUpdate, Unhandled,
+    Binary, Chat, PlayerJoined, PlayerLeft, PrNotification, SessionInit, StatusUpdate, Unhandled,
 };
 pub use outgoing::{Outgoing, SendError};
+pub use parse::ParseError;
 pub use reason::CloseReason;
 pub use session::Session;
 pub use stored::{StoredMessage, StoredOutbox};

@@ -67,8 +67,7 @@ impl Outgoing {
     }
 
     /// Takes a binary message, for gateways that accept one, as [`text`](Self::text). A binary
-    /// message from such a gateway is an [`Event::Malformed`](crate::Event::Malformed) with its
-    /// whole payload.
+    /// message from such a gateway is an [`Event::Binary`](crate::Event::Binary).
     pub fn binary(data: impl Into<Bytes>) -> Self {
         Outgoing::of(Frame::Binary(data.into()))
     }

@@ -4,6 +4,7 @@
 //! it; an accessor decodes a field on demand. So the event is small, costs no allocation, and has
 //! the whole object as it arrived.
 
+mod binary;
 mod envelope;
 mod member;
 mod scan;
@@ -14,6 +15,7 @@ use core::fmt;
 
 use serde::de::{Deserializer, Visitor};
 
+pub use self::binary::Binary;
 use self::envelope::{Envelope, Field};
 pub(crate) use self::member::ObjectEnd;
 #[cfg(feature = "std")]

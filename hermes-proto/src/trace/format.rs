@@ -373,7 +373,8 @@ fn own_detail(event: &Event) -> String {
             .field("in_doubt", in_doubt)
             .field("unsent", unsent)
             .field("durable", durable),
-        Event::Malformed { frame, error } => detail.field("error", error).payload(frame),
+        Event::Binary(message) => detail.data(message.data()),
+        Event::Malformed { text, error } => detail.field("error", error).field("text", text),
         Event::Dropped { id, frame, reason } => detail
             .field("id", &id.map(|id| id.0))
             .field("reason", &reason.to_string())

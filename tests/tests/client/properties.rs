@@ -134,6 +134,7 @@ fn everything_happens() {
         "shut-down",
         "chat-message",
         "unhandled",
+        "binary",
         "malformed",
         "ping",
         "resume",

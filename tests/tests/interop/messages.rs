@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use hermes_mio::{Config, Event};
-use hermes_proto::Frame;
 use hermes_tests::against_both;
 use hermes_tests::interop::{Harness, Library, Server, chat, config};
 use serde_json::json;
@@ -14,7 +13,7 @@ against_both!(
     every_kind_of_length_goes_there_and_back,
     large_messages_arrive_whole,
     fragments_arrive_as_one_message,
-    a_binary_message_is_malformed_and_no_more_than_that,
+    a_binary_message_is_an_event_of_its_own,
     a_ping_is_answered_with_its_payload,
     the_heartbeat_is_answered,
 );
@@ -99,14 +98,12 @@ fn fragments_arrive_as_one_message(library: &'static Library) {
     harness.end();
 }
 
-fn a_binary_message_is_malformed_and_no_more_than_that(library: &'static Library) {
+fn a_binary_message_is_an_event_of_its_own(library: &'static Library) {
     let mut harness = Harness::new(library);
     harness.join();
     harness.order("binary", json!({"bytes": [0, 1, 254, 255]}));
     match harness.next_event() {
-        Event::Malformed { frame: Frame::Binary(data), .. } => {
-            assert_eq!(data[..], [0, 1, 254, 255])
-        }
+        Event::Binary(message) => assert_eq!(message.data()[..], [0, 1, 254, 255]),
         other => panic!("{other:?}"),
     }
     harness.exchange(1, 2, "never mind");

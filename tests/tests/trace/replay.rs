@@ -30,7 +30,7 @@ const STORY: &str = r#"
 {"at":9,"out":"persist","session":{"token":"t","clientId":"c","savedAt":1700000000009}}
 {"at":9,"out":"event","event":"session-init","detail":{"type":"session-init","token":"t","clientId":"c"}}
 {"at":9.5,"in":"binary","data":"aGk="}
-{"at":9.5,"out":"event","event":"malformed","detail":{"data":"aGk="}}
+{"at":9.5,"out":"event","event":"binary","detail":{"data":"aGk="}}
 {"at":20,"in":"closed","conn":1,"code":1006}
 {"at":20,"out":"event","event":"messages-in-doubt","detail":{"from":1,"to":1,"resend":false}}
 {"at":20,"out":"event","event":"ws-disconnected","detail":{"code":1006,"cause":"lost","retry_at":1020}}

@@ -85,7 +85,8 @@ impl Contract {
                 self.is_gateways(event, call)?;
                 self.on_session_init(init, expected)
             }
-            Event::Chat(_)
+            Event::Binary(_)
+            | Event::Chat(_)
             | Event::StatusUpdate(_)
             | Event::PrNotification(_)
             | Event::PlayerJoined(_)

@@ -1,5 +1,6 @@
 //! Events, counters and the line that says why.
 
+mod parse;
 mod routing;
 mod secrets;
 mod stats;
