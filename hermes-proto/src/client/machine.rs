@@ -24,7 +24,7 @@ use super::start::{Purpose, Start, StartSecret};
 use super::stats::Counters;
 use super::timers::{Timer, earliest};
 use crate::config::check_header;
-use crate::message::Route;
+use crate::message::route::Route;
 use crate::reason::{Stage, code};
 use crate::{
     Action, Binary, CloseReason, Config, ConfigError, ConnId, Credentials, Event, Frame, Input,

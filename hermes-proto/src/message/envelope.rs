@@ -5,7 +5,8 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Span, scan};
+use super::scan;
+use super::span::Span;
 
 /// The fields that the protocol documents. Each message type has two, beside `type`.
 #[derive(Clone, Copy)]

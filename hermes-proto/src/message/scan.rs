@@ -7,7 +7,7 @@
 //! test and a fuzz target compare it with serde_json. Its reason: serde_json alone takes longer than
 //! the rest of the receive path together (BENCHMARKS.md).
 
-use super::Span;
+use super::span::Span;
 
 /// The deepest nesting that is scanned: the scanner is recursive.
 const DEPTH: u32 = 32;

@@ -132,7 +132,7 @@ pub use self::conditions::{Conditions, Fault};
 pub use self::gateway::{Behaviour, ConnectResponse, Gateway, PongMode, Received};
 pub use self::sim::{NodeId, Sim, Step};
 use crate::Event;
-use crate::message::Route;
+use crate::message::route::Route;
 
 /// The event of a text from the gateway; `None` if the text is not JSON, which is an
 /// [`Event::Malformed`].
