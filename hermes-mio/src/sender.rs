@@ -336,7 +336,7 @@ impl Queue {
 
     fn enqueue(&self, mut state: MutexGuard<'_, State>, message: Outgoing) -> Ticket {
         let was_empty = state.messages.is_empty();
-        let ticket = Ticket::new();
+        let ticket = Ticket::new(&message);
         state.bytes += message.len();
         state.messages.push_back(Queued { message, ticket: ticket.clone() });
         drop(state);

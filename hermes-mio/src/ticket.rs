@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use hermes_proto::{DropReason, MessageId};
+use hermes_proto::{DropReason, MessageId, Outgoing};
 
 /// The receipt of one message: says how far the message has come, and can be awaited.
 ///
@@ -61,14 +61,22 @@ pub enum Undelivered {
 
 struct State {
     id: Option<MessageId>,
+    is_volatile: bool,
+    is_durable: bool,
     progress: Progress,
     /// Of the tasks that wait for any progress.
     wakers: Vec<Waker>,
 }
 
 impl Ticket {
-    pub(crate) fn new() -> Self {
-        let state = State { id: None, progress: Progress::Queued, wakers: Vec::new() };
+    pub(crate) fn new(message: &Outgoing) -> Self {
+        let state = State {
+            id: None,
+            is_volatile: message.is_volatile(),
+            is_durable: false,
+            progress: Progress::Queued,
+            wakers: Vec::new(),
+        };
         Ticket { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -83,6 +91,31 @@ impl Ticket {
         self.lock().progress
     }
 
+    /// Whether the [outbox store](hermes_proto#durability) has, or had, the message: it survives the
+    /// process. Always `false` without a store, and for a volatile message.
+    pub fn is_durable(&self) -> bool {
+        self.lock().is_durable
+    }
+
+    /// Waits until the outbox store has the message, or the gateway is proven to have it, so that the
+    /// end of the process does not lose it. Without a store that is the same as
+    /// [`acknowledged`](Self::acknowledged).
+    ///
+    /// # Errors
+    ///
+    /// As [`acknowledged`](Self::acknowledged).
+    pub async fn durable(&self) -> Result<(), Undelivered> {
+        poll_fn(|cx| {
+            self.poll(cx, |state| match state.progress {
+                _ if state.is_durable => Some(Ok(())),
+                Progress::Queued | Progress::Accepted | Progress::Written => None,
+                Progress::Acknowledged => Some(Ok(())),
+                Progress::Ended(end) => Some(Err(end)),
+            })
+        })
+        .await
+    }
+
     /// Waits until the operating system has taken every byte of the message. A later connection may
     /// have to send it again.
     ///
@@ -91,7 +124,7 @@ impl Ticket {
     /// If it never will be: the message was dropped before, or its client is gone.
     pub async fn written(&self) -> Result<(), Undelivered> {
         poll_fn(|cx| {
-            self.poll(cx, |progress| match progress {
+            self.poll(cx, |state| match state.progress {
                 Progress::Queued | Progress::Accepted => None,
                 Progress::Written
                 | Progress::Acknowledged
@@ -111,7 +144,7 @@ impl Ticket {
     /// client is gone.
     pub async fn acknowledged(&self) -> Result<(), Undelivered> {
         poll_fn(|cx| {
-            self.poll(cx, |progress| match progress {
+            self.poll(cx, |state| match state.progress {
                 Progress::Queued | Progress::Accepted | Progress::Written => None,
                 Progress::Acknowledged => Some(Ok(())),
                 Progress::Ended(end) => Some(Err(end)),
@@ -120,9 +153,9 @@ impl Ticket {
         .await
     }
 
-    fn poll<T>(&self, cx: &Context<'_>, done: impl Fn(Progress) -> Option<T>) -> Poll<T> {
+    fn poll<T>(&self, cx: &Context<'_>, done: impl Fn(&State) -> Option<T>) -> Poll<T> {
         let mut state = self.lock();
-        if let Some(done) = done(state.progress) {
+        if let Some(done) = done(&state) {
             return Poll::Ready(done);
         }
         if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -137,13 +170,23 @@ impl Ticket {
         self.advance(Progress::Accepted);
     }
 
-    /// The message has come as far as this. An end is final.
+    /// The store has each message up to this one but for volatile ones.
+    pub(crate) fn keep(&self) {
+        self.change(|state| state.is_durable = !state.is_volatile);
+    }
+
+    /// The message has come as far as this.
     pub(crate) fn advance(&self, progress: Progress) {
+        self.change(|state| state.progress = progress);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
+        // An end is final.
         if matches!(state.progress, Progress::Acknowledged | Progress::Ended(_)) {
             return;
         }
-        state.progress = progress;
+        change(&mut state);
         let wakers = std::mem::take(&mut state.wakers);
         // A waker may do anything, such as ask the ticket.
         drop(state);
@@ -173,6 +216,10 @@ impl Eq for Ticket {}
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
-        f.debug_struct("Ticket").field("id", &state.id).field("progress", &state.progress).finish()
+        f.debug_struct("Ticket")
+            .field("id", &state.id)
+            .field("progress", &state.progress)
+            .field("is_durable", &state.is_durable)
+            .finish()
     }
 }

@@ -73,7 +73,7 @@ impl Member {
         shared: &mut Shared,
         message: Outgoing,
     ) -> Result<Ticket, SendError> {
-        let ticket = Ticket::new();
+        let ticket = Ticket::new(&message);
         let id = MessageId(self.protocol().accepted_up_to().0 + 1);
         self.attachments.get_or_init(Box::default);
         if let Some(more) = self.attachments.get_mut() {

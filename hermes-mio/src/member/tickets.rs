@@ -11,6 +11,7 @@ use crate::ticket::{Progress, Ticket, Undelivered};
 pub(super) struct Tickets {
     by_id: BTreeMap<MessageId, Ticket>,
     /// How far all messages had come when the tickets were last brought up to date.
+    durable: MessageId,
     written: MessageId,
     resolved: MessageId,
     /// Why the newest message that the outbox did not accept was refused.
@@ -53,7 +54,14 @@ impl Tickets {
 
     /// Brings the tickets up to date, after the events that came with the same step.
     pub(super) fn update(&mut self, client: &Client) {
-        let (written, resolved) = (client.written_up_to(), client.resolved_up_to());
+        let (durable, written) = (client.durable_up_to(), client.written_up_to());
+        let resolved = client.resolved_up_to();
+        if durable > self.durable {
+            for (_, ticket) in self.by_id.range(self.durable..=durable) {
+                ticket.keep();
+            }
+            self.durable = durable;
+        }
         if written > self.written {
             for (_, ticket) in self.by_id.range(self.written..=written) {
                 ticket.advance(Progress::Written);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use hermes_mio::gateway::{Fault, Gateway, Target};
 use hermes_mio::proto::DropReason;
 use hermes_mio::{
-    AsyncClient, Client, Config, Delivery, Outgoing, Progress, Receipts, Ticket, Undelivered,
+    AsyncClient, Client, Config, Delivery, MemoryOutbox, Options, Outgoing, Progress, Receipts,
+    Ticket, Undelivered,
 };
 
 use crate::common::LONG;
@@ -54,6 +55,31 @@ fn a_message_whose_time_is_over_was_dropped() {
         let end = Undelivered::Dropped(DropReason::NotNow);
         assert_eq!(ticket.acknowledged().await, Err(end));
         assert_eq!(ticket.id(), None);
+    });
+}
+
+/// Without a connection; a volatile message is never kept.
+#[test]
+fn a_message_is_durable_once_the_store_has_it() {
+    let store = MemoryOutbox::new();
+    let options = Options::new(Config::new("ws://127.0.0.1:9/")).outbox(store.clone());
+    let client = AsyncClient::new(options).unwrap();
+    block_on(async {
+        let kept = client.send(&chat(1)).await.unwrap();
+        kept.durable().await.unwrap();
+        assert!(kept.is_durable());
+        assert_eq!(kept.progress(), Progress::Accepted);
+        assert_eq!(store.messages("default").len(), 1, "{:?}", client);
+    });
+
+    // Without a store, proof of the arrival is the next best.
+    let gateway = Gateway::bind("127.0.0.1:0").unwrap();
+    let client = AsyncClient::new(Config::new(gateway.url())).unwrap();
+    client.connect();
+    block_on(async {
+        let ticket = client.send(&chat(1)).await.unwrap();
+        ticket.durable().await.unwrap();
+        assert_eq!((ticket.progress(), ticket.is_durable()), (Progress::Acknowledged, false));
     });
 }
 

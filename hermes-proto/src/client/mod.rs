@@ -227,6 +227,13 @@ impl Client {
         MessageId(self.machine.messages.last_message_id)
     }
 
+    /// Each message up to this one that the outbox has and that is not volatile is durable: the
+    /// [outbox store](crate#durability) has it. 0 without a store.
+    pub fn durable_up_to(&self) -> MessageId {
+        let store = self.machine.messages.store.as_deref();
+        store.map_or(MessageId(0), |store| store.durable)
+    }
+
     /// The last message that was written, on any connection. Those before it were written too, or
     /// dropped.
     pub fn written_up_to(&self) -> MessageId {
