@@ -119,6 +119,9 @@
 //! | [`ArmTimer`](Action::ArmTimer) | nothing, if it asks `deadline()` before it sleeps | [`TimerFired`](Input::TimerFired) |
 //! | [`Emit`](Action::Emit) | hands the event to the application | |
 //! | [`PersistSession`](Action::PersistSession) | saves the session | |
+//! | [`StoreMessage`](Action::StoreMessage) | keeps the message (only with [`durable`](Config::durable)) | [`Stored`](Input::Stored) or [`StoreFailed`](Input::StoreFailed) |
+//! | [`ForgetMessages`](Action::ForgetMessages) | removes the messages from its store | |
+//! | [`LoadMessages`](Action::LoadMessages) | reads the next messages | [`Loaded`](Input::Loaded) or [`StoreFailed`](Input::StoreFailed) |
 //! | [`Close`](Action::Close) | drops the socket | nothing: the name is dead |
 //! | (the socket is readable) | reads | [`Received`](Input::Received) |
 //! | (end of stream, error) | drops the socket | [`Closed`](Input::Closed) with [`CloseReason::Lost`] |
@@ -148,6 +151,7 @@
 //! | word | fact | reported by |
 //! | --- | --- | --- |
 //! | accepted | the outbox has the message | `send` returned its [`MessageId`] |
+//! | durable | the [outbox store](#durability) has it: it survives the process | [`Event::Durable`], with [`Receipts::Written`] |
 //! | written | the operating system took every byte | [`Event::Written`], with [`Receipts::Written`] |
 //! | acknowledged | a fence proved that the peer's endpoint read it | [`Event::Acknowledged`], with [`Receipts::Acknowledged`] |
 //! | in doubt | it was written, and the connection ended before it was acknowledged | [`Event::InDoubt`] |
@@ -164,7 +168,8 @@
 //! needs Pings: if [`can_ping`](Config::can_ping) is `false`, or the gateway answers no Ping,
 //! delivery is at-most-once, and a [`Warning`](Event::Warning) and [`why`](Client::why) say so.
 //! [`Event::InDoubt`] and [`Event::Dropped`] are emitted whatever [`receipts`](Config::receipts)
-//! says, so nothing is lost in silence while the process runs.
+//! says, so nothing is lost in silence while the process runs, and with [`durable`](Config::durable)
+//! no durable message is lost when it ends.
 //!
 //! The outbox is bounded in [messages](Config::outbox_max_messages) and
 //! [bytes](Config::outbox_max_bytes), and a full one follows the [`overflow`](Config::overflow)
@@ -178,6 +183,39 @@
 //! [`unflushed_max_bytes`](Config::unflushed_max_bytes) are handed out and not yet flushed;
 //! everything else waits in the outbox. An [`Endpoint`] does this by itself from `transmit()` and
 //! `transmitted(now, n)`.
+//!
+//! # Durability
+//!
+//! With [`Config::durable`] the host keeps the outbox in a store, such as a file. The store mirrors the
+//! outbox: [`Action::StoreMessage`] for each accepted message, in order, and
+//! [`Action::ForgetMessages`] for what left the outbox: acknowledged, dropped or cleared.
+//! [`Volatile`](Outgoing::volatile) messages are not stored.
+//!
+//! **The promise**: a message up to a reported [`Stored`](Input::Stored) is durable. If the process
+//! ends, at any point, the next one gets it back by [`Start::outbox`], with its name, its text and its
+//! end by the wall clock, and sends it before all newer messages.
+//!
+//! - A message is sent without waiting for the store, so a crash right after `send` may lose one that
+//!   was not durable; wait for [`Event::Durable`] to be sure.
+//! - A crash may repeat messages that were acknowledged or dropped shortly before, if the store had not
+//!   forgotten them. It loses none that was durable.
+//! - Repetitions share an [identity](#exactly-once), because the stored text has it. The
+//!   [incarnation](Client::incarnation) itself is not stored: a message that was sent and never durable
+//!   leaves its name to another message of the next process, and with the same incarnation that one
+//!   would be dropped as a repetition.
+//! - Beside a gateway that answers no Ping, nothing can be acknowledged: a message is forgotten when it
+//!   is written, as delivery is at-most-once.
+//!
+//! A store that fails stops nothing: one [`Warning`](Event::Warning), messages go on in memory,
+//! [`why`](Client::why) and [`Stats::not_durable`] count those that would not survive, and after
+//! [`store_retry`](Config::store_retry) the store is asked again. The outbox's bounds count stored
+//! messages. If an earlier process left more than fits, the rest is [loaded](Action::LoadMessages) in
+//! order when half of the outbox is free, and meanwhile `send` refuses with [`SendError::Full`], since
+//! a new message would overtake them. A [`shutdown`](Client::shutdown) reports how many of the messages
+//! in doubt or unsent are durable.
+//!
+//! A durable message costs a copy of its text and an action when it is accepted, and another action when
+//! it leaves the outbox.
 //!
 //! # Fences
 //!
