@@ -62,6 +62,7 @@ fn shift_time(machine: &mut Machine) {
     let (ahead, behind) = (ahead(machine.now), behind(machine.now));
     shift_session(machine);
     shift_retry(machine);
+    shift_flight(machine);
     machine.now = NOW;
     machine.timer.due_mut().into_iter().for_each(ahead);
     machine.intent.canonicalize(ahead);
@@ -81,6 +82,18 @@ fn shift_time(machine: &mut Machine) {
         }
         Phase::Idle | Phase::Failed(_) => {}
     }
+    if let Some(outbox) = machine.messages.outbox.get_mut() {
+        outbox.shift_time(ahead);
+    }
+    if let Some(store) = &mut machine.messages.store {
+        store.shift_time(ahead);
+    }
+}
+
+/// Heartbeat and fences of the live connection.
+fn shift_flight(machine: &mut Machine) {
+    let (ahead, behind) = (ahead(machine.now), behind(machine.now));
+    let config = &machine.config;
     let asked_for = match config.heartbeat_interval {
         Some(interval) if config.can_ping => interval + config.heartbeat_timeout,
         _ => Duration::ZERO,
@@ -120,12 +133,6 @@ fn shift_time(machine: &mut Machine) {
         } else {
             fence.since = NOW;
         }
-    }
-    if let Some(outbox) = machine.messages.outbox.get_mut() {
-        outbox.shift_time(ahead);
-    }
-    if let Some(store) = &mut machine.messages.store {
-        store.shift_time(ahead);
     }
 }
 

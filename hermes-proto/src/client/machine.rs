@@ -1,4 +1,5 @@
-//! The sequencer: which machine does what at each input, in which order, and what is due.
+//! The sequencer: which machine does what at each input, in which order, and what is due. Long,
+//! since the order of all inputs is one idea; the decisions are in the machines beside it.
 
 use alloc::boxed::Box;
 use alloc::string::ToString;

@@ -39,6 +39,15 @@ impl Config {
         let url = parse("url", &self.url)?;
         let fallbacks = self.fallback_urls.iter().map(|url| parse("fallback_urls", url));
         let fallbacks = fallbacks.collect::<Result<Vec<Url>, ConfigError>>()?;
+        self.validate_durations()?;
+        self.validate_numbers()?;
+        self.validate_combinations()?;
+        self.validate_message_id_member()?;
+        self.validate_headers()?;
+        Ok((url, fallbacks))
+    }
+
+    fn validate_durations(&self) -> Result<(), ConfigError> {
         for (field, duration) in [
             ("backoff_base_ms", Some(self.backoff_base)),
             ("credentials_timeout_ms", Some(self.credentials_timeout)),
@@ -61,6 +70,10 @@ impl Config {
             let problem = "must not be less than backoff_base_ms".to_string();
             return Err(ConfigError { field: "backoff_cap_ms", problem });
         }
+        Ok(())
+    }
+
+    fn validate_numbers(&self) -> Result<(), ConfigError> {
         for (field, value, least) in [
             ("outbox_max_messages", self.outbox_max_messages, 1),
             ("outbox_max_bytes", self.outbox_max_bytes, 1),
@@ -80,10 +93,6 @@ impl Config {
             let problem = format!("must be at most {MAX_REDIRECTS}");
             return Err(ConfigError { field: "max_redirects", problem });
         }
-        if self.deflate && !cfg!(feature = "deflate") {
-            let problem = "needs hermes-proto's feature `deflate`".to_string();
-            return Err(ConfigError { field: "deflate", problem });
-        }
         for (field, bits) in [
             ("deflate_client_max_window_bits", self.deflate_client_max_window_bits),
             ("deflate_server_max_window_bits", self.deflate_server_max_window_bits),
@@ -91,6 +100,15 @@ impl Config {
             if !(8..=15).contains(&bits) {
                 return Err(ConfigError { field, problem: "must be 8 to 15".to_string() });
             }
+        }
+        Ok(())
+    }
+
+    /// Settings that need another setting, or a feature.
+    fn validate_combinations(&self) -> Result<(), ConfigError> {
+        if self.deflate && !cfg!(feature = "deflate") {
+            let problem = "needs hermes-proto's feature `deflate`".to_string();
+            return Err(ConfigError { field: "deflate", problem });
         }
         if self.receipts == Receipts::Acknowledged && !self.can_ping {
             let problem =
@@ -106,9 +124,7 @@ impl Config {
                     .to_string();
             return Err(ConfigError { field: "durable", problem });
         }
-        self.validate_message_id_member()?;
-        self.validate_headers()?;
-        Ok((url, fallbacks))
+        Ok(())
     }
 
     fn validate_message_id_member(&self) -> Result<(), ConfigError> {
