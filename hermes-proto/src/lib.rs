@@ -238,25 +238,34 @@
 //! # The window
 //!
 //! The bytes in flight, sent and not acknowledged, are bounded by trust in the network, which is
-//! bought with proof. *Proven* is the greater of the bytes that this connection has acknowledged
-//! and a halving average of what the connections before it did
-//! ([`in_flight_first_bytes`](Config::in_flight_first_bytes) before the first). The window is
+//! bought with proof. *Proven* is the greater of half the bytes that this connection has
+//! acknowledged, and of a halving average of what the connections that broke with bytes in flight
+//! had. *Trust* is
 //!
-//! - *proven* / [`in_flight_share`](Config::in_flight_share) (8),
-//! - but no more than [`in_flight_rate`](Config::in_flight_rate) (4 MB/s) × the connection's shortest
-//!   round trip, or *proven* / 64 if that is more, as before the first answer,
+//! - *proven* / [`in_flight_share`](Config::in_flight_share) (8), once a connection has broken,
+//! - all of *proven* until then, and at least
+//!   [`in_flight_first_bytes`](Config::in_flight_first_bytes) (32 KiB).
+//!
+//! The window is as large as trust, with these bounds:
+//!
+//! - no more than [`in_flight_rate`](Config::in_flight_rate) (4 MB/s) × the connection's shortest
+//!   round trip, or an eighth of trust if that is more, or, until a connection has broken, what the
+//!   peer acknowledges in 250 µs;
 //! - no more than [`in_flight_max_bytes`](Config::in_flight_max_bytes) (1 MiB), and no less than
 //!   [`in_flight_min_bytes`](Config::in_flight_min_bytes) (2 KiB);
-//! - it does not grow while acknowledgements take longer than
+//! - it doubles at most with an acknowledgement, and does not grow while those take longer than
 //!   [`in_flight_max_delay`](Config::in_flight_max_delay) (1 s), so that a large window never waits
 //!   in front of a slow reader;
 //! - one message always fits.
 //!
-//! **The promise**: a connection that breaks leaves in doubt at most an eighth of what it, or the
-//! connections before it, have carried, and never more than 1 MiB; 2 KiB or one message, if that is
-//! more, may always be in flight. At-least-once repeats that much, at-most-once may lose that much,
-//! by name. Without Pings, or answers to them, nothing can be proven, and there is no window and no
-//! such bound.
+//! Fences go out behind each half of a window, and behind the last message that it has room for.
+//!
+//! **The promise**: all connections that break leave in doubt, together, at most 3/16 of the bytes
+//! that they delivered, 2 KiB or their largest message for each of them, and once 32 KiB and as much
+//! as the first of them delivered; none of them more than 1 MiB or a single message.
+//! (3/16 is 3 / (2 × [`in_flight_share`](Config::in_flight_share)).) At-least-once repeats that much,
+//! at-most-once may lose that much, by name. Without Pings, or answers to them, nothing can be
+//! proven, and there is no window and no such bound.
 //!
 //! # Exactly once
 //!

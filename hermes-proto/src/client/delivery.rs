@@ -420,14 +420,11 @@ impl Messages {
                 self.send_fence(conn, false, cx.now, out);
             }
         }
-        // Without a fence under way, what is not acknowledged has no fence behind it.
-        let is_unfenced = self.flight.sent > self.flight.acknowledged
-            && self.flight.fences.is_empty()
-            && (wants_fences(cx)
+        // Messages that nothing will acknowledge, or none soon, while others wait for that.
+        let is_unfenced = self.flight.unfenced() > 0
+            && (self.flight.fences.is_empty() && wants_fences(cx)
                 || cx.config.can_ping && self.outbox.is_blocked(self.window.in_flight(), &limits));
-        // A peer that was mute and answers has a window again.
-        let unfenced = self.window.sent() - self.fenced_bytes();
-        if is_unfenced || unfenced > 0 && unfenced >= limits.in_flight / 2 {
+        if is_unfenced {
             self.send_fence(conn, false, cx.now, out);
         }
     }

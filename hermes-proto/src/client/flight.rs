@@ -66,6 +66,11 @@ impl Flight {
         payload
     }
 
+    /// Messages that are not acknowledged and have no fence behind them.
+    pub(super) fn unfenced(&self) -> u64 {
+        self.sent - self.fences.newest().map_or(self.acknowledged, |fence| fence.sent)
+    }
+
     /// Whether frames wait to leave.
     #[inline]
     pub(super) fn is_waiting(&self) -> bool {

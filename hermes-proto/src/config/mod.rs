@@ -224,15 +224,34 @@ pub struct Config {
     /// Bytes that may be in flight, however much a connection has proven. At least
     /// `in_flight_min_bytes`. Default: 1 MiB.
     pub in_flight_max_bytes: u64,
-    /// The [window](crate#the-window) is this part of what connections have proven to carry, as a
-    /// divisor. At least 1. Default: 8, an eighth.
+    /// Once a connection has broken with bytes in flight, the [window](crate#the-window) is this part
+    /// of what connections have proven to carry, as a divisor. At least 1. Default: 8, an eighth.
+    ///
+    /// A larger one repeats less over links that break, and takes longer over links that are slow.
+    /// Messages that arrive twice, and the time for a backlog of 20,000 messages of 60 bytes, with
+    /// the defaults, in the simulation (means of ten runs; the time has two round trips for each
+    /// reconnect in it):
+    ///
+    /// | a cut each | 20 KB | 200 KB | 5 MB |
+    /// | --- | --- | --- | --- |
+    /// | round trip 0.4 ms | 8 %, 0.4 s | 1.3 %, 0.2 s | 0.7 %, 0.0 s |
+    /// | 20 ms | 11 %, 15 s | 9 %, 2.3 s | 0.8 %, 0.4 s |
+    /// | 100 ms | 11 %, 73 s | 9 %, 12 s | 4 %, 1.4 s |
+    /// | 300 ms | 10 % | 10 %, 32 s | 4 %, 4.3 s |
+    ///
+    /// 2,000 messages of 2 KB, more than the least window has room for: 4, 0.6, 1.2 % at 0.4 ms, and 5,
+    /// 8, 0.6 % at 20 ms; 200 messages of 200 KB with a cut each 5 MB: 1 % at 0.4 and 20 ms, 4 % at
+    /// 100 ms.
     pub in_flight_share: u32,
-    /// What the first connection is taken to have proven, in bytes. Default: 512 KiB, which is a
-    /// window of 64 KiB.
+    /// Until a connection has broken with bytes in flight, the window is this, in bytes, or half of
+    /// what the connection has acknowledged, whichever is more. Default: 32 KiB: what the first cut
+    /// may repeat. A later connection does not come back to it.
     pub in_flight_first_bytes: u64,
-    /// Bytes in flight per second of the shortest round trip of the connection, at most, or a 64th of
-    /// what was proven if that is more: a short round trip needs a small window. A longer round trip
-    /// than the shortest is mostly the window's own wait in front of the peer. Default: 4,000,000.
+    /// Bytes in flight per second of the shortest round trip of the connection, at most, or an eighth
+    /// of the window that trust allows, if that is more: a short round trip needs a small window. A
+    /// longer round trip than the shortest is mostly the window's own wait in front of the peer.
+    /// Until a connection has broken, the window also has room for what the peer acknowledges in
+    /// 250 µs, which keeps two processes of one host busy. Default: 4,000,000.
     pub in_flight_rate: u64,
     /// The window stops growing while acknowledgements take longer. Default: 1 s; a large window does
     /// not belong in front of a slow reader.
@@ -329,7 +348,7 @@ impl Default for Config {
             in_flight_min_bytes: 2 << 10,
             in_flight_max_bytes: 1 << 20,
             in_flight_share: 8,
-            in_flight_first_bytes: 512 << 10,
+            in_flight_first_bytes: 32 << 10,
             in_flight_rate: 4_000_000,
             in_flight_max_delay: Duration::from_secs(1),
             unflushed_max_bytes: 64 << 10,

@@ -6,6 +6,7 @@ mod checks;
 mod connection;
 mod liveness;
 mod outbox;
+mod promise;
 mod retry;
 mod session;
 mod step;
@@ -22,6 +23,7 @@ use hermes_proto::{
 use self::connection::ConnectionModel;
 use self::liveness::{Judgement, WindowModel};
 use self::outbox::OutboxModel;
+use self::promise::Promise;
 use self::retry::Retry;
 pub use self::step::{Call, Step};
 use super::ensure;
@@ -84,6 +86,7 @@ pub struct Contract {
     /// First part of the messages' identities.
     incarnation: u64,
     window: WindowModel,
+    promise: Promise,
     /// Messages in doubt that are not sent again.
     lost_in_doubt: u64,
     stats: Stats,
@@ -195,6 +198,7 @@ impl Contract {
             outbox: OutboxModel::default(),
             incarnation: client.incarnation(),
             window: WindowModel::new(&config),
+            promise: Promise::default(),
             lost_in_doubt: 0,
             stats: Stats::default(),
             shutdown: None,

@@ -297,6 +297,7 @@ impl Contract {
         self.stats.rtt_smoothed = Some(smoothed);
         self.stats.acknowledged += messages;
         self.window.acknowledge(fence.bytes, rtt, &self.config);
+        self.promise.on_acknowledged(fence.bytes);
         // Who has heard of it must have been told.
         self.write(fence.seq, expected);
         self.outbox.prove(fence.seq);

@@ -49,7 +49,10 @@ pub(super) struct WindowModel {
     pub(super) acknowledged: u64,
     /// The shortest round trip on the live connection.
     least_rtt: Option<Duration>,
-    ceiling: u64,
+    limit: u64,
+    /// Bytes that the peer acknowledges in 250 µs, until a connection breaks.
+    swift: u64,
+    has_broken: bool,
     /// The peer answers no Ping, or the host sends none.
     pub(super) unprovable: bool,
 }
@@ -88,14 +91,18 @@ impl Pulse {
 impl WindowModel {
     pub(super) fn new(config: &Config) -> Self {
         let credit = config.in_flight_first_bytes;
-        WindowModel {
+        let mut window = WindowModel {
             credit,
             sent: 0,
             acknowledged: 0,
             least_rtt: None,
-            ceiling: u64::MAX,
+            limit: 0,
+            swift: 0,
+            has_broken: false,
             unprovable: false,
-        }
+        };
+        window.limit = window.find_limit(config);
+        window
     }
 
     pub(super) fn in_flight(&self) -> u64 {
@@ -103,33 +110,49 @@ impl WindowModel {
     }
 
     pub(super) fn limit(&self, config: &Config) -> u64 {
-        if self.unprovable || !config.can_ping {
-            return u64::MAX;
-        }
-        let proven = self.acknowledged.max(self.credit);
+        if self.unprovable || !config.can_ping { u64::MAX } else { self.limit }
+    }
+
+    fn find_limit(&self, config: &Config) -> u64 {
+        let proven = self.credit.max(self.acknowledged / 2);
+        let trust =
+            if self.has_broken { proven / u64::from(config.in_flight_share) } else { proven };
         let rtt = self.least_rtt.unwrap_or_default().as_micros();
-        let by_rate = u64::try_from(rtt * config.in_flight_rate as u128 / 1_000_000);
-        let by_rate = by_rate.unwrap_or(u64::MAX).max(proven / 64);
-        let share = (proven / u64::from(config.in_flight_share)).min(by_rate).min(self.ceiling);
-        share.clamp(config.in_flight_min_bytes, config.in_flight_max_bytes)
+        let by_rate = u64::try_from(rtt * u128::from(config.in_flight_rate) / 1_000_000);
+        let useful = by_rate.unwrap_or(u64::MAX).max(trust / 8).max(self.swift);
+        let limit = trust.min(useful);
+        limit.clamp(config.in_flight_min_bytes, config.in_flight_max_bytes)
     }
 
     pub(super) fn acknowledge(&mut self, bytes: u64, rtt: Duration, config: &Config) {
-        self.ceiling = if rtt > config.in_flight_max_delay {
-            self.ceiling.min(self.limit(config))
-        } else {
-            self.ceiling.saturating_mul(2)
+        let rtt = rtt.max(Duration::from_micros(1));
+        let grown = match self.least_rtt {
+            _ if rtt > config.in_flight_max_delay => self.limit,
+            None => u64::MAX,
+            Some(_) => self.limit.saturating_mul(2),
         };
+        if !self.has_broken {
+            let swift = u128::from(self.in_flight()) * 250 / rtt.as_micros().max(1);
+            self.swift =
+                (self.swift - self.swift / 8).max(u64::try_from(swift).unwrap_or(u64::MAX));
+        }
         self.least_rtt = Some(self.least_rtt.map_or(rtt, |least| least.min(rtt)));
         self.acknowledged = bytes;
+        self.limit = self.find_limit(config).min(grown);
     }
 
-    pub(super) fn end(&mut self) {
-        if self.sent > 0 {
-            self.credit = self.credit / 2 + self.acknowledged / 2;
+    pub(super) fn end(&mut self, config: &Config) {
+        if self.in_flight() > 0 {
+            self.credit = match self.has_broken {
+                true => self.credit / 2 + self.acknowledged / 2,
+                false => self.acknowledged,
+            };
+            self.has_broken = true;
         }
+        self.swift = 0;
         (self.sent, self.acknowledged) = (0, 0);
-        (self.least_rtt, self.ceiling) = (None, u64::MAX);
+        self.least_rtt = None;
+        self.limit = self.find_limit(config);
     }
 }
 
@@ -295,7 +318,7 @@ impl Contract {
         let next = self.outbox.next_bytes();
         let blocked = self.window.in_flight() > 0
             && next.is_some_and(|next| self.window.in_flight() + next > self.limit());
-        let prompt = link.fences.is_empty() && (self.wants_proof() || blocked);
+        let prompt = blocked || link.fences.is_empty() && self.wants_proof();
         self.config.can_ping && gate.is_none() && sent > 0 && (prompt || bytes >= self.limit() / 2)
     }
 

@@ -254,6 +254,8 @@ impl Contract {
         let id = next.id;
         self.stats.bytes_sent += frame.len() as u64;
         self.window.sent += frame.len() as u64;
+        let is_provable = self.config.can_ping && !self.window.unprovable;
+        self.promise.on_sent(frame.len() as u64, is_provable, &self.config)?;
         if let Some(link) = self.link_mut() {
             link.sent += 1;
             link.last = id;
@@ -324,7 +326,8 @@ impl Contract {
         lost: &[Event],
         expected: &mut Expected,
     ) {
-        self.window.end();
+        self.window.end(&self.config);
+        self.promise.on_end(&self.config);
         let OutboxModel { written: to, resolved, .. } = self.outbox;
         let from = MessageId(resolved.0 + 1);
         if link.written == link.acknowledged || from > to {
