@@ -385,7 +385,7 @@ impl Messages {
         if let Some(conn) = sendable {
             self.send_queued(conn, cx, stats, out);
         }
-        self.flight.note_waiting(cx.now);
+        self.flight.note_waiting(cx.now, cx.config);
     }
 
     /// Sends a frame that is no message, and does not compress: it has the session's token in it.

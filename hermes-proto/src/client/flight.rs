@@ -79,10 +79,10 @@ impl Flight {
 
     /// Tells the heartbeat that frames wait to leave, if some do.
     #[inline]
-    pub(super) fn note_waiting(&mut self, now: Timestamp) {
+    pub(super) fn note_waiting(&mut self, now: Timestamp, config: &Config) {
         let is_waiting = self.is_waiting();
         if let Some(heartbeat) = self.heartbeat.as_mut().filter(|_| is_waiting) {
-            heartbeat.on_waiting(now);
+            heartbeat.on_waiting(now, config);
         }
     }
 

@@ -114,13 +114,19 @@ impl Heartbeat {
 
     /// Bytes wait to leave.
     #[inline]
-    pub(super) fn on_waiting(&mut self, now: Timestamp) {
-        self.waiting_since.get_or_insert(now);
+    pub(super) fn on_waiting(&mut self, now: Timestamp, config: &Config) {
+        if self.waiting_since.is_none() {
+            self.waiting_since = Some(now);
+            // The answer to a Ping behind many bytes may be due later than these must leave.
+            if self.asked != Asked::No {
+                self.next = self.next.min(self.stuck_at(config));
+            }
+        }
     }
 
     /// A Ping of the heartbeat's was sent.
     pub(super) fn on_ping_sent(&mut self, now: Timestamp, config: &Config) {
-        self.on_waiting(now);
+        self.on_waiting(now, config);
         if self.asked == Asked::No {
             self.asked = Asked::Queued;
             self.is_own_ping = true;

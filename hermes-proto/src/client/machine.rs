@@ -418,7 +418,7 @@ impl Machine {
         if let Some(conn) = self.connection.sendable() {
             self.messages.send_queued(conn, cx, &mut self.stats, out);
         }
-        self.messages.flight.note_waiting(cx.now);
+        self.messages.flight.note_waiting(cx.now, cx.config);
         if self.intent.is_shutting_down() {
             self.messages.queued_at_host -= 1;
         }
