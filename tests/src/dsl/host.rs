@@ -34,9 +34,12 @@ impl Host {
 
     /// A client that may have a session.
     pub fn start(config: Config, start: Start) -> Self {
-        let unix_ms = start.unix_ms;
+        let (unix_ms, stored) = (start.unix_ms, start.outbox.clone());
         let client = Client::new(config, start).expect("the settings are fine");
-        let contract = Contract::starting(&client, unix_ms);
+        let mut contract = Contract::starting(&client, unix_ms);
+        if let Some(stored) = &stored {
+            contract = contract.with_stored(stored);
+        }
         Host { client, contract, now: ms(0), actions: Vec::new(), story: Vec::new() }
     }
 

@@ -10,14 +10,15 @@ mod promise;
 mod retry;
 mod session;
 mod step;
+mod store;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hermes_proto::{
-    Client, CloseReason, Config, ConnId, Event, FailReason, Frame, MessageId, Session, Stats, Text,
-    Timestamp, Url,
+    Client, CloseReason, Config, ConnId, Event, FailReason, Frame, MessageId, Session, Stats,
+    StoredOutbox, Text, Timestamp, Url,
 };
 
 use self::connection::ConnectionModel;
@@ -26,6 +27,7 @@ use self::outbox::OutboxModel;
 use self::promise::Promise;
 use self::retry::Retry;
 pub use self::step::{Call, Step};
+use self::store::StoreModel;
 use super::ensure;
 use crate::dsl::actions::UNIX_MS;
 
@@ -58,6 +60,9 @@ use crate::dsl::actions::UNIX_MS;
 ///   became of the messages.
 /// - A session is offered to its own gateway, and dropped when it is too old or failed too often.
 /// - The counters count this.
+/// - A store is asked to keep each message of the outbox but volatile ones, in order, and to forget what
+///   left it, no sooner. Nothing is durable that it did not report. After a failure it is asked again,
+///   not earlier than agreed.
 /// - Input for a connection that is not the live one changes nothing.
 #[derive(Clone, Debug)]
 pub struct Contract {
@@ -83,6 +88,7 @@ pub struct Contract {
     headers: Vec<(String, String)>,
 
     outbox: OutboxModel,
+    store: StoreModel,
     /// First part of the messages' identities.
     incarnation: u64,
     window: WindowModel,
@@ -196,6 +202,7 @@ impl Contract {
             warned: false,
             headers: Vec::new(),
             outbox: OutboxModel::default(),
+            store: StoreModel::default(),
             incarnation: client.incarnation(),
             window: WindowModel::new(&config),
             promise: Promise::default(),
@@ -206,6 +213,15 @@ impl Contract {
         };
         contract.prefer_session();
         contract
+    }
+
+    /// For a client that starts with these messages, all of which fit.
+    #[must_use]
+    pub fn with_stored(mut self, stored: &StoredOutbox) -> Self {
+        self.outbox = OutboxModel::with_stored(stored, self.unix_ms);
+        self.store = StoreModel::new(stored);
+        self.stats.restored = stored.messages.len() as u64;
+        self
     }
 
     /// Messages that are in the outbox, oldest first.
@@ -254,9 +270,11 @@ impl Contract {
         }
         self.check_expected(&expected)?;
         self.pass_time(&expected, runs_due_work)?;
+        self.pass_store_time(runs_due_work);
         self.check_time(after, runs_due_work)?;
         self.check_state(after)?;
         self.check_outbox()?;
+        self.check_store()?;
         self.check_books(after)
     }
 

@@ -36,6 +36,8 @@ impl Contract {
             Action::Close { conn, code } => self.on_close(*conn, *code, expected),
             Action::PersistSession(session) => self.on_persist(session.as_ref(), call, expected),
             Action::Emit(event) => self.on_event(event, call, expected),
+            Action::StoreMessage(stored) => self.on_store_message(stored),
+            Action::ForgetMessages { from, to } => self.on_forget(*from, *to),
             other => Err(format!("unheard of: {other:?}")),
         }
     }

@@ -67,6 +67,8 @@ impl Contract {
             Input::Closed { reason, .. } => {
                 expected.end = self.on_closed(&not_ours(reason), expected);
             }
+            Input::Stored { up_to } => self.on_stored(*up_to, expected),
+            Input::StoreFailed { .. } => self.on_store_failed(),
             Input::TimerFired => self.timer = None,
             _ => {}
         }

@@ -29,7 +29,7 @@ impl Contract {
             "at {now:?} the timer is at {timer:?}"
         );
         let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.until);
-        let exact = [self.outbox.expiry(), shutdown].into_iter().flatten();
+        let exact = [self.outbox.expiry(), shutdown, self.store.retry_at].into_iter().flatten();
         let exact: Vec<_> = exact.map(|at| at..=at).collect();
         let all = exact.iter().cloned().chain(self.due());
         let right = all.reduce(|a, b| *a.start().min(b.start())..=*a.end().min(b.end()));
@@ -119,6 +119,7 @@ impl Contract {
         let mut stats = self.stats;
         (stats.outbox_messages, stats.outbox_bytes) = (len, bytes);
         stats.unacknowledged = self.link().map_or(0, |link| link.written - link.acknowledged);
+        (stats.durable, stats.not_durable) = (self.store.confirmed, self.not_durable());
         ensure!(client.stats() == stats, "stats() are {:?}, not {stats:?}", client.stats());
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use hermes_proto::{
     Delivery, DropReason, Event, Frame, MessageId, Outgoing, OverflowPolicy, Receipts, SendError,
-    Stats, Timestamp,
+    Stats, StoredOutbox, Timestamp,
 };
 use serde::de::IgnoredAny;
 
@@ -32,7 +32,7 @@ pub(super) struct Entry {
     id: MessageId,
     pub(super) frame: Frame,
     pub(super) expires: Option<Timestamp>,
-    volatile: bool,
+    pub(super) volatile: bool,
     custody: Custody,
 }
 
@@ -56,6 +56,28 @@ impl Entry {
 impl OutboxModel {
     pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Frame)> {
         self.entries.iter().map(|entry| (entry.id, &entry.frame))
+    }
+
+    /// Messages of earlier processes, of a client whose time began at `unix_ms`.
+    pub(super) fn with_stored(stored: &StoredOutbox, unix_ms: u64) -> Self {
+        let entries = stored.messages.iter().map(|stored| Entry {
+            id: stored.id,
+            frame: stored.message.frame().clone(),
+            expires: stored
+                .expires_unix_ms
+                .map(|at| Timestamp::from_millis(at.saturating_sub(unix_ms))),
+            volatile: false,
+            custody: Custody::Ours,
+        });
+        let accepted = stored.next_id.0 - 1;
+        let before = stored.messages.first().map_or(accepted, |first| first.id.0 - 1);
+        let (written, resolved) = (MessageId(before), MessageId(before));
+        OutboxModel { entries: entries.collect(), accepted, written, resolved, ..Self::default() }
+    }
+
+    /// Messages that a store keeps.
+    pub(super) fn keepable(&self) -> impl Iterator<Item = MessageId> {
+        self.entries.iter().filter(|entry| !entry.volatile).map(|entry| entry.id)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -366,7 +388,7 @@ impl Contract {
         let in_doubt = kept + self.lost_in_doubt - lost_before;
         let acknowledged = self.stats.acknowledged - begin.acknowledged;
         let unsent = unsent as u64 + self.outbox.queued_at_host;
-        Event::ShutDown { acknowledged, in_doubt, unsent, durable: 0 }
+        Event::ShutDown { acknowledged, in_doubt, unsent, durable: self.kept_for_the_next() }
     }
 
     /// A message that was written before, and is dropped, stays in doubt.

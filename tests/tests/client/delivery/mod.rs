@@ -1,6 +1,7 @@
 //! Messages, from the outbox to their acknowledgement.
 
 mod at_least_once;
+mod durable;
 mod fence;
 mod identity;
 mod json;
