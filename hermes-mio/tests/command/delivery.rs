@@ -116,7 +116,10 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     client.say(&chat(1));
     let (status, lines, errors) = client.end();
     assert!(status.success(), "{errors}");
-    assert_eq!(report(&lines), json!({"acknowledged": 1, "in_doubt": 0, "unsent": 0}));
+    assert_eq!(
+        report(&lines),
+        json!({"acknowledged": 1, "in_doubt": 0, "unsent": 0, "durable": 0})
+    );
     assert!(errors.contains("the gateway has everything that was sent"), "{errors}");
     assert!(errors.contains("hermes: open for "), "{errors}");
 
@@ -127,7 +130,10 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     client.say(&chat(2));
     let (status, lines, errors) = client.end();
     assert_eq!(status.code(), Some(1));
-    assert_eq!(report(&lines), json!({"acknowledged": 0, "in_doubt": 1, "unsent": 0}));
+    assert_eq!(
+        report(&lines),
+        json!({"acknowledged": 0, "in_doubt": 1, "unsent": 0, "durable": 0})
+    );
     assert!(errors.ends_with("messages in doubt: 1; dropped: 0; unsent: 0"), "{errors}");
 
     // Certainly not: also where there never was a connection.
@@ -138,7 +144,10 @@ fn the_exit_code_says_what_is_not_known_to_have_arrived() {
     client.say(&chat(4));
     let (status, lines, errors) = client.end();
     assert_eq!(status.code(), Some(1));
-    assert_eq!(report(&lines), json!({"acknowledged": 0, "in_doubt": 0, "unsent": 2}));
+    assert_eq!(
+        report(&lines),
+        json!({"acknowledged": 0, "in_doubt": 0, "unsent": 2, "durable": 0})
+    );
     assert!(errors.ends_with("messages in doubt: 0; dropped: 0; unsent: 2"), "{errors}");
 }
 

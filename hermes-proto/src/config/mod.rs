@@ -371,6 +371,22 @@ impl Config {
         Config { url: url.as_ref().into(), ..Config::default() }
     }
 
+    /// Settings for a machine with little memory: frames and messages of 4 KiB, an answer to the upgrade
+    /// request of 2 KiB, an outbox of 32 messages and 8 KiB, of which 2 KiB may wait for the transport
+    /// and all may be in flight. The rest as by default.
+    pub fn small(url: impl AsRef<str>) -> Self {
+        Config {
+            outbox_max_messages: 32,
+            outbox_max_bytes: 8 << 10,
+            in_flight_max_bytes: 8 << 10,
+            unflushed_max_bytes: 2 << 10,
+            max_message_bytes: 4 << 10,
+            max_frame_bytes: 4 << 10,
+            max_header_bytes: 2 << 10,
+            ..Config::new(url)
+        }
+    }
+
     /// Bytes that [`message_id_member`](Self::message_id_member) adds to a message, at most; 0 if it
     /// is off.
     pub fn message_id_bytes(&self) -> usize {

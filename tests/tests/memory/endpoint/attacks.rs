@@ -117,6 +117,23 @@ fn floods_of_sessions() {
     }
 }
 
+/// The settings for a machine with little memory: idle, and with all that there may be.
+#[test]
+fn small_settings_take_little() {
+    let mut victim = Victim::new(Config { max_attempts: None, ..Config::small("ws://localhost/") });
+    let ((), _, idle) = measure(|| victim.establish());
+    assert!(idle <= 2 * KIB, "{idle} bytes while nothing happens");
+    let most = frame(TEXT, [b'x'; 2 * KIB]);
+    let ((), peak, _) = measure(|| {
+        while victim.send(Outgoing::binary(vec![0; 200])) {}
+        victim.receive(&most);
+        victim.receive(&frame(FIN | CONTINUATION, [b'x'; 2 * KIB]));
+        (0..100).for_each(|_| victim.receive(&ping([0; 125])));
+    });
+    assert!(peak <= 24 * KIB, "{peak} bytes at most");
+    println!("idle {idle} B, at most {peak} B");
+}
+
 /// What comes behind the end of a conversation is nobody's.
 #[test]
 fn floods_after_the_close() {
