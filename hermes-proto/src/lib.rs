@@ -411,6 +411,7 @@ mod credentials;
 mod endpoint;
 mod event;
 mod frame;
+mod ids;
 mod input;
 mod json;
 mod message;
@@ -448,7 +449,8 @@ pub use credentials::Credentials;
 pub use endpoint::Endpoint;
 pub use event::{DropReason, Event, FailReason, SessionDropReason};
 pub use frame::Frame;
-pub use input::{ConnId, Input, MessageId};
+pub use ids::{ConnId, MessageId};
+pub use input::Input;
 pub use message::{
     Binary, Chat, PlayerJoined, PlayerLeft, PrNotification, SessionInit, StatusUpdate, Unhandled,
 };
