@@ -273,6 +273,10 @@ fn configs() -> impl Strategy<Value = Config> {
             outbox_max_messages,
             outbox_max_bytes,
             unflushed_max_bytes: window,
+            // A window that these short messages fill.
+            in_flight_min_bytes: 1 + window / 2,
+            in_flight_first_bytes: 2 * window,
+            in_flight_share: 2,
             overflow,
             ..Config::new(URL)
         }
