@@ -237,7 +237,7 @@ pub struct Config {
     /// | round trip 0.4 ms | 8 %, 0.4 s | 1.3 %, 0.2 s | 0.7 %, 0.0 s |
     /// | 20 ms | 11 %, 15 s | 9 %, 2.3 s | 0.8 %, 0.4 s |
     /// | 100 ms | 11 %, 73 s | 9 %, 12 s | 4 %, 1.4 s |
-    /// | 300 ms | 10 % | 10 %, 32 s | 4 %, 4.3 s |
+    /// | 300 ms | 12 %, beyond 120 s | 10 %, 32 s | 4 %, 4.3 s |
     ///
     /// 2,000 messages of 2 KB, more than the least window has room for: 4, 0.6, 1.2 % at 0.4 ms, and 5,
     /// 8, 0.6 % at 20 ms; 200 messages of 200 KB with a cut each 5 MB: 1 % at 0.4 and 20 ms, 4 % at
