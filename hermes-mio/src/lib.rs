@@ -314,6 +314,22 @@ let mut client = Client::new(options)?;
 //!   the text of messages. Levels: `info` the connection's life, `warn` a fault to look at, `error`
 //!   the client's end, `debug` each step of connecting, `trace` each read and write.
 //!
+//! # Limits
+//!
+//! Those of the protocol are fields of [`Config`]; those of clients together are [`FleetOptions`], and
+//! those of one client [`Options`]. These are fixed:
+//!
+//! | limit | for | beyond it |
+//! | --- | --- | --- |
+//! | 16 reads of 64 KiB, 16 writes, 1,024 messages of senders | one client in one turn | the next turn goes on |
+//! | 16 reads of a few KiB | the handshake with a proxy, or of TLS, in one turn | the next turn goes on |
+//! | 5 ms | events, before [`Driver::next_event`] asks for a turn | the next turn goes on |
+//! | 65,536 events | those of all clients that wait for the application | nothing is read |
+//! | 256 KiB | the peer's TLS handshake | the attempt fails: [`CloseReason::Tls`] |
+//! | 16 KiB | a proxy's answer | the attempt fails: [`CloseReason::Proxy`] |
+//! | 500 ms | the body of a proxy's refusal | the reason is without it |
+//! | 64 addresses | a name's, that are tried | the rest is ignored |
+//!
 //! # Features
 //!
 //! - `tls` (default): `wss://`, with [rustls](https://docs.rs/rustls). Without it such a URL is a

@@ -46,6 +46,8 @@ pub struct FleetOptions {
     pub(crate) max_connecting: usize,
     pub(crate) max_connects_per_second: Option<u32>,
     pub(crate) max_lookups: usize,
+    pub(crate) max_waiting_events: usize,
+    pub(crate) max_read_per_turn: usize,
     pub(crate) timer_slack: Duration,
     pub(crate) jitter: Jitter,
 }
@@ -346,6 +348,22 @@ impl FleetOptions {
         FleetOptions { max_lookups: lookups, ..self }
     }
 
+    /// The number of events of one client that may wait for the application before nothing more is
+    /// read for it. One read of 64 KiB can bring thousands more. With few of them, the application
+    /// gets each one soon, and while it is in the processor's cache. At least 1; default: 256.
+    #[must_use]
+    pub fn max_waiting_events(self, events: usize) -> Self {
+        FleetOptions { max_waiting_events: events, ..self }
+    }
+
+    /// The number of bytes that are read for all clients together before timers and senders have their
+    /// turn again, rounded up to whole reads of 64 KiB. For one client it is 1 MiB at most. At least 1;
+    /// default: 4 MiB.
+    #[must_use]
+    pub fn max_read_per_turn(self, bytes: usize) -> Self {
+        FleetOptions { max_read_per_turn: bytes, ..self }
+    }
+
     /// The time by which a timer of an open connection, such as its heartbeat, may be late, so that
     /// many fire together and the thread sleeps in between. At most 1 s, and less than each
     /// client's [`suspend_threshold`](hermes_proto::Config::suspend_threshold); default: 50 ms.
@@ -378,6 +396,12 @@ impl FleetOptions {
         if self.max_lookups == 0 {
             return refuse("max_lookups", "must be at least 1");
         }
+        if self.max_waiting_events == 0 {
+            return refuse("max_waiting_events", "must be at least 1");
+        }
+        if self.max_read_per_turn == 0 {
+            return refuse("max_read_per_turn", "must be at least 1");
+        }
         if self.timer_slack > Duration::from_secs(1) {
             return refuse("timer_slack", "must be at most 1 s");
         }
@@ -397,6 +421,8 @@ impl Default for FleetOptions {
             max_connecting: 64,
             max_connects_per_second: None,
             max_lookups: 32,
+            max_waiting_events: 256,
+            max_read_per_turn: 4 << 20,
             timer_slack: Duration::from_millis(50),
             jitter: Jitter::Full,
         }

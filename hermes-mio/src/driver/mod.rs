@@ -58,8 +58,9 @@ pub use self::read_buffer::ReadBuffer;
 /// Commands, through [`get_mut`](Self::get_mut), may come at any time in between. They do what they
 /// can at once, such as write to the socket; the rest is done in the next [`run`](Self::run).
 ///
-/// Step 4 is also the flow control: while 256 events of a client wait, nothing is read for it. It
-/// ends early if it takes long, so that a client with thousands of events holds up no other.
+/// Step 4 is also the flow control: while
+/// [256](FleetOptions::max_waiting_events) events of a client wait, nothing is read for it. It ends
+/// early if it takes long, so that a client with thousands of events holds up no other.
 ///
 /// The cost of a turn grows with the work in it, not with the number of clients.
 pub struct Driver {
@@ -118,6 +119,8 @@ impl Driver {
                 lookups: Lookups::new(options.max_lookups),
                 throttle: ConnectThrottle::new(options.max_connecting, options.spacing()),
                 first_token: tokens.start,
+                max_waiting_events: options.max_waiting_events,
+                max_read_per_turn: options.max_read_per_turn,
                 read_budget: 0,
                 actions: Actions::new(),
             },
@@ -278,9 +281,10 @@ impl Driver {
     /// that is due. Call it after each poll, also if nothing was [`ready`](Self::ready).
     ///
     /// The work of one call is bounded, also while gateways flood it: it reads at most 1 MiB for one
-    /// client and 4 MiB in all, and serves the timers of 16 clients. Nothing is read for a client of
-    /// which 256 events wait for the application, nor for any while 65,536 events wait. If there is
-    /// more to do, [`timeout`](Self::timeout) is zero.
+    /// client and [4 MiB](FleetOptions::max_read_per_turn) in all, and serves the timers of 16 clients.
+    /// Nothing is read for a client of which [256](FleetOptions::max_waiting_events) events wait for
+    /// the application, nor for any while 65,536 events wait. If there is more to do,
+    /// [`timeout`](Self::timeout) is zero.
     pub fn run(&mut self, buffer: &mut ReadBuffer) {
         // The application may have been busy since its poll, or have passed on only some events.
         self.run_with(buffer, Readiness::Partial);

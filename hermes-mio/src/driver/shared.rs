@@ -27,21 +27,18 @@ pub(crate) struct Shared {
     pub(crate) outbox: OutboxTurn,
     /// The token of the member with index 0.
     pub(crate) first_token: usize,
+    /// Events of one client that may wait for the application.
+    pub(crate) max_waiting_events: usize,
+    /// Bytes that may be read in one turn, for all clients together.
+    pub(crate) max_read_per_turn: usize,
     /// Bytes that may still be read in this turn.
     pub(crate) read_budget: usize,
     /// The actions of the machine that is being run; empty between two steps.
     pub(crate) actions: Actions<Transmit>,
 }
 
-/// Events of one client that may wait for the application before nothing more is read for it. Few,
-/// so that the application gets each one soon, and while it is in the core's cache.
-const MAX_WAITING_EVENTS: usize = 256;
-
 /// Events of all clients that may wait before nothing more is read at all.
 const MAX_WAITING_EVENTS_IN_ALL: usize = 65_536;
-
-/// Bytes read in one turn for all clients together.
-const READ_PER_TURN: usize = 4 << 20;
 
 impl Shared {
     pub(crate) fn registration(&self, id: MemberId) -> Registration<'_> {
@@ -54,12 +51,12 @@ impl Shared {
 
     /// Begins a turn.
     pub(crate) fn begin_turn(&mut self) {
-        self.read_budget = READ_PER_TURN;
+        self.read_budget = self.max_read_per_turn;
     }
 
     /// Whether enough events wait to stop reading for this client.
     pub(crate) fn is_full(&self, id: MemberId) -> bool {
-        self.events.waiting(id) >= MAX_WAITING_EVENTS
+        self.events.waiting(id) >= self.max_waiting_events
             || self.events.len() >= MAX_WAITING_EVENTS_IN_ALL
     }
 }

@@ -290,7 +290,7 @@ impl Member {
             }
             _ => {}
         }
-        log::event(now, event);
+        log::event(now, !self.sched.is_offline, event);
     }
 
     /// The fate of each address that was tried, if the machine has given up an attempt of which none

@@ -1,11 +1,14 @@
 //! A loop whose application is slow, or busy, or makes work for itself.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::common::*;
 use hermes_mio::proto::OverflowPolicy;
-use hermes_mio::{Client, Config, Event, Fleet, FleetOptions, Options, State};
+use hermes_mio::{
+    Client, Config, Driver, Event, Fleet, FleetOptions, MemberId, Options, ReadBuffer, State,
+};
+use mio::{Events, Poll, Token, Waker};
 use serde_json::json;
 use tungstenite::Message;
 
@@ -253,4 +256,145 @@ fn a_wake_up_gets_through_a_flood() {
     }
     drop(client);
     peer.join();
+}
+
+/// A text of 64 KiB, so that few events come of many bytes.
+fn large_text() -> Vec<u8> {
+    let json = format!(r#"{{"type":"chat","text":"{}"}}"#, "x".repeat(0xff00));
+    [&[0x81, 126][..], &(json.len() as u16).to_be_bytes(), json.as_bytes()].concat()
+}
+
+/// Peers that write until the system takes no more, and clients of a driver that have read nothing
+/// of it.
+struct Flooded {
+    poll: Poll,
+    driver: Driver,
+    ids: Vec<MemberId>,
+    peers: Vec<Peer>,
+    /// A peer keeps its socket as long as its own is there.
+    leases: Vec<mpsc::Sender<()>>,
+    /// Number of bytes that wait for each client.
+    waiting: Vec<usize>,
+}
+
+impl Flooded {
+    fn new(clients: usize, options: FleetOptions) -> Self {
+        use std::io::{ErrorKind, Write};
+
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let registry = poll.registry().try_clone().unwrap();
+        let driver = Driver::new(registry, 1..100, waker, options).unwrap();
+        let (ids, peers, leases, waiting) = (vec![], vec![], vec![], vec![]);
+        let mut flooded = Flooded { poll, driver, ids, peers, leases, waiting };
+        for _ in 0..clients {
+            let (may_write, go) = mpsc::channel::<()>();
+            let (tell, is_full) = mpsc::channel();
+            let peer = Peer::start(move |listener| {
+                let socket = accept(&listener);
+                go.recv_timeout(LONG).unwrap();
+                let mut stream = socket.get_ref();
+                stream.set_nonblocking(true).unwrap();
+                let (text, mut written) = (large_text(), 0);
+                let error = loop {
+                    match stream.write(&text[written % text.len()..]) {
+                        Ok(n) => written += n,
+                        Err(error) => break error,
+                    }
+                };
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                tell.send(written).unwrap();
+                let _ = go.recv_timeout(LONG);
+            });
+            let id = flooded.driver.add(config(peer.url())).unwrap();
+            flooded.driver.get_mut(id).unwrap().connect();
+            flooded.turn_until(|event| matches!(event, Event::Connected { .. }));
+            may_write.send(()).unwrap();
+            flooded.waiting.push(is_full.recv_timeout(LONG).unwrap());
+            flooded.ids.push(id);
+            flooded.peers.push(peer);
+            flooded.leases.push(may_write);
+        }
+        flooded
+    }
+
+    fn turn_until(&mut self, is_it: impl Fn(&Event) -> bool) {
+        let (mut events, mut buffer) = (Events::with_capacity(8), ReadBuffer::new());
+        let until = Instant::now() + LONG;
+        loop {
+            assert!(Instant::now() < until, "in vain");
+            let _ = self.poll.poll(&mut events, Some(Duration::from_millis(20)));
+            events.iter().for_each(|event| _ = self.driver.ready(event));
+            self.driver.run(&mut buffer);
+            while let Some((_, event)) = self.driver.next_event() {
+                if is_it(&event) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn end(self) {
+        drop((self.driver, self.leases));
+        self.peers.into_iter().for_each(Peer::join);
+    }
+
+    /// One turn. Returns the number of bytes of texts that each client read in it.
+    fn turn(&mut self) -> Vec<usize> {
+        let mut events = Events::with_capacity(8);
+        let _ = self.poll.poll(&mut events, Some(Duration::ZERO));
+        events.iter().for_each(|event| _ = self.driver.ready(event));
+        let received = |driver: &Driver, id| {
+            driver.get(id).map_or(0, |client| client.protocol().stats().bytes_received as usize)
+        };
+        let before: Vec<_> = self.ids.iter().map(|id| received(&self.driver, *id)).collect();
+        self.driver.run(&mut ReadBuffer::new());
+        let after = self.ids.iter().map(|id| received(&self.driver, *id));
+        after.zip(before).map(|(after, before)| after - before).collect()
+    }
+}
+
+/// One read.
+const READ: usize = 64 << 10;
+
+/// However much waits for the clients of a loop.
+#[test]
+fn one_turn_reads_a_bounded_number_of_bytes() {
+    let most = 3 * READ;
+    let options = FleetOptions::default().max_read_per_turn(most);
+    let mut flooded = Flooded::new(12, options);
+    assert!(flooded.waiting.iter().sum::<usize>() > 8 * most, "{:?}", flooded.waiting);
+    let read = flooded.turn();
+    // An event counts the text, which may have begun in the turn before.
+    let total: usize = read.iter().sum();
+    assert!((READ..most + READ).contains(&total), "{read:?}");
+    flooded.end();
+}
+
+/// However much waits for one client: 16 reads are its share of a turn.
+#[test]
+fn one_client_reads_a_bounded_number_of_bytes_in_a_turn() {
+    let mut flooded = Flooded::new(1, FleetOptions::default());
+    assert!(flooded.waiting[0] > 24 * READ, "{:?}", flooded.waiting);
+    let read = flooded.turn();
+    assert!((READ..17 * READ).contains(&read[0]), "{read:?}");
+    flooded.end();
+}
+
+/// The defaults are bounds, and invalid ones are refused.
+#[test]
+fn limits_of_a_turn_are_settings() {
+    for (options, field) in [
+        (FleetOptions::default().max_waiting_events(0), "max_waiting_events"),
+        (FleetOptions::default().max_read_per_turn(0), "max_read_per_turn"),
+    ] {
+        let error = Fleet::new(options).expect_err("nothing is too little").to_string();
+        assert!(error.contains(field) && error.contains("at least 1"), "{error}");
+    }
+    let mut flooded = Flooded::new(1, FleetOptions::default().max_waiting_events(2));
+    flooded.turn();
+    // One read brings an end of a text, and perhaps a whole one.
+    let events = std::iter::from_fn(|| flooded.driver.next_event()).count();
+    assert!((1..=3).contains(&events), "{events} events wait");
+    flooded.end();
 }

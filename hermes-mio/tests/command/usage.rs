@@ -88,3 +88,35 @@ fn exit_codes_and_words() {
     assert!(code == 1 && errors.contains("can't listen"), "{errors}");
     gateway.kill();
 }
+
+/// A directory of certificates, as curl's `--capath` takes it.
+#[cfg(feature = "tls")]
+#[test]
+fn a_directory_of_certificates_is_told_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().to_str().unwrap();
+    let (status, _, errors) =
+        Hermes::start(&["connect", "wss://127.0.0.1:9/", "--cacert", name]).end();
+    assert_eq!(status.code(), Some(1), "{errors}");
+    let words = format!("can't read {name}: it is a directory; name a file in PEM, ");
+    assert!(errors.contains(&words), "{errors}");
+    assert!(errors.contains(&format!("`cat {name}/*.pem > FILE`")), "{errors}");
+}
+
+/// Nothing is no trace, and no success.
+#[test]
+fn an_empty_trace_is_told() {
+    for (trace, is_trace) in [("", false), ("\n  \n", false), ("{\"trace\":1}\n", true)] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.trace");
+        std::fs::write(&file, trace).unwrap();
+        let name = file.to_str().unwrap();
+        for args in [&["replay", name][..], &["replay", "--check", name]] {
+            let (status, _, errors) = Hermes::start(args).end();
+            let is_check = args.len() == 3;
+            assert_eq!(status.success(), is_trace && !is_check, "{trace:?}: {errors}");
+            let words = format!("{name}: there is no trace in it: it is empty");
+            assert_eq!(errors.contains(&words), !is_trace, "{trace:?}: {errors}");
+        }
+    }
+}

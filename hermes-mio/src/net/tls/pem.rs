@@ -38,7 +38,16 @@ pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> 
 
 /// A file's bytes. The error names it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("can't read {}: {error}", path.display()))
+    std::fs::read(path).map_err(|error| {
+        let name = path.display();
+        if path.is_dir() {
+            return format!(
+                "can't read {name}: it is a directory; name a file in PEM, which may hold any number of \
+                 certificates, as made by `cat {name}/*.pem > FILE`"
+            );
+        }
+        format!("can't read {name}: {error}")
+    })
 }
 
 /// Without a byte order mark, and without white space around the lines.

@@ -267,6 +267,79 @@ mod tests {
         (client, server, far)
     }
 
+    /// A peer whose handshake message comes in records of a byte each, without end.
+    struct Endless {
+        header: std::vec::IntoIter<u8>,
+        at: usize,
+        reads: usize,
+    }
+
+    impl Endless {
+        fn connect() -> TlsStream<Endless> {
+            // A ServerHello that says to be as long as rustls allows.
+            let header = vec![2, 0, 0xff, 0xff].into_iter();
+            let made = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
+            let tls = Tls::new().without_system().trust(made.cert.pem()).unwrap();
+            let inner = Endless { header, at: 0, reads: 0 };
+            match TlsStream::new(&tls.config().unwrap(), "gateway.test", inner) {
+                Ok(stream) => stream,
+                Err((_, reason)) => panic!("{reason}"),
+            }
+        }
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.reads += 1;
+            for byte in &mut *buffer {
+                *byte = match self.at % 6 {
+                    0 => 22,
+                    1 | 2 => 3,
+                    3 => 0,
+                    4 => 1,
+                    _ => self.header.next().unwrap_or(0),
+                };
+                self.at += 1;
+            }
+            Ok(buffer.len())
+        }
+    }
+
+    impl Write for Endless {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The loop has others to serve.
+    #[test]
+    fn a_handshake_reads_a_bounded_number_of_times_in_a_turn() {
+        let mut stream = Endless::connect();
+        for turn in 1..4 {
+            assert_eq!(stream.handshake().unwrap(), Turn::Yielded);
+            assert_eq!(stream.inner.reads, READS_PER_TURN * turn);
+        }
+    }
+
+    #[test]
+    fn a_handshake_has_a_bounded_number_of_bytes() {
+        let mut stream = Endless::connect();
+        let reason = loop {
+            match stream.handshake() {
+                Ok(turn) => assert_eq!(turn, Turn::Yielded),
+                Err(reason) => break reason,
+            }
+        };
+        let text = "gateway.test: its handshake has no end".into();
+        assert_eq!(reason, CloseReason::Tls { text });
+        let most = MAX_HANDSHAKE_BYTES + (64 << 10);
+        assert!(stream.inner.at <= most, "{} bytes were read", stream.inner.at);
+    }
+
     /// The peer can read every byte that counts as written, and no other.
     #[test]
     fn what_counts_as_written_is_what_the_peer_can_read() {
