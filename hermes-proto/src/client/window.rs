@@ -187,6 +187,9 @@ mod tests {
         acknowledge(&mut window, 100 << 10, RTT, &config);
         assert_eq!((window.limit(), window.in_flight()), (50 << 10, 0));
         acknowledge(&mut window, 2 << 20, RTT, &config);
+        assert_eq!(window.limit(), 100 << 10, "twice as much at most");
+        acknowledge(&mut window, 1, RTT, &config);
+        acknowledge(&mut window, 1, RTT, &config);
         assert_eq!(window.limit(), 400_000, "no more than the rate");
     }
 
