@@ -52,7 +52,7 @@ impl Event {
     /// messages:
     ///
     /// ```
-    /// # use hermes_proto::{Event, testkit};
+    /// # use hermes_proto::Event;
     /// use serde::Deserialize;
     ///
     /// #[derive(Deserialize)]
@@ -62,13 +62,19 @@ impl Event {
     ///     Weather { celsius: f64 },
     /// }
     ///
-    /// # let event = testkit::event(r#"{"type":"weather","celsius":21.5}"#).unwrap();
-    /// match event.parse() {
-    ///     Ok(Message::Chat { text }) => println!("{text}"),
-    ///     Ok(Message::Weather { celsius }) => println!("{celsius} °C"),
-    ///     Err(error) => println!("{error}"),
+    /// fn show(event: &Event) {
+    ///     match event.parse() {
+    ///         Ok(Message::Chat { text }) => println!("{text}"),
+    ///         Ok(Message::Weather { celsius }) => println!("{celsius} °C"),
+    ///         Err(error) => println!("{error}"),
+    ///     }
     /// }
-    /// # assert!(matches!(event.parse(), Ok(Message::Weather { .. })));
+    /// # #[cfg(feature = "testkit")]
+    /// # {
+    /// # let event = hermes_proto::testkit::event(r#"{"type":"weather","celsius":21.5}"#).unwrap();
+    /// # assert!(matches!(event.parse(), Ok(Message::Weather { celsius: 21.5 })));
+    /// # show(&event);
+    /// # }
     /// ```
     ///
     /// # Errors
