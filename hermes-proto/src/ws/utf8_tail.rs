@@ -30,22 +30,17 @@ impl Utf8Tail {
                 Err(_) => return Err(Violation::InvalidUtf8),
             }
         }
-        // `basic` does not say where the error is, and is the faster one.
-        if let Ok(whole) = simdutf8::basic::from_utf8(piece) {
-            text.push_str(whole);
-            return Ok(());
-        }
-        let (whole, cut) = match simdutf8::compat::from_utf8(piece) {
-            Ok(whole) => (whole, &[][..]),
-            Err(error) if error.error_len().is_none() => {
-                let (whole, cut) = piece.split_at(error.valid_up_to());
-                (str::from_utf8(whole).map_err(|_| Violation::InvalidUtf8)?, cut)
+        let (whole, cut) = piece.split_at(piece.len() - incomplete_suffix(piece));
+        // Text in scripts of three bytes a character is cut by two of three reads: the cut is found
+        // from the end, so that the rest is validated once, by the fast validator.
+        text.push_str(simdutf8::basic::from_utf8(whole).map_err(|_| Violation::InvalidUtf8)?);
+        match str::from_utf8(cut) {
+            Err(error) if error.error_len().is_some() => Err(Violation::InvalidUtf8),
+            _ => {
+                self.0.extend_from_slice(cut);
+                Ok(())
             }
-            Err(_) => return Err(Violation::InvalidUtf8),
-        };
-        text.push_str(whole);
-        self.0.extend_from_slice(cut);
-        Ok(())
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -60,4 +55,19 @@ impl Utf8Tail {
     pub(super) fn on_idle(&mut self) {
         self.0.shrink_to_fit();
     }
+}
+
+/// Number of bytes at the end of `piece` that begin a character and lack its end: 0 to 3.
+fn incomplete_suffix(piece: &[u8]) -> usize {
+    for (before, &byte) in piece.iter().rev().take(3).enumerate() {
+        let length = match byte {
+            0x80..=0xBF => continue,
+            0xC0..=0xDF => 2,
+            0xE0..=0xEF => 3,
+            0xF0..=0xFF => 4,
+            0x00..=0x7F => 1,
+        };
+        return if length > before + 1 { before + 1 } else { 0 };
+    }
+    0
 }
