@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)] // A test that can't go on stops.
 #![cfg(feature = "cli")]
 
+#[cfg(unix)]
+#[path = "../common/browser.rs"]
+mod browser;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../common/process.rs"]
@@ -11,6 +14,8 @@ mod credentials;
 mod delivery;
 mod files;
 mod outbox;
+#[cfg(unix)]
+mod page;
 mod session;
 #[cfg(unix)]
 mod streams;

@@ -64,3 +64,60 @@ fn a_trace_that_can_not_be_read_is_named() {
         }
     }
 }
+
+/// A trace of frames with a secret, a silence, a message that arrives and one that is in doubt.
+const STORY: &str = r#"{"trace":1,"config":{"url":"ws://a/?key=s3cret","delivery":"at-most-once","can_ping":true,"heartbeat_interval_ms":null}}
+{"at":0,"in":"connect"}
+{"at":2,"in":"opened","conn":1}
+{"at":3,"in":"text","conn":1,"data":"{\"type\":\"session-init\",\"token\":\"t0p\",\"clientId\":\"c\"}"}
+{"at":4,"in":"send","message":{"type":"chat","text":"lost \u001b[2J"}}
+{"at":4,"in":"flushed","conn":1,"up_to":1}
+{"at":25004,"in":"closed","conn":1,"cause":"lost","text":"reset by peer"}
+"#;
+
+fn tell(form: &str) -> Vec<String> {
+    let mut replay = Hermes::start(&["replay", form, "-"]);
+    STORY.lines().for_each(|line| replay.say(line));
+    let (status, lines, errors) = replay.end();
+    assert!(status.success(), "{errors}");
+    lines
+}
+
+#[test]
+fn a_trace_is_explained_without_its_secrets() {
+    let lines = tell("--explain");
+    let all = lines.join("\n");
+    for part in [
+        "0.000000 · conn 1: attempt at ws://a/",
+        r#"0.003000 ← conn 1: text {"clientId":"c","token":"…","type":"session-init"}"#,
+        r#"0.004000 $ send #1 {"type":"chat","text":"lost \u001b[2J"}"#,
+        r#"0.004000 → conn 1: text {"type":"chat""#,
+        "(25.0 s of silence)",
+        "25.004000 · conn 1: the transport ended: lost: reset by peer",
+        "25.004000 ! #1 to #1 in doubt, not sent again",
+        "next attempt in 1.0 s",
+        "25.004000 = waiting 1 s: attempt 1 of 10 after",
+    ] {
+        assert!(all.contains(part), "{part:?} is not in:\n{all}");
+    }
+    assert!(!all.contains("t0p") && !all.contains("s3cret"), "{all}");
+    assert!(!all.contains('\u{1b}'));
+}
+
+#[test]
+fn a_trace_becomes_one_for_other_viewers() {
+    let json: Value = serde_json::from_str(&tell("--perfetto").concat()).unwrap();
+    let events = json["traceEvents"].as_array().unwrap();
+    let named = |name: &'static str| events.iter().filter(move |event| event["name"] == name);
+    let open = named("open").next().unwrap();
+    assert_eq!((&open["ts"], &open["dur"]), (&json!(2_000), &json!(25_002_000)));
+    // A message is a span from its acceptance to its end.
+    let times: Vec<_> = named("#1").map(|event| (&event["ph"], &event["ts"])).collect();
+    assert_eq!(times, [(&json!("b"), &json!(4_000)), (&json!("e"), &json!(25_004_000))]);
+}
+
+#[test]
+fn forms_of_a_replay_exclude_each_other() {
+    let (status, _, errors) = Hermes::start(&["replay", "--html", "--check", "-"]).end();
+    assert_eq!(status.code(), Some(2), "{errors}");
+}

@@ -221,6 +221,12 @@ impl Client {
         self.machine.messages.outbox.bytes()
     }
 
+    /// Bytes of messages that were sent to the live connection and are not acknowledged. 0 with
+    /// [`Delivery::AtMostOnce`](crate::Delivery::AtMostOnce), which has no window.
+    pub fn in_flight_bytes(&self) -> u64 {
+        self.machine.messages.window.in_flight()
+    }
+
     /// The last message that was accepted. [`MessageId`] 0, which is no message's name, before the
     /// first.
     pub fn accepted_up_to(&self) -> MessageId {

@@ -16,6 +16,10 @@ pub struct Header {
     pub trace: u32,
     /// Which machine it is. Default: [`Level::Frames`].
     pub level: Level,
+    /// Whether it is a [redacted](super::Recorder::redacted) recording, with stand-ins in place of
+    /// secrets. Default: `false`.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub redacted: bool,
     /// Whether the replayer plays the obliging host, which fires the timer when it is due and
     /// reports everything flushed at once. Default: `false`, since a recording has those inputs.
     pub auto: bool,
@@ -47,8 +51,8 @@ impl Header {
     /// The header of a machine that was made with `config` and `start`.
     pub fn new(level: Level, config: Config, start: Start) -> Self {
         let Start { seed, unix_ms, session, outbox } = start;
-        let (auto, until_ms) = (false, None);
-        Header { trace: 1, level, auto, until_ms, config, seed, unix_ms, session, outbox }
+        let (redacted, auto, until_ms) = (false, false, None);
+        Header { trace: 1, level, redacted, auto, until_ms, config, seed, unix_ms, session, outbox }
     }
 
     pub(super) fn start(&self) -> Start {

@@ -48,12 +48,16 @@ impl Machine {
         self.latest_conn
     }
 
-    pub(super) fn deadline(&self) -> Option<Timestamp> {
+    pub(super) fn client(&self) -> &Client {
         match &self.kind {
-            Kind::Frames(client) => client.deadline(),
+            Kind::Frames(client) => client,
             #[cfg(feature = "ws")]
-            Kind::Bytes(endpoint) => endpoint.deadline(),
+            Kind::Bytes(endpoint) => endpoint.client(),
         }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.client().deadline()
     }
 
     /// Handles an input, and writes the actions. Returns the input by which an obliging host

@@ -67,5 +67,5 @@ pub use self::checker::{CheckError, Checker};
 pub use self::format::event_line;
 pub use self::header::{Header, Level};
 pub use self::recorder::Recorder;
-pub use self::redact::{SECRET_NAME_PARTS, SECRET_NAME_WORDS};
+pub use self::redact::{SECRET_NAME_PARTS, SECRET_NAME_WORDS, is_secret_name};
 pub use self::replayer::{Replayer, TraceError};

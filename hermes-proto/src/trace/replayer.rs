@@ -9,7 +9,7 @@ use super::format::TraceInput;
 use super::header::{Header, Level};
 use super::machine::Machine;
 use super::parse::{Parsed, json_problem, parse, timestamp};
-use crate::{Input, Timestamp};
+use crate::{Client, Input, Timestamp};
 
 /// Runs a trace, line by line.
 ///
@@ -52,6 +52,11 @@ impl Replayer {
     /// If the line is not one of a trace. The line is skipped; further lines can be fed.
     pub fn feed(&mut self, line: &str, out: &mut String) -> Result<(), TraceError> {
         self.run(line, out).map(|_| ())
+    }
+
+    /// The machine, with everything that it can be asked; `None` before the first line.
+    pub fn client(&self) -> Option<&Client> {
+        Some(self.run.as_ref()?.machine.client())
     }
 
     /// The number of the line that was fed last.

@@ -13,6 +13,11 @@ pub(crate) fn line(line: &str) -> io::Result<()> {
     write_all(&bytes)
 }
 
+/// Writes text to standard output, as [`line`] does, without a line's end.
+pub(crate) fn text(text: &str) -> io::Result<()> {
+    write_all(text.as_bytes())
+}
+
 pub(crate) fn is_broken_pipe(failure: &(dyn Error + 'static)) -> bool {
     failure.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::names::{self, is_secret};
+use super::names::{self, is_secret_name};
 use super::stand_in::{STAND_IN, stand_in};
 use crate::Text;
 
@@ -55,9 +55,7 @@ impl JsonRedactor {
                 self.inner = None;
                 self.digits = 0;
             }
-            b':' if self.secret.is_none() && self.is_secret_name() => {
-                self.secret = Some(self.depth)
-            }
+            b':' if self.secret.is_none() && self.is_secret() => self.secret = Some(self.depth),
             b'{' | b'[' => self.depth += 1,
             b'}' | b']' => {
                 self.depth = self.depth.saturating_sub(1);
@@ -112,13 +110,13 @@ impl JsonRedactor {
         }
     }
 
-    fn is_secret_name(&self) -> bool {
+    fn is_secret(&self) -> bool {
         if self.string.len() > names::MAX_LEN {
             return true;
         }
         let quoted = [b"\"", &self.string[..], b"\""].concat();
         match serde_json::from_slice::<String>(&quoted) {
-            Ok(name) => is_secret(&name),
+            Ok(name) => is_secret_name(&name),
             Err(_) => true,
         }
     }

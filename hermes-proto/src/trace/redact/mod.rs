@@ -15,7 +15,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-pub use self::names::{SECRET_NAME_PARTS, SECRET_NAME_WORDS};
+pub use self::names::{SECRET_NAME_PARTS, SECRET_NAME_WORDS, is_secret_name};
 use self::stand_in::{STAND_IN, stand_in};
 use self::stream::StreamRedactor;
 use super::format::Payload;
@@ -32,6 +32,7 @@ pub(super) struct Redactor {
 impl Redactor {
     /// Replaces the secrets in `header`.
     pub(super) fn new(header: &mut Header) -> Self {
+        header.redacted = true;
         let config = &mut header.config;
         for (_, value) in &mut config.headers {
             *value = stand_in(value);

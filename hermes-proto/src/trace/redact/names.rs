@@ -27,7 +27,9 @@ pub const SECRET_NAME_WORDS: &[&str] = &["auth", "pass", "pwd", "key", "sid", "o
 /// Longest name that is compared. A longer one counts as a secret's.
 pub(super) const MAX_LEN: usize = 128;
 
-pub(super) fn is_secret(name: &str) -> bool {
+/// Whether a [redacted](crate::trace::Recorder::redacted) recording withholds the value of a JSON
+/// member or header field of this name.
+pub fn is_secret_name(name: &str) -> bool {
     let (mut letters, mut word, mut was_lower) = (String::new(), String::new(), false);
     let is_word = |word: &str| SECRET_NAME_WORDS.contains(&word);
     for c in name.chars() {
@@ -80,7 +82,7 @@ mod tests {
             "user_pwd",
             "sid",
         ] {
-            assert!(is_secret(name), "{name}");
+            assert!(is_secret_name(name), "{name}");
         }
         for name in [
             "type",
@@ -99,7 +101,7 @@ mod tests {
             "spin",
             "",
         ] {
-            assert!(!is_secret(name), "{name}");
+            assert!(!is_secret_name(name), "{name}");
         }
     }
 }

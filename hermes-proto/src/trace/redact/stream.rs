@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::json::JsonRedactor;
-use super::names::{self, is_secret};
+use super::names::{self, is_secret_name};
 use super::stand_in::STAND_IN;
 
 /// State within the stream. It takes constant memory.
@@ -163,7 +163,7 @@ fn value_of(name: &str) -> Value {
     if name.eq_ignore_ascii_case("location") {
         Value::Url(UrlPart::Start { slashes: 0 })
     } else if name.len() > names::MAX_LEN
-        || is_secret(name)
+        || is_secret_name(name)
         // Tokens travel in the names of subprotocols.
         || name.eq_ignore_ascii_case("sec-websocket-protocol")
     {
