@@ -187,9 +187,11 @@ fn the_resume_grace_is_a_flag() {
     let gateway = Hermes::start(&["gateway", "127.0.0.1:0", "--resume-grace", "0"]);
     let listening = gateway.until(|line| line["gateway"] == "listening");
     let url = listening["url"].as_str().unwrap();
-    for _ in 0..2 {
+    for resumed in [&[false][..], &[false, true]] {
         let client = Hermes::start(&["connect", url, "--session", session]);
-        client.event("session-init");
+        for resumed in resumed {
+            assert_eq!(client.event("session-init")["resumed"], *resumed);
+        }
         assert!(client.end().0.success());
     }
     // The second client had a fresh one before its session-resume arrived.

@@ -121,3 +121,28 @@ fn forms_of_a_replay_exclude_each_other() {
     let (status, _, errors) = Hermes::start(&["replay", "--html", "--check", "-"]).end();
     assert_eq!(status.code(), Some(2), "{errors}");
 }
+
+/// The committed incidents are recordings that replay, and each shows what its text says.
+#[test]
+fn the_incidents_are_what_their_text_says() {
+    for (name, parts) in [
+        (
+            "half-open",
+            &["timed out: no byte after a heartbeat", "#4 to #8 in doubt, sent again"][..],
+        ),
+        (
+            "redirect-loop",
+            &["a way through the proxy", "there were max_redirects already", "ws-failed"],
+        ),
+        ("outage", &["status 503", "close 1013", "acknowledged: up to #19"]),
+    ] {
+        let file = format!("{}/examples/incidents/{name}.trace", env!("CARGO_MANIFEST_DIR"));
+        let (status, _, errors) = Hermes::start(&["replay", "--check", &file]).end();
+        assert!(status.success(), "{name}: {errors}");
+        let (_, lines, _) = Hermes::start(&["replay", "--explain", &file]).end();
+        let all = lines.join("\n");
+        for part in parts {
+            assert!(all.contains(part), "{name}: {part:?} is not in:\n{all}");
+        }
+    }
+}

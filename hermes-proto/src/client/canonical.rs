@@ -69,7 +69,7 @@ fn shift_time(machine: &mut Machine) {
     let config = &machine.config;
     let shift_open = |open: &mut OpenConnection| {
         behind(&mut open.since, config.stable_after);
-        open.resume_deadline.iter_mut().for_each(ahead);
+        open.resume_deadline_mut().into_iter().for_each(ahead);
         open.last_probe.iter_mut().for_each(|at| behind(at, config.min_connect_interval));
     };
     match &mut machine.connection.phase {

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use super::context::Context;
 use crate::config::ResumeMode;
 use crate::reason::{Stage, code};
+use crate::session::PackedSession;
 use crate::{CloseReason, ConnId, Credentials, FailReason, Timestamp};
 
 /// The one connection that there may be, and the names of all that there were.
@@ -43,14 +44,23 @@ pub(super) enum Phase {
 pub(super) struct OpenConnection {
     pub(super) conn: ConnId,
     pub(super) since: Timestamp,
-    /// A session was offered, and the gateway has not answered.
-    pub(super) resume_pending: bool,
-    /// The outbox is held until that answer, and until this time at the latest.
-    pub(super) resume_deadline: Option<Timestamp>,
+    /// A session was offered, and the gateway has not said what became of it.
+    resume: Option<Box<PendingResume>>,
     /// Bytes arrived.
     pub(super) saw_bytes: bool,
     /// When news of a network last caused a Ping.
     pub(super) last_probe: Option<Timestamp>,
+}
+
+/// A `session-resume` without its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct PendingResume {
+    /// The session that was offered.
+    offered: PackedSession,
+    /// The outbox is held until the answer, and until this time at the latest.
+    deadline: Option<Timestamp>,
+    /// The gateway issued another session. It may have done so before the offer arrived.
+    has_fresh: bool,
 }
 
 /// A closing handshake.
@@ -93,6 +103,8 @@ pub(super) enum Due {
     Nothing,
     /// The wait for the next attempt is over.
     Attempt,
+    /// The outbox is held no longer.
+    Messages,
     /// This stage took too long.
     TimedOut(Stage),
 }
@@ -121,9 +133,15 @@ impl Connection {
     #[inline]
     pub(super) fn sendable(&self) -> Option<ConnId> {
         match &self.phase {
-            Phase::Open(open) if open.resume_deadline.is_none() => Some(open.conn),
+            Phase::Open(open) if open.resume_deadline().is_none() => Some(open.conn),
             _ => None,
         }
+    }
+
+    /// The session that was offered and of which the gateway has not said what became.
+    pub(super) fn offered(&self) -> Option<&PackedSession> {
+        let (Phase::Open(open) | Phase::Closing(open, _)) = &self.phase else { return None };
+        open.resume.as_ref().map(|resume| &resume.offered)
     }
 
     /// The connection that frames come from: what arrives in a closing handshake counts.
@@ -266,7 +284,7 @@ impl Connection {
     #[inline]
     pub(super) fn deadline(&self, is_online: bool) -> Option<Timestamp> {
         match &self.phase {
-            Phase::Open(open) => open.resume_deadline,
+            Phase::Open(open) => open.resume_deadline(),
             Phase::Connecting { deadline, .. } => Some(*deadline),
             Phase::Closing(_, closing) => Some(closing.deadline),
             Phase::Waiting { until, .. } => Some(*until).filter(|_| is_online),
@@ -295,21 +313,39 @@ impl Connection {
 
 impl OpenConnection {
     pub(super) fn new(conn: ConnId, cx: &Context<'_>) -> Self {
-        OpenConnection {
-            conn,
-            since: cx.now,
-            resume_pending: false,
-            resume_deadline: None,
-            saw_bytes: false,
-            last_probe: None,
-        }
+        OpenConnection { conn, since: cx.now, resume: None, saw_bytes: false, last_probe: None }
     }
 
     /// A session was offered.
-    pub(super) fn mark_resume_sent(&mut self, cx: &Context<'_>) {
-        self.resume_pending = true;
-        if cx.config.resume == ResumeMode::Wait {
-            self.resume_deadline = Some(cx.now + cx.config.resume_timeout);
+    pub(super) fn mark_resume_sent(&mut self, mut offered: PackedSession, cx: &Context<'_>) {
+        // Its time is of no use here: two machines that differ in it alone are equal.
+        offered.saved_at = 0;
+        let holds = cx.config.resume == ResumeMode::Wait;
+        let deadline = holds.then(|| cx.now + cx.config.resume_timeout);
+        self.resume = Some(Box::new(PendingResume { offered, deadline, has_fresh: false }));
+    }
+
+    /// Whether the gateway has said nothing at all of the session that was offered.
+    pub(super) fn is_resume_unanswered(&self) -> bool {
+        self.resume.as_ref().is_some_and(|resume| !resume.has_fresh)
+    }
+
+    /// Until when the outbox is held for the gateway's answer.
+    #[inline]
+    pub(super) fn resume_deadline(&self) -> Option<Timestamp> {
+        self.resume.as_ref()?.deadline
+    }
+
+    pub(super) fn resume_deadline_mut(&mut self) -> Option<&mut Timestamp> {
+        self.resume.as_mut()?.deadline.as_mut()
+    }
+
+    /// `session-init` came. `is_fresh`: it issues another session than the one that was offered. The
+    /// first fresh one may have left before the offer arrived, so another answer can follow.
+    pub(super) fn on_session_init(&mut self, is_fresh: bool) {
+        match &mut self.resume {
+            Some(resume) if is_fresh && !resume.has_fresh => resume.has_fresh = true,
+            resume => *resume = None,
         }
     }
 
@@ -330,11 +366,17 @@ impl OpenConnection {
 
     /// Whether the connection was up for long enough, and of use.
     fn is_stable(&self, cx: &Context<'_>) -> bool {
-        self.resume_deadline.is_none() && cx.now - self.since >= cx.config.stable_after
+        self.resume_deadline().is_none() && cx.now - self.since >= cx.config.stable_after
     }
 
     fn on_deadline(&mut self, cx: &Context<'_>) -> Due {
-        let Some(until) = &mut self.resume_deadline else { return Due::Nothing };
+        let is_answered = !self.is_resume_unanswered();
+        let Some(until) = self.resume_deadline_mut() else { return Due::Nothing };
+        if is_answered {
+            // The fresh session was the answer.
+            self.resume = None;
+            return Due::Messages;
+        }
         if cx.now - *until < cx.config.suspend_threshold {
             return Due::TimedOut(Stage::Resume);
         }

@@ -4,7 +4,6 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use core::mem;
 
 use serde::Serialize;
 
@@ -213,6 +212,7 @@ impl Machine {
         match self.connection.on_deadline(context!(self)) {
             Due::Nothing => {}
             Due::Attempt => self.open_if_due(out),
+            Due::Messages => self.pump(out),
             Due::TimedOut(stage) => self.time_out(stage, out),
         }
     }
@@ -511,8 +511,8 @@ impl Machine {
         self.stats.reset_round_trip();
         self.messages.begin_flight(cx);
         let mut open = OpenConnection::new(conn, cx);
-        if let Some(frame) = self.session.resume_frame(peer!(self), cx, out) {
-            open.mark_resume_sent(cx);
+        if let Some((offered, frame)) = self.session.resume_frame(peer!(self), cx, out) {
+            open.mark_resume_sent(offered, cx);
             self.messages.send_resume(conn, &frame, out);
         }
         self.connection.phase = Phase::Open(open);
@@ -550,16 +550,17 @@ impl Machine {
         };
         if route.is_session_init() {
             let mut init = route.session_init(text);
-            self.session.on_session_init(&mut init, peer!(self), context!(self), out);
+            let offered = self.connection.offered();
+            let was_offered = offered.is_some();
+            self.session.on_session_init(&mut init, offered, peer!(self), context!(self), out);
+            if was_offered && init.resumed() {
+                self.stats.cold.resumed += 1;
+            }
             if let Some(open) = self.connection.receiving_mut() {
-                let was_pending = mem::take(&mut open.resume_pending);
-                open.resume_deadline = None;
-                if was_pending && init.resumed() {
-                    self.stats.cold.resumed += 1;
-                }
+                open.on_session_init(init.session().is_some() && !init.resumed());
             }
             out.push(Action::Emit(Event::SessionInit(init)));
-            // The outbox is held no more.
+            // The outbox may have been held for it.
             return self.pump(out);
         }
         if route.is_unhandled() {
@@ -680,7 +681,8 @@ impl Machine {
         }));
         if let Some(open) = open {
             // An end that the application or the network caused says nothing of the session.
-            let is_unproven = open.resume_pending && !is_requested && self.retry.is_online();
+            let is_unproven =
+                open.is_resume_unanswered() && !is_requested && self.retry.is_online();
             self.session.on_end(was_stable, was_issuer, is_unproven, context!(self), out);
         }
         if reopen {

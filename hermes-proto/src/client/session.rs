@@ -67,14 +67,14 @@ impl SessionState {
         self.kept = PackedSession::new(&session, url.origin());
     }
 
-    /// The first frame of a connection, if there is a session to resume: only the origin that
-    /// issued the token gets it.
+    /// The session that a connection offers, and its first frame, if there is a session to resume:
+    /// only the origin that issued the token gets it.
     pub(super) fn resume_frame(
         &mut self,
         peer: &Peer<'_>,
         cx: &Context<'_>,
         out: &mut impl Output,
-    ) -> Option<Frame> {
+    ) -> Option<(PackedSession, Frame)> {
         let kept = self.kept.as_ref()?;
         if kept.token().is_empty() || kept.origin() != peer.url.origin() {
             return None;
@@ -94,19 +94,24 @@ impl SessionState {
         struct ResumeMessage<'a> {
             token: &'a str,
         }
-        let token = self.kept.as_ref()?.token();
-        Outgoing::new(&ResumeMessage { token }).ok().map(Outgoing::into_frame)
+        let offered = self.kept.clone()?;
+        let message = Outgoing::new(&ResumeMessage { token: offered.token() }).ok()?;
+        Some((offered, message.into_frame()))
     }
 
-    /// `session-init`: keeps the session, before the application hears of it.
+    /// `session-init`: keeps the session, before the application hears of it. `offered`: the session
+    /// that this connection offered, if its answer is to come. A fresh session may have replaced it
+    /// here before the offer arrived.
     pub(super) fn on_session_init(
         &mut self,
         init: &mut SessionInit,
+        offered: Option<&PackedSession>,
         peer: &Peer<'_>,
         cx: &Context<'_>,
         out: &mut impl Output,
     ) {
-        init.compare(self.kept.as_ref().filter(|kept| kept.origin() == peer.url.origin()));
+        let kept = self.kept.as_ref().filter(|kept| kept.origin() == peer.url.origin());
+        init.compare(offered.into_iter().chain(kept));
         self.resume_failures = 0;
         if let Some(text) = init.problem() {
             out.push(Action::Emit(Event::Warning { text: text.into() }));

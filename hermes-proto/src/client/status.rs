@@ -83,7 +83,7 @@ pub(super) fn state(machine: &Machine) -> State {
             State::Connecting { conn: *conn, stage: *stage, deadline: *deadline, attempt: attempts }
         }
         Phase::Open(open) => {
-            State::Open { conn: open.conn, since: open.since, resuming: open.resume_deadline }
+            State::Open { conn: open.conn, since: open.since, resuming: open.resume_deadline() }
         }
         Phase::Closing(open, closing) => State::Closing {
             conn: open.conn,

@@ -197,8 +197,8 @@ pub struct Config {
 
     /// What goes out while a `session-resume` is not answered. Default: [`ResumeMode::Optimistic`].
     pub resume: ResumeMode,
-    /// With [`ResumeMode::Wait`]: how long the gateway may take to answer a `session-resume`; then the
-    /// connection is given up. Default: 10 s.
+    /// With [`ResumeMode::Wait`]: how long the gateway may take to answer a `session-resume`. Then the
+    /// connection is given up; or, if a fresh session came, that was the answer. Default: 10 s.
     #[serde(rename = "resume_timeout_ms", with = "millis")]
     pub resume_timeout: Duration,
     /// A session that was not in use for longer is dropped; `None` is no limit. Default: 30 days.

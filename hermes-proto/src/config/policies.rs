@@ -61,8 +61,10 @@ pub enum ResumeMode {
     /// The outbox, right behind it: the gateway reads in order.
     #[default]
     Optimistic,
-    /// Nothing, until the gateway's `session-init` says whether the session was resumed. Without a
-    /// session to resume there is nothing to wait for.
+    /// Nothing, until the gateway's `session-init` says that the session was resumed. A fresh session
+    /// may have left the gateway before the `session-resume` arrived there, so it counts as the answer
+    /// once a second `session-init` follows, or [`resume_timeout`](crate::Config::resume_timeout) is
+    /// over. Without a session to resume there is nothing to wait for.
     Wait,
 }
 

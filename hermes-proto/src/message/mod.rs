@@ -98,9 +98,12 @@ impl SessionInit {
         self.object.field(1)
     }
 
-    /// Whether it is the same session as before: it has the same client id, or the same token if one
-    /// of them has no client id. Otherwise it is a new one, and the gateway's state of the old one is
-    /// lost.
+    /// Whether it is the session that the connection offered, or the one that it has: it has the same
+    /// client id, or the same token if one of them has no client id. Otherwise it is a new one.
+    ///
+    /// A new session is the loss of the gateway's state of the old one only if no `session-init` that is
+    /// resumed follows: over a long way the gateway issues a fresh session before the
+    /// `session-resume` arrives.
     pub fn resumed(&self) -> bool {
         self.resumed
     }
@@ -110,13 +113,14 @@ impl SessionInit {
         &self.object.json
     }
 
-    /// Compares it with the session before.
-    pub(crate) fn compare(&mut self, before: Option<&PackedSession>) {
-        let Some(before) = before.filter(|_| self.is_small()) else { return };
-        self.resumed = match (self.exact_client_id(), before.client_id()) {
-            (Some(id), Some(before)) => id == before,
-            _ => self.token().is_some_and(|token| token == before.token()),
-        };
+    /// Compares it with the sessions before: it resumes one if it is that one's.
+    pub(crate) fn compare<'a>(&mut self, mut before: impl Iterator<Item = &'a PackedSession>) {
+        let client_id = self.exact_client_id();
+        self.resumed = self.is_small()
+            && before.any(|before| match (&client_id, before.client_id()) {
+                (Some(id), Some(before)) => id == before,
+                _ => self.token().is_some_and(|token| token == before.token()),
+            });
     }
 
     /// The token and client id to keep, exactly as they came. A session without a token can't be kept;

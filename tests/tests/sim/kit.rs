@@ -38,6 +38,8 @@ fn a_late_resume_leaves_no_phantom() {
     sim.run_for(10 * SECOND);
     assert!(is_open(&sim, node));
     assert_eq!(sim.gateway().sessions_resumed(), 1);
+    // The client is told the same: the session that it offered was resumed.
+    assert_eq!(sim.endpoint(node).client().stats().resumed, 1);
     assert_eq!(clients(&mut sim), ["client-1", "client-2"]);
     assert!(!sim.gateway().send_to("client-3", "{}"));
     // The others saw each client that joined leave, but for the one that is there.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hermes_proto::reason::{Stage, code};
 use hermes_proto::{
-    CloseReason, Config, ConnId, Credentials, Event, Frame, MessageId, Receipts, State, Timestamp,
-    Url,
+    CloseReason, Config, ConnId, Credentials, Event, Frame, MessageId, Receipts, Session, State,
+    Timestamp, Url,
 };
 
 use super::liveness::{Fence, Pulse};
@@ -37,8 +37,10 @@ pub(super) struct ConnectionModel {
     pub(super) unread: Option<Timestamp>,
     /// It proves nothing.
     pub(super) mute: bool,
-    /// A session was offered, and not answered.
-    pub(super) offered: bool,
+    /// The session that was offered, while its answer may come.
+    pub(super) offered: Option<Session>,
+    /// A fresh session came since: it may be the answer, or have crossed the offer.
+    pub(super) has_fresh: bool,
     /// When the latest news of a network had it asked.
     pub(super) probed: Option<Timestamp>,
 }
@@ -82,7 +84,8 @@ impl ConnectionModel {
             answered: false,
             unread: None,
             mute: false,
-            offered: false,
+            offered: None,
+            has_fresh: false,
             probed: None,
         }
     }
@@ -314,6 +317,20 @@ impl Contract {
         }
     }
 
+    /// A fresh session that no other answer followed until the deadline was the answer.
+    fn open_due_gate(&mut self, runs_due_work: bool) {
+        let now = self.now;
+        let Some(link) = self.link_mut().filter(|link| runs_due_work && link.has_fresh) else {
+            return;
+        };
+        if let Phase::Open { gate: gate @ Some(_), .. } = &mut link.phase
+            && gate.is_some_and(|until| until <= now)
+        {
+            *gate = None;
+            (link.offered, link.has_fresh) = (None, false);
+        }
+    }
+
     pub(super) fn on_send(
         &mut self,
         conn: ConnId,
@@ -322,6 +339,7 @@ impl Contract {
         expected: &mut Expected,
     ) -> Verdict {
         let now = self.now;
+        self.open_due_gate(expected.runs_due_work);
         let link = self.link_mut().filter(|link| link.conn == conn);
         let Some(link) = link else { return Err(format!("{conn} is not there to send on")) };
         let Phase::Open { gate, .. } = link.phase else {
@@ -349,6 +367,7 @@ impl Contract {
 
     /// Does what is due and shows in nothing, or missed what should have shown.
     pub(super) fn pass_time(&mut self, expected: &Expected, runs_due_work: bool) -> Verdict {
+        self.open_due_gate(runs_due_work);
         let now = self.now;
         ensure!(!runs_due_work || !self.is_over(), "a shutdown goes on beyond its time");
         let done = self.intent == Intent::Drain && self.is_drained();
@@ -424,7 +443,9 @@ impl Contract {
             _ if code.is_some() => Err("and nobody asked for it"),
             Phase::Connecting { .. } if stop || drained => Ok(CloseReason::Requested),
             Phase::Connecting { stage, deadline } if is_due(deadline) => timeout(stage),
-            Phase::Open { gate: Some(gate), .. } if is_due(gate) => timeout(Stage::Resume),
+            Phase::Open { gate: Some(gate), .. } if is_due(gate) && !link.has_fresh => {
+                timeout(Stage::Resume)
+            }
             Phase::Open { .. } if dead => timeout(Stage::Heartbeat),
             Phase::Closing { deadline, .. } if judged && deadline <= now => Ok(CloseReason::lost()),
             _ => Err("and its time is not over"),

@@ -36,8 +36,9 @@ impl Contract {
         expected.resume = Some(format!(r#"{{"type":"session-resume","token":{token}}}"#).into());
         let until = self.now + self.config.resume_timeout;
         let waits = self.config.resume == ResumeMode::Wait;
+        let offered = session.clone();
         if let Some(link) = self.link_mut() {
-            link.offered = true;
+            link.offered = Some(offered);
             if let Phase::Open { gate, .. } = &mut link.phase {
                 *gate = waits.then_some(until);
             }
@@ -132,14 +133,15 @@ impl Contract {
         let warned = std::mem::take(&mut expected.not_kept);
         let warns = !is_small || is_lost("token") || is_lost("clientId");
         ensure!(warned == warns, "warned of what is not kept: {warned}");
-        let before = expected.session.as_ref().filter(own).filter(|_| is_small);
-        let resumed = before.is_some_and(|before| match (&client_id, &before.client_id) {
+        let before = expected.session.as_ref().filter(own);
+        let offered = self.link().and_then(|link| link.offered.as_ref());
+        let resumes = |before: &Session| match (&client_id, &before.client_id) {
             (Some(id), Some(before)) => id == before,
             _ => token.as_ref().is_some_and(|token| *token == before.token),
-        });
+        };
+        let resumed = is_small && before.into_iter().chain(offered).any(resumes);
         ensure!(init.resumed() == resumed, "resumed: {}, not {resumed}", init.resumed());
-        let offered = self.link().is_some_and(|link| link.offered);
-        self.stats.resumed += u64::from(offered && resumed);
+        self.stats.resumed += u64::from(offered.is_some() && resumed);
         self.resume_failures = 0;
         let has_token = is_small && token.as_ref().is_some_and(|token| !token.is_empty());
         let right = has_token && self.session_allowed_on();
@@ -158,8 +160,12 @@ impl Contract {
         }
         let warned = self.warned || !has_token || !self.must_be_warned();
         ensure!(warned, "no warning of a session in the clear");
-        if let Some(link) = self.link_mut() {
-            link.offered = false;
+        let Some(link) = self.link_mut() else { return Ok(()) };
+        // The first fresh session may have left the gateway before the offer arrived there.
+        let may_have_crossed = has_token && !resumed && !link.has_fresh && link.offered.is_some();
+        link.has_fresh = may_have_crossed;
+        if !may_have_crossed {
+            link.offered = None;
             if let Phase::Open { gate, .. } = &mut link.phase {
                 *gate = None;
             }
@@ -188,7 +194,7 @@ impl Contract {
                 own.saved_at = unix_ms;
                 expected.persist.push_back(Some(own.clone()));
             }
-        } else if link.offered && !ours && self.offline.is_none() {
+        } else if link.offered.is_some() && !link.has_fresh && !ours && self.offline.is_none() {
             self.resume_failures += 1;
             let most = self.config.max_resume_failures;
             if self.session.is_some() && most.is_some_and(|most| self.resume_failures >= most) {

@@ -195,8 +195,10 @@ impl<'a> Display<'a> {
                 say!("hermes: connected to {url:?}");
             }
             Event::Disconnected { reason, retry_at: Some(at), .. } => {
-                let wait = at - self.client.now();
-                say!("hermes: {reason}; next attempt in {wait:.1?}");
+                match at - self.client.now() {
+                    Duration::ZERO => say!("hermes: {reason}; next attempt at once"),
+                    wait => say!("hermes: {reason}; next attempt in {wait:.1?}"),
+                }
             }
             Event::Disconnected { reason, .. } => say!("hermes: {reason}"),
             Event::Failed { attempts, why } => {

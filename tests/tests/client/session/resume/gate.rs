@@ -225,6 +225,49 @@ fn a_message_expires_while_it_waits() {
         .expect([given_up(2, "2", hermes_proto::DropReason::Expired), arm(10_001)]);
 }
 
+/// A session of another client.
+const FRESH: &str = r#"{"type":"session-init","token":"f","clientId":"d"}"#;
+
+fn fresh(at: u64) -> Session {
+    Session { token: "f".into(), client_id: Some("d".into()), ..renewed(at) }
+}
+
+/// Over a long way the gateway issues a fresh session before `session-resume` arrives.
+#[test]
+fn a_fresh_session_opens_no_gate() {
+    let mut host = gated(wait());
+    host.at(2).text(1, FRESH).expect([persist(fresh(2)), event(FRESH)]);
+    assert!(matches!(host.state(), State::Open { resuming: Some(_), .. }));
+    host.at(200).text(1, INIT).expect([
+        persist(renewed(200)),
+        init(session(), INIT),
+        send(1, 2, "1"),
+        disarm(),
+    ]);
+    assert_eq!(host.client().stats().resumed, 1);
+}
+
+/// The gateway knew nothing of the session: the fresh one was its answer.
+#[test]
+fn a_fresh_session_alone_opens_the_gate_at_the_deadline() {
+    let mut host = gated(wait());
+    host.at(2).text(1, FRESH).skip();
+    host.at(10_001).timer().expect([send(1, 2, "1")]);
+    assert!(matches!(host.state(), State::Open { resuming: None, .. }));
+    // The next session of this connection is compared with the one that it has.
+    host.at(10_002).text(1, FRESH).expect([persist(fresh(10_002)), init(fresh(2), FRESH)]);
+    assert_eq!(host.client().stats().resumed, 0);
+}
+
+#[test]
+fn a_second_fresh_session_is_the_answer() {
+    let mut host = gated(wait());
+    host.at(2).text(1, FRESH).skip();
+    let other = FRESH.replace("\"d\"", "\"e\"");
+    let actions = host.at(200).text(1, other.as_str()).take();
+    assert_eq!(actions[1..], [event(other.as_str()), send(1, 2, "1"), disarm()]);
+}
+
 /// It was offered, and the gateway will answer.
 #[test]
 fn the_session_is_cleared_while_it_waits() {
@@ -233,9 +276,9 @@ fn the_session_is_cleared_while_it_waits() {
     assert_eq!(host.client().session(), None);
     let mut other = gated(wait());
     other.at(2).clear_session().expect([forget()]);
-    // A new one, whatever the gateway makes of it: there was none before.
-    let issued = Session { saved_at: UNIX_MS + 3, ..session() };
-    host.at(3).text(1, INIT).expect([persist(issued), event(INIT), send(1, 2, "1"), disarm()]);
+    // The gateway resumed it, since it had been offered.
+    let answer = [persist(renewed(3)), init(session(), INIT), send(1, 2, "1"), disarm()];
+    host.at(3).text(1, INIT).expect(answer);
     // No answer: the next connection has nothing to wait for.
     other.at(10_001).timer().expect([
         abandon(1),

@@ -49,3 +49,17 @@ fn the_first_session_is_new_and_then_it_is_resumed() {
     assert!(!told(&host.at(3_007).text(3, new).take()).resumed());
     assert_eq!(host.client().stats().resumed, 1);
 }
+
+/// Over a long way the gateway issues a fresh session before `session-resume` arrives, and then
+/// resumes the one that was offered.
+#[test]
+fn the_session_that_was_offered_counts() {
+    const FRESH: &str = r#"{"type":"session-init","token":"f","clientId":"d"}"#;
+    let mut host = with(quiet(), session());
+    host.at(0).connect().expect([open(1), arm(15_000)]);
+    host.at(1).opened(1).expect([resume(1, "t"), connected(1), disarm()]);
+    let fresh = Session { token: "f".into(), client_id: Some("d".into()), ..renewed(2) };
+    host.at(2).text(1, FRESH).expect([persist(fresh), event(FRESH)]);
+    host.at(200).text(1, INIT).expect([persist(renewed(200)), init(session(), INIT)]);
+    assert_eq!(host.client().stats().resumed, 1);
+}

@@ -62,9 +62,10 @@ impl Narrator {
                 let reason = show::cut(text(detail, "reason"), self.width);
                 let next = match &detail["retry_at"] {
                     Value::Null => "no attempt follows".to_owned(),
-                    due => {
-                        format!("next attempt in {}", show::span(millis(due).saturating_sub(at)))
-                    }
+                    due => match millis(due).saturating_sub(at) {
+                        0 => "next attempt at once".to_owned(),
+                        wait => format!("next attempt in {}", show::span(wait)),
+                    },
                 };
                 let cause = text(detail, "cause").to_owned();
                 (format!("{name}: {reason}; {next}"), Fact::Ended { cause, reason })
