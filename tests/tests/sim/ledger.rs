@@ -273,12 +273,14 @@ impl Ledger {
         pace.announced = retry_at;
         pace.asked = false;
         pace.is_free = std::mem::take(&mut pace.reopens);
-        let is_redirect = matches!(
-            reason,
-            CloseReason::Http { redirect: Some(redirect), .. } if redirect.refused.is_none()
-        );
+        // Without a network a redirect is not followed: the attempt behind it begins anew.
+        let is_redirect = !self.is_offline
+            && matches!(
+                reason,
+                CloseReason::Http { redirect: Some(redirect), .. } if redirect.refused.is_none()
+            );
         pace.redirects = if is_redirect { pace.redirects + 1 } else { 0 };
-        // Else nobody wants another one, or there is no network.
+        // Else nobody wants another one.
         let Some(retry_at) = retry_at else { return Ok(()) };
         let wait = retry_at - at;
         if is_redirect {
