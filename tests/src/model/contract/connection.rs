@@ -38,7 +38,7 @@ pub(super) struct ConnectionModel {
     /// It proves nothing.
     pub(super) mute: bool,
     /// The session that was offered, while its answer may come.
-    pub(super) offered: Option<Session>,
+    pub(super) offered: Option<Box<Session>>,
     /// A fresh session came since: it may be the answer, or have crossed the offer.
     pub(super) has_fresh: bool,
     /// When the latest news of a network had it asked.

@@ -36,7 +36,7 @@ impl Contract {
         expected.resume = Some(format!(r#"{{"type":"session-resume","token":{token}}}"#).into());
         let until = self.now + self.config.resume_timeout;
         let waits = self.config.resume == ResumeMode::Wait;
-        let offered = session.clone();
+        let offered = Box::new(session.clone());
         if let Some(link) = self.link_mut() {
             link.offered = Some(offered);
             if let Phase::Open { gate, .. } = &mut link.phase {
@@ -134,7 +134,7 @@ impl Contract {
         let warns = !is_small || is_lost("token") || is_lost("clientId");
         ensure!(warned == warns, "warned of what is not kept: {warned}");
         let before = expected.session.as_ref().filter(own);
-        let offered = self.link().and_then(|link| link.offered.as_ref());
+        let offered = self.link().and_then(|link| link.offered.as_deref());
         let resumes = |before: &Session| match (&client_id, &before.client_id) {
             (Some(id), Some(before)) => id == before,
             _ => token.as_ref().is_some_and(|token| *token == before.token),
