@@ -339,9 +339,10 @@
 //!
 //! With the feature `deflate` and the [setting](Config::deflate) of that name an [`Endpoint`]
 //! offers permessage-deflate (RFC 7692), and messages are compressed both ways if the gateway
-//! agrees. Between messages there is no coder, only the text that the next message may refer to:
-//! with the default settings an idle connection holds two windows, 36 KiB at most, and nothing
-//! without context takeover. [`max_message_bytes`](Config::max_message_bytes) bounds a message
+//! agrees. A connection with messages under way has two coders, some 350 KiB with the default settings;
+//! a heartbeat of an idle one frees them. It then holds the text that the next message may refer to: two
+//! windows, 36 KiB at most, and nothing without context takeover. Coders are no part of clones and
+//! equality: the bytes sent are the same with them or with new ones. [`max_message_bytes`](Config::max_message_bytes) bounds a message
 //! before and after inflation. [`Outgoing::uncompressed`] keeps a message with a secret out of the
 //! window; `session-resume` always is.
 //!
@@ -360,7 +361,7 @@
 //! | 192 × the largest input | the actions of one call: two received bytes can be an event |
 //! | 5 × URLs, headers and credentials | the upgrade request; the application's choice, not the peer's |
 //! | 640 KiB | the rest: memory that texts are cut from, the session, which has 16 KiB at most, Pongs, counters |
-//! | 1 × `max_message_bytes`, 1 MiB | with [`deflate`](Config::deflate): a message as it came, beside its inflated form; windows, and the coder of a message |
+//! | 1 × `max_message_bytes`, 2 MiB | with [`deflate`](Config::deflate): a message as it came, beside its inflated form; windows, two coders, and the text that one of them is built again from |
 //!
 //! That is 147 MiB with the default settings and reads of 64 KiB, of which the peer alone can cause
 //! 61; the rest takes an application that sends 16 MiB at once to a peer that reads nothing. A

@@ -101,6 +101,10 @@ impl Config {
                 return Err(ConfigError { field, problem: "must be 8 to 15".to_string() });
             }
         }
+        if !(1..=9).contains(&self.deflate_level) {
+            let problem = "must be 1 to 9".to_string();
+            return Err(ConfigError { field: "deflate_level", problem });
+        }
         Ok(())
     }
 

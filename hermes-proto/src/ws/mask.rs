@@ -92,6 +92,15 @@ pub(super) fn mask(from: &[u8], to: &mut [u8], key: [u8; 4]) {
     }
 }
 
+/// Masks `bytes`.
+pub(super) fn mask_in_place(bytes: &mut [u8], key: [u8; 4]) {
+    let (words, rest) = bytes.as_chunks_mut::<4>();
+    words.iter_mut().for_each(|word| {
+        *word = (u32::from_le_bytes(*word) ^ u32::from_le_bytes(key)).to_le_bytes();
+    });
+    rest.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+}
+
 #[cold]
 fn mask_bytes(from: &[u8], to: &mut [u8], key: u32) {
     let bytes = to.iter_mut().zip(from).zip(key.to_le_bytes().into_iter().cycle());

@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::deflate::Deflater;
 use super::frame_header::{self, FIN, MAX_LEN, Opcode, RSV1};
-use super::mask::{MaskRng, mask};
+use super::mask::{MaskRng, mask, mask_in_place};
 
 /// One contiguous buffer, written at the back and taken from the front.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ impl WriteBuffer {
         deflater: &mut Deflater,
     ) {
         let key = self.mask_rng.next_key();
-        let max_len = deflater.max_len(payload.len());
+        let max_len = Deflater::room(payload.len());
         // Compressed behind the longest header that there can be, then moved up to the real one.
         let frame = self.room(MAX_LEN + max_len);
         let body = frame.get_mut(MAX_LEN..MAX_LEN + max_len).unwrap_or_default();
@@ -93,9 +93,7 @@ impl WriteBuffer {
         let start = frame_header::client_len(length);
         frame.copy_within(MAX_LEN..MAX_LEN + length, start);
         let body = frame.get_mut(start..start + length).unwrap_or_default();
-        for (byte, key) in body.iter_mut().zip(key.into_iter().cycle()) {
-            *byte ^= key;
-        }
+        mask_in_place(body, key);
         // It writes no further than the payload's start.
         let Some(header) = frame.first_chunk_mut() else { return };
         frame_header::write_client(FIN | RSV1 | opcode as u8, length, key, header);

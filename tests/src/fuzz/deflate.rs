@@ -1,4 +1,5 @@
-//! Compressed messages, good and bad, in any fragments: they say to us what they say to zlib.
+//! Compressed messages, good and bad, in any fragments: they say to us what they say to zlib. And back:
+//! zlib reads what we send. A copy without coders hears and sends the same.
 
 use flate2::{Decompress, FlushDecompress, Status};
 use hermes_proto::reason::Violation;
@@ -19,6 +20,8 @@ const RAW: u8 = 1;
 const IS_TEXT: u8 = 2;
 const FRAGMENTS: u8 = 4;
 const SLOW: u8 = 8;
+/// A message that the client sends instead.
+const SENT: u8 = 16;
 
 /// Reads messages, as long as they are good.
 pub fn run(input: &[u8]) {
@@ -31,9 +34,16 @@ pub fn run(input: &[u8]) {
     while !source.is_over() {
         let [flags, length] = source.array();
         let bytes = source.bytes(length.into());
+        let mut copy = conn.clone();
+        if flags & SENT != 0 {
+            send(&mut conn, &mut copy, &mut gateway, bytes);
+            continue;
+        }
         let payload = if flags & RAW == 0 { gateway.deflate(bytes) } else { bytes.to_vec() };
         let right = inflate(&context, &payload);
         let came = receive(&mut conn, flags, &payload);
+        assert_eq!(came, receive(&mut copy, flags, &payload), "of {}", payload.escape_ascii());
+        assert!(conn == copy, "after {}", payload.escape_ascii());
         let is_text = flags & IS_TEXT != 0;
         match right {
             Some(message) if message.len() > LIMIT => {
@@ -80,6 +90,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         }
         seeds.push(seed);
     }
+    // Both ways.
+    let mut both = vec![0];
+    for n in 0..40 {
+        let message = format!("{{\"type\":\"chat\",\"n\":{}}}", n % 7 * 1_001);
+        both.extend([if n % 3 == 0 { IS_TEXT } else { SENT }, message.len() as u8]);
+        both.extend(message.into_bytes());
+    }
+    seeds.push(both);
     // RFC 7692 §7.2.3: a block without compression, and a last one.
     for payload in [&b"\x00\x05\x00\xfa\xffHello\x00"[..], b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"] {
         seeds.push([&[0, RAW | IS_TEXT, payload.len() as u8], payload].concat());
@@ -109,6 +127,19 @@ thread_local! {
     });
 }
 
+fn send(conn: &mut Connection, copy: &mut Connection, gateway: &mut Gateway, message: &[u8]) {
+    for conn in [&mut *conn, copy] {
+        assert!(conn.send(&Frame::Binary(message.to_vec().into())));
+    }
+    assert_eq!(conn.transmit(), copy.transmit(), "of {}", message.escape_ascii());
+    let heard = gateway.read(conn.transmit());
+    assert!(heard.len() == 1 && heard[0].message == message);
+    for conn in [&mut *conn, copy] {
+        conn.transmitted(usize::MAX);
+    }
+    assert!(conn == copy);
+}
+
 fn receive(conn: &mut Connection, flags: u8, payload: &[u8]) -> Result<Vec<u8>, Violation> {
     let opcode = if flags & IS_TEXT != 0 { TEXT } else { BINARY };
     let bytes = if flags & FRAGMENTS == 0 {
@@ -129,11 +160,19 @@ fn receive(conn: &mut Connection, flags: u8, payload: &[u8]) -> Result<Vec<u8>, 
 
 /// What a message says that follows these; `None` where it is bad.
 fn inflate(context: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
+    let ends = [&[1, 0, 0, 0xFF, 0xFF][..], &[0, 0, 0, 0xFF, 0xFF, 1, 0, 0, 0xFF, 0xFF]];
+    let [one, other] = ends.map(|end| inflate_before(context, payload, end));
+    one.filter(|message| message.len() > LIMIT || other.is_some())
+}
+
+/// The same, if it is followed by these blocks.
+fn inflate_before(context: &[u8], payload: &[u8], end: &[u8]) -> Option<Vec<u8>> {
     let mut said = context.to_vec();
     let mut coder = coder_behind(&said);
     let mut is_done = false;
-    // What a message does not send, and a block that shows that the one before it was whole.
-    for part in [payload, &[0, 0, 0xFF, 0xFF], &[1, 0, 0, 0xFF, 0xFF]] {
+    // A block that shows that the one before it was whole is read as nothing else.
+    let parts: [&[u8]; 3] = [payload, &[0, 0, 0xFF, 0xFF], end];
+    for (index, part) in parts.into_iter().enumerate() {
         let mut input = part;
         // A last block ends zlib's work, and not the message (RFC 7692 §7.2.3.4).
         while !(is_done && input.is_empty()) {
@@ -141,10 +180,13 @@ fn inflate(context: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
                 coder = coder_behind(&said);
             }
             said.reserve(4_096);
-            let before = coder.total_in();
+            let before = (coder.total_in(), said.len());
             let status = coder.decompress_vec(input, &mut said, FlushDecompress::None).ok()?;
-            input = &input[(coder.total_in() - before) as usize..];
+            input = &input[(coder.total_in() - before.0) as usize..];
             is_done = status == Status::StreamEnd;
+            if index > 0 && said.len() > before.1 {
+                return None;
+            }
             let is_full = said.len() == said.capacity();
             if said.len() - context.len() > 10 * LIMIT || !is_done && !is_full {
                 break;

@@ -1,9 +1,11 @@
 //! The decompression of received messages.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
+use super::cache::Cache;
 use super::deflater::TAIL;
 use super::window::Window;
 use crate::reason::Violation;
@@ -12,14 +14,18 @@ use crate::reason::Violation;
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::ws) struct Inflater {
     window: Window,
+    /// The coder of the message before.
+    coder: Cache<Inflate>,
 }
 
-/// An empty block with BFINAL. Only a coder between two blocks reads it as that, so it proves that
-/// the message before it was complete.
-const END: [u8; 5] = [1, 0, 0, 0xFF, 0xFF];
+/// [`TAIL`], and a byte that is not to be read with it.
+const TAIL_AND_MORE: [u8; 5] = [0, 0, 0xFF, 0xFF, 0];
 
-/// The largest window (RFC 7692 §7.1.2.1). The window that was negotiated bounds the text that a
-/// coder is given, not its own.
+/// An empty block. A coder with bits left in its last byte reads it as something else.
+const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xFF, 0xFF];
+
+/// The largest window (RFC 7692 §7.1.2.1), which each coder has: zlib-rs has no smaller one. The window
+/// that was negotiated bounds the text that a coder is given.
 const WINDOW_BITS: u8 = 15;
 
 /// Blocks with BFINAL in a message at most, beside one for each KiB of its compressed form. Behind
@@ -32,7 +38,7 @@ const FIRST_STEP: (usize, usize) = (512, 64 << 10);
 impl Inflater {
     /// `window`: how many bytes before it a message can refer to.
     pub(super) fn new(window: usize) -> Self {
-        Inflater { window: Window::new(window) }
+        Inflater { window: Window::new(window), coder: Cache::EMPTY }
     }
 
     /// Shows `take` the text of a compressed message, of at most `limit` bytes, and keeps a window's
@@ -54,63 +60,106 @@ impl Inflater {
     /// far, and never beyond the limit, however long the text would become.
     fn append(&mut self, message: &[u8], limit: usize) -> Result<(), Violation> {
         let start = self.window.bytes.len();
-        let mut coder = coder(self.window.recent())?;
+        let mut coder = self.take_coder()?;
         let mut restarts = MAX_RESTARTS + message.len() / 1_024;
         let mut length = 0;
-        let mut is_done = false;
-        for mut input in [message, &TAIL, &END] {
-            // A block with BFINAL ends the coder's work, and not the message (§7.2.3.4).
-            while !(is_done && input.is_empty()) {
-                if is_done {
-                    restarts = restarts.checked_sub(1).ok_or(Violation::BadDeflate)?;
-                    self.window.bytes.truncate(start + length);
-                    coder = self::coder(self.window.recent())?;
+        let mut input = message;
+        loop {
+            let step = next_step(message.len(), length, limit);
+            let bytes = &mut self.window.bytes;
+            if bytes.len() <= start + length {
+                if length == 0 {
+                    bytes.reserve(step)
+                } else {
+                    bytes.reserve_exact(step)
                 }
-                let step = next_step(message.len(), length, limit);
-                let bytes = &mut self.window.bytes;
-                if bytes.len() <= start + length {
-                    bytes.reserve_exact(step);
-                    bytes.resize(start + length + step, 0);
-                }
-                let room = bytes.get_mut(start + length..).unwrap_or_default();
-                let before = (coder.total_in(), coder.total_out());
-                let status = coder
-                    .decompress(input, room, InflateFlush::NoFlush)
-                    .map_err(|_| Violation::BadDeflate)?;
-                let (read, written) = (coder.total_in() - before.0, coder.total_out() - before.1);
-                input = input.get(read as usize..).unwrap_or_default();
-                let is_full = written as usize == room.len();
-                length += written as usize;
-                if length > limit {
-                    return Err(Violation::MessageTooLarge { bytes: length as u64 });
-                }
-                is_done = status == Status::StreamEnd;
+                bytes.resize(start + length + step, 0);
+            }
+            let room = bytes.get_mut(start + length..).unwrap_or_default();
+            let (status, read, written) = run(&mut coder, input, room, InflateFlush::NoFlush)?;
+            input = input.get(read..).unwrap_or_default();
+            let is_full = written == room.len();
+            length += written;
+            if length > limit {
+                return Err(Violation::MessageTooLarge { bytes: length as u64 });
+            }
+            if status == Status::StreamEnd {
+                // A block with BFINAL ends the coder's work, and not the message (§7.2.3.4).
+                restarts = restarts.checked_sub(1).ok_or(Violation::BadDeflate)?;
+                self.window.bytes.truncate(start + length);
+                begin(&mut coder, self.window.recent())?;
+            } else if !is_full {
                 // With room left the coder has used all of its input.
-                if !is_done && !is_full {
-                    break;
-                }
+                break;
             }
         }
-        if !is_done {
-            return Err(Violation::BadDeflate);
-        }
         self.window.bytes.truncate(start + length);
+        if end(&mut coder)? {
+            self.coder.put(coder);
+        }
         Ok(())
+    }
+
+    /// A coder that stands at the start of a message, and has the window.
+    fn take_coder(&mut self) -> Result<Box<Inflate>, Violation> {
+        if let Some(mut coder) = self.coder.take() {
+            // The coder's own window has the same text only if it is as large.
+            if self.window.size != 1 << WINDOW_BITS {
+                begin(&mut coder, self.window.recent())?;
+            }
+            return Ok(coder);
+        }
+        let mut coder = Box::new(Inflate::new(false, WINDOW_BITS));
+        begin(&mut coder, self.window.recent())?;
+        Ok(coder)
     }
 
     /// Frees memory that an idle connection does not need.
     pub(in crate::ws) fn on_idle(&mut self) {
+        self.coder.clear();
         self.window.on_idle();
     }
 }
 
-/// A coder for data that may refer to `window`.
-fn coder(window: &[u8]) -> Result<Inflate, Violation> {
-    let mut coder = Inflate::new(false, WINDOW_BITS);
+/// Begins anew, with data that may refer to `window`.
+fn begin(coder: &mut Inflate, window: &[u8]) -> Result<(), Violation> {
+    coder.reset(false);
     if !window.is_empty() {
         coder.set_dictionary(window).map_err(|_| Violation::BadDeflate)?;
     }
-    Ok(coder)
+    Ok(())
+}
+
+/// Proves that the message was complete: with the [`TAIL`] its last block ends, and so does the last
+/// byte. Returns whether the coder can go on with the next message.
+///
+/// A coder that passes is in the state of a new one that was given its window.
+fn end(coder: &mut Inflate) -> Result<bool, Violation> {
+    let mut none = [0];
+    // It stops at the end of a block, which has to be behind the tail and nowhere else.
+    let (_, read, written) = run(coder, &TAIL_AND_MORE, &mut none, InflateFlush::Block)?;
+    if (read, written) != (TAIL.len(), 0) {
+        return Err(Violation::BadDeflate);
+    }
+    match run(coder, &EMPTY_BLOCK, &mut none, InflateFlush::NoFlush)? {
+        (Status::Ok, read, 0) if read == EMPTY_BLOCK.len() => Ok(true),
+        // The last block had BFINAL.
+        (Status::StreamEnd, 0, 0) => Ok(false),
+        _ => Err(Violation::BadDeflate),
+    }
+}
+
+/// Inflates as much as there is input and room for; returns how much was read and written.
+fn run(
+    coder: &mut Inflate,
+    input: &[u8],
+    room: &mut [u8],
+    flush: InflateFlush,
+) -> Result<(Status, usize, usize), Violation> {
+    let before = (coder.total_in(), coder.total_out());
+    let status = coder.decompress(input, room, flush).map_err(|_| Violation::BadDeflate)?;
+    let read = (coder.total_in() - before.0) as usize;
+    Ok((status, read, (coder.total_out() - before.1) as usize))
 }
 
 /// By how much the output grows from `length`, for a message that has `compressed` bytes.

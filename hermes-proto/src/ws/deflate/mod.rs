@@ -1,16 +1,19 @@
 //! permessage-deflate (RFC 7692): messages that are compressed, one by one.
 //!
-//! No coder lives longer than a call. A message may refer to the ones before it (the context of
-//! §7.1.1), and all that it can refer to is their text. So the last bytes of that text, a window's
-//! worth, are what a connection keeps. It stays plain data, of which copies go on as the original
-//! would, and an idle connection holds at most its windows: some KiB, instead of the 300 KiB of
-//! zlib's two streams. In return each message that is sent begins with a pass over the window,
-//! which takes about as long as its compression.
+//! A message may refer to the ones before it (the context of §7.1.1). A connection keeps their text:
+//! the last bytes received, a window's worth, and an [`Epoch`](epoch::Epoch) of what was sent. It
+//! stays plain data, of which copies go on as the original would. zlib's coders are a [cache] of it:
+//! kept while messages come, left out of clones and equality, dropped by an idle connection, and built
+//! again from the text. The bytes and verdicts are the same with or without the cache.
 
+#[cfg(feature = "deflate")]
+mod cache;
 #[cfg(feature = "deflate")]
 mod deflater;
 #[cfg(not(feature = "deflate"))]
 mod disabled;
+#[cfg(feature = "deflate")]
+mod epoch;
 #[cfg(feature = "deflate")]
 mod inflater;
 #[cfg(feature = "deflate")]

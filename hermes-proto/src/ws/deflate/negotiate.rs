@@ -108,7 +108,8 @@ impl Parameters {
         let client_takes_over =
             !self.client_no_context_takeover && !config.deflate_client_no_context_takeover;
         let server_window = if self.server_no_context_takeover { 0 } else { 1 << server_bits };
-        Some((Deflater::new(client_bits, client_takes_over), Inflater::new(server_window)))
+        let deflater = Deflater::new(config.deflate_level, client_bits, client_takes_over);
+        Some((deflater, Inflater::new(server_window)))
     }
 }
 

@@ -33,7 +33,7 @@ fn bound(config: &Config, read: usize, door: usize) -> usize {
         + 512 * config.outbox_max_messages
         + 6 * config.unflushed_max_bytes
         + 18 * config.max_header_bytes
-        + if config.deflate { config.max_message_bytes + (1 << 20) } else { 0 };
+        + if config.deflate { config.max_message_bytes + (2 << 20) } else { 0 };
     limits as usize + 192 * read + 5 * door + 640 * KIB
 }
 
