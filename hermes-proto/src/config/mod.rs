@@ -272,8 +272,8 @@ pub struct Config {
     /// there is to save.
     pub deflate_min_bytes: u64,
     /// How hard our messages are compressed: zlib's levels, 1 (fastest) to 9 (smallest). Default: 1.
-    /// Level 6 takes seven times as long for a message of some hundred bytes, three times as long for
-    /// 4 KiB of JSON, and makes them a tenth and a third shorter.
+    /// Level 6 takes six to ten times as long for a message of some hundred bytes, up to five times as
+    /// long for 4 KiB of JSON, and makes them a tenth and a third shorter.
     pub deflate_level: u8,
     /// Whether our messages are compressed each by itself, so that the gateway need not keep the
     /// ones before (RFC 7692 §7.1.1.2). JSON messages of some hundred bytes then lose a quarter
