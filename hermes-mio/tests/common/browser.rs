@@ -132,9 +132,11 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // ChromeDriver ends its browser when it is asked to, not when it is killed.
+        // ChromeDriver ends its browser when it is asked to, not when it is killed. It answers nobody
+        // who names another host.
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
-            let _ = write!(stream, "DELETE /session/{} HTTP/1.1\r\nHost: a\r\n\r\n", self.session);
+            let session = &self.session;
+            let _ = write!(stream, "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
             let _ = stream.read(&mut [0]);
         }
         let _ = self.driver.kill();

@@ -205,6 +205,8 @@ impl Hostile {
             }
             Op::Report(conn, report) => self.report(*conn, report),
             Op::Cooperate => self.cooperate(),
+            // These endpoints have no store: `client` has its histories.
+            Op::Store(_) => {}
         }
     }
 

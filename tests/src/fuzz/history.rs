@@ -12,7 +12,7 @@ use hermes_proto::{
 use super::byte_source::ByteSource;
 use crate::Rng;
 use crate::dsl::actions::{UNIX_MS, URL, http, lost, peer, redirect};
-use crate::model::sim_host::{Conn, Op, Report, Setup, TOKEN};
+use crate::model::sim_host::{Conn, Op, Report, Setup, StoreReport, TOKEN};
 
 /// How many bytes the settings take. With zeros a client is an obliging one, with short waits and
 /// tight bounds: all that there is to happen happens soon.
@@ -104,6 +104,8 @@ pub(super) fn begin(source: &mut ByteSource<'_>) -> (Setup, Recording) {
     let seed = source.byte();
     config.max_redirects = source.pick(&[1, 0, 2]);
     config.message_id_member = source.pick(&[None, Some("n"), Some("id")]).map(String::from);
+    // Drawn with the seed: the kept inputs stay what they are.
+    config.durable = config.delivery == Delivery::AtLeastOnce && seed % 4 == 2;
     (Setup { config, seed, session }, recording)
 }
 
@@ -116,8 +118,9 @@ pub enum Verb {
     Connect,
     /// A message; with its length, and flags: volatile (1), as an input (2), a time to live (4, 8).
     Send,
-    /// With the connection, as all that follows up to `Credentials`; from 210 on it is
-    /// another report: messages that wait at the host, unread bytes, a stage, a wait for its turn.
+    /// With the connection, as all that follows up to `Credentials`; from 205 on it is
+    /// another report: of the outbox store, messages that wait at the host, unread bytes, a stage, a
+    /// wait for its turn.
     Opened,
     /// With a frame's number.
     Frame,
@@ -198,6 +201,8 @@ impl Verb {
                 byte @ 230.. => Op::Report(conn(byte), Report::Reached(stage(byte))),
                 byte @ 220.. => Op::Report(conn(byte), Report::Unread),
                 byte @ 210.. => Op::Queued(u64::from(byte % 3)),
+                209 => Op::Store(StoreReport::Failed),
+                byte @ 205.. => Op::Store(StoreReport::Done(usize::from(byte - 204) * 25)),
                 byte => Op::Report(conn(byte), Report::Opened),
             },
             Verb::Frame => Op::Report(conn(source.byte()), Report::Received(frame(source.byte()))),

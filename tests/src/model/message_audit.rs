@@ -136,6 +136,25 @@ impl MessageAudit {
         self.last_arrival = 0;
     }
 
+    /// The process ended, and the next one has these messages from its store: each may arrive again,
+    /// whatever was told of it. Messages from `next_id` on never were in the store; their names are
+    /// given anew. What else had no fate yet is lost with the process.
+    pub fn restarted(&mut self, next_id: u64, kept: &BTreeSet<u64>) {
+        self.messages.truncate(next_id as usize - 1);
+        for (id, message) in (1..).zip(&mut self.messages) {
+            if kept.contains(&id) {
+                let (taken, arrivals) = (message.taken, message.arrivals);
+                let (in_doubt, repeats) = (true, true);
+                *message = Message { taken, arrivals, in_doubt, repeats, ..Message::default() };
+            } else if !message.acknowledged {
+                message.dropped.get_or_insert(DropReason::ConnectionLost);
+            }
+        }
+        let before = kept.first().map_or(next_id - 1, |first| first - 1);
+        (self.written, self.resolved) = (before, before);
+        (self.last_arrival, self.newest_arrival) = (0, 0);
+    }
+
     /// The application was told this.
     ///
     /// # Errors

@@ -4,16 +4,17 @@
 //! A [`Op`] is something that happens. A [`ModelHost`] lets it happen, checks what comes of each call
 //! against the [`Contract`], and what the client says of messages against what became of them.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hermes_proto::reason::Stage;
 use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, ConnId, Credentials, Event, Frame, Input,
-    Outgoing, Session, Start, State, Timestamp,
+    MessageId, Outgoing, Session, Start, State, StoredMessage, StoredOutbox, Timestamp,
 };
 
-use super::{MessageAudit, Transitions};
+use super::{MessageAudit, Transitions, ensure};
 use crate::dsl::actions::{UNIX_MS, lost, pong};
 use crate::{Call, Contract, Step};
 
@@ -88,11 +89,25 @@ pub enum Op {
     },
     /// What a host reports of a connection.
     Report(Conn, Report),
+    /// The outbox store does what it was asked for.
+    Store(StoreReport),
     /// The timer fires.
     Timer,
     /// The host does what it is there for: opens what is to be opened, flushes what was sent,
     /// answers what was asked, waits for the timer where there is nothing else to do.
     Cooperate,
+}
+
+/// What becomes of the requests to the outbox store.
+#[derive(Clone, Copy, Debug)]
+pub enum StoreReport {
+    /// So many percent of them are done, and reported.
+    Done(usize),
+    /// None is done, and that is reported.
+    Failed,
+    /// The process ends after so many percent of them were done and not reported. The next one begins
+    /// with what the store has.
+    Crash(usize),
 }
 
 /// Which connection.
@@ -142,6 +157,8 @@ pub struct ModelHost {
     pub now: Timestamp,
     wire: Wire,
     audit: Option<MessageAudit>,
+    store: HostStore,
+    setup: Option<Setup>,
     /// Messages tried so far.
     tried: u64,
     /// All calls so far.
@@ -167,7 +184,7 @@ impl ModelHost {
     pub fn new(setup: &Setup) -> Self {
         let client = setup.client();
         let audit = Some(MessageAudit::new(client.config().delivery));
-        ModelHost { audit, ..Self::without_audit(client) }
+        ModelHost { audit, setup: Some(setup.clone()), ..Self::without_audit(client) }
     }
 
     /// The same for messages that don't have their ids in them: the contract alone is checked.
@@ -177,6 +194,8 @@ impl ModelHost {
             now: Timestamp::ZERO,
             wire: Wire::default(),
             audit: None,
+            store: HostStore::default(),
+            setup: None,
             tried: 0,
             history: Vec::new(),
             transitions: Transitions::default(),
@@ -234,6 +253,7 @@ impl ModelHost {
                 };
                 self.report(conn, report.clone())
             }
+            Op::Store(report) => self.store_reports(*report),
             Op::Timer => self.input(Input::TimerFired),
             Op::Cooperate => self.cooperate(),
         }
@@ -258,6 +278,51 @@ impl ModelHost {
             Report::Closing(reason) => Input::Closing { conn, reason },
             Report::Closed(reason) => Input::Closed { conn, reason },
         })
+    }
+
+    fn store_reports(&mut self, report: StoreReport) -> Result<(), String> {
+        match report {
+            StoreReport::Done(percent) => match self.store.work(percent) {
+                Some(up_to) => self.input(Input::Stored { up_to }),
+                None => Ok(()),
+            },
+            StoreReport::Failed if self.store.requests.is_empty() => Ok(()),
+            StoreReport::Failed => {
+                // What is to be forgotten is not asked for again.
+                self.store
+                    .requests
+                    .retain(|request| matches!(request, Action::ForgetMessages { .. }));
+                self.input(Input::StoreFailed { text: "the disk is full".into() })
+            }
+            StoreReport::Crash(percent) => self.crash(percent),
+        }
+    }
+
+    /// The process ends, and the next one begins with what the store has.
+    fn crash(&mut self, percent: usize) -> Result<(), String> {
+        let Some(setup) = self.setup.as_mut().filter(|setup| setup.config.durable) else {
+            return Ok(());
+        };
+        self.store.work(percent);
+        let durable = self.client.durable_up_to();
+        for (id, frame) in self.client.outbox() {
+            let is_kept =
+                self.store.kept.get(&id).is_some_and(|kept| *kept.message.frame() == frame);
+            let may_be_lost = id > durable || self.store.volatile.contains(&id);
+            ensure!(is_kept || may_be_lost, "{id:?} was durable, and the store does not have it");
+        }
+        let stored = self.store.outbox();
+        setup.seed = setup.seed.wrapping_add(1);
+        let start = Start { outbox: Some(stored.clone()), ..setup.start() };
+        self.client = Client::new(setup.config.clone(), start).expect("the settings are fine");
+        let kept = stored.messages.iter().map(|message| message.id.0).collect();
+        let taken: BTreeSet<u64> = self.client.outbox().map(|(id, _)| id.0).collect();
+        ensure!(taken == kept, "of {kept:?} in the store {taken:?} came back");
+        self.contract = Contract::new(&self.client).with_stored(&stored);
+        self.wire = Wire::default();
+        let next_id = stored.next_id.0;
+        self.audit.iter_mut().for_each(|audit| audit.restarted(next_id, &kept));
+        Ok(())
     }
 
     fn pass(&mut self, micros: i64) {
@@ -310,6 +375,7 @@ impl ModelHost {
         }
         if volatile {
             message = message.volatile();
+            self.store.volatile.insert(MessageId(id));
         }
         if as_input { self.input(Input::Send(message)) } else { self.send_message(message) }
     }
@@ -396,6 +462,9 @@ impl ModelHost {
                     _ => self.wire.messages.extend(number(payload).map(|id| (*seq, id))),
                 }
             }
+            Action::StoreMessage(_) | Action::ForgetMessages { .. } => {
+                self.store.requests.push_back(action.clone());
+            }
             Action::Emit(event) => {
                 self.audit.iter_mut().try_for_each(|audit| audit.event(event))?
             }
@@ -437,6 +506,46 @@ impl ModelHost {
         }
         let arrived = self.audit.iter().try_for_each(MessageAudit::all_arrived);
         arrived.map_err(|lost| self.fail(&lost))
+    }
+}
+
+/// The host's outbox store: what it has, and what it was asked for since.
+#[derive(Clone, Default)]
+struct HostStore {
+    kept: BTreeMap<MessageId, StoredMessage>,
+    requests: VecDeque<Action>,
+    /// The last message that it ever had.
+    last: u64,
+    /// Messages that it is never asked to keep.
+    volatile: BTreeSet<MessageId>,
+}
+
+impl HostStore {
+    /// Does so many percent of the requests. Returns the last message that was stored by them.
+    fn work(&mut self, percent: usize) -> Option<MessageId> {
+        let count = self.requests.len() * percent.min(100) / 100;
+        let mut up_to = None;
+        for request in self.requests.drain(..count) {
+            match request {
+                Action::StoreMessage(message) => {
+                    up_to = Some(message.id);
+                    self.last = self.last.max(message.id.0);
+                    self.kept.insert(message.id, message);
+                }
+                Action::ForgetMessages { from, to } => {
+                    self.kept.retain(|id, _| !(from..=to).contains(id));
+                }
+                _ => {}
+            }
+        }
+        up_to
+    }
+
+    fn outbox(&mut self) -> StoredOutbox {
+        self.requests.clear();
+        self.volatile.clear();
+        let messages = self.kept.values().cloned().collect();
+        StoredOutbox { next_id: MessageId(self.last + 1), messages, has_more: false }
     }
 }
 

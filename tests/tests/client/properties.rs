@@ -16,7 +16,7 @@ use hermes_proto::{
     Action, Actions, Client, CloseReason, Config, Credentials, Delivery, Event, Frame, Jitter,
     OverflowPolicy, PlaintextPolicy, Receipts, ResumeMode,
 };
-use hermes_tests::model::{Conn, ModelHost, Op, Report, Setup, TOKEN};
+use hermes_tests::model::{Conn, ModelHost, Op, Report, Setup, StoreReport, TOKEN};
 use hermes_tests::{Call, Step, UNIX_MS, URL, http, lost, peer, redirect};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,6 +42,18 @@ proptest! {
     /// kept until it is proven to have arrived, at least once.
     #[test]
     fn whatever_happens_a_patient_host_delivers(start in starts(), ops in vec(op(), 1..70)) {
+        let mut host = ModelHost::new(&start);
+        host.run(&ops).map_err(TestCaseError::fail)?;
+        host.deliver().map_err(TestCaseError::fail)?;
+    }
+
+    /// With a store that works a part at a time, fails, and outlives the process at any moment: what
+    /// was durable comes back, and what came back arrives.
+    #[test]
+    fn whatever_crashes_what_was_durable_arrives(
+        start in durable_starts(),
+        ops in vec(durable_op(), 1..90),
+    ) {
         let mut host = ModelHost::new(&start);
         host.run(&ops).map_err(TestCaseError::fail)?;
         host.deliver().map_err(TestCaseError::fail)?;
@@ -180,6 +192,27 @@ fn starts() -> impl Strategy<Value = Setup> {
         }
         Setup { config, seed, session }
     })
+}
+
+/// Settings with a store. All that it ever has fits into the outbox.
+fn durable_starts() -> impl Strategy<Value = Setup> {
+    (starts(), ms(1..=3_000)).prop_map(|(mut setup, store_retry)| {
+        let config = &mut setup.config;
+        (config.delivery, config.can_ping, config.durable) = (Delivery::AtLeastOnce, true, true);
+        (config.outbox_max_messages, config.outbox_max_bytes) = (1_000, 1_000_000);
+        config.store_retry = store_retry;
+        setup
+    })
+}
+
+fn durable_op() -> impl Strategy<Value = Op> {
+    let percent = || prop_oneof![0..=100_usize, Just(100)];
+    prop_oneof![
+        12 => op(),
+        3 => percent().prop_map(|percent| Op::Store(StoreReport::Done(percent))),
+        1 => Just(Op::Store(StoreReport::Failed)),
+        1 => percent().prop_map(|percent| Op::Store(StoreReport::Crash(percent))),
+    ]
 }
 
 fn ms(range: RangeInclusive<u64>) -> impl Strategy<Value = Duration> {

@@ -383,12 +383,15 @@ impl Contract {
         let never = self.outbox.entries.iter().filter(|entry| entry.id > written);
         let all = never.clone().count();
         // What is over is dropped before the report.
-        let unsent = never.filter(|entry| entry.expires.is_none_or(|at| at > self.now)).count();
+        let is_over = |entry: &&Entry| entry.expires.is_some_and(|at| at <= self.now);
+        let unsent = never.filter(|entry| !is_over(entry)).count();
+        let over = self.outbox.entries.iter().filter(is_over);
+        let over = over.filter(|entry| self.is_durable(entry.id) && !entry.volatile).count() as u64;
         let kept = (self.outbox.len() - all) as u64;
         let in_doubt = kept + self.lost_in_doubt - lost_before;
         let acknowledged = self.stats.acknowledged - begin.acknowledged;
         let unsent = unsent as u64 + self.outbox.queued_at_host;
-        Event::ShutDown { acknowledged, in_doubt, unsent, durable: self.kept_for_the_next() }
+        Event::ShutDown { acknowledged, in_doubt, unsent, durable: self.kept_for_the_next() - over }
     }
 
     /// A message that was written before, and is dropped, stays in doubt.

@@ -117,6 +117,10 @@ impl Contract {
         }
     }
 
+    pub(super) fn is_durable(&self, id: MessageId) -> bool {
+        self.config.durable && id <= self.store.durable
+    }
+
     /// Messages of a shutdown's report that the next process has.
     pub(super) fn kept_for_the_next(&self) -> u64 {
         match self.config.durable {
