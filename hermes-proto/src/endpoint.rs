@@ -10,7 +10,7 @@ use crate::client::{Output, Pending, Purpose, runs_due_work};
 use crate::frame::FrameRef;
 use crate::{
     Action, Actions, Client, CloseReason, Config, ConfigError, ConnId, Input, MessageId, Outgoing,
-    SendError, Start, Timestamp, Transmit, ws,
+    SendError, Session, Start, Timestamp, Transmit, ws,
 };
 
 /// A Hermes client on top of a byte stream that the host brings: a [`Client`] and a
@@ -107,6 +107,11 @@ impl Endpoint {
     /// As [`Client::clear_session`].
     pub fn clear_session(&mut self, now: Timestamp, out: &mut Actions<Transmit>) {
         self.handle(now, Input::ClearSession, out);
+    }
+
+    /// As [`Client::set_session`].
+    pub fn set_session(&mut self, now: Timestamp, session: Session, out: &mut Actions<Transmit>) {
+        self.handle(now, Input::SetSession(session), out);
     }
 
     /// As [`Client::clear_outbox`].

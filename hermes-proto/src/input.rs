@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::reason::Stage;
-use crate::{CloseReason, ConnId, Credentials, Frame, MessageId, Outgoing, StoredMessage, Text};
+use crate::{
+    CloseReason, ConnId, Credentials, Frame, MessageId, Outgoing, Session, StoredMessage, Text,
+};
 
 /// An input of a machine.
 ///
@@ -38,6 +40,11 @@ pub enum Input<P = Frame> {
     },
     /// The application forgets the session.
     ClearSession,
+    /// The application brings a session in place of its own, such as one that another tab of a browser was
+    /// issued. The next connection offers it. No [`PersistSession`](crate::Action::PersistSession)
+    /// follows: the host has it. Without an `origin` it belongs to the first configured URL. A session
+    /// whose fields have 4 GiB is none.
+    SetSession(Session),
     /// The application drops all messages that were not sent on a connection.
     ClearOutbox,
     /// The outbox store has each [`StoreMessage`](crate::Action::StoreMessage) up to here, durably: it

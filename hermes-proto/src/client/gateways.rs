@@ -55,6 +55,11 @@ impl Gateways {
         Gateways { first, fallbacks }
     }
 
+    /// The first configured URL.
+    pub(super) fn first(&self) -> &Url {
+        &self.first
+    }
+
     pub(super) fn current(&self) -> &Url {
         self.redirected().map_or(self.configured(), |redirected| &redirected.to)
     }

@@ -118,6 +118,9 @@ impl Machine {
                 self.messages.queued_at_host = u32::try_from(messages).unwrap_or(u32::MAX);
             }
             Input::ClearSession => self.session.clear(out),
+            Input::SetSession(session) => {
+                self.session.adopt(&session, self.retry.gateways.first());
+            }
             Input::ClearOutbox => self.messages.clear(&mut self.stats, out),
             Input::Stored { up_to } => {
                 self.messages.on_stored(up_to, context!(self), out);

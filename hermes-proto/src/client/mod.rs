@@ -135,6 +135,11 @@ impl Client {
         self.handle(now, Input::ClearSession, out);
     }
 
+    /// Takes a session in place of its own, for the next connection: [`Input::SetSession`].
+    pub fn set_session(&mut self, now: Timestamp, session: Session, out: &mut Actions) {
+        self.handle(now, Input::SetSession(session), out);
+    }
+
     /// Gives up all messages that were not handed to a connection, each with an
     /// [`Event::Dropped`](crate::Event::Dropped): [`Input::ClearOutbox`].
     pub fn clear_outbox(&mut self, now: Timestamp, out: &mut Actions) {

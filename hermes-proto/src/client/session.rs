@@ -60,6 +60,12 @@ impl SessionState {
         out.push(Action::PersistSession(None));
     }
 
+    /// Takes a session that the application brought. `url`: the gateway of one without an origin.
+    pub(super) fn adopt(&mut self, session: &Session, url: &Url) {
+        self.kept = PackedSession::new(session, url.origin());
+        self.resume_failures = 0;
+    }
+
     /// Takes a token that the application brought for the gateway of the attempt under way.
     pub(super) fn set_token(&mut self, token: String, url: &Url, cx: &Context<'_>) {
         let client_id = self.kept.take().and_then(|kept| kept.client_id().map(String::from));

@@ -133,6 +133,15 @@ impl CloseReason {
         }
     }
 
+    /// The reason for the end of a connection from a `CloseEvent`'s code and reason, as a browser and
+    /// most libraries tell them. [`code::ABNORMAL`] is a loss: there was no Close frame.
+    pub fn from_close(code: u16, text: Text) -> Self {
+        match code {
+            code::ABNORMAL => CloseReason::Lost { text },
+            code => CloseReason::Peer { code, text },
+        }
+    }
+
     /// A loss without a message.
     pub fn lost() -> Self {
         CloseReason::Lost { text: Text::new() }

@@ -42,6 +42,7 @@ pub(super) fn map_payload<P, Q>(input: Input<P>, map: impl FnOnce(P) -> Q) -> In
         Input::Send(message) => Input::Send(message),
         Input::Shutdown { within } => Input::Shutdown { within },
         Input::ClearSession => Input::ClearSession,
+        Input::SetSession(session) => Input::SetSession(session),
         Input::ClearOutbox => Input::ClearOutbox,
         Input::Stored { up_to } => Input::Stored { up_to },
         Input::StoreFailed { text } => Input::StoreFailed { text },
@@ -175,6 +176,7 @@ fn input_line(at: Timestamp, input: &Input<Payload>) -> JsonLine {
     };
     match input {
         Input::Send(message) => with_message(line, message),
+        Input::SetSession(session) => line.field("session", session),
         Input::Shutdown { within } => line.field("within_ms", &Millis::of(*within)),
         Input::Queued { messages } => line.field("messages", messages),
         Input::Reached { stage, .. } => line.field("stage", stage),
@@ -219,6 +221,7 @@ fn input_name(input: &Input<Payload>) -> &'static str {
         Input::Send(_) => "send",
         Input::Shutdown { .. } => "shutdown",
         Input::ClearSession => "clear-session",
+        Input::SetSession(_) => "set-session",
         Input::ClearOutbox => "clear-outbox",
         Input::Stored { .. } => "stored",
         Input::StoreFailed { .. } => "store-failed",

@@ -21,6 +21,7 @@
 //! | `in` | members |
 //! | --- | --- |
 //! | `connect`, `disconnect`, `clear-session`, `clear-outbox`, `timer` | |
+//! | `set-session` | `session`: `token`, `clientId`, `savedAt`, `origin` |
 //! | `send` | `message`, or `text` or base64 `data` if it is not JSON on one line; `ttl_ms`, `volatile`, `uncompressed` |
 //! | `shutdown` | `within_ms` |
 //! | `network` | `online` |

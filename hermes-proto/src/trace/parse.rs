@@ -16,7 +16,9 @@ use super::format::{Payload, TraceInput};
 use super::header::Level;
 use super::stored;
 use crate::reason::{Stage, code};
-use crate::{CloseReason, ConnId, Credentials, Frame, Input, MessageId, Outgoing, Text, Timestamp};
+use crate::{
+    CloseReason, ConnId, Credentials, Frame, Input, MessageId, Outgoing, Session, Text, Timestamp,
+};
 
 /// A line of a trace behind its header.
 pub(super) enum Parsed {
@@ -51,6 +53,7 @@ struct InputLine<'a> {
     #[serde(default)]
     headers: Vec<(String, String)>,
     token: Option<String>,
+    session: Option<Session>,
     data: Option<String>,
     text: Option<String>,
     up_to: Option<u64>,
@@ -128,6 +131,10 @@ impl InputLine<'_> {
             "connect" => Input::Connect,
             "disconnect" => Input::Disconnect,
             "clear-session" => Input::ClearSession,
+            "set-session" => {
+                let session = self.needs(self.session.clone(), "session");
+                return Some(session.map(Input::SetSession));
+            }
             "clear-outbox" => Input::ClearOutbox,
             "timer" => Input::TimerFired,
             "send" => return Some(self.outgoing().map(Input::Send)),

@@ -12,7 +12,7 @@ use super::history::{self, Recording, Verb};
 use super::trace::replays;
 use crate::dsl::actions::lost;
 use crate::model::MessageAudit;
-use crate::model::sim_host::{Conn, Op, Report, Setup, TOKEN};
+use crate::model::sim_host::{Conn, Op, Report, Setup, TOKEN, other_session};
 use crate::ws::bits::{BINARY, CONTINUATION, FIN, TEXT};
 use crate::ws::{
     Asks, Harness, OnWire, Sent, arrived, binary, close, frame, header, ping, pong, read_frames,
@@ -184,6 +184,7 @@ impl Hostile {
             Op::Disconnect => self.input(Input::Disconnect),
             Op::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
             Op::ClearSession => self.input(Input::ClearSession),
+            Op::SetSession(origin) => self.input(Input::SetSession(other_session(*origin))),
             Op::ClearOutbox => self.input(Input::ClearOutbox),
             Op::Queued(messages) => self.input(Input::Queued { messages: *messages }),
             Op::Network(online) => self.input(Input::NetworkChanged { online: *online }),

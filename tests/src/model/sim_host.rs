@@ -18,6 +18,12 @@ use super::{MessageAudit, Transitions, ensure};
 use crate::dsl::actions::{UNIX_MS, lost, pong};
 use crate::{Call, Contract, Step};
 
+/// A session that the application brings, without or with an origin.
+pub fn other_session(origin: Option<&str>) -> Session {
+    let origin = origin.map(str::to_owned);
+    Session { token: TOKEN.into(), client_id: None, saved_at: 0, origin }
+}
+
 /// The session's token, wherever there is one.
 pub const TOKEN: &str = "s3cret";
 
@@ -70,6 +76,8 @@ pub enum Op {
     Shutdown(Duration),
     /// `clear_session()`.
     ClearSession,
+    /// Another's session, for one of these gateways or the first.
+    SetSession(Option<&'static str>),
     /// `clear_outbox()`.
     ClearOutbox,
     /// `network_changed()`.
@@ -239,6 +247,7 @@ impl ModelHost {
             Op::Disconnect => self.input(Input::Disconnect),
             Op::Shutdown(within) => self.input(Input::Shutdown { within: *within }),
             Op::ClearSession => self.input(Input::ClearSession),
+            Op::SetSession(origin) => self.input(Input::SetSession(other_session(*origin))),
             Op::ClearOutbox => self.input(Input::ClearOutbox),
             Op::Queued(messages) => self.input(Input::Queued { messages: *messages }),
             Op::Network(online) => self.input(Input::NetworkChanged { online: *online }),

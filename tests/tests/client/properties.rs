@@ -338,6 +338,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Disconnect),
         1 => ms(0..=5_000).prop_map(Op::Shutdown),
         1 => Just(Op::ClearSession),
+        1 => prop_oneof![Just(None), Just(Some("ws://fallback.test"))].prop_map(Op::SetSession),
         1 => Just(Op::ClearOutbox),
         2 => any::<bool>().prop_map(Op::Network),
         8 => send.prop_map(|(bytes, ttl, volatile, as_input)| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hermes_proto::trace::{Checker, Header, Level, Recorder};
 use hermes_proto::{
     Actions, Client, CloseReason, Config, ConnId, Credentials, Endpoint, Frame, Input, Jitter,
-    Outgoing, Start, Timestamp,
+    Outgoing, Session, Start, Timestamp,
 };
 use hermes_tests::Rng;
 
@@ -97,6 +97,11 @@ fn message(rng: &mut Rng) -> Outgoing {
     if rng.chance(20) { message.volatile() } else { message }
 }
 
+fn session(token: &str, origin: Option<&str>) -> Session {
+    let (token, origin) = (token.into(), origin.map(String::from));
+    Session { token, client_id: None, saved_at: 7, origin }
+}
+
 fn start() -> Start {
     Start::new([7; 32], 1_700_000_000_000)
 }
@@ -104,7 +109,7 @@ fn start() -> Start {
 /// An input that needs no payload, or `None` for one that does.
 fn plain<P>(rng: &mut Rng, conn: ConnId) -> Option<Input<P>> {
     let reasons = [CloseReason::lost(), CloseReason::Peer { code: 1013, text: "later".into() }];
-    Some(match rng.below(24) {
+    Some(match rng.below(25) {
         0..4 => Input::Connect,
         4 => Input::Disconnect,
         5 => Input::Shutdown { within: *rng.pick(&DURATIONS) },
@@ -118,6 +123,7 @@ fn plain<P>(rng: &mut Rng, conn: ConnId) -> Option<Input<P>> {
         18 => Input::Postponed { conn },
         19 => Input::Flushed { conn, up_to: *rng.pick(&[0, 1, 3, 1_000, u64::MAX]) },
         20..22 => Input::TimerFired,
+        22 => Input::SetSession(session("t\u{e9}", Some("ws://other"))),
         _ => return None,
     })
 }

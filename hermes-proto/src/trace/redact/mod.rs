@@ -60,6 +60,10 @@ impl Redactor {
                 messages.iter_mut().for_each(redact_stored);
                 Input::Loaded { messages, has_more }
             }
+            Input::SetSession(mut session) => {
+                session.token = stand_in(&session.token);
+                Input::SetSession(session)
+            }
             Input::Credentials { conn, mut credentials } => {
                 for (_, value) in &mut credentials.headers {
                     // The stand-in of an invalid header value is invalid too.

@@ -46,6 +46,7 @@ impl Contract {
                 self.session = None;
                 expected.persist.push_back(None);
             }
+            Input::SetSession(session) => self.adopt_session(session),
             Input::ClearOutbox => {
                 while let Some((id, frame)) = self.outbox.oldest_queued() {
                     let (id, reason) = (Some(id), DropReason::Cleared);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hermes_proto::{
     Delivery, Event, Input, PlaintextPolicy, ResumeMode, Session, SessionDropReason, SessionInit,
+    Url,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -18,6 +19,15 @@ impl Contract {
         let client_id = self.session.take().and_then(|session| session.client_id);
         let (token, origin) = (token.to_owned(), Some(self.url().origin().to_owned()));
         self.session = Some(Session { token, client_id, saved_at: self.unix_ms(), origin });
+    }
+
+    /// The application's session: for the first gateway, unless it says for which.
+    pub(super) fn adopt_session(&mut self, session: &Session) {
+        let mut session = session.clone();
+        let first = Url::parse(&self.config.url).expect("the client took it");
+        session.origin.get_or_insert_with(|| first.origin().to_owned());
+        self.session = Some(session);
+        self.resume_failures = 0;
     }
 
     /// A connection is open: owes its first frame, if there is a session for this gateway.

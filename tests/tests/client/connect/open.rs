@@ -123,6 +123,9 @@ fn a_command_is_an_input() {
     by_input.handle(ms(3), Input::Send(json("[2]")), &mut others);
     by_name.clear_session(ms(4), &mut actions);
     by_input.handle(ms(4), Input::ClearSession, &mut others);
+    let session = Session { token: "t".into(), client_id: None, saved_at: 1, origin: None };
+    by_name.set_session(ms(4), session.clone(), &mut actions);
+    by_input.handle(ms(4), Input::SetSession(session), &mut others);
     by_name.network_changed(ms(5), false, &mut actions);
     by_input.handle(ms(5), Input::NetworkChanged { online: false }, &mut others);
     by_name.clear_outbox(ms(6), &mut actions);

@@ -69,6 +69,12 @@ fn a_run_with_a_session() {
         Input::Received { conn, payload: Frame::Binary(SECRET.as_bytes().to_vec().into()) },
         Input::Closed { conn, reason: lost() },
         Input::ClearSession,
+        Input::SetSession(Session {
+            token: SECRET.into(),
+            client_id: None,
+            saved_at: 0,
+            origin: None,
+        }),
     ] {
         keeps_it(&input);
         client.handle(ms(0), input, &mut out);

@@ -1,6 +1,6 @@
 //! The session: saved when it is issued, resumed first thing, and only where it came from.
 
-use hermes_proto::{Config, Session, Start};
+use hermes_proto::{Config, Input, Session, Start};
 use hermes_tests::*;
 
 fn session(token: &str, client_id: Option<&str>, saved_at: u64) -> Session {
@@ -37,6 +37,28 @@ fn the_latest_session_counts() {
     host.at(3).closed(1, lost()).skip();
     host.at(500).connect().expect([open(2), arm(15_500)]);
     host.at(501).opened(2).expect([resume(2, "u"), connected(2), disarm()]);
+}
+
+/// Another tab's, or a store's. The host has it: it is not saved again.
+#[test]
+fn a_session_that_the_application_brings_is_offered_next() {
+    let mut host = Host::connected(quiet());
+    host.at(9).text(1, INIT).skip();
+    let other = session("other", None, UNIX_MS);
+    host.at(10).input(Input::SetSession(Session { origin: None, ..other.clone() })).expect([]);
+    assert_eq!(host.client().session(), Some(other));
+    host.at(20).closed(1, lost()).skip();
+    host.at(1_020).timer().expect([open(2), arm(16_020)]);
+    host.at(1_021).opened(2).expect([resume(2, "other"), connected(2), disarm()]);
+}
+
+#[test]
+fn a_session_that_the_application_brings_for_another_gateway_stays_here() {
+    let mut host = Host::new(quiet());
+    let other = Session { origin: Some("ws://other.test".into()), ..session("t", None, UNIX_MS) };
+    host.at(0).input(Input::SetSession(other)).expect([]);
+    host.at(1).connect().expect([open(1), arm(15_001)]);
+    host.at(2).opened(1).expect([connected(1), disarm()]);
 }
 
 /// In whole milliseconds since 1970, and never before something that was seen already.

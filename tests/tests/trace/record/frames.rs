@@ -44,6 +44,15 @@ fn frames() {
         let reason = CloseReason::Timeout { stage: reason::Stage::Upgrade };
         at(67_000_004, Input::Closed { conn, reason });
         at(67_000_005, Input::ClearSession);
+        at(
+            67_000_005,
+            Input::SetSession(Session {
+                token: "s3cret-token-3".into(),
+                client_id: None,
+                saved_at: 7,
+                origin: None,
+            }),
+        );
         at(67_000_006, Input::Disconnect);
         recorded.trace
     };

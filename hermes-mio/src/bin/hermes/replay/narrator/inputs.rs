@@ -31,7 +31,8 @@ impl Narrator {
                 };
                 self.frame(at, Topic::Received, conn, &Frame::new(kind, payload));
             }
-            "connect" | "disconnect" | "clear-session" | "clear-outbox" | "shutdown" => {
+            "connect" | "disconnect" | "clear-session" | "set-session" | "clear-outbox"
+            | "shutdown" => {
                 self.command(at, input);
             }
             _ => self.report(at, conn, input),
