@@ -183,14 +183,29 @@ export class WebSocketClient {
   #adopt() {
     const { token, clientId, savedAt, origin } = this.loadSession() ?? {};
     if (typeof token !== 'string' || token === '') {
-      // Nothing is stored: nothing to remove either.
-      return this.#input('clear_session');
+      // What is stored without a token is the application's: the core removes only its own session.
+      const { session } = this;
+      const stored = this.#stored();
+      this.#input('clear_session');
+      if (stored !== null) {
+        localStorage.setItem(SESSION_STORAGE_KEY, stored);
+        this.session = session;
+      }
+      return;
     }
     const text = (value) => encoder.encode(typeof value === 'string' ? value : '');
     const parts = [text(token), text(clientId), text(origin)];
     const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
     parts.reduce((at, part) => (bytes.set(part, at), at + part.length), 0);
     this.#input('session', bytes, Number(savedAt) || 0, parts[0].length, parts[1].length);
+  }
+
+  #stored() {
+    try {
+      return localStorage.getItem(SESSION_STORAGE_KEY);
+    } catch {
+      return null;
+    }
   }
 
   #removeSession() {
@@ -225,8 +240,12 @@ export class WebSocketClient {
     else if (kind === 2 || kind === 3) this.#write(conn, number, kind === 2 ? text() : bytes);
     else if (kind === 4) this.#emit(name, number, text());
     else if (kind === 5) {
-      const [token, clientId, origin] = text().split('\n');
-      this.session = { token, clientId: clientId || undefined, origin };
+      const all = text();
+      const start = all.indexOf('\n') + 1;
+      const [token, clientId] = all.slice(0, start).split(' ').map(Number);
+      const cut = [start, start + token, start + token + clientId, undefined];
+      const [first, second, origin] = cut.slice(0, 3).map((at, index) => all.slice(at, cut[index + 1]));
+      this.session = { token: first, clientId: second || undefined, origin };
       try {
         localStorage.setItem(SESSION_STORAGE_KEY, JSON.stringify({ ...this.session, savedAt: Date.now() }));
         console.log('[hermes] Session saved');

@@ -6,7 +6,7 @@
 
 extern crate alloc;
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 
@@ -145,10 +145,7 @@ extern "C" fn create(unix_ms: f64, base: f64, cap: f64, attempts: i32) -> u32 {
                 (state.client, state.actions) = (Some(client), Actions::new());
                 1
             }
-            Err(error) => {
-                use alloc::string::ToString;
-                state.put(0, ConnId(0), 0, error.to_string().as_bytes())
-            }
+            Err(error) => state.put(0, ConnId(0), 0, error.to_string().as_bytes()),
         }
     })
 }
@@ -286,7 +283,10 @@ extern "C" fn next() -> u32 {
                 Action::PersistSession(Some(session)) => {
                     let client_id = session.client_id.unwrap_or_default();
                     let origin = session.origin.unwrap_or_default();
-                    let texts = [&*session.token, &client_id, &origin].join("\n");
+                    // JavaScript counts UTF-16 units; a token may have any character in it.
+                    let length = |text: &str| text.encode_utf16().count().to_string();
+                    let lengths = length(&session.token) + " " + &length(&client_id) + "\n";
+                    let texts = lengths + &session.token + &client_id + &origin;
                     state.put(5, none, 0, texts.as_bytes())
                 }
                 Action::PersistSession(None) => state.put(6, none, 0, &[]),
