@@ -48,7 +48,7 @@ pub struct Connection {
     phase: Phase,
     write_buffer: WriteBuffer,
     /// Present if compression was negotiated.
-    deflater: Option<Deflater>,
+    deflater: Option<Box<Deflater>>,
     /// Present while Pongs are under way, or were lately.
     pongs: Option<Box<Pongs>>,
     /// Present if the gateway chose a subprotocol or an extension.
@@ -136,7 +136,7 @@ impl Connection {
                     self.negotiated =
                         (negotiated != Negotiated::default()).then(|| Box::new(negotiated));
                     let (deflater, inflater) = deflate.unzip();
-                    self.deflater = deflater;
+                    self.deflater = deflater.map(Box::new);
                     self.phase = Phase::Open(LazyDecoder::new(inflater));
                     Some(Event::Open)
                 }
