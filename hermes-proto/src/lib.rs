@@ -339,11 +339,11 @@
 //!
 //! With the feature `deflate` and the [setting](Config::deflate) of that name an [`Endpoint`]
 //! offers permessage-deflate (RFC 7692), and messages are compressed both ways if the gateway
-//! agrees. A connection with messages under way has two coders, some 350 KiB with the default settings;
-//! a heartbeat of an idle one frees them. It then holds the text that the next message may refer to: two
-//! windows, 36 KiB at most, and nothing without context takeover. Coders are no part of clones and
-//! equality: the bytes sent are the same with them or with new ones. [`max_message_bytes`](Config::max_message_bytes) bounds a message
-//! before and after inflation. [`Outgoing::uncompressed`] keeps a message with a secret out of the
+//! agrees. A connection with messages under way has two coders, and the text that its sending one was
+//! given: some 420 KB with the default settings. A heartbeat of an idle one frees them. It then holds the
+//! text that the next message may refer to: two windows, 36 KiB at most, and nothing without context
+//! takeover. Coders are no part of clones and equality: the bytes sent are the same with them or with new
+//! ones. [`max_message_bytes`](Config::max_message_bytes) bounds a message before and after inflation. [`Outgoing::uncompressed`] keeps a message with a secret out of the
 //! window; `session-resume` always is.
 //!
 //! # Memory

@@ -284,8 +284,8 @@ pub struct Config {
     pub deflate_server_no_context_takeover: bool,
     /// How far back our messages may refer to what was sent, as a power of two, 8 to 15 (§7.1.2.2);
     /// the gateway may ask for less. With context takeover that is what an idle connection holds; a
-    /// busy one has its coder too, 220 to 330 KiB, and eight windows of text or 64 KiB. Default: 12,
-    /// 4 KiB; with 15, 32 KiB, messages of 4 KiB are a tenth shorter, at level 1 as fast.
+    /// busy one has its coder too, and up to eight windows of text or 64 KiB: with 12 some 370 KB
+    /// together. Default: 12, 4 KiB; with 15, 32 KiB, messages of 4 KiB are a tenth shorter, at level 1 as fast.
     pub deflate_client_max_window_bits: u8,
     /// The same of the gateway's messages (§7.1.2.1). It bounds what an idle connection holds on
     /// account of them. A gateway that can't may decline to compress. Default: 15, 32 KiB, which any
