@@ -13,7 +13,7 @@ pub(crate) fn line(line: &str) -> io::Result<()> {
     write_all(&bytes)
 }
 
-/// Writes text to standard output, as [`line`] does, without a line's end.
+/// Writes text to standard output, as [`line()`] does, without a line's end.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     write_all(text.as_bytes())
 }
